@@ -1,0 +1,86 @@
+//! Snapshots: the JSON file that makes a commit visible.
+//! Spec: `format-spec/snapshot.md`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The number of a snapshot file; the first is 1.
+pub type SnapshotId = i64;
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum CommitKind {
+    /// New rows.
+    Append,
+    /// A rewrite that changes no row.
+    Compact,
+    /// Files were replaced or dropped.
+    Overwrite,
+    /// Statistics only.
+    Analyze,
+}
+
+/// One immutable state of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// Format version, 3.
+    pub version: Option<i32>,
+    /// A random id; since 2.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// The number of its file.
+    pub id: SnapshotId,
+    /// The newest schema at commit time.
+    pub schema_id: i64,
+    /// Manifests valid before this commit.
+    pub base_manifest_list: String,
+    /// Its size in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_manifest_list_size: Option<i64>,
+    /// Manifests of this commit's changes.
+    pub delta_manifest_list: String,
+    /// Its size in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta_manifest_list_size: Option<i64>,
+    /// Manifests of this commit's changelog files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changelog_manifest_list: Option<String>,
+    /// Its size in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changelog_manifest_list_size: Option<i64>,
+    /// All index files valid at this snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index_manifest: Option<String>,
+    /// Who committed.
+    pub commit_user: String,
+    /// The committer's own counter; `i64::MAX` for batch commits.
+    pub commit_identifier: i64,
+    /// What the commit did.
+    pub commit_kind: CommitKind,
+    /// Wall clock of the committer.
+    pub time_millis: i64,
+    /// Physical rows of all live files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_record_count: Option<i64>,
+    /// Rows of ADD entries minus rows of DELETE entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta_record_count: Option<i64>,
+    /// Rows of this commit's changelog files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changelog_record_count: Option<i64>,
+    /// Event time up to which the table is complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<i64>,
+    /// Name of a statistics file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<String>,
+    /// Free texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub properties: Option<BTreeMap<String, String>>,
+    /// The next row id (row tracking).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_row_id: Option<i64>,
+}

@@ -1,0 +1,115 @@
+//! Building the first schema of a table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::value::{Field, Schema};
+use crate::error::{Error, Result};
+use crate::types::DataType;
+
+/// The reserved column names of Paimon (`format-spec/schema.md`).
+const RESERVED: [&str; 5] = ["_SEQUENCE_NUMBER", "_VALUE_KIND", "_LEVEL", "rowkind", "_ROW_ID"];
+
+/// Collects columns, keys and options, and checks them together in [`SchemaBuilder::build`].
+#[derive(Debug, Clone, Default)]
+pub struct SchemaBuilder {
+    fields: Vec<Field>,
+    partition_keys: Vec<String>,
+    primary_keys: Vec<String>,
+    options: BTreeMap<String, String>,
+    comment: Option<String>,
+}
+
+impl SchemaBuilder {
+    /// Adds a column.
+    #[must_use]
+    pub fn column(mut self, name: impl Into<String>, data_type: DataType) -> Self {
+        let id = self.fields.len() as i32;
+        self.fields.push(Field { id, name: name.into(), data_type, description: None, default_value: None });
+        self
+    }
+
+    /// Sets the partition columns.
+    #[must_use]
+    pub fn partition_by<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.partition_keys = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the primary key.
+    #[must_use]
+    pub fn primary_key<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.primary_keys = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets an option.
+    #[must_use]
+    pub fn option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.insert(key.into(), value.into());
+        self
+    }
+
+    /// Sets the table's comment.
+    #[must_use]
+    pub fn comment(mut self, comment: impl Into<String>) -> Self {
+        self.comment = Some(comment.into());
+        self
+    }
+
+    /// Checks columns and keys and makes schema 0. Options are checked when the table is created.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with what is wrong.
+    pub fn build(mut self) -> Result<Schema> {
+        self.check_columns()?;
+        for key in &self.primary_keys {
+            if let Some(field) = self.fields.iter_mut().find(|field| field.name == *key) {
+                field.data_type = field.data_type.not_null();
+            }
+        }
+        Ok(Schema {
+            id: 0,
+            highest_field_id: self.fields.len() as i32 - 1,
+            fields: self.fields,
+            partition_keys: self.partition_keys,
+            primary_keys: self.primary_keys,
+            options: self.options,
+            comment: self.comment,
+            time_millis: 0,
+        })
+    }
+
+    fn check_columns(&self) -> Result<()> {
+        if self.fields.is_empty() {
+            return Err(Error::invalid("a table needs a column"));
+        }
+        let mut names = BTreeSet::new();
+        for field in &self.fields {
+            let name = field.name.as_str();
+            if name.trim().is_empty() {
+                return Err(Error::invalid("a column needs a name"));
+            }
+            if RESERVED.contains(&name) || name.starts_with("_KEY_") {
+                return Err(Error::invalid(format!("column name {name:?} is reserved by the format")));
+            }
+            if !names.insert(name) {
+                return Err(Error::invalid(format!("column {name:?} is declared twice")));
+            }
+        }
+        for (what, keys) in [("primary key", &self.primary_keys), ("partition key", &self.partition_keys)] {
+            let mut seen = BTreeSet::new();
+            for key in keys {
+                if !names.contains(key.as_str()) {
+                    return Err(Error::invalid(format!("{what} {key:?} is no column")));
+                }
+                if !seen.insert(key) {
+                    return Err(Error::invalid(format!("{what} {key:?} is named twice")));
+                }
+            }
+        }
+        if !self.primary_keys.is_empty() && self.primary_keys.iter().all(|key| self.partition_keys.contains(key)) {
+            return Err(Error::invalid("the primary key must have a column that is no partition column"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! One value, for keys, partitions, statistics and predicates: never for the rows of a batch.
+
+use std::cmp::Ordering;
+
+/// A value of a scalar column, or NULL. Two data compare only within one type; decimals and
+/// timestamps compare as numbers of their column's scale.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Datum {
+    /// SQL NULL
+    Null,
+    /// BOOLEAN
+    Boolean(bool),
+    /// TINYINT
+    TinyInt(i8),
+    /// SMALLINT
+    SmallInt(i16),
+    /// INT
+    Int(i32),
+    /// BIGINT
+    BigInt(i64),
+    /// FLOAT
+    Float(f32),
+    /// DOUBLE
+    Double(f64),
+    /// DECIMAL: the unscaled number
+    Decimal(i128),
+    /// CHAR, VARCHAR, STRING
+    String(String),
+    /// BINARY, VARBINARY, BYTES
+    Bytes(Vec<u8>),
+    /// DATE: days since 1970-01-01
+    Date(i32),
+    /// TIME: milliseconds of the day
+    Time(i32),
+    /// TIMESTAMP and its local-zoned kind
+    Timestamp {
+        /// Milliseconds since the epoch, rounded down
+        millis: i64,
+        /// Nanoseconds within the millisecond, 0 to 999 999
+        nanos: i32,
+    },
+}
+
+impl Datum {
+    /// Whether the value is NULL.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// Paimon's order within one type: NULL first, strings and bytes by unsigned bytes, floats by Java's
+    /// `compare` (-0.0 below 0.0, NaN largest). Values of different types compare as equal kinds never do: by kind.
+    pub fn total_cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Boolean(a), Self::Boolean(b)) => a.cmp(b),
+            (Self::TinyInt(a), Self::TinyInt(b)) => a.cmp(b),
+            (Self::SmallInt(a), Self::SmallInt(b)) => a.cmp(b),
+            (Self::Int(a), Self::Int(b)) | (Self::Date(a), Self::Date(b)) | (Self::Time(a), Self::Time(b)) => a.cmp(b),
+            (Self::BigInt(a), Self::BigInt(b)) => a.cmp(b),
+            (Self::Float(a), Self::Float(b)) => canonical_f32(*a).total_cmp(&canonical_f32(*b)),
+            (Self::Double(a), Self::Double(b)) => canonical_f64(*a).total_cmp(&canonical_f64(*b)),
+            (Self::Decimal(a), Self::Decimal(b)) => a.cmp(b),
+            (Self::String(a), Self::String(b)) => a.as_bytes().cmp(b.as_bytes()),
+            (Self::Bytes(a), Self::Bytes(b)) => a.cmp(b),
+            (Self::Timestamp { millis: a, nanos: x }, Self::Timestamp { millis: b, nanos: y }) => (a, x).cmp(&(b, y)),
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Null => 0,
+            Self::Boolean(_) => 1,
+            Self::TinyInt(_) => 2,
+            Self::SmallInt(_) => 3,
+            Self::Int(_) => 4,
+            Self::BigInt(_) => 5,
+            Self::Float(_) => 6,
+            Self::Double(_) => 7,
+            Self::Decimal(_) => 8,
+            Self::String(_) => 9,
+            Self::Bytes(_) => 10,
+            Self::Date(_) => 11,
+            Self::Time(_) => 12,
+            Self::Timestamp { .. } => 13,
+        }
+    }
+}
+
+/// Every NaN as the one positive NaN, which `total_cmp` puts last.
+fn canonical_f32(value: f32) -> f32 {
+    if value.is_nan() { f32::NAN } else { value }
+}
+
+/// Every NaN as the one positive NaN, which `total_cmp` puts last.
+fn canonical_f64(value: f64) -> f64 {
+    if value.is_nan() { f64::NAN } else { value }
+}

@@ -1,0 +1,15 @@
+//! What a row is: Paimon's data types, row kinds, single values, and how columns look in Arrow.
+//! Spec: `format-spec/types.md`.
+
+mod arrow;
+mod data_type;
+mod datum;
+mod row_kind;
+
+pub use arrow::{
+    accept_batch, external_field, external_schema, external_type, kinds_array, lane_field, lane_schema, lane_type,
+    to_external, to_lane,
+};
+pub use data_type::{DataType, TypeKind};
+pub use datum::Datum;
+pub use row_kind::RowKind;
