@@ -361,3 +361,41 @@ async fn directories_are_renamed_on_disk_and_refused_on_an_object_store() {
     let memory = TableStore::memory(&Env::system());
     assert!(matches!(memory.rename_dir("a", "b").await, Err(Error::Unsupported(_))));
 }
+
+/// `FOREBAY_TEST_S3=http://127.0.0.1:5000/bucket cargo test -p forebay an_s3_server -- --ignored`
+#[tokio::test]
+#[ignore = "needs an S3 server"]
+async fn an_s3_server_keeps_names_conditions_and_uploads() {
+    let at = std::env::var("FOREBAY_TEST_S3").expect("FOREBAY_TEST_S3 names a server and a bucket");
+    let (endpoint, bucket) = at.rsplit_once('/').unwrap();
+    let options = BTreeMap::from([
+        ("s3.endpoint".to_string(), endpoint.to_string()),
+        ("s3.access-key".to_string(), "test".to_string()),
+        ("s3.secret-key".to_string(), "test".to_string()),
+        ("s3.path.style.access".to_string(), "true".to_string()),
+    ]);
+    let env = Env::system();
+    let store = open_location(&format!("s3://{bucket}/{}", env.uuid()), &options, &env).unwrap();
+    store.require_conditional_create().await.unwrap();
+    assert!(store.list_recursive("").await.unwrap().is_empty());
+    for name in ["p=a%2Fb%3Dc d", "p=x%3Ay%3F%2A%23%25%22%27%5B%5D%7B%7D%5E%5C", "p=日本", "k=a%3Ab c"] {
+        let path = format!("{name}/bucket-0/data-1.parquet");
+        store.write(&path, bytes("x")).await.unwrap();
+        assert_eq!(store.read(&path).await.unwrap(), "x");
+        assert!(store.list_dirs("").await.unwrap().contains(&name.to_string()), "{name}");
+        assert_eq!(store.list(&format!("{name}/bucket-0")).await.unwrap()[0].name, "data-1.parquet");
+    }
+    assert_eq!(store.create("snapshot/snapshot-1", bytes("a")).await.unwrap(), Created::Won);
+    assert_eq!(store.create("snapshot/snapshot-1", bytes("b")).await.unwrap(), Created::Exists);
+    assert_eq!(store.read("snapshot/snapshot-1").await.unwrap(), "a");
+    assert!(!store.exists("snapshot/snapshot-2").await.unwrap());
+    let mut upload = store.upload("bucket-0/data-1").unwrap();
+    for _ in 0..4 {
+        upload.push(Bytes::from(vec![7_u8; 5 << 20])).await.unwrap();
+    }
+    upload.finish().await.unwrap();
+    assert_eq!(store.size("bucket-0/data-1").await.unwrap(), 20 << 20);
+    assert_eq!(store.read_tail("bucket-0/data-1", 4).await.unwrap(), (Bytes::from_static(&[7; 4]), 20 << 20));
+    store.delete_dir("").await.unwrap();
+    assert!(store.list_recursive("").await.unwrap().is_empty());
+}
