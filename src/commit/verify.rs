@@ -11,7 +11,7 @@ use futures::future::try_join;
 use super::publish::Base;
 use crate::error::Result;
 use crate::format::{FileKind, Snapshot, SnapshotId};
-use crate::history::History;
+use crate::history::{FileFilter, History};
 
 /// What reading back says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,8 +112,9 @@ async fn child_of(history: &History, ours: &Snapshot, base: SnapshotId) -> Resul
             ours.id
         )));
     }
-    let added = manifests.delta_files(ours).await?;
-    let live = manifests.live_of(&inherited).await?;
+    let added = manifests.delta_files(ours, &FileFilter::default()).await?;
+    let partitions = added.iter().map(|entry| entry.partition.clone()).collect();
+    let live = manifests.live_in(&inherited, partitions).await?;
     let held = added.iter().filter(|entry| entry.kind == FileKind::Add).all(|entry| {
         live.iter().any(|other| other.bucket == entry.bucket && other.file.file_name == entry.file.file_name)
     });

@@ -19,7 +19,40 @@ mod tags;
 mod tests;
 
 pub use consumers::Consumers;
-pub use manifests::{FileFilter, Manifests};
+pub use manifests::{EntryTest, FileFilter, ManifestTest, Manifests};
 pub use schemas::Schemas;
 pub use snapshots::Snapshots;
 pub use tags::Tags;
+
+use crate::io::TableStore;
+
+/// Everything that can be found out about one table. Cheap to clone; clones share what they have read.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// The table's files.
+    pub store: TableStore,
+    /// Its snapshots.
+    pub snapshots: Snapshots,
+    /// Its schemas.
+    pub schemas: Schemas,
+    /// Its manifests.
+    pub manifests: Manifests,
+    /// Its consumers.
+    pub consumers: Consumers,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl History {
+    /// Of the table at the store's root. No request is made.
+    pub fn new(store: TableStore) -> Self {
+        Self {
+            snapshots: Snapshots::new(store.clone()),
+            schemas: Schemas::new(store.clone()),
+            manifests: Manifests::new(store.clone()),
+            consumers: Consumers::new(store.clone()),
+            tags: Tags::new(store.clone()),
+            store,
+        }
+    }
+}

@@ -8,8 +8,7 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use futures::future::{try_join, try_join3};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::{try_join, try_join_all, try_join3};
 
 use crate::error::{Error, Result};
 use crate::format::{Snapshot, SnapshotId, decode_hint, layout};
@@ -32,8 +31,8 @@ impl Snapshots {
 
     /// The newest snapshot; `None` for a table without commits.
     ///
-    /// Two round trips where the hint is right; a listing otherwise. `LATEST` is believed only when its snapshot is
-    /// there, the next one is not, the one before is (a gap tells of a writer that woke up in a freed slot), and
+    /// Two round trips where the hint is right, a few more where it lags; a listing otherwise. `LATEST` is believed
+    /// only when its snapshot is there, the one before it is (a gap tells of a writer that woke up in a freed slot), and
     /// `EARLIEST` does not lie above it.
     ///
     /// # Errors
@@ -59,11 +58,26 @@ impl Snapshots {
 
     async fn believed(&self, id: SnapshotId) -> Result<Option<Snapshot>> {
         let Some(after) = id.checked_add(1) else { return Ok(None) };
-        let (snapshot, next, previous) = try_join3(self.try_load(id), self.exists(after), async {
-            if id > 1 { self.exists(id - 1).await } else { Ok(true) }
-        })
-        .await?;
-        Ok(snapshot.filter(|_| !next && previous))
+        let previous = async { if id > 1 { self.exists(id - 1).await } else { Ok(true) } };
+        let (snapshot, next, previous) =
+            try_join3(self.try_load(id), self.try_load(after), previous).await?;
+        match (snapshot, next) {
+            (Some(snapshot), None) if previous => Ok(Some(snapshot)),
+            // The hint lags behind a commit that is under way; one that lags far is not worth following.
+            (Some(_), Some(next)) if previous => self.end_of_chain(next).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// The end of the chain that begins with a snapshot, if it is near.
+    async fn end_of_chain(&self, mut newest: Snapshot) -> Result<Option<Snapshot>> {
+        for _ in 0..READ_AHEAD {
+            match self.try_load(newest.id.saturating_add(1)).await? {
+                None => return Ok(Some(newest)),
+                Some(next) => newest = next,
+            }
+        }
+        Ok(None)
     }
 
     /// The newest by listing. An expiry between listing and reading cannot take the newest, but a rollback can.
@@ -178,24 +192,30 @@ impl Snapshots {
     /// [`Error::Corrupt`], [`Error::Storage`].
     pub async fn latest_of_user(&self, user: &str) -> Result<Option<Snapshot>> {
         let Some(latest) = self.latest().await? else { return Ok(None) };
-        self.latest_of_user_from(latest, user).await
+        self.newest_where(latest, |snapshot| snapshot.commit_user == user).await
     }
 
-    /// The same, from a snapshot on backwards. It ends where the chain does.
+    /// The newest snapshot for which a test holds, from one on backwards to where the chain begins.
     ///
     /// # Errors
     /// As [`Snapshots::latest_of_user`].
-    pub async fn latest_of_user_from(&self, from: Snapshot, user: &str) -> Result<Option<Snapshot>> {
-        if from.commit_user == user {
+    pub async fn newest_where(&self, from: Snapshot, test: impl Fn(&Snapshot) -> bool) -> Result<Option<Snapshot>> {
+        let mut below = from.id - 1;
+        if test(&from) {
             return Ok(Some(from));
         }
-        let mut walk = self.load_all((1..from.id).rev());
-        while let Some(snapshot) = walk.try_next().await? {
-            match snapshot {
-                None => break,
-                Some(snapshot) if snapshot.commit_user == user => return Ok(Some(snapshot)),
-                Some(_) => {}
+        let mut window = 1;
+        while below >= 1 {
+            let lowest = (below - window + 1).max(1);
+            for snapshot in self.load_all((lowest..=below).rev()).await? {
+                match snapshot {
+                    None => return Ok(None),
+                    Some(snapshot) if test(&snapshot) => return Ok(Some(snapshot)),
+                    Some(_) => {}
+                }
             }
+            below = lowest - 1;
+            window = (window * 2).min(READ_AHEAD as i64);
         }
         Ok(None)
     }
@@ -206,23 +226,24 @@ impl Snapshots {
     /// [`Error::Corrupt`], [`Error::Storage`].
     pub async fn after(&self, id: SnapshotId) -> Result<Vec<Snapshot>> {
         let mut chain = Vec::new();
-        let mut next = id.saturating_add(1);
-        // Most often there is none or one, so reading ahead begins with the second.
-        let Some(first) = self.try_load(next).await? else { return Ok(chain) };
-        chain.push(first);
-        next = next.saturating_add(1);
-        let mut walk = self.load_all(next..SnapshotId::MAX);
-        while let Some(Some(snapshot)) = walk.try_next().await? {
-            chain.push(snapshot);
+        let (mut next, mut window) = (id.saturating_add(1), 1);
+        loop {
+            let end = next.saturating_add(window);
+            if end == next {
+                return Ok(chain);
+            }
+            for snapshot in self.load_all(next..end).await? {
+                match snapshot {
+                    None => return Ok(chain),
+                    Some(snapshot) => chain.push(snapshot),
+                }
+            }
+            (next, window) = (end, (window * 2).min(READ_AHEAD as i64));
         }
-        Ok(chain)
     }
 
-    fn load_all<'a>(
-        &'a self,
-        ids: impl Iterator<Item = SnapshotId> + Send + 'a,
-    ) -> stream::BoxStream<'a, Result<Option<Snapshot>>> {
-        stream::iter(ids).map(|id| self.try_load(id)).buffered(READ_AHEAD).boxed()
+    async fn load_all(&self, ids: impl Iterator<Item = SnapshotId>) -> Result<Vec<Option<Snapshot>>> {
+        try_join_all(ids.map(|id| self.try_load(id))).await
     }
 
     async fn hint(&self, name: &str) -> Result<Option<SnapshotId>> {
