@@ -85,7 +85,8 @@ impl Counted {
 #[tokio::test]
 async fn the_newest_snapshot_is_found_whatever_the_hints_say() {
     // Snapshots on disk, LATEST, EARLIEST; the newest, and whether it takes a listing.
-    let cases: &[(&[i64], Option<&str>, Option<&str>, Option<i64>, bool)] = &[
+    type Case = (&'static [i64], Option<&'static str>, Option<&'static str>, Option<i64>, bool);
+    let cases: &[Case] = &[
         (&[], None, None, None, true),
         (&[1], Some("1"), None, Some(1), false),
         (&[1, 2, 3], Some("3"), Some("1"), Some(3), false),
