@@ -173,3 +173,43 @@ fn killed_processes_go_on_where_they_were() {
     let kills = number("FOREBAY_RACE_KILL", 2);
     race(number("FOREBAY_RACE_PROCESSES", 3), number("FOREBAY_RACE_COMMITS", 12), kills);
 }
+
+/// Figures, not a check: `cargo test --release --test commit_race -- --ignored --nocapture figures`.
+#[test]
+#[ignore = "prints figures"]
+fn figures_of_small_commits_and_of_plans() {
+    let directory = tempfile::tempdir_in(std::env::var("FOREBAY_RACE_DIR").unwrap_or("target".into())).unwrap();
+    let env = Env::system();
+    let store = TableStore::local(directory.path(), &env).unwrap();
+    let schema = schema();
+    let options = TableOptions::parse(&schema).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        create_table_at(&store, &schema).await.unwrap();
+        let mut committer = Committer::new(History::new(store.clone()), &schema, &options, "figures").unwrap();
+        let commits = number("FOREBAY_RACE_COMMITS", 1000) as i64;
+        let mut times = Vec::new();
+        for identifier in 0..commits {
+            let began = env.monotonic();
+            let messages = vec![message(format!("data-{identifier}"))];
+            committer.commit(identifier, messages, CommitProperties::default()).await.unwrap();
+            times.push((env.monotonic() - began).as_micros());
+            if times.len() == 200 {
+                times.sort_unstable();
+                println!("commits to {identifier:>6}: p50 {:>6} us, p99 {:>6} us", times[100], times[198]);
+                times.clear();
+            }
+        }
+        let messages = (0..10_000).map(|bucket| CommitMessage { bucket, ..message(format!("wide-{bucket}")) }).collect();
+        let began = env.monotonic();
+        committer.commit(commits, messages, CommitProperties::default()).await.unwrap();
+        println!("commit of 10000 files: {:?}", env.monotonic() - began);
+        let history = History::new(store);
+        for round in 0..4 {
+            let began = env.monotonic();
+            let latest = history.snapshots.latest().await.unwrap().unwrap();
+            let live = history.manifests.live_files(&latest, &FileFilter::default()).await.unwrap();
+            println!("plan of {} files, round {round}: {:?}", live.len(), env.monotonic() - began);
+        }
+    });
+}
