@@ -15,4 +15,4 @@ pub use layout::{ColumnSource, FileColumn, FileLayout};
 pub use read_ahead::read_ahead;
 pub use reader::{FileBatch, FileReader, ReadPlan};
 pub use rolling::{FileNames, RollingWriter, WriteSpec};
-pub use writer::Slab;
+pub use writer::{Encoding, Slab};

@@ -61,12 +61,8 @@ pub struct WriteSpec {
     pub target_bytes: u64,
     /// Rows after which another file begins.
     pub target_rows: u64,
-    /// Statistics of all columns.
-    pub stats: StatsMode,
-    /// Statistics of single columns.
-    pub stats_of: BTreeMap<String, StatsMode>,
-    /// Only the first so many columns have statistics.
-    pub stats_first: Option<usize>,
+    /// The statistics of each of the table's columns.
+    pub stats: Vec<StatsMode>,
     /// Whether statistics leave out what is unknown.
     pub stats_dense: bool,
     /// The level written to.
@@ -253,14 +249,12 @@ impl Stats {
                 values.insert(at, (column.name.clone(), stats)); // a key's value column comes after its `_KEY_` twin
             }
         }
-        let keys: Vec<_> = spec.layout.key_columns.iter().filter_map(|at| values.get(at)).map(|(_, stats)| (stats.clone(), StatsMode::KEY)).collect();
+        let key = |at: &usize| values.get(at).map(|(_, stats)| (stats.clone(), StatsMode::KEY));
+        let keys: Vec<_> = spec.layout.key_columns.iter().filter_map(key).collect();
         let (key, _) = SimpleStats::build(&keys, false)?;
         let names: Vec<String> = values.values().map(|(name, _)| name.clone()).collect();
-        let mode = |at: usize, name: &str| match spec.stats_first {
-            Some(first) if at >= first => StatsMode::None,
-            _ => spec.stats_of.get(name).copied().unwrap_or(spec.stats),
-        };
-        let columns: Vec<_> = values.into_values().enumerate().map(|(at, (name, stats))| (stats, mode(at, &name))).collect();
+        let mode = |at: usize| spec.stats.get(at).copied().unwrap_or(StatsMode::None);
+        let columns: Vec<_> = values.into_iter().map(|(at, (_, stats))| (stats, mode(at))).collect();
         let (value, covered) = SimpleStats::build(&columns, spec.stats_dense)?;
         let columns = covered.map(|covered| covered.into_iter().filter_map(|at| names.get(at).cloned()).collect());
         Ok(Self { key, value, columns })

@@ -4,7 +4,7 @@
 //! column it repeats share the gathering. Encoded pages wait in memory until their row group is closed.
 //! Spec: `format-spec/data-files.md`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,10 +46,16 @@ pub struct Encoding {
     pub compression: Compression,
     /// `false` forbids dictionaries; otherwise columns with few values get one.
     pub dictionary: bool,
+    /// The same, decided by the user for single columns.
+    pub dictionary_of: BTreeMap<String, bool>,
+    /// Bytes of a dictionary, after which its column goes on without.
+    pub dictionary_page_bytes: usize,
     /// Encoded bytes after which a row group is closed.
     pub row_group_bytes: usize,
     /// Bytes of a page.
     pub page_bytes: usize,
+    /// Rows of a page.
+    pub page_rows: usize,
     /// Threads that encode.
     pub threads: usize,
 }
@@ -242,13 +248,17 @@ fn properties(layout: &FileLayout, encoding: &Encoding, sample: &dyn Slab) -> Re
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(None)
         .set_data_page_size_limit(encoding.page_bytes)
+        .set_data_page_row_count_limit(encoding.page_rows)
+        .set_dictionary_page_size_limit(encoding.dictionary_page_bytes)
         .set_max_row_group_row_count(None)
         .set_created_by(concat!("forebay version ", env!("CARGO_PKG_VERSION")).to_string());
-    if encoding.dictionary {
-        for column in &layout.columns {
-            let worth = column.data_type.kind == TypeKind::Boolean || few_values(sample.column(column.source, 0..sample.rows().min(SAMPLE))?)?;
-            builder = builder.set_column_dictionary_enabled(ColumnPath::from(column.name.clone()), worth);
-        }
+    for column in &layout.columns {
+        let dictionary = match encoding.dictionary_of.get(&column.name) {
+            Some(decided) => *decided,
+            None if encoding.dictionary => few_values(sample.column(column.source, 0..sample.rows().min(SAMPLE))?)?,
+            None => false,
+        };
+        builder = builder.set_column_dictionary_enabled(ColumnPath::from(column.name.clone()), dictionary);
     }
     Ok(builder.build())
 }

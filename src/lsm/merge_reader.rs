@@ -10,6 +10,8 @@
 //! number of the run (the caller passes older runs first). Java leaves the last step undefined;
 //! `format-spec/decisions/0001-equal-sequence-numbers.md`.
 
+use std::sync::Arc;
+
 use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, UInt32Array};
 use arrow_row::Rows;
 use arrow_select::interleave::interleave;
@@ -82,7 +84,7 @@ impl MergedBatch {
 pub fn merge_runs(
     mut runs: Vec<RunReader>,
     order: Option<SequenceOrder>,
-    function: Box<dyn MergeFunction>,
+    function: Arc<dyn MergeFunction>,
     batch_rows: usize,
 ) -> Result<Box<dyn Iterator<Item = Result<MergedBatch>> + Send>> {
     // The first batch tells the representation of the keys; all runs share it.
@@ -122,7 +124,7 @@ struct Loaded<K> {
 struct Merge<K> {
     runs: Vec<RunReader>,
     order: Option<SequenceOrder>,
-    function: Box<dyn MergeFunction>,
+    function: Arc<dyn MergeFunction>,
     batch_rows: usize,
     /// Batches that versions of the batch being built point to.
     live: Vec<Loaded<K>>,
@@ -138,7 +140,7 @@ impl<K: KeyColumn> Merge<K> {
         runs: Vec<RunReader>,
         first: Vec<Option<RunBatch>>,
         order: Option<SequenceOrder>,
-        function: Box<dyn MergeFunction>,
+        function: Arc<dyn MergeFunction>,
         batch_rows: usize,
     ) -> Result<Self> {
         let mut live = Vec::with_capacity(first.len());

@@ -27,6 +27,7 @@ pub struct WriteBuffer {
     order: Option<SequenceOrder>,
     batches: Vec<Buffered>,
     bytes: usize,
+    rows: usize,
 }
 
 /// The rows of a bucket in merge order.
@@ -38,10 +39,23 @@ pub struct Sorted {
     pub ends: Vec<u32>,
 }
 
+impl Sorted {
+    /// Rows that stay as they came, each a version of its own.
+    pub fn in_arrival_order(rows: usize) -> Self {
+        Self { arrivals: (0..rows as u32).collect(), ends: (1..=rows as u32).collect() }
+    }
+}
+
 impl WriteBuffer {
     /// An empty buffer for rows whose key stands in `key_columns`.
     pub fn new(encoder: KeyEncoder, key_columns: Vec<usize>, order: Option<SequenceOrder>) -> Self {
-        Self { encoder, key_columns, order, batches: Vec::new(), bytes: 0 }
+        Self { encoder, key_columns, order, batches: Vec::new(), bytes: 0, rows: 0 }
+    }
+
+    /// An empty buffer for the same rows.
+    #[must_use]
+    pub fn like(&self) -> Self {
+        Self::new(self.encoder.clone(), self.key_columns.clone(), self.order.clone())
     }
 
     /// Takes a batch in and gives its number.
@@ -54,6 +68,7 @@ impl WriteBuffer {
         let order = self.order.as_ref().map(|order| order.encode(&columns)).transpose()?;
         self.bytes += columns.iter().map(held_bytes).sum::<usize>();
         self.bytes += keys.size() + order.as_ref().map_or(0, Rows::size) + kinds.as_ref().map_or(0, Array::len);
+        self.rows += rows;
         self.batches.push(Buffered { columns, kinds, keys, order });
         Ok(self.batches.len() as u32 - 1)
     }
@@ -61,6 +76,11 @@ impl WriteBuffer {
     /// Bytes of all batches with their keys.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Rows of all batches.
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Whether nothing was taken in.
@@ -82,6 +102,7 @@ impl WriteBuffer {
     pub fn clear(&mut self) {
         self.batches.clear();
         self.bytes = 0;
+        self.rows = 0;
     }
 
     /// Sorts a bucket's rows (batch and row, in arrival order) by key, sequence columns and arrival.

@@ -20,6 +20,8 @@ pub(super) struct Scattered<'a> {
     pub places: Vec<(usize, usize)>,
     /// Their sequence numbers.
     pub sequence: Vec<i64>,
+    /// Value columns that were computed, with their positions.
+    pub computed: Vec<(usize, ArrayRef)>,
 }
 
 impl Slab for Scattered<'_> {
@@ -31,6 +33,9 @@ impl Slab for Scattered<'_> {
         let places = &self.places[rows.clone()];
         Ok(match source {
             ColumnSource::Value(at) => {
+                if let Some((_, lane)) = self.computed.iter().find(|(computed, _)| *computed == at) {
+                    return Ok(lane.slice(rows.start, rows.len()));
+                }
                 let arrays: Vec<&dyn Array> = self.batches.iter().map(|batch| batch[at].as_ref()).collect();
                 interleave(&arrays, places).map_err(|error| Error::bug(error.to_string()))?
             }
@@ -44,9 +49,9 @@ impl Slab for Scattered<'_> {
 }
 
 /// A merged batch.
-pub(super) struct Whole<'a>(pub &'a MergedBatch);
+pub(super) struct Whole(pub MergedBatch);
 
-impl Slab for Whole<'_> {
+impl Slab for Whole {
     fn rows(&self) -> usize {
         self.0.num_rows()
     }

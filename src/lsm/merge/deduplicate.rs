@@ -26,6 +26,10 @@ impl MergeFunction for Deduplicate {
         }
         Ok(Merged { picks, computed: Vec::new() })
     }
+
+    fn may_merge_early(&self) -> bool {
+        true
+    }
 }
 
 fn is_retract(byte: i8) -> bool {

@@ -51,6 +51,11 @@ pub trait MergeFunction: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// What the engine refuses, e.g. a retraction it cannot take back.
     fn merge(&self, versions: &Versions<'_>) -> Result<Merged>;
+
+    /// Whether merging some versions of a key first, and the result with the others later, gives the same row.
+    fn may_merge_early(&self) -> bool {
+        false
+    }
 }
 
 /// Keeps every version: for changelog files of producer `input` and for reads of raw changes.
