@@ -18,6 +18,7 @@ import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.Arra
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 import org.apache.paimon.table.FileStoreTable;
 import org.apache.paimon.table.source.DataSplit;
+import org.apache.paimon.table.source.IncrementalSplit;
 import org.apache.paimon.table.source.ReadBuilder;
 import org.apache.paimon.table.source.Split;
 import org.apache.paimon.table.source.StreamTableScan;
@@ -71,9 +72,8 @@ final class ReadCommands {
                 Long before = scan.checkpoint();
                 List<Split> splits = scan.plan().splits();
                 for (Split split : splits) {
-                    DataSplit data = (DataSplit) split;
-                    if (data.snapshotId() <= last) {
-                        forEach(read, split, row -> sink.add(change(type, data, row)));
+                    if (snapshot(split) <= last) {
+                        forEach(read, split, row -> sink.add(change(type, split, row)));
                     }
                 }
                 if (splits.isEmpty() && before != null) {
@@ -116,8 +116,17 @@ final class ReadCommands {
         return changelog != null ? changelog : snapshot != null ? snapshot : Snapshot.FIRST_SNAPSHOT_ID;
     }
 
-    private static ObjectNode change(RowType type, DataSplit split, InternalRow row) {
-        ObjectNode json = Json.object().put("snapshot", split.snapshotId()).put("bucket", split.bucket());
+    /** An overwrite that is streamed (streaming-read-overwrite) comes as an IncrementalSplit, everything else as a DataSplit. */
+    private static long snapshot(Split split) {
+        return split instanceof IncrementalSplit overwrite ? overwrite.snapshotId() : ((DataSplit) split).snapshotId();
+    }
+
+    private static int bucket(Split split) {
+        return split instanceof IncrementalSplit overwrite ? overwrite.bucket() : ((DataSplit) split).bucket();
+    }
+
+    private static ObjectNode change(RowType type, Split split, InternalRow row) {
+        ObjectNode json = Json.object().put("snapshot", snapshot(split)).put("bucket", bucket(split));
         json.put("kind", row.getRowKind().shortString());
         json.set("row", Values.toJson(type, row));
         return json;

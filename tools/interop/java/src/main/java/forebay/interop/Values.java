@@ -146,7 +146,11 @@ final class Values {
         GenericRow row = new GenericRow(type.getFieldCount());
         for (int i = 0; i < type.getFieldCount(); i++) {
             DataField field = type.getFields().get(i);
-            row.setField(i, valueOf(field.type(), json.get(field.name())));
+            try {
+                row.setField(i, valueOf(field.type(), json.get(field.name())));
+            } catch (RuntimeException e) {
+                throw new IllegalArgumentException("column \"" + field.name() + "\": " + json.get(field.name()), e);
+            }
         }
         return row;
     }
