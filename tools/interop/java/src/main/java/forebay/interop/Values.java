@@ -127,7 +127,7 @@ final class Values {
         return json;
     }
 
-    private static int compareKeys(JsonNode left, JsonNode right) {
+    static int compareKeys(JsonNode left, JsonNode right) {
         return left.isNumber() && right.isNumber()
                 ? left.decimalValue().compareTo(right.decimalValue())
                 : left.asText().compareTo(right.asText());
