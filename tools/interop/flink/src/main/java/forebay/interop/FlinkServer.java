@@ -7,6 +7,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.core.execution.JobClient;
+import org.apache.flink.runtime.minicluster.MiniCluster;
+import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
 import org.apache.flink.runtime.util.EnvironmentInformation;
 import org.apache.flink.table.api.EnvironmentSettings;
 import org.apache.flink.table.api.ResultKind;
@@ -28,8 +30,36 @@ public final class FlinkServer {
 
     private FlinkServer() {}
 
+    private static final int SLOTS = 8;
+    private static MiniCluster cluster;
+
     public static void main(String[] arguments) throws Exception {
         Server.serve(Map.of("sql", FlinkServer::sql, "version", FlinkServer::version));
+        if (cluster != null) {
+            cluster.close();
+        }
+        System.exit(0);
+    }
+
+    /** One cluster for the life of the server, reached by its REST port on the loopback interface: the executor "local" would build one for each job. */
+    private static int restPort() throws Exception {
+        if (cluster == null) {
+            Configuration configuration = new Configuration();
+            configuration.setString("rest.address", "localhost");
+            configuration.setString("rest.bind-address", "localhost");
+            configuration.setString("rest.bind-port", "0");
+            configuration.setString("taskmanager.memory.network.min", "128mb");
+            configuration.setString("taskmanager.memory.network.max", "128mb");
+            configuration.setString("taskmanager.memory.managed.size", "512mb");
+            MiniCluster starting = new MiniCluster(new MiniClusterConfiguration.Builder()
+                    .setConfiguration(configuration)
+                    .setNumTaskManagers(1)
+                    .setNumSlotsPerTaskManager(SLOTS)
+                    .build());
+            starting.start();
+            cluster = starting;
+        }
+        return cluster.getRestAddress().get().getPort();
     }
 
     private static ObjectNode version(JsonNode arguments) {
@@ -63,16 +93,13 @@ public final class FlinkServer {
         return answer;
     }
 
-    private static TableEnvironment session(boolean streaming, int parallelism) {
+    private static TableEnvironment session(boolean streaming, int parallelism) throws Exception {
         Configuration configuration = new Configuration();
-        configuration.setString("execution.target", "local");
+        configuration.setString("execution.target", "remote");
+        configuration.setString("rest.address", "localhost");
+        configuration.setString("rest.port", Integer.toString(restPort()));
         configuration.setString("parallelism.default", Integer.toString(parallelism));
-        configuration.setString("rest.bind-address", "localhost");
-        configuration.setString("rest.bind-port", "0");
         configuration.setString("table.local-time-zone", "UTC");
-        configuration.setString("taskmanager.memory.network.min", "64mb");
-        configuration.setString("taskmanager.memory.network.max", "64mb");
-        configuration.setString("taskmanager.memory.managed.size", "256mb");
         EnvironmentSettings.Builder settings = EnvironmentSettings.newInstance().withConfiguration(configuration);
         return TableEnvironment.create((streaming ? settings.inStreamingMode() : settings.inBatchMode()).build());
     }
@@ -86,7 +113,7 @@ public final class FlinkServer {
         }
     }
 
-    /** A row is an array of values; "kinds" has the kind of each. "ended" tells whether the query came to its end. */
+    /** A row is an array of values; "kinds" has the kind of each. "ended" is false if the limit or the time stopped the query. */
     private static ObjectNode collect(TableResult result, long limit, long timeout) throws Exception {
         ResolvedSchema schema = result.getResolvedSchema();
         ArrayNode rows = Json.array();
@@ -107,7 +134,7 @@ public final class FlinkServer {
                         kinds.add(row.getKind().shortString());
                     }
                 }
-                ended[0] = rows.size() < limit || !iterator.hasNext();
+                ended[0] = rows.size() < limit;
             } catch (Throwable e) {
                 failure[0] = e;
             }
