@@ -48,8 +48,8 @@ def create(command):
 
 
 def write(command):
-    if command.get("compact", "none") != "none":
-        raise ValueError("pypaimon has no compaction: \"compact\" can only be none")
+    if command.get("compact", "auto") not in ("none", "auto"):  # by itself the writer compacts nothing, so both are the same
+        raise ValueError("pypaimon has no compaction: \"compact\" can only be none or auto")
     table = open_table(command)
     rows = command["rows"]
     if "rowkind.field" not in table.options.options.to_map() and any(row.get("kind", "+I") != "+I" for row in rows):

@@ -98,6 +98,9 @@ public final class FlinkServer {
         configuration.setString("execution.target", "remote");
         configuration.setString("rest.address", "localhost");
         configuration.setString("rest.port", Integer.toString(restPort()));
+        // CALL of a procedure starts a cluster of its own from these values, and must not ask for the port that is taken.
+        configuration.setString("rest.bind-address", "localhost");
+        configuration.setString("rest.bind-port", "0");
         configuration.setString("parallelism.default", Integer.toString(parallelism));
         configuration.setString("table.local-time-zone", "UTC");
         EnvironmentSettings.Builder settings = EnvironmentSettings.newInstance().withConfiguration(configuration);
