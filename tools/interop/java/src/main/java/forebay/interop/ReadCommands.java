@@ -5,14 +5,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.apache.paimon.Snapshot;
+import org.apache.paimon.data.InternalRow;
 import org.apache.paimon.predicate.Predicate;
 import org.apache.paimon.predicate.PredicateBuilder;
 import org.apache.paimon.reader.RecordReader;
 import org.apache.paimon.reader.RecordReaderIterator;
-import org.apache.paimon.data.InternalRow;
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.ArrayNode;
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
@@ -41,7 +43,7 @@ final class ReadCommands {
         }
         table = options.isEmpty() ? table : table.copy(options);
         ReadBuilder builder = builder(table, arguments);
-        RowType type = builder.readType();
+        RowType type = shown(table, arguments);
         try (Sink sink = new Sink(arguments); Tables.Scratch scratch = new Tables.Scratch()) {
             TableRead read = read(builder, arguments, scratch);
             for (Split split : builder.newScan().plan().splits()) {
@@ -60,7 +62,7 @@ final class ReadCommands {
         long last = Server.number(arguments, "to", Long.MAX_VALUE);
         table = table.copyWithoutTimeTravel(Map.of("scan.mode", "from-snapshot", "scan.snapshot-id", Long.toString(first)));
         ReadBuilder builder = builder(table, arguments);
-        RowType type = builder.readType();
+        RowType type = shown(table, arguments);
         try (Sink sink = new Sink(arguments); Tables.Scratch scratch = new Tables.Scratch()) {
             TableRead read = read(builder, arguments, scratch);
             StreamTableScan scan = builder.newStreamScan();
@@ -96,7 +98,7 @@ final class ReadCommands {
         }
         FileStoreTable table = Tables.open(arguments).copy(options);
         ReadBuilder builder = builder(table, arguments);
-        RowType type = builder.readType();
+        RowType type = shown(table, arguments);
         try (Sink sink = new Sink(arguments); Tables.Scratch scratch = new Tables.Scratch()) {
             TableRead read = read(builder, arguments, scratch);
             for (Split split : builder.newScan().plan().splits()) {
@@ -138,9 +140,19 @@ final class ReadCommands {
             builder.withFilter(predicate(table.rowType(), arguments.get("filter")));
         }
         if (arguments.hasNonNull("projection")) {
-            builder.withReadType(table.rowType().project(Tables.names(arguments.get("projection"))));
+            Set<String> names = new LinkedHashSet<>(Tables.names(arguments.get("projection")));
+            names.addAll(arguments.path("filter").findValuesAsText("column"));
+            builder.withReadType(table.rowType().project(new ArrayList<>(names)));
         }
         return builder;
+    }
+
+    /**
+     * The columns that the answer shows. The columns of the filter are read behind them, because Paimon (1.4.2 and 2.0.0) answers no rows at all where a
+     * filter names a column of a Parquet file that is not read.
+     */
+    private static RowType shown(FileStoreTable table, JsonNode arguments) {
+        return arguments.hasNonNull("projection") ? table.rowType().project(Tables.names(arguments.get("projection"))) : table.rowType();
     }
 
     /** By default the filter is applied to every row; with "exact": false it only prunes, as Paimon pleases. */
