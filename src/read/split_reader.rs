@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int8Array, RecordBatch};
 use arrow_select::filter::{filter, filter_record_batch};
+use arrow_schema::SchemaRef;
 use tokio::runtime::Handle;
 
 use super::columns::{Origin, PartitionValues, WorkColumns};
@@ -18,7 +19,7 @@ use crate::lsm::{
 use crate::predicate::{Expr, evaluate};
 use crate::scan::bound;
 use crate::schema::{MergeEngine, Schema, TableOptions};
-use crate::types::{RowKind, to_external};
+use crate::types::{external_schema, lane_schema, to_external};
 
 /// Bytes that all open columns of a merge may hold as fetched windows.
 const WINDOW_BUDGET: u64 = 128 << 20;
@@ -100,6 +101,17 @@ impl SplitReader {
             order,
             schemas,
         })
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// The columns of the batches.
+    pub fn shown_schema(&self) -> SchemaRef {
+        let fields = self.request.select.iter().map(|at| &self.request.schema.fields[*at]);
+        let columns = fields.map(|field| (field.name.as_str(), field.data_type));
+        if self.request.wide_timestamps { lane_schema(columns) } else { external_schema(columns) }
     }
 
     /// The rows of a split, decoded ahead of the caller. Blocks while it is iterated: use it on the blocking pool.
@@ -282,9 +294,9 @@ impl SplitReader {
             return Ok(shown);
         }
         let fields = self.request.select.iter().map(|at| &self.request.schema.fields[*at]);
-        let columns = fields.clone().zip(shown.columns());
+        let columns = fields.zip(shown.columns());
         let columns = columns.map(|(field, lane)| to_external(&field.name, field.data_type.kind, lane));
-        let schema = crate::types::external_schema(fields.map(|field| (field.name.as_str(), field.data_type)));
+        let schema = self.shown_schema();
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(shown.num_rows()));
         RecordBatch::try_new_with_options(schema, columns.collect::<Result<_>>()?, &options)
             .map_err(|error| Error::bug(error.to_string()))
@@ -296,9 +308,4 @@ struct Located {
     directory: String,
     partition: PartitionValues,
     files: Vec<DataFileMeta>,
-}
-
-/// The kind of a row in a batch of changes.
-pub fn kind_of(kinds: Option<&Int8Array>, row: usize) -> RowKind {
-    kinds.and_then(|kinds| RowKind::from_byte(kinds.value(row)).ok()).unwrap_or(RowKind::Insert)
 }
