@@ -20,22 +20,33 @@ use super::prune::Pruning;
 use super::source::{FileSource, decode_error};
 use crate::error::{Error, Result};
 use crate::io::TableStore;
-use crate::predicate::Expr;
+use crate::predicate::Predicate;
 use crate::types::{DataType, RowKind, lane_type, to_lane};
 
 /// What to read of a file.
 #[derive(Debug, Clone)]
 pub struct ReadPlan {
-    /// For each column out, its name in the file and its type; no name where the file does not have it (NULL).
-    pub columns: Vec<(Option<String>, DataType)>,
+    /// The columns out.
+    pub columns: Vec<PlannedColumn>,
     /// Whether sequence numbers and kinds are read too.
     pub versions: bool,
-    /// Rows that cannot match may be left out; by the names in the file.
-    pub filter: Option<Expr>,
+    /// Rows that cannot match may be left out. Speaks of the table's columns.
+    pub filter: Option<Predicate>,
     /// Rows of a batch.
     pub batch_rows: usize,
     /// Bytes fetched at once for each column.
     pub window: u64,
+}
+
+/// A column to read.
+#[derive(Debug, Clone)]
+pub struct PlannedColumn {
+    /// Its name in the table.
+    pub name: String,
+    /// Its name in the file; `None` where the file does not have it (all NULL).
+    pub in_file: Option<String>,
+    /// Its type in the table.
+    pub data_type: DataType,
 }
 
 /// A batch of a file.
@@ -82,7 +93,7 @@ impl FileReader {
         let metadata = ArrowReaderMetadata::load(&source, options).map_err(|error| decode_error(path, error))?;
         let (mask, slots) = Slots::find(path, metadata.metadata(), &plan)?;
         let mut pruning = match &plan.filter {
-            Some(filter) => Pruning::plan(path, &metadata, filter)?,
+            Some(filter) => Pruning::plan(path, &metadata, &plan.columns, filter)?,
             None => Pruning::all(metadata.metadata()),
         };
         if !slots.int96.is_empty() {
@@ -119,13 +130,12 @@ impl FileReader {
             int96.push(reader.read(rows).map_err(|error| decode_error(&self.path, error))?);
         }
         let mut columns = Vec::with_capacity(self.origins.len());
-        for (origin, (name, data_type)) in self.origins.iter().zip(&self.plan.columns) {
+        for (origin, planned) in self.origins.iter().zip(&self.plan.columns) {
             let lane = match origin {
-                Origin::Missing => new_null_array(&lane_type(data_type.kind), rows),
+                Origin::Missing => new_null_array(&lane_type(planned.data_type.kind), rows),
                 Origin::Int96(at) => int96[*at].clone(),
                 Origin::Arrow(at) => {
-                    let name = name.as_deref().unwrap_or_default();
-                    to_lane(name, data_type.kind, batch.column(*at))
+                    to_lane(&planned.name, planned.data_type.kind, batch.column(*at))
                         .map_err(|error| Error::corrupt(&self.path, error.to_string()))?
                 }
             };
@@ -190,8 +200,8 @@ impl Slots {
         let mut arrow = Vec::new();
         let mut int96 = Vec::new();
         let mut wanted = Vec::with_capacity(plan.columns.len());
-        for (name, _) in &plan.columns {
-            let Some(name) = name else {
+        for planned in &plan.columns {
+            let Some(name) = &planned.in_file else {
                 wanted.push(None);
                 continue;
             };

@@ -8,7 +8,8 @@ use arrow_schema::SchemaRef;
 
 use crate::error::Result;
 use crate::format::BinaryRow;
-use crate::predicate::Expr;
+use crate::files::PlannedColumn;
+use crate::predicate::Predicate;
 use crate::schema::{Schema, column_mapping};
 use crate::types::{DataType, Datum, lane_schema};
 
@@ -25,9 +26,9 @@ pub(super) struct WorkColumns {
 }
 
 impl WorkColumns {
-    pub(super) fn new(schema: Arc<Schema>, shown: &[usize], filter: Option<&Expr>, others: &[usize]) -> Result<Self> {
+    pub(super) fn new(schema: Arc<Schema>, shown: &[usize], filter: Option<&Predicate>, others: &[usize]) -> Result<Self> {
         let mut needed: BTreeSet<usize> = shown.iter().chain(others).copied().collect();
-        for name in filter.map(Expr::columns).unwrap_or_default() {
+        for name in filter.map(Predicate::columns).unwrap_or_default() {
             needed.insert(schema.require(&name)?);
         }
         let positions: Vec<usize> = needed.into_iter().collect();
@@ -51,8 +52,8 @@ impl WorkColumns {
             if let Some(key) = self.schema.partition_keys.iter().position(|key| *key == field.name) {
                 return Origin::Partition(key, field.data_type);
             }
-            let name = mapping.get(*at).copied().flatten().map(|there| file_schema.fields[there].name.clone());
-            Origin::File(name, field.data_type)
+            let in_file = mapping.get(*at).copied().flatten().map(|there| file_schema.fields[there].name.clone());
+            Origin::File(PlannedColumn { name: field.name.clone(), in_file, data_type: field.data_type })
         };
         Ok(self.positions.iter().map(origin).collect())
     }
@@ -70,8 +71,8 @@ impl WorkColumns {
 pub(super) enum Origin {
     /// From the manifest's partition, whatever the file holds.
     Partition(usize, DataType),
-    /// From the file's column of this name; NULL when the file has none.
-    File(Option<String>, DataType),
+    /// From the file.
+    File(PlannedColumn),
 }
 
 /// The constant lanes of a partition.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int8Array, RecordBatch};
-use arrow_select::filter::{filter, filter_record_batch};
+use arrow_select::filter::{filter as keep_rows, filter_record_batch};
 use arrow_schema::SchemaRef;
 use tokio::runtime::Handle;
 
@@ -16,7 +16,7 @@ use crate::history::History;
 use crate::lsm::{
     Deduplicate, KeyEncoder, MergeFunction, Ranged, RunBatch, RunReader, SequenceOrder, merge_runs, sections,
 };
-use crate::predicate::{Expr, evaluate};
+use crate::predicate::{Predicate, evaluate};
 use crate::scan::bound;
 use crate::schema::{MergeEngine, Schema, TableOptions};
 use crate::types::{external_schema, lane_schema, to_external};
@@ -33,7 +33,7 @@ pub struct ReadRequest {
     /// The columns shown, in order.
     pub select: Vec<usize>,
     /// Only rows for which this is true.
-    pub filter: Option<Expr>,
+    pub filter: Option<Predicate>,
     /// Rows of a batch.
     pub batch_rows: usize,
     /// Leave `TIMESTAMP(7..9)` as `Decimal128(38, 9)` seconds, which hold all years.
@@ -158,14 +158,14 @@ impl SplitReader {
         let schema = schema.ok_or_else(|| Error::bug(format!("schema {} was not loaded", file.schema_id)))?;
         let origins = self.work.in_files_of(schema)?;
         let from_file = |origin: &Origin| match origin {
-            Origin::File(name, data_type) => Some((name.clone(), *data_type)),
+            Origin::File(planned) => Some(planned.clone()),
             Origin::Partition(..) => None,
         };
         let size = u64::try_from(file.file_size).map_err(|_| Error::corrupt(path, "_FILE_SIZE is negative"))?;
         let plan = ReadPlan {
             columns: origins.iter().filter_map(from_file).collect(),
             versions,
-            filter: self.pushed_filter(schema, versions)?,
+            filter: self.pushed_filter(versions),
             batch_rows: self.request.batch_rows,
             window,
         };
@@ -184,23 +184,16 @@ impl SplitReader {
         }))
     }
 
-    /// The filter that may drop rows inside a file, by the file's names: all of it in raw reads, the part on keys where
-    /// versions are merged (a row of another version may match where this one does not).
-    fn pushed_filter(&self, file_schema: &Schema, versions: bool) -> Result<Option<Expr>> {
-        let Some(filter) = &self.request.filter else { return Ok(None) };
+    /// The filter that may drop rows inside a file: all of it in raw reads, the part on keys where versions are merged
+    /// (a row of another version may match where this one does not).
+    fn pushed_filter(&self, versions: bool) -> Option<Predicate> {
         let keys = self.request.schema.trimmed_primary_keys();
         let partitions = &self.request.schema.partition_keys;
         let usable = |column: &str| {
             let in_partition = partitions.iter().any(|key| key == column);
             !in_partition && (!versions || keys.iter().any(|key| key == column))
         };
-        let (pushed, _) = filter.clone().split_by(usable);
-        let Some(pushed) = pushed else { return Ok(None) };
-        let mapping = crate::schema::column_mapping(file_schema, &self.request.schema)?;
-        Ok(pushed.rename(&|column| {
-            let there = self.request.schema.index_of(column).and_then(|at| mapping.get(at).copied().flatten());
-            there.map(|at| file_schema.fields[at].name.clone())
-        }))
+        self.request.filter.as_ref().and_then(|filter| filter.split_by(usable).0)
     }
 
     fn read_raw(&self, located: Arc<Located>, changes: bool) -> Batches {
@@ -272,13 +265,13 @@ impl SplitReader {
     fn finish(&self, columns: Vec<ArrayRef>, kinds: Option<Int8Array>, rows: usize) -> Result<Rows> {
         let mut batch = self.work.batch(columns, rows)?;
         let mut kinds = kinds;
-        if let Some(expr) = &self.request.filter {
-            let keep = evaluate(expr, &batch)?;
+        if let Some(filter) = &self.request.filter {
+            let keep = evaluate(filter, &batch)?;
             if keep.true_count() < rows {
                 batch = filter_record_batch(&batch, &keep).map_err(|error| Error::bug(error.to_string()))?;
                 kinds = match kinds {
                     Some(kinds) => {
-                        let kept = filter(&kinds, &keep).map_err(|error| Error::bug(error.to_string()))?;
+                        let kept = keep_rows(&kinds, &keep).map_err(|error| Error::bug(error.to_string()))?;
                         Some(Int8Array::from(kept.to_data()))
                     }
                     None => None,

@@ -18,7 +18,7 @@ pub use plan::{PlanRules, bound, plan_changes, plan_rows};
 use crate::error::Result;
 use crate::format::{Snapshot, SnapshotId, Split};
 use crate::history::History;
-use crate::predicate::Expr;
+use crate::predicate::Predicate;
 use crate::schema::{Schema, TableOptions, check_options, Use};
 use prune::Pruner;
 
@@ -38,16 +38,13 @@ pub struct Plan {
 /// # Errors
 /// [`crate::Error::NotFound`] for a snapshot that is not there, [`crate::Error::Invalid`] for a filter that does not
 /// fit the schema, [`crate::Error::Unsupported`] for a table feature this version cannot read.
-pub async fn plan(history: &History, newest: &Arc<Schema>, at: &At, filter: Option<&Expr>) -> Result<Plan> {
+pub async fn plan(history: &History, newest: &Arc<Schema>, at: &At, filter: Option<&Predicate>) -> Result<Plan> {
     let Some(snapshot) = at.find(history).await? else {
         return Ok(Plan { snapshot: None, schema: Arc::clone(newest), splits: Vec::new() });
     };
     let schema = schema_at(history, newest, at, &snapshot).await?;
     check_options(&schema, Use::Read)?;
     let options = TableOptions::parse(&schema)?;
-    if let Some(filter) = filter {
-        filter.check(&schema)?;
-    }
     refuse_unread_indexes(history, &snapshot).await?;
     let mut pruner = Pruner::new(&schema, &options, filter)?;
     let entries = history.manifests().live_files(&snapshot, &pruner.manifest_filter()).await?;

@@ -14,7 +14,7 @@ use super::start::{Start, check_kept, earliest, expired};
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, CommitKind, FileKind, ManifestEntry, Snapshot, SnapshotId, Split};
 use crate::history::History;
-use crate::predicate::Expr;
+use crate::predicate::Predicate;
 use crate::read::{ReadRequest, SplitBatches, SplitReader};
 use crate::scan::{At, PlanRules, plan, plan_changes};
 use crate::schema::{ChangelogProducer, Schema, TableOptions};
@@ -33,7 +33,7 @@ pub struct FollowOptions {
     /// Keeps progress under this name in the table.
     pub consumer: Option<String>,
     /// Only rows for which this is true.
-    pub filter: Option<Expr>,
+    pub filter: Option<Predicate>,
     /// The columns shown; `None` means all.
     pub select: Option<Vec<String>>,
     /// Leave `TIMESTAMP(7..9)` as `Decimal128(38, 9)` seconds.
@@ -87,9 +87,6 @@ impl ChangeStream {
             Some(names) => schema.positions(names)?,
             None => (0..schema.fields.len()).collect(),
         };
-        if let Some(filter) = &follow.filter {
-            filter.check(&schema)?;
-        }
         let saved = match &follow.consumer {
             Some(name) if !options.consumer_ignore_progress => history.consumers().load(name).await?,
             _ => None,

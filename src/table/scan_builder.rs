@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::format::Split;
 use crate::history::History;
-use crate::predicate::Expr;
+use crate::predicate::Predicate;
 use crate::read::{ReadRequest, RowStream, SplitReader};
 use crate::scan::{At, Plan, plan};
 use crate::schema::{Schema, TableOptions};
@@ -16,7 +16,7 @@ pub struct ScanBuilder {
     history: History,
     schema: Arc<Schema>,
     select: Option<Vec<String>>,
-    filter: Option<Expr>,
+    filter: Option<Predicate>,
     at: At,
     limit: Option<usize>,
     wide_timestamps: bool,
