@@ -8,7 +8,7 @@ use parquet::file::metadata::ParquetMetaData;
 use super::reader::PlannedColumn;
 use crate::error::{Error, Result};
 use crate::format::datum_at;
-use crate::predicate::{ColumnRange, Predicate, may_match};
+use crate::predicate::{ColumnRange, Expr, may_match};
 use crate::types::{Datum, TypeKind, to_lane};
 
 /// What is left to read of a file.
@@ -30,7 +30,7 @@ impl Pruning {
         path: &str,
         metadata: &ArrowReaderMetadata,
         columns: &[PlannedColumn],
-        filter: &Predicate,
+        filter: &Expr,
     ) -> Result<Self> {
         let file = File { path, metadata, columns };
         let footer = metadata.metadata();
@@ -40,7 +40,7 @@ impl Pruning {
         for group in 0..footer.num_row_groups() {
             let rows = footer.row_group(group).num_rows();
             let bounds = file.bounds(filter, |column, kind| file.group_bounds(column, kind, group))?;
-            if !may_match(filter, &|column| bounds.of(column, 0, rows)) {
+            if !may_match(filter, &|column| bounds.of(column, 0, rows as u64)) {
                 continue;
             }
             groups.push(group);
@@ -69,7 +69,7 @@ struct Bounds {
 struct BoundsOf(Vec<(String, Bounds)>);
 
 impl BoundsOf {
-    fn of(&self, column: &str, at: usize, rows: i64) -> Option<ColumnRange> {
+    fn of(&self, column: &str, at: usize, rows: u64) -> Option<ColumnRange> {
         let (_, bounds) = self.0.iter().find(|(name, _)| name == column)?;
         // Parquet's bounds leave NaN out, which is the largest value here.
         let floats = matches!(bounds.kind, TypeKind::Float | TypeKind::Double);
@@ -78,7 +78,7 @@ impl BoundsOf {
             _ if floats => None,
             value => Some(value),
         };
-        let nulls = (bounds.nulls.is_valid(at)).then(|| bounds.nulls.value(at)).and_then(|n| i64::try_from(n).ok());
+        let nulls = (bounds.nulls.is_valid(at)).then(|| bounds.nulls.value(at));
         Some(ColumnRange { min: value(&bounds.min), max: value(&bounds.max), null_count: nulls, row_count: rows })
     }
 }
@@ -86,7 +86,7 @@ impl BoundsOf {
 impl File<'_> {
     fn bounds(
         &self,
-        filter: &Predicate,
+        filter: &Expr,
         mut find: impl FnMut(&str, TypeKind) -> Result<Option<Bounds>>,
     ) -> Result<BoundsOf> {
         let mut all = Vec::new();
@@ -143,10 +143,10 @@ impl File<'_> {
     }
 
     /// The rows of a group that pages leave over. A conjunct on one column skips that column's pages.
-    fn page_selectors(&self, filter: &Predicate, group: usize) -> Result<Vec<RowSelector>> {
+    fn page_selectors(&self, filter: &Expr, group: usize) -> Result<Vec<RowSelector>> {
         let rows = self.metadata.metadata().row_group(group).num_rows() as usize;
         let mut selection = RowSelection::from(vec![RowSelector::select(rows)]);
-        for conjunct in filter.conjuncts() {
+        for conjunct in filter.clone().conjuncts() {
             let columns = conjunct.columns();
             let [column] = columns.iter().collect::<Vec<_>>()[..] else { continue };
             let found = self.bounds(&conjunct, |name, kind| self.page_bounds(name, kind, group))?;
@@ -156,7 +156,7 @@ impl File<'_> {
             }
             let ends = starts.iter().skip(1).copied().chain([rows]);
             let pages = starts.iter().zip(ends).enumerate().map(|(page, (start, end))| {
-                let keep = may_match(&conjunct, &|name| found.of(name, page, (end - start) as i64));
+                let keep = may_match(&conjunct, &|name| found.of(name, page, (end - start) as u64));
                 if keep { RowSelector::select(end - start) } else { RowSelector::skip(end - start) }
             });
             selection = selection.intersection(&RowSelection::from(pages.collect::<Vec<_>>()));

@@ -20,7 +20,7 @@ use super::prune::Pruning;
 use super::source::{FileSource, decode_error};
 use crate::error::{Error, Result};
 use crate::io::TableStore;
-use crate::predicate::Predicate;
+use crate::predicate::Expr;
 use crate::types::{DataType, RowKind, lane_type, to_lane};
 
 /// What to read of a file.
@@ -31,7 +31,7 @@ pub struct ReadPlan {
     /// Whether sequence numbers and kinds are read too.
     pub versions: bool,
     /// Rows that cannot match may be left out. Speaks of the table's columns.
-    pub filter: Option<Predicate>,
+    pub filter: Option<Expr>,
     /// Rows of a batch.
     pub batch_rows: usize,
     /// Bytes fetched at once for each column.

@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 use crate::error::Result;
 use crate::format::BinaryRow;
 use crate::files::PlannedColumn;
-use crate::predicate::Predicate;
+use crate::predicate::Expr;
 use crate::schema::{Schema, column_mapping};
 use crate::types::{DataType, Datum, lane_schema};
 
@@ -26,9 +26,9 @@ pub(super) struct WorkColumns {
 }
 
 impl WorkColumns {
-    pub(super) fn new(schema: Arc<Schema>, shown: &[usize], filter: Option<&Predicate>, others: &[usize]) -> Result<Self> {
+    pub(super) fn new(schema: Arc<Schema>, shown: &[usize], filter: Option<&Expr>, others: &[usize]) -> Result<Self> {
         let mut needed: BTreeSet<usize> = shown.iter().chain(others).copied().collect();
-        for name in filter.map(Predicate::columns).unwrap_or_default() {
+        for name in filter.map(Expr::columns).unwrap_or_default() {
             needed.insert(schema.require(&name)?);
         }
         let positions: Vec<usize> = needed.into_iter().collect();

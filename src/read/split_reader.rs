@@ -16,7 +16,7 @@ use crate::history::History;
 use crate::lsm::{
     Deduplicate, KeyEncoder, MergeFunction, Ranged, RunBatch, RunReader, SequenceOrder, merge_runs, sections,
 };
-use crate::predicate::{Predicate, evaluate};
+use crate::predicate::{Expr, evaluate};
 use crate::scan::bound;
 use crate::schema::{MergeEngine, Schema, TableOptions};
 use crate::types::{external_schema, lane_schema, to_external};
@@ -33,7 +33,7 @@ pub struct ReadRequest {
     /// The columns shown, in order.
     pub select: Vec<usize>,
     /// Only rows for which this is true.
-    pub filter: Option<Predicate>,
+    pub filter: Option<Expr>,
     /// Rows of a batch.
     pub batch_rows: usize,
     /// Leave `TIMESTAMP(7..9)` as `Decimal128(38, 9)` seconds, which hold all years.
@@ -86,7 +86,7 @@ impl SplitReader {
         let mut schemas = BTreeMap::from([(schema.id, Arc::clone(&schema))]);
         for file in splits.iter().flat_map(|split| &split.files) {
             if !schemas.contains_key(&file.schema_id) {
-                schemas.insert(file.schema_id, history.schemas().load(file.schema_id).await?);
+                schemas.insert(file.schema_id, history.schemas.load(file.schema_id).await?);
             }
         }
         Ok(Self {
@@ -169,7 +169,7 @@ impl SplitReader {
             batch_rows: self.request.batch_rows,
             window,
         };
-        let batches = FileReader::open(self.history.store(), &self.runtime, path, size, plan)?;
+        let batches = FileReader::open(self.history.store, &self.runtime, path, size, plan)?;
         let located = Arc::clone(located);
         Ok(batches.map(move |batch| {
             let mut batch = batch?;
@@ -186,14 +186,14 @@ impl SplitReader {
 
     /// The filter that may drop rows inside a file: all of it in raw reads, the part on keys where versions are merged
     /// (a row of another version may match where this one does not).
-    fn pushed_filter(&self, versions: bool) -> Option<Predicate> {
+    fn pushed_filter(&self, versions: bool) -> Option<Expr> {
         let keys = self.request.schema.trimmed_primary_keys();
         let partitions = &self.request.schema.partition_keys;
         let usable = |column: &str| {
             let in_partition = partitions.iter().any(|key| key == column);
             !in_partition && (!versions || keys.iter().any(|key| key == column))
         };
-        self.request.filter.as_ref().and_then(|filter| filter.split_by(usable).0)
+        self.request.filter.clone().and_then(|filter| filter.split_by(usable).0)
     }
 
     fn read_raw(&self, located: Arc<Located>, changes: bool) -> Batches {

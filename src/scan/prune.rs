@@ -5,59 +5,55 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
-use crate::format::{BinaryRow, DataFileMeta, ManifestFilter, assign};
+use crate::format::{BinaryRow, DataFileMeta, EntryHead, ManifestFileMeta, assign};
+use crate::history::{EntryTest, FileFilter, ManifestTest};
 use crate::lsm::KeyBound;
-use crate::predicate::{ColumnRange, Predicate, may_match};
-use crate::schema::{BucketMode, Schema, TableOptions, column_mapping};
+use crate::predicate::{ColumnRange, Expr, may_match};
+use crate::schema::{BucketFunction, BucketMode, Schema, TableOptions, column_mapping};
 use crate::types::{DataType, Datum};
-
-/// A filter, cut into what partitions, keys and values can answer.
-pub struct Pruner {
-    schema: Arc<Schema>,
-    partition: Option<Predicate>,
-    key: Option<Predicate>,
-    value: Option<Predicate>,
-    partition_types: Vec<DataType>,
-    keys: Vec<String>,
-    /// Rows of bucket keys that a matching row may have; `None` means any.
-    bucket_keys: Option<Vec<Vec<Datum>>>,
-    options: TableOptions,
-    /// For each schema of files the table's columns by position, as the file has them.
-    known: BTreeMap<i64, Known>,
-}
-
-struct Known {
-    /// Names in the file of the table's columns.
-    names: BTreeMap<String, Option<usize>>,
-    schema: Schema,
-}
 
 /// Combinations of bucket keys beyond which bucket pruning is not worth it.
 const MOST_BUCKET_KEYS: usize = 1000;
 
+/// A filter, cut into what partitions, keys and values can answer.
+pub struct Pruner {
+    schema: Arc<Schema>,
+    entries: Arc<EntryPruner>,
+    /// The conjuncts on key columns.
+    key: Option<Expr>,
+    /// The conjuncts on columns that are no partition columns.
+    value: Option<Expr>,
+    first_key: Option<String>,
+    /// For each schema that files were written with, where it has the table's columns.
+    known: BTreeMap<i64, Known>,
+}
+
+struct Known {
+    positions: BTreeMap<String, Option<usize>>,
+    schema: Schema,
+}
+
 impl Pruner {
     /// # Errors
     /// [`crate::Error::Invalid`] for a key that is no column.
-    pub fn new(schema: &Arc<Schema>, options: &TableOptions, filter: Option<&Predicate>) -> Result<Self> {
+    pub fn new(schema: &Arc<Schema>, options: &TableOptions, filter: Option<&Expr>) -> Result<Self> {
         let keys = schema.trimmed_primary_keys();
         let in_partition = |column: &str| schema.partition_keys.iter().any(|key| key == column);
-        let split = |filter: Option<&Predicate>, by: &dyn Fn(&str) -> bool| match filter {
-            Some(filter) => filter.split_by(by),
-            None => (None, None),
-        };
-        let (partition, rest) = split(filter, &in_partition);
-        let (key, _) = split(rest.as_ref(), &|column| keys.iter().any(|key| key == column));
-        Ok(Self {
+        let (partition, value) = filter.map_or((None, None), |filter| filter.clone().split_by(in_partition));
+        let in_key = |column: &str| keys.iter().any(|key| key == column);
+        let key = value.clone().and_then(|filter| filter.split_by(in_key).0);
+        let entries = EntryPruner {
+            partition_keys: schema.partition_keys.clone(),
             partition_types: schema.types_of(&schema.partition_keys)?,
-            bucket_keys: rest.as_ref().and_then(|filter| bucket_keys(schema, options, filter)),
-            schema: Arc::clone(schema),
-            options: options.clone(),
+            bucket_types: schema.types_of(&options.bucket_key)?,
+            bucket_keys: value.as_ref().and_then(|filter| bucket_keys(options, filter)),
+            function: options.bucket_function,
             partition,
-            key,
-            value: rest,
-            keys,
-            known: BTreeMap::new(),
-        })
+            partitions: Mutex::default(),
+            buckets: Mutex::default(),
+        };
+        let first_key = keys.into_iter().next();
+        Ok(Self { schema: Arc::clone(schema), entries: Arc::new(entries), key, value, first_key, known: BTreeMap::new() })
     }
 
     /// Learns the schema that files were written with, so that their statistics can be read.
@@ -66,39 +62,22 @@ impl Pruner {
     /// [`crate::Error::Unsupported`] when a column has another type there.
     pub fn know(&mut self, file_schema: &Schema) -> Result<()> {
         let mapping = column_mapping(file_schema, &self.schema)?;
-        let names = self.schema.fields.iter().zip(mapping).map(|(field, there)| (field.name.clone(), there));
-        self.known.insert(file_schema.id, Known { names: names.collect(), schema: file_schema.clone() });
+        let positions = self.schema.fields.iter().zip(mapping).map(|(field, there)| (field.name.clone(), there));
+        self.known.insert(file_schema.id, Known { positions: positions.collect(), schema: file_schema.clone() });
         Ok(())
     }
 
-    /// Whether a partition can hold a matching row.
-    pub fn partition_may_match(&self, partition: &BinaryRow) -> bool {
-        let Some(filter) = &self.partition else { return true };
-        let Ok(values) = partition.decode(&self.partition_types) else { return true };
-        may_match(filter, &|column| {
-            let at = self.schema.partition_keys.iter().position(|key| key == column)?;
-            let value = values.get(at)?.clone();
-            let nulls = i64::from(value.is_null());
-            let value = (!value.is_null()).then_some(value);
-            Some(ColumnRange { min: value.clone(), max: value, null_count: Some(nulls), row_count: 1 })
-        })
-    }
-
-    /// Whether a bucket can hold a matching row, in a partition that was written with `total` buckets.
-    pub fn bucket_may_match(&self, bucket: i32, total: i32) -> bool {
-        self.buckets(total).is_none_or(|buckets| buckets.contains(&bucket))
-    }
-
-    fn buckets(&self, total: i32) -> Option<BTreeSet<i32>> {
-        let keys = self.bucket_keys.as_ref().filter(|_| total > 0)?;
-        let types = self.schema.types_of(&self.options.bucket_key).ok()?;
-        let mut buckets = BTreeSet::new();
-        for key in keys {
-            let lanes = key.iter().zip(&types).map(|(value, t)| value.repeat(t.kind, 1));
-            let lanes = lanes.collect::<Result<Vec<_>>>().ok()?;
-            buckets.extend(assign(self.options.bucket_function, &lanes, &types, total, 1).ok()?);
+    /// What decides while manifests are read.
+    pub fn file_filter(&self) -> FileFilter {
+        let entries = &self.entries;
+        let (by_manifest, by_entry) = (Arc::clone(entries), Arc::clone(entries));
+        let manifest: ManifestTest = Arc::new(move |meta| by_manifest.manifest_may_match(meta));
+        let entry: EntryTest = Arc::new(move |head| by_entry.entry_may_match(head));
+        let partitioned = entries.partition.is_some();
+        FileFilter {
+            manifest: partitioned.then_some(manifest),
+            entry: (partitioned || entries.bucket_keys.is_some()).then_some(entry),
         }
-        Some(buckets)
     }
 
     /// Whether a file with these bounds of its key can hold a matching row.
@@ -106,8 +85,7 @@ impl Pruner {
         let Some(filter) = &self.key else { return true };
         // Only the first key column is ordered over the whole file.
         may_match(filter, &|column| {
-            let first = self.keys.first().filter(|key| *key == column)?;
-            let _ = first;
+            self.first_key.as_ref().filter(|key| *key == column)?;
             let (min, max) = (min.0.first()?.clone(), max.0.first()?.clone());
             Some(ColumnRange { min: Some(min), max: Some(max), null_count: Some(0), row_count: 1 })
         })
@@ -116,57 +94,94 @@ impl Pruner {
     /// Whether a file's statistics allow a matching row.
     pub fn values_may_match(&self, file: &DataFileMeta) -> bool {
         let (Some(filter), Some(known)) = (&self.value, self.known.get(&file.schema_id)) else { return true };
+        let Ok(row_count) = u64::try_from(file.row_count) else { return true };
+        let columns = known.schema.columns();
+        let stats = file.value_column_stats(&columns).unwrap_or_default();
         may_match(filter, &|column| {
-            let there = known.names.get(column)?;
-            let Some(field) = there.and_then(|at| known.schema.fields.get(at)) else {
-                // A column that the file does not have is all NULL.
-                return Some(ColumnRange { min: None, max: None, null_count: Some(file.row_count), row_count: file.row_count });
+            let Some(at) = known.positions.get(column)? else {
+                return Some(ColumnRange::constant(&Datum::Null, row_count)); // the file does not have the column
             };
-            let stats = file.column_stats(&known.schema, &field.name)?;
+            let stats = stats.get(*at)?.as_ref()?;
             let bound = |value: &Datum| (!value.is_null()).then(|| value.clone());
             Some(ColumnRange {
                 min: bound(&stats.min),
                 max: bound(&stats.max),
-                null_count: stats.null_count,
-                row_count: file.row_count,
+                null_count: stats.null_count.and_then(|count| u64::try_from(count).ok()),
+                row_count,
             })
-        })
-    }
-
-    /// The same as a filter that decides while a manifest is decoded.
-    pub fn manifest_filter(&self) -> ManifestFilter<'_> {
-        if self.partition.is_none() && self.bucket_keys.is_none() {
-            return ManifestFilter::default();
-        }
-        let partitions: Mutex<HashMap<Vec<u8>, bool>> = Mutex::default();
-        let buckets: Mutex<HashMap<i32, Option<BTreeSet<i32>>>> = Mutex::default();
-        ManifestFilter::new(move |head| {
-            let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
-            let of_total = buckets.entry(head.total_buckets).or_insert_with(|| self.buckets(head.total_buckets));
-            if of_total.as_ref().is_some_and(|buckets| !buckets.contains(&head.bucket)) {
-                return false;
-            }
-            let mut partitions = partitions.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = partitions.get(head.partition) {
-                return *known;
-            }
-            let row = BinaryRow::from_prefixed(bytes::Bytes::copy_from_slice(head.partition));
-            let keep = row.is_ok_and(|row| self.partition_may_match(&row)) || self.partition.is_none();
-            partitions.insert(head.partition.to_vec(), keep);
-            keep
         })
     }
 }
 
+/// What partitions and buckets can answer. Remembers its answers.
+struct EntryPruner {
+    partition: Option<Expr>,
+    partition_keys: Vec<String>,
+    partition_types: Vec<DataType>,
+    /// Bucket keys that a matching row may have; `None` means any.
+    bucket_keys: Option<Vec<Vec<Datum>>>,
+    bucket_types: Vec<DataType>,
+    function: BucketFunction,
+    partitions: Mutex<HashMap<BinaryRow, bool>>,
+    buckets: Mutex<HashMap<i32, Option<BTreeSet<i32>>>>,
+}
+
+impl EntryPruner {
+    fn entry_may_match(&self, head: &EntryHead<'_>) -> bool {
+        self.bucket_may_match(head.bucket, head.total_buckets) && self.partition_may_match(head.partition)
+    }
+
+    fn manifest_may_match(&self, meta: &ManifestFileMeta) -> bool {
+        let Some(filter) = &self.partition else { return true };
+        let rows = u64::try_from(meta.num_added_files.saturating_add(meta.num_deleted_files)).unwrap_or(u64::MAX);
+        let Ok(stats) = meta.partition_stats.columns(&self.partition_types) else { return true };
+        may_match(filter, &|column| {
+            let stats = stats.get(self.partition_keys.iter().position(|key| key == column)?)?;
+            let bound = |value: &Datum| (!value.is_null()).then(|| value.clone());
+            let null_count = stats.null_count.and_then(|count| u64::try_from(count).ok());
+            Some(ColumnRange { min: bound(&stats.min), max: bound(&stats.max), null_count, row_count: rows })
+        })
+    }
+
+    fn partition_may_match(&self, partition: &BinaryRow) -> bool {
+        let Some(filter) = &self.partition else { return true };
+        let mut known = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        *known.entry(partition.clone()).or_insert_with(|| {
+            let Ok(values) = partition.decode(&self.partition_types) else { return true };
+            may_match(filter, &|column| {
+                let at = self.partition_keys.iter().position(|key| key == column)?;
+                Some(ColumnRange::constant(values.get(at)?, 1))
+            })
+        })
+    }
+
+    /// `total` is the bucket count that the entry's partition was written with.
+    fn bucket_may_match(&self, bucket: i32, total: i32) -> bool {
+        let Some(keys) = &self.bucket_keys else { return true };
+        let mut known = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let buckets = known.entry(total).or_insert_with(|| self.buckets_of(keys, total));
+        buckets.as_ref().is_none_or(|buckets| buckets.contains(&bucket))
+    }
+
+    fn buckets_of(&self, keys: &[Vec<Datum>], total: i32) -> Option<BTreeSet<i32>> {
+        let mut buckets = BTreeSet::new();
+        for key in keys {
+            let lanes = key.iter().zip(&self.bucket_types).map(|(value, t)| value.repeat(t.kind, 1));
+            let lanes = lanes.collect::<Result<Vec<_>>>().ok()?;
+            buckets.extend(assign(self.function, &lanes, &self.bucket_types, total, 1).ok()?);
+        }
+        Some(buckets)
+    }
+}
+
 /// The bucket keys that a filter's equalities allow, when it has one for each.
-fn bucket_keys(schema: &Schema, options: &TableOptions, filter: &Predicate) -> Option<Vec<Vec<Datum>>> {
+fn bucket_keys(options: &TableOptions, filter: &Expr) -> Option<Vec<Vec<Datum>>> {
     if !matches!(options.bucket, BucketMode::Fixed(_)) || options.bucket_key.is_empty() {
         return None;
     }
     let equalities = filter.key_equalities();
     let mut rows: Vec<Vec<Datum>> = vec![Vec::new()];
     for key in &options.bucket_key {
-        schema.index_of(key)?;
         let values = equalities.get(key)?;
         if rows.len() * values.len() > MOST_BUCKET_KEYS {
             return None;

@@ -13,8 +13,8 @@ use arrow_array::Int8Array;
 use super::start::{Start, check_kept, earliest, expired};
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, CommitKind, FileKind, ManifestEntry, Snapshot, SnapshotId, Split};
-use crate::history::History;
-use crate::predicate::Predicate;
+use crate::history::{FileFilter, History};
+use crate::predicate::Expr;
 use crate::read::{ReadRequest, SplitBatches, SplitReader};
 use crate::scan::{At, PlanRules, plan, plan_changes};
 use crate::schema::{ChangelogProducer, Schema, TableOptions};
@@ -33,7 +33,7 @@ pub struct FollowOptions {
     /// Keeps progress under this name in the table.
     pub consumer: Option<String>,
     /// Only rows for which this is true.
-    pub filter: Option<Predicate>,
+    pub filter: Option<Expr>,
     /// The columns shown; `None` means all.
     pub select: Option<Vec<String>>,
     /// Leave `TIMESTAMP(7..9)` as `Decimal128(38, 9)` seconds.
@@ -88,7 +88,7 @@ impl ChangeStream {
             None => (0..schema.fields.len()).collect(),
         };
         let saved = match &follow.consumer {
-            Some(name) if !options.consumer_ignore_progress => history.consumers().load(name).await?,
+            Some(name) if !options.consumer_ignore_progress => history.consumers.load(name).await?,
             _ => None,
         };
         let (full, next) = match saved {
@@ -104,7 +104,7 @@ impl ChangeStream {
         let request = ReadRequest {
             schema: Arc::clone(&schema),
             select,
-            filter: follow.filter,
+            filter: follow.filter.as_ref().map(|filter| filter.bind(&schema)).transpose()?,
             batch_rows: options.read_batch_rows,
             wide_timestamps: follow.wide_timestamps,
         };
@@ -144,7 +144,7 @@ impl ChangeStream {
                 if !self.wait {
                     return Ok(None);
                 }
-                self.history.store().env().sleep(self.pause()).await;
+                self.history.store.env().sleep(self.pause()).await;
             }
         }
     }
@@ -166,7 +166,7 @@ impl ChangeStream {
         let Some(consumer) = &self.consumer else {
             return Err(Error::invalid("the stream has no consumer to save progress for"));
         };
-        self.history.consumers().store(consumer, snapshot + 1).await
+        self.history.consumers.store(consumer, snapshot + 1).await
     }
 
     fn pause(&self) -> Duration {
@@ -232,7 +232,7 @@ impl ChangeStream {
 
     /// An idle table costs one request a poll.
     async fn find_next(&mut self) -> Result<Option<Snapshot>> {
-        let snapshots = self.history.snapshots();
+        let snapshots = &self.history.snapshots;
         self.misses += 1;
         let idle = self.misses % CHECK_EVERY != 0 && self.misses > 1;
         if self.misses % CHECK_EVERY != 0 || self.misses == 1 {
@@ -266,11 +266,11 @@ impl ChangeStream {
         if snapshot.commit_kind == CommitKind::Overwrite && self.shows_overwrites() {
             return self.queue_overwrite(&rules, snapshot).await;
         }
-        let manifests = self.history.manifests();
+        let (manifests, all) = (&self.history.manifests, FileFilter::default());
         let entries = match self.options.changelog_producer {
-            ChangelogProducer::None if snapshot.commit_kind == CommitKind::Append => manifests.delta_entries(snapshot).await?,
+            ChangelogProducer::None if snapshot.commit_kind == CommitKind::Append => manifests.delta_files(snapshot, &all).await?,
             ChangelogProducer::None => Vec::new(),
-            _ => manifests.changelog_entries(snapshot).await?,
+            _ => manifests.changelog_files(snapshot, &all).await?,
         };
         let added = entries.into_iter().filter(|entry| entry.kind == FileKind::Add).collect();
         self.queue.extend(plan_changes(&rules, snapshot.id, added).into_iter().map(|split| (split, None)));
@@ -286,8 +286,8 @@ impl ChangeStream {
 
     /// What an overwrite took away as `-D`, then what it brought as `+I`.
     async fn queue_overwrite(&mut self, rules: &PlanRules, snapshot: &Snapshot) -> Result<()> {
-        let entries = self.history.manifests().delta_entries(snapshot).await?;
-        let (added, deleted): (Vec<ManifestEntry>, Vec<_>) = entries.into_iter().partition(|entry| entry.kind == FileKind::Add);
+        let entries = self.history.manifests.delta_files(snapshot, &all).await?;
+        let (added, deleted): (Vec<Arc<ManifestEntry>>, Vec<_>) = entries.into_iter().partition(|entry| entry.kind == FileKind::Add);
         let deleted = if self.schema.has_primary_key() { deleted } else { Vec::new() };
         for (entries, kind) in [(deleted, RowKind::Delete), (added, RowKind::Insert)] {
             for mut split in plan_changes(rules, snapshot.id, entries) {

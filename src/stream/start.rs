@@ -30,7 +30,7 @@ pub(super) struct FirstStep {
 
 impl Start {
     pub(super) async fn resolve(&self, history: &History) -> Result<FirstStep> {
-        let snapshots = history.snapshots();
+        let snapshots = &history.snapshots;
         let latest = snapshots.latest_id().await?;
         Ok(match self {
             Self::LatestFull => FirstStep { full: latest, next: latest.map_or(1, |id| id + 1) },
@@ -51,8 +51,8 @@ impl Start {
 
 /// The oldest id whose changes are kept, as a snapshot or as a changelog that outlived its snapshot.
 pub(super) async fn earliest(history: &History) -> Result<Option<SnapshotId>> {
-    let snapshot = history.snapshots().earliest_id().await?;
-    let changelog = history.snapshots().changelog_ids().await?.into_iter().min();
+    let snapshot = history.snapshots.earliest_id().await?;
+    let changelog = history.snapshots.changelog_ids().await?.into_iter().min();
     Ok(match (snapshot, changelog) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (one, other) => one.or(other),
@@ -77,7 +77,7 @@ pub(super) fn expired(id: SnapshotId, earliest: SnapshotId) -> Error {
 
 /// The first id whose changes are not older than `millis`.
 async fn first_since(history: &History, millis: i64) -> Result<SnapshotId> {
-    let snapshots = history.snapshots();
+    let snapshots = &history.snapshots;
     for id in snapshots.changelog_ids().await? {
         if snapshots.try_load_changelog(id).await?.is_some_and(|changelog| changelog.time_millis >= millis) {
             return Ok(id);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::format::SnapshotId;
 use crate::history::History;
-use crate::predicate::Predicate;
+use crate::predicate::Expr;
 use crate::schema::{Schema, TableOptions, Use, check_options};
 use crate::stream::{ChangeStream, FollowOptions, Start};
 

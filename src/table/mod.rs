@@ -45,8 +45,8 @@ impl Table {
     /// As [`Table::open`].
     pub async fn open_store(store: TableStore) -> Result<Self> {
         let history = History::new(store);
-        let Some(schema) = history.schemas().latest().await? else {
-            return Err(Error::not_found(format!("a table at {}", history.store().location())));
+        let Some(schema) = history.schemas.latest().await? else {
+            return Err(Error::not_found(format!("a table at {}", history.store.location())));
         };
         let table = Self { history, schema, spill_directory: None };
         check_options(&table.schema, Use::Read)?;
@@ -72,7 +72,7 @@ impl Table {
         validate(&schema)?;
         schema.time_millis = store.env().now_millis();
         let history = History::new(store);
-        history.schemas().create_first(&schema).await?;
+        history.schemas.create_first(&schema).await?;
         Ok(Self { history, schema: Arc::new(schema), spill_directory: None })
     }
 
@@ -83,12 +83,12 @@ impl Table {
 
     /// The table's location.
     pub fn location(&self) -> &str {
-        self.history.store().location()
+        self.history.store.location()
     }
 
     /// The table's files.
     pub fn store(&self) -> &TableStore {
-        self.history.store()
+        self.history.store
     }
 
     /// Snapshots, schemas, manifests, tags and consumers.
@@ -131,7 +131,7 @@ impl Table {
     /// # Errors
     /// [`Error::Unsupported`] or [`Error::Invalid`] naming an option that forbids writing.
     pub async fn writer(&self) -> Result<TableWriter> {
-        let user = self.history.store().env().uuid();
+        let user = self.history.store.env().uuid();
         Ok(TableWriter::new(self.stream_writer(&user).await?, self.committer(&user).await?))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::format::Split;
 use crate::history::History;
-use crate::predicate::Predicate;
+use crate::predicate::Expr;
 use crate::read::{ReadRequest, RowStream, SplitReader};
 use crate::scan::{At, Plan, plan};
 use crate::schema::{Schema, TableOptions};
@@ -16,7 +16,7 @@ pub struct ScanBuilder {
     history: History,
     schema: Arc<Schema>,
     select: Option<Vec<String>>,
-    filter: Option<Predicate>,
+    filter: Option<Expr>,
     at: At,
     limit: Option<usize>,
     wide_timestamps: bool,
@@ -78,7 +78,7 @@ impl ScanBuilder {
     /// As [`ScanBuilder::plan`]; the stream's items carry errors of reading.
     pub async fn read(&self) -> Result<RowStream> {
         let plan = self.plan().await?;
-        self.read_with(plan.schema, plan.splits).await
+        self.read_with(plan.schema, plan.filter, plan.splits).await
     }
 
     /// Reads splits that were planned by this process or another one.
@@ -87,13 +87,14 @@ impl ScanBuilder {
     /// The store's errors; [`crate::Error::Invalid`] for a column that is not there.
     pub async fn read_splits(&self, splits: Vec<Split>) -> Result<RowStream> {
         let schema = match splits.first() {
-            Some(split) if split.schema_id != self.schema.id => self.history.schemas().load(split.schema_id).await?,
+            Some(split) if split.schema_id != self.schema.id => self.history.schemas.load(split.schema_id).await?,
             _ => Arc::clone(&self.schema),
         };
-        self.read_with(schema, splits).await
+        let filter = self.filter.as_ref().map(|filter| filter.bind(&schema)).transpose()?;
+        self.read_with(schema, filter, splits).await
     }
 
-    async fn read_with(&self, schema: Arc<Schema>, splits: Vec<Split>) -> Result<RowStream> {
+    async fn read_with(&self, schema: Arc<Schema>, filter: Option<Expr>, splits: Vec<Split>) -> Result<RowStream> {
         let select = match &self.select {
             Some(names) => schema.positions(names)?,
             None => (0..schema.fields.len()).collect(),
@@ -102,7 +103,7 @@ impl ScanBuilder {
         let request = ReadRequest {
             schema,
             select,
-            filter: self.filter.clone(),
+            filter,
             batch_rows,
             wide_timestamps: self.wide_timestamps,
         };
