@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int64Type};
-use arrow_array::{ArrayRef, Int8Array, Int64Array, new_null_array};
+use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, new_null_array};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -88,9 +88,10 @@ impl FileReader {
     /// The store's errors; [`Error::Corrupt`] when the file is no Parquet file of these columns.
     pub fn open(store: &TableStore, runtime: &Handle, path: &str, size: u64, plan: ReadPlan) -> Result<Self> {
         let source = FileSource::open(store, runtime, path.to_string(), size, plan.window)?;
+        let shared = Shared(Arc::clone(&source));
         let policy = if plan.filter.is_some() { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(policy);
-        let metadata = ArrowReaderMetadata::load(&source, options).map_err(|error| decode_error(path, error))?;
+        let metadata = ArrowReaderMetadata::load(&shared, options).map_err(|error| decode_error(path, error))?;
         let (mask, slots) = Slots::find(path, metadata.metadata(), &plan)?;
         let mut pruning = match &plan.filter {
             Some(filter) => Pruning::plan(path, &metadata, &plan.columns, filter)?,
@@ -104,7 +105,7 @@ impl FileReader {
             Int96Reader::new(Arc::clone(&source), Arc::clone(metadata.metadata()), *leaf, pruning.groups.clone())
         });
         let int96 = int96.collect();
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(Shared(source), metadata)
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(shared, metadata)
             .with_batch_size(plan.batch_rows.max(1))
             .with_projection(mask)
             .with_row_groups(pruning.groups);
@@ -143,7 +144,7 @@ impl FileReader {
         }
         let wrong = |name: &str| Error::corrupt(&self.path, format!("column {name} has the wrong type"));
         let sequence = self.sequence.map(|at| {
-            let lane = batch.column(at).as_primitive_opt::<Int64Type>().filter(|lane| lane.nulls().is_none());
+            let lane = batch.column(at).as_primitive_opt::<Int64Type>().filter(|lane| lane.null_count() == 0);
             lane.cloned().ok_or_else(|| wrong(SEQUENCE_NAME))
         });
         let kinds = self.kinds.map(|at| self.kinds_of(batch.column(at)));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int64Type};
-use arrow_array::{Array, ArrayRef};
+use arrow_array::ArrayRef;
 use tokio::runtime::Handle;
 
 use super::layout::{ColumnSource, FileLayout};
@@ -143,7 +143,7 @@ impl<'a> RollingWriter<'a> {
 
     fn begin(&self, slab: &dyn Slab, first_key: BinaryRow) -> Result<Open> {
         let name = self.names.next(&self.spec.prefix);
-        let upload = BlockingUpload::new(&self.store, &self.runtime, &self.names.path(&name))?;
+        let upload = BlockingUpload::new(self.store.upload(&self.names.path(&name))?, self.runtime.clone());
         let writer = FileWriter::new(self.spec.layout.clone(), self.spec.encoding.clone(), upload, slab)?;
         Ok(Open { name, writer, last_key: first_key.clone(), first_key, sequence: None, retractions: 0 })
     }
@@ -176,6 +176,7 @@ impl<'a> RollingWriter<'a> {
             external_path: None,
             first_row_id: None,
             write_cols: None,
+            write_cols_sequences: None,
         });
         Ok(())
     }
@@ -246,7 +247,7 @@ struct Stats {
 
 impl Stats {
     fn of(spec: &WriteSpec, finished: &Finished) -> Result<Self> {
-        let of_columns = statistics::from_footer(&spec.layout, &finished.metadata, &finished.nan);
+        let of_columns = statistics::from_footer(&spec.layout, &finished.groups, &finished.nan);
         let mut values: BTreeMap<usize, (String, ColumnStats)> = BTreeMap::new();
         for (column, stats) in spec.layout.columns.iter().zip(of_columns) {
             if let ColumnSource::Value(at) = column.source {

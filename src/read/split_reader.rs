@@ -169,7 +169,7 @@ impl SplitReader {
             batch_rows: self.request.batch_rows,
             window,
         };
-        let batches = FileReader::open(self.history.store, &self.runtime, path, size, plan)?;
+        let batches = FileReader::open(&self.history.store, &self.runtime, path, size, plan)?;
         let located = Arc::clone(located);
         Ok(batches.map(move |batch| {
             let mut batch = batch?;

@@ -71,7 +71,7 @@ async fn schema_at(history: &History, newest: &Arc<Schema>, at: &At, snapshot: &
 /// Index files that change what a row reader sees are refused by name.
 async fn refuse_unread_indexes(history: &History, snapshot: &Snapshot) -> Result<()> {
     let Some(name) = &snapshot.index_manifest else { return Ok(()) };
-    let path = layout::index_manifest(name)?;
+    let path = layout::manifest(name)?;
     for entry in decode_index_manifest(&history.store.read(&path).await?, &path)? {
         if entry.index_type != "HASH" {
             let what = format!("index files of type {} in snapshot {}", entry.index_type, snapshot.id);

@@ -286,7 +286,7 @@ impl ChangeStream {
 
     /// What an overwrite took away as `-D`, then what it brought as `+I`.
     async fn queue_overwrite(&mut self, rules: &PlanRules, snapshot: &Snapshot) -> Result<()> {
-        let entries = self.history.manifests.delta_files(snapshot, &all).await?;
+        let entries = self.history.manifests.delta_files(snapshot, &FileFilter::default()).await?;
         let (added, deleted): (Vec<Arc<ManifestEntry>>, Vec<_>) = entries.into_iter().partition(|entry| entry.kind == FileKind::Add);
         let deleted = if self.schema.has_primary_key() { deleted } else { Vec::new() };
         for (entries, kind) in [(deleted, RowKind::Delete), (added, RowKind::Insert)] {

@@ -16,7 +16,8 @@ use crate::commit::Committer;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::history::History;
-use crate::io::{TableStore, open_location};
+use crate::format::{encode_schema, layout};
+use crate::io::{Created, TableStore, open_location};
 use crate::schema::{Schema, TableOptions, Use, check_options, validate};
 use crate::write::StreamWriter;
 
@@ -72,7 +73,7 @@ impl Table {
         validate(&schema)?;
         schema.time_millis = store.env().now_millis();
         let history = History::new(store);
-        history.schemas.create_first(&schema).await?;
+        publish_first_schema(&history, &schema).await?;
         Ok(Self { history, schema: Arc::new(schema), spill_directory: None })
     }
 
@@ -88,7 +89,7 @@ impl Table {
 
     /// The table's files.
     pub fn store(&self) -> &TableStore {
-        self.history.store
+        &self.history.store
     }
 
     /// Snapshots, schemas, manifests, tags and consumers.
@@ -132,7 +133,7 @@ impl Table {
     /// [`Error::Unsupported`] or [`Error::Invalid`] naming an option that forbids writing.
     pub async fn writer(&self) -> Result<TableWriter> {
         let user = self.history.store.env().uuid();
-        Ok(TableWriter::new(self.stream_writer(&user).await?, self.committer(&user).await?))
+        Ok(TableWriter::new(self.stream_writer(&user).await?, self.committer(&user)?))
     }
 
     /// The writer of one parallel task of a job; a [`Committer`] commits its messages.
@@ -149,8 +150,19 @@ impl Table {
     ///
     /// # Errors
     /// The store's errors; [`Error::Unsupported`] for a store that has no create-if-absent.
-    pub async fn committer(&self, commit_user: &str) -> Result<Committer> {
+    pub fn committer(&self, commit_user: &str) -> Result<Committer> {
         check_options(&self.schema, Use::Write)?;
-        Committer::open(&self.history, &self.schema, commit_user).await
+        let options = TableOptions::parse(&self.schema)?;
+        Committer::new(self.history.clone(), &self.schema, &options, commit_user)
+    }
+}
+
+/// Writes `schema-0`. One of several creators wins.
+async fn publish_first_schema(history: &History, schema: &Schema) -> Result<()> {
+    let store = &history.store;
+    match store.create(&layout::schema(0), encode_schema(schema)?).await? {
+        Created::Won => Ok(()),
+        Created::Exists => Err(Error::already_exists(format!("a table at {}", store.location()))),
+        Created::Unknown(reason) => Err(Error::storage(format!("whether the table was created is unknown: {reason}"))),
     }
 }

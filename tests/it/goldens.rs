@@ -68,7 +68,7 @@ async fn every_snapshot_reads_as_java_reads_it() {
         for snapshot in snapshots(&dir) {
             let scan = table.scan().at(At::Snapshot(snapshot)).wide_timestamps();
             let schema = scan.plan().await?.schema;
-            let found = all_rows(&schema, scan.read().await?).await;
+            let found = all_rows(&schema, scan.read().await?).await?;
             let wanted = expected.remove(&snapshot).unwrap_or_default();
             let wanted = as_set(wanted.iter().map(|row| row_of(&schema, row)).filter(|row| defined(&name, row)));
             let found = as_set(found.into_iter().filter(|row| defined(&name, row)));

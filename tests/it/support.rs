@@ -135,12 +135,12 @@ pub fn rows_of(schema: &Schema, batch: &RecordBatch) -> Vec<Row> {
         .collect()
 }
 
-pub async fn all_rows(schema: &Schema, mut stream: RowStream) -> Vec<Row> {
+pub async fn all_rows(schema: &Schema, mut stream: RowStream) -> Result<Vec<Row>, forebay::Error> {
     let mut rows = Vec::new();
-    while let Some(batch) = stream.next_batch().await.unwrap() {
+    while let Some(batch) = stream.next_batch().await? {
         rows.extend(rows_of(schema, &batch));
     }
-    rows
+    Ok(rows)
 }
 
 /// Rows as sorted text, for comparison as a multiset; equal floats print equally, whatever their bits.

@@ -20,7 +20,7 @@ async fn replay(dir: &std::path::Path, place: &std::path::Path) -> Result<Table,
         commits.entry(line["commit"].as_i64().unwrap()).or_default().push(line);
     }
     let mut writer = table.stream_writer("writer-1").await?;
-    let mut committer = table.committer("writer-1").await?;
+    let mut committer = table.committer("writer-1")?;
     for (identifier, lines) in commits {
         let rows: Vec<_> = lines
             .iter()
@@ -66,7 +66,7 @@ async fn operations_replayed_through_our_writer_give_the_same_rows() {
             }
             Err(error) => panic!("{name}: {error}"),
         };
-        let found = all_rows(table.schema(), table.scan().wide_timestamps().read().await.unwrap()).await;
+        let found = all_rows(table.schema(), table.scan().wide_timestamps().read().await.unwrap()).await.unwrap();
         let lines = json_lines(&dir.join("rows.jsonl"));
         let newest = lines.iter().map(|line| line["snapshot"].as_i64().unwrap()).max();
         let wanted = lines.iter().filter(|line| line["snapshot"].as_i64() == newest);
