@@ -20,8 +20,7 @@ impl Committer {
     /// # Errors
     /// [`Error::Invalid`] for messages whose commit has an unknown outcome; [`Error::Storage`], [`Error::Corrupt`].
     pub async fn abort(&mut self, messages: &[CommitMessage]) -> Result<Vec<String>> {
-        let unsettled =
-            messages.iter().flat_map(written_files).find(|file| self.unsettled.contains(&file.file_name));
+        let unsettled = messages.iter().flat_map(written_files).find(|file| self.unsettled.contains(&file.file_name));
         if let Some(file) = unsettled {
             return Err(Error::invalid(format!(
                 "abort: the outcome of the commit of {} is unknown; its files may be live",
@@ -46,7 +45,9 @@ impl Committer {
         }
         paths.sort();
         paths.dedup();
-        stream::iter(&paths).map(|path| self.history.store.delete(path)).buffered(8).try_collect::<Vec<()>>().await?;
+        let store = &self.history.store;
+        let deletes = paths.clone().into_iter().map(|path| async move { store.delete(&path).await });
+        stream::iter(deletes).buffered(8).try_collect::<Vec<()>>().await?;
         Ok(paths)
     }
 

@@ -159,11 +159,11 @@ impl Committer {
         let batch = identifier == BATCH_COMMIT;
         let ignore_empty = !self.options.force_create_snapshot && self.options.ignore_empty.unwrap_or(batch);
         let began = self.env().monotonic();
-        let request = |changes, check| Request { changes, identifier, properties, check, began };
         let mut append = None;
         if wants_snapshot(&committable.append, ignore_empty) {
             let check = self.check_until.is_some_and(|until| !batch && identifier <= until);
-            match self.publish(request(&committable.append, check)).await? {
+            let request = Request { changes: &committable.append, identifier, properties, check, began };
+            match self.publish(request).await? {
                 Published::Done(snapshot) => append = Some(snapshot.id),
                 other => return Ok(Verdict::of(other)),
             }
@@ -174,7 +174,8 @@ impl Committer {
                 None => Verdict { outcome: CommitOutcome::Empty, unsettled: false },
             });
         }
-        let compacted = self.publish(request(&committable.compact, true)).await;
+        let request = Request { changes: &committable.compact, identifier, properties, check: true, began };
+        let compacted = self.publish(request).await;
         let Some(appended) = append else {
             return match compacted? {
                 Published::Done(snapshot) => Ok(Verdict::committed(snapshot.id, None, Some(snapshot.id), None)),
@@ -219,9 +220,7 @@ impl Verdict {
             Published::Already(snapshot) => {
                 Self { outcome: CommitOutcome::AlreadyCommitted { snapshot_id: snapshot.id }, unsettled: false }
             }
-            Published::Conflicted(reason) => {
-                Self { outcome: CommitOutcome::Conflicted { reason }, unsettled: false }
-            }
+            Published::Conflicted(reason) => Self { outcome: CommitOutcome::Conflicted { reason }, unsettled: false },
             Published::Unknown(reason) => Self { outcome: CommitOutcome::Unknown { reason }, unsettled: true },
         }
     }

@@ -61,9 +61,10 @@ impl CommitOutcome {
             Self::Committed { snapshot_id, .. } | Self::AlreadyCommitted { snapshot_id } => Ok(*snapshot_id),
             Self::Empty => Err(Error::not_found("a snapshot of this commit: there was nothing to commit")),
             Self::Conflicted { reason } => Err(Error::conflict(reason.clone())),
-            Self::Unknown { reason } => {
-                Err(Error::Storage { what: format!("the outcome of the commit is unknown: {reason}"), retryable: false })
-            }
+            Self::Unknown { reason } => Err(Error::Storage {
+                what: format!("the outcome of the commit is unknown: {reason}"),
+                retryable: false,
+            }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::future::try_join;
+use futures::future::{join, try_join};
 
 use super::changes::Changes;
 use super::check;
@@ -22,8 +22,6 @@ pub(super) struct Base {
     pub(super) snapshot: Option<Snapshot>,
     /// Its manifests: those of its base list and of its delta list.
     pub(super) manifests: Vec<ManifestFileMeta>,
-    /// When it was last seen to be the newest.
-    pub(super) seen_at: Duration,
 }
 
 /// What became of one snapshot.
@@ -92,8 +90,7 @@ impl Committer {
                 return Ok(Published::Already(found));
             }
             if request.check {
-                let live =
-                    self.history.manifests.live_in(&base.manifests, request.changes.partitions()).await?;
+                let live = self.history.manifests.live_in(&base.manifests, request.changes.partitions()).await?;
                 if let Err(reason) = check::check(request.changes, &live, &self.key_types)? {
                     // Against a remembered base that is old, the contradiction may be gone.
                     if !remembered || self.still_newest(&base).await? {
@@ -146,7 +143,6 @@ impl Committer {
         if let Some(base) = self.base.take() {
             return Ok(base);
         }
-        let seen_at = self.env().monotonic();
         let near = match self.stale.take() {
             Some(known) => self.newest_after(known).await?,
             None => None,
@@ -159,7 +155,7 @@ impl Committer {
             Some(snapshot) => self.history.manifests.of(snapshot).await?,
             None => Vec::new(),
         };
-        Ok(Base { snapshot, manifests, seen_at })
+        Ok(Base { snapshot, manifests })
     }
 
     async fn newest_after(&self, known: Snapshot) -> Result<Option<Snapshot>> {
@@ -203,9 +199,8 @@ impl Committer {
 
     /// This user's streaming commits among the snapshots up to `newest` that were not searched before.
     pub(super) async fn search_to(&mut self, newest: &Snapshot) -> Result<Vec<Snapshot>> {
-        let ours = |snapshot: &Snapshot| {
-            snapshot.commit_user == self.user && snapshot.commit_identifier != BATCH_COMMIT
-        };
+        let ours =
+            |snapshot: &Snapshot| snapshot.commit_user == self.user && snapshot.commit_identifier != BATCH_COMMIT;
         let snapshots = &self.history.snapshots;
         let found: Vec<Snapshot> = match self.searched {
             Some(searched) if searched == newest.id => return Ok(Vec::new()),
@@ -227,14 +222,10 @@ impl Committer {
         Ok(found)
     }
 
-    async fn write_attempt(
-        &self,
-        base: &Base,
-        request: Request<'_>,
-        draft: &mut Draft,
-    ) -> Result<(Snapshot, Lists)> {
-        let (lists, schema) =
-            try_join(draft.write(base, request.changes), self.history.schemas.require_latest()).await?;
+    async fn write_attempt(&self, base: &Base, request: Request<'_>, draft: &mut Draft) -> Result<(Snapshot, Lists)> {
+        // Not `try_join`: a write that is dropped half-way could end after the clean-up.
+        let (lists, schema) = join(draft.write(base, request.changes), self.history.schemas.require_latest()).await;
+        let (lists, schema) = (lists?, schema?);
         let around = Surroundings {
             uuid: self.env().uuid(),
             user: &self.user,
@@ -288,13 +279,7 @@ impl Committer {
     }
 
     /// Reads back, moves the hint, and remembers the new newest snapshot.
-    async fn settle(
-        &mut self,
-        snapshot: Snapshot,
-        lists: Lists,
-        base: &Base,
-        draft: &mut Draft,
-    ) -> Result<Published> {
+    async fn settle(&mut self, snapshot: Snapshot, lists: Lists, base: &Base, draft: &mut Draft) -> Result<Published> {
         match self.read_back(base, &snapshot).await {
             Verified::Counts => {}
             Verified::Unclear(reason) => return Ok(Published::Unknown(reason)),
@@ -314,11 +299,7 @@ impl Committer {
                 self.last = Some((snapshot.commit_identifier, snapshot.id));
             }
         }
-        self.base = Some(Base {
-            snapshot: Some(snapshot.clone()),
-            manifests: lists.manifests,
-            seen_at: self.env().monotonic(),
-        });
+        self.base = Some(Base { snapshot: Some(snapshot.clone()), manifests: lists.manifests });
         Ok(Published::Done(snapshot))
     }
 

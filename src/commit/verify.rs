@@ -101,7 +101,8 @@ async fn child_of(history: &History, ours: &Snapshot, base: SnapshotId) -> Resul
     let manifests = &history.manifests;
     let (inherited, delta) =
         try_join(manifests.list(&next.base_manifest_list), manifests.list(&ours.delta_manifest_list)).await?;
-    let names = |meta: &crate::format::ManifestFileMeta| inherited.iter().any(|other| other.file_name == meta.file_name);
+    let names =
+        |meta: &crate::format::ManifestFileMeta| inherited.iter().any(|other| other.file_name == meta.file_name);
     if !delta.is_empty() && delta.iter().all(names) {
         return Ok(Verified::Counts);
     }

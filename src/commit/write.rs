@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
 
 use super::changes::Changes;
 use super::manifest_merge::{FULL_MANIFEST_ENTRIES, MergePlan, may_hold, plan_merge};
@@ -96,10 +96,10 @@ impl Draft {
                 own
             }
         };
-        try_join_all(files.into_iter().map(|(path, bytes)| async move {
-            self.history.store.write(&path, bytes).await
-        }))
-        .await?;
+        let store = &self.history.store;
+        let writes = files.into_iter().map(|(path, bytes)| async move { store.write(&path, bytes).await });
+        // All of them end, also after a failure: a write that is dropped half-way could end after the clean-up.
+        join_all(writes).await.into_iter().collect::<Result<()>>()?;
         self.own = Some(own.clone());
         manifests.extend(own.manifests);
         Ok(Lists { base: base_list, delta: own.delta, changelog: own.changelog, manifests })
@@ -198,7 +198,8 @@ impl Draft {
     pub(super) async fn discard_unused(&mut self) {
         let unused = std::mem::take(&mut self.unused_files);
         if !self.kept {
-            join_all(unused.iter().map(|path| self.history.store.delete(path))).await;
+            let store = &self.history.store;
+            join_all(unused.into_iter().map(|path| async move { store.delete(&path).await })).await;
         }
     }
 
@@ -255,12 +256,7 @@ fn partition_stats(entries: &[Arc<ManifestEntry>], types: &[DataType]) -> Result
     }
     let mut columns: Vec<ColumnStats> = types
         .iter()
-        .map(|data_type| ColumnStats {
-            data_type: *data_type,
-            min: Datum::Null,
-            max: Datum::Null,
-            null_count: Some(0),
-        })
+        .map(|data_type| ColumnStats { data_type: *data_type, min: Datum::Null, max: Datum::Null, null_count: Some(0) })
         .collect();
     let mut last: Option<&ManifestEntry> = None;
     let mut repeats = 0;

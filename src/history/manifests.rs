@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::try_join;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::Result;
 use crate::format::{
@@ -180,7 +180,7 @@ impl Manifests {
             metas.iter().filter(|meta| filter.manifest.as_ref().is_none_or(|test| test(meta))).collect();
         // What does not fit into memory as a whole is decoded through the filter and not kept.
         let keep = wanted.iter().map(|meta| weight(meta)).sum::<usize>() <= self.budget;
-        let loads = wanted.into_iter().map(|meta| self.load(meta, filter, keep));
+        let loads: Vec<_> = wanted.into_iter().map(|meta| self.load(meta, filter, keep).boxed()).collect();
         let loaded: Vec<Entries> = stream::iter(loads).buffered(PARALLEL).try_collect().await?;
         let mut entries = Vec::with_capacity(loaded.iter().map(|manifest| manifest.len()).sum());
         for manifest in &loaded {

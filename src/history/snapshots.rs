@@ -8,6 +8,7 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::{try_join, try_join_all, try_join3};
 
 use crate::error::{Error, Result};
@@ -59,8 +60,7 @@ impl Snapshots {
     async fn believed(&self, id: SnapshotId) -> Result<Option<Snapshot>> {
         let Some(after) = id.checked_add(1) else { return Ok(None) };
         let previous = async { if id > 1 { self.exists(id - 1).await } else { Ok(true) } };
-        let (snapshot, next, previous) =
-            try_join3(self.try_load(id), self.try_load(after), previous).await?;
+        let (snapshot, next, previous) = try_join3(self.try_load(id), self.try_load(after), previous).await?;
         match (snapshot, next) {
             (Some(snapshot), None) if previous => Ok(Some(snapshot)),
             // The hint lags behind a commit that is under way; one that lags far is not worth following.
@@ -243,7 +243,8 @@ impl Snapshots {
     }
 
     async fn load_all(&self, ids: impl Iterator<Item = SnapshotId>) -> Result<Vec<Option<Snapshot>>> {
-        try_join_all(ids.map(|id| self.try_load(id))).await
+        let loads: Vec<_> = ids.map(|id| self.try_load(id).boxed()).collect();
+        try_join_all(loads).await
     }
 
     async fn hint(&self, name: &str) -> Result<Option<SnapshotId>> {
