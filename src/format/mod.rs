@@ -44,3 +44,6 @@ pub use simple_stats::{ColumnStats, SimpleStats, StatsMode};
 pub use snapshot::{CommitKind, Snapshot, SnapshotId};
 pub use split::Split;
 pub use tag::Tag;
+
+#[cfg(test)]
+mod tests;
