@@ -236,6 +236,8 @@ pub struct TableOptions {
     pub read_batch_rows: usize,
     /// Rows a format writer takes at once.
     pub write_batch_rows: usize,
+    /// Levels of a bucket, level 0 included.
+    pub num_levels: i32,
     /// Bytes of a split.
     pub split_target_size: u64,
     /// Bytes an opened file counts for in a split.
@@ -302,8 +304,12 @@ impl TableOptions {
             write_buffer_size: read.with("write-buffer-size", parse_memory_size)?,
             write_buffer_spillable: read.boolean("write-buffer-spillable")?,
             write_buffer_max_disk: read.with("write-buffer-spill.max-disk-size", parse_memory_size)?,
-            read_batch_rows: read.with("read.batch-size", number)?,
+            // Paimon's default of 1024 is made for its row readers; columns want longer batches.
+            read_batch_rows: read.optional("read.batch-size", number)?.unwrap_or(8192),
             write_batch_rows: read.with("write.batch-size", number)?,
+            num_levels: read
+                .optional("num-levels", number)?
+                .unwrap_or(read.optional("num-sorted-run.compaction-trigger", number::<i32>)?.unwrap_or(5) + 1),
             split_target_size: read.with("source.split.target-size", parse_memory_size)?,
             split_open_file_cost: read.with("source.split.open-file-cost", parse_memory_size)?,
             discovery_interval: read.with("continuous.discovery-interval", parse_duration)?,
