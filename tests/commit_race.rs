@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use forebay::Env;
-use forebay::catalog::create_table_at;
+use forebay::Table;
 use forebay::commit::{CommitOutcome, CommitProperties, Committer};
 use forebay::format::{BinaryRow, CommitMessage, DataFileMeta, FileSource, SimpleStats};
 use forebay::history::{FileFilter, History};
@@ -150,7 +150,7 @@ fn race(processes: u64, commits: u64, kills: u64) {
     let table = directory.path().join("table");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = TableStore::local(&table, &Env::system()).unwrap();
-    runtime.block_on(create_table_at(&store, &schema())).unwrap();
+    runtime.block_on(Table::create_store(store.clone(), schema())).unwrap();
     let output = std::thread::scope(|scope| {
         let users: Vec<_> = (0..processes)
             .map(|process| {
@@ -185,7 +185,7 @@ fn figures_of_small_commits_and_of_plans() {
     let options = TableOptions::parse(&schema).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        create_table_at(&store, &schema).await.unwrap();
+        Table::create_store(store.clone(), schema.clone()).await.unwrap();
         let mut committer = Committer::new(History::new(store.clone()), &schema, &options, "figures").unwrap();
         let commits = number("FOREBAY_RACE_COMMITS", 1000) as i64;
         let mut times = Vec::new();
@@ -200,7 +200,8 @@ fn figures_of_small_commits_and_of_plans() {
                 times.clear();
             }
         }
-        let messages = (0..10_000).map(|bucket| CommitMessage { bucket, ..message(format!("wide-{bucket}")) }).collect();
+        let messages =
+            (0..10_000).map(|bucket| CommitMessage { bucket, ..message(format!("wide-{bucket}")) }).collect();
         let began = env.monotonic();
         committer.commit(commits, messages, CommitProperties::default()).await.unwrap();
         println!("commit of 10000 files: {:?}", env.monotonic() - began);

@@ -53,7 +53,14 @@ impl Pruner {
             buckets: Mutex::default(),
         };
         let first_key = keys.into_iter().next();
-        Ok(Self { schema: Arc::clone(schema), entries: Arc::new(entries), key, value, first_key, known: BTreeMap::new() })
+        Ok(Self {
+            schema: Arc::clone(schema),
+            entries: Arc::new(entries),
+            key,
+            value,
+            first_key,
+            known: BTreeMap::new(),
+        })
     }
 
     /// Learns the schema that files were written with, so that their statistics can be read.
@@ -186,7 +193,12 @@ fn bucket_keys(options: &TableOptions, filter: &Expr) -> Option<Vec<Vec<Datum>>>
         if rows.len() * values.len() > MOST_BUCKET_KEYS {
             return None;
         }
-        let extend = |row: &Vec<Datum>| values.iter().map(|value| row.iter().cloned().chain([value.clone()]).collect::<Vec<_>>()).collect::<Vec<_>>();
+        let extend = |row: &Vec<Datum>| {
+            values
+                .iter()
+                .map(|value| row.iter().cloned().chain([value.clone()]).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        };
         rows = rows.iter().flat_map(extend).collect();
     }
     Some(rows)
