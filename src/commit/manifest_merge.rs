@@ -31,7 +31,7 @@ pub(super) enum MergePlan {
 /// Decides by sizes and counts alone.
 pub(super) fn plan_merge(manifests: &[ManifestFileMeta], options: &ManifestOptions) -> MergePlan {
     let must_change = |meta: &ManifestFileMeta| meta.num_deleted_files > 0 || is_small(meta, options);
-    let changing: u64 = manifests.iter().filter(|meta| must_change(meta)).map(|meta| size(meta)).sum();
+    let changing: u64 = manifests.iter().filter(|meta| must_change(meta)).map(size).sum();
     if changing >= options.full_compaction_size && manifests.iter().filter(|meta| must_change(meta)).count() > 1 {
         return MergePlan::Full;
     }

@@ -24,6 +24,9 @@ pub(super) struct Base {
     pub(super) manifests: Vec<ManifestFileMeta>,
 }
 
+/// How long ago a snapshot may have been the newest when `LATEST` is pointed at it.
+const HINT_AGE: Duration = Duration::from_secs(1);
+
 /// What became of one snapshot.
 #[derive(Debug)]
 pub(super) enum Published {
@@ -39,7 +42,10 @@ pub(super) enum Published {
 
 /// What the slot of a number holds after a create.
 enum Slot {
-    Ours,
+    /// Ours; `in_time` when it was created before any slot can have been freed since the base was seen.
+    Ours {
+        in_time: bool,
+    },
     /// Somebody else's snapshot; `doubt` when a create of ours may still be on its way.
     Taken {
         doubt: bool,
@@ -102,7 +108,7 @@ impl Committer {
             }
             let (snapshot, lists) = self.write_attempt(&base, request, draft).await?;
             match self.create(&snapshot, &base).await? {
-                Slot::Ours => return self.settle(snapshot, lists, &base, draft).await,
+                Slot::Ours { in_time } => return self.settle(snapshot, lists, &base, in_time, draft).await,
                 Slot::Unknown(reason) => return Ok(Published::Unknown(reason)),
                 Slot::Taken { doubt: true } => draft.attempt_in_doubt(),
                 Slot::Taken { doubt: false } | Slot::TooLate => draft.attempt_lost(),
@@ -205,10 +211,7 @@ impl Committer {
         let found: Vec<Snapshot> = match self.searched {
             Some(searched) if searched == newest.id => return Ok(Vec::new()),
             Some(searched) if searched < newest.id => {
-                let mut between = snapshots.after(searched).await?;
-                between.retain(|snapshot| snapshot.id < newest.id);
-                between.push(newest.clone());
-                between.into_iter().filter(ours).collect()
+                snapshots.back_to(newest.clone(), searched).await?.into_iter().filter(ours).collect()
             }
             _ => {
                 self.last = None;
@@ -250,22 +253,23 @@ impl Committer {
         }
         let (path, bytes) = (layout::snapshot(snapshot.id), snapshot.encode()?);
         let mut doubt: Option<String> = None;
+        let in_time = || self.env().monotonic().saturating_sub(seen_at) <= self.patience();
         for round in 0..=self.options.max_retries {
             if round > 0 {
                 self.wait(round - 1).await;
             }
-            if self.env().monotonic().saturating_sub(seen_at) > self.patience() {
+            if !in_time() {
                 return Ok(doubt.map_or(Slot::TooLate, Slot::Unknown));
             }
             match self.history.store.create(&path, bytes.clone()).await {
-                Ok(Created::Won) => return Ok(Slot::Ours),
+                Ok(Created::Won) => return Ok(Slot::Ours { in_time: in_time() }),
                 Ok(Created::Exists) => {}
                 Ok(Created::Unknown(words)) => doubt = Some(format!("create {path}: {words}")),
                 Err(error) if doubt.is_none() => return Err(error),
                 Err(error) => doubt = Some(format!("create {path}: {error}")),
             }
             match self.history.snapshots.try_load(snapshot.id).await {
-                Ok(Some(found)) if found.uuid == snapshot.uuid => return Ok(Slot::Ours),
+                Ok(Some(found)) if found.uuid == snapshot.uuid => return Ok(Slot::Ours { in_time: in_time() }),
                 Ok(Some(_)) => return Ok(Slot::Taken { doubt: doubt.is_some() }),
                 Ok(None) => {
                     doubt.get_or_insert_with(|| format!("create {path}: it is said to exist and is not there"));
@@ -279,9 +283,23 @@ impl Committer {
     }
 
     /// Reads back, moves the hint, and remembers the new newest snapshot.
-    async fn settle(&mut self, snapshot: Snapshot, lists: Lists, base: &Base, draft: &mut Draft) -> Result<Published> {
-        match self.read_back(base, &snapshot).await {
-            Verified::Counts => {}
+    async fn settle(
+        &mut self,
+        snapshot: Snapshot,
+        lists: Lists,
+        base: &Base,
+        in_time: bool,
+        draft: &mut Draft,
+    ) -> Result<Published> {
+        let created_at = self.env().monotonic();
+        match self.read_back(base, &snapshot, in_time).await {
+            Verified::Counts => self.write_hint(snapshot.id, created_at).await,
+            Verified::CountsBelow(newest) => {
+                // Others built on it long ago: there is nothing to point at and nothing to remember.
+                self.write_hint(newest, self.env().monotonic()).await;
+                self.remember(&snapshot);
+                return Ok(Published::Done(snapshot));
+            }
             Verified::Unclear(reason) => return Ok(Published::Unknown(reason)),
             Verified::Replaced(reason) => {
                 draft.keep();
@@ -292,21 +310,24 @@ impl Committer {
                 return Ok(self.take_back(&snapshot, reason).await);
             }
         }
-        self.write_hint(snapshot.id).await;
         if self.searched == base.snapshot.as_ref().map_or(Some(0), |base| Some(base.id)) {
             self.searched = Some(snapshot.id);
-            if snapshot.commit_identifier != BATCH_COMMIT {
-                self.last = Some((snapshot.commit_identifier, snapshot.id));
-            }
         }
+        self.remember(&snapshot);
         self.base = Some(Base { snapshot: Some(snapshot.clone()), manifests: lists.manifests });
         Ok(Published::Done(snapshot))
     }
 
-    async fn read_back(&self, base: &Base, snapshot: &Snapshot) -> Verified {
+    fn remember(&mut self, snapshot: &Snapshot) {
+        if snapshot.commit_identifier != BATCH_COMMIT {
+            self.last = Some((snapshot.commit_identifier, snapshot.id));
+        }
+    }
+
+    async fn read_back(&self, base: &Base, snapshot: &Snapshot, in_time: bool) -> Verified {
         let mut round = 0;
         loop {
-            match verify(&self.history, base, snapshot).await {
+            match verify(&self.history, base, snapshot, in_time).await {
                 Ok(verified) => return verified,
                 Err(_) if round < 3 => self.wait(round).await,
                 Err(error) => {
@@ -327,15 +348,30 @@ impl Committer {
         if let Ok(ids) = self.history.snapshots.ids().await
             && let Some(newest) = ids.last()
         {
-            self.write_hint(*newest).await;
+            self.write_hint(*newest, self.env().monotonic()).await;
         }
         Published::Conflicted(reason)
     }
 
-    async fn write_hint(&mut self, id: i64) {
+    /// Points `LATEST` at a snapshot that was the newest at an instant. A committer that slept since then would point
+    /// readers back in time, perhaps at a snapshot that expired: it looks for the newest and writes again.
+    async fn write_hint(&mut self, mut id: i64, mut newest_at: Duration) {
         let path = format!("{}/{}", layout::SNAPSHOT_DIR, layout::LATEST);
-        if self.history.store.replace_hint(&path, encode_hint(id)).await.is_err() {
-            self.stats.hint_failures += 1;
+        for _ in 0..3 {
+            let asked_at = self.env().monotonic();
+            if asked_at.saturating_sub(newest_at) > HINT_AGE
+                && let Ok(ids) = self.history.snapshots.ids().await
+            {
+                id = ids.last().copied().unwrap_or(id);
+                newest_at = asked_at;
+            }
+            if self.history.store.replace_hint(&path, encode_hint(id)).await.is_err() {
+                self.stats.hint_failures += 1;
+                return;
+            }
+            if self.env().monotonic().saturating_sub(newest_at) <= HINT_AGE {
+                return;
+            }
         }
     }
 }

@@ -6,11 +6,13 @@
 //! there, unchanged, the slot after it was never used before: two small reads prove a commit. Only where the base is
 //! gone the chain itself is asked.
 
+use std::collections::HashSet;
+
 use futures::future::try_join;
 
 use super::publish::Base;
 use crate::error::Result;
-use crate::format::{FileKind, Snapshot, SnapshotId};
+use crate::format::{FileKind, ManifestFileMeta, Snapshot, SnapshotId};
 use crate::history::{FileFilter, History};
 
 /// What reading back says.
@@ -18,6 +20,8 @@ use crate::history::{FileFilter, History};
 pub(super) enum Verified {
     /// The chain contains the snapshot.
     Counts,
+    /// The chain contains it, and ends at a later one.
+    CountsBelow(SnapshotId),
     /// Another file stands in its place, or nothing.
     Replaced(String),
     /// It lies beside the chain: nobody may build on it.
@@ -51,8 +55,8 @@ pub(super) fn place(id: SnapshotId, sorted: &[SnapshotId], base_intact: bool) ->
     }
 }
 
-/// Reads back a snapshot that this committer created.
-pub(super) async fn verify(history: &History, base: &Base, ours: &Snapshot) -> Result<Verified> {
+/// Reads back a snapshot that this committer created. `in_time` tells that it did so soon after it saw its base.
+pub(super) async fn verify(history: &History, base: &Base, ours: &Snapshot, in_time: bool) -> Result<Verified> {
     let snapshots = &history.snapshots;
     let below = async {
         match &base.snapshot {
@@ -70,61 +74,74 @@ pub(super) async fn verify(history: &History, base: &Base, ours: &Snapshot) -> R
                 ours.id, found.commit_user
             )));
         }
-        None => return Ok(Verified::Replaced(format!("snapshot {} vanished after it was created", ours.id))),
+        None => return vanished(history, ours).await,
     }
     let base_intact = base.snapshot.is_some() && below == base.snapshot;
     if base_intact {
         return Ok(Verified::Counts);
     }
     let ids = snapshots.ids().await?;
-    if base.snapshot.is_none() && ids.first() == Some(&ours.id) && place(ours.id, &ids, false) == Place::Head {
-        return Ok(Verified::Counts);
+    let newest = ids.last().copied().unwrap_or(ours.id);
+    // A listing is no single moment: an expiry that ran through it took ours before what follows ours.
+    if snapshots.try_load(ours.id).await?.as_ref() != Some(ours) {
+        return vanished(history, ours).await;
     }
-    let shown = base.snapshot.as_ref().map_or(0, |base| base.id);
     match place(ours.id, &ids, base_intact) {
         Place::Head => Ok(Verified::Counts),
         Place::Beside => Ok(Verified::Void(format!(
-            "the history moved on while this committer slept: its base, snapshot {shown}, is gone, and snapshot {} lies \
-             beside the chain that ends at {}",
-            ours.id,
-            ids.last().copied().unwrap_or(0)
+            "the history moved on while this committer slept: its base is gone, and snapshot {} lies beside the chain \
+             that ends at {newest}",
+            ours.id
         ))),
-        Place::Followed => child_of(history, ours, shown).await,
+        Place::Followed => child_of(history, ours, newest, in_time).await,
     }
 }
 
-/// Whether the next snapshot was built on ours: its base must hold our files.
-async fn child_of(history: &History, ours: &Snapshot, base: SnapshotId) -> Result<Verified> {
+/// Expiry took it while this committer slept, or a rollback. The newest snapshot tells, if it holds our files.
+async fn vanished(history: &History, ours: &Snapshot) -> Result<Verified> {
+    let unclear = || Verified::Unclear(format!("snapshot {} vanished after it was created", ours.id));
+    let Some(newest) = history.snapshots.latest().await? else { return Ok(unclear()) };
+    let manifests = history.manifests.of(&newest).await?;
+    let held = holds(history, &manifests, ours).await? == Some(true) && newest.id > ours.id;
+    Ok(if held { Verified::CountsBelow(newest.id) } else { unclear() })
+}
+
+/// Whether the next snapshot was built on ours.
+async fn child_of(history: &History, ours: &Snapshot, newest: SnapshotId, in_time: bool) -> Result<Verified> {
     let Some(next) = history.snapshots.try_load(ours.id.saturating_add(1)).await? else {
         return Ok(Verified::Unclear(format!("the snapshot after {} vanished while it was read", ours.id)));
     };
-    let manifests = &history.manifests;
-    let (inherited, delta) =
-        try_join(manifests.list(&next.base_manifest_list), manifests.list(&ours.delta_manifest_list)).await?;
-    let names =
-        |meta: &crate::format::ManifestFileMeta| inherited.iter().any(|other| other.file_name == meta.file_name);
-    if !delta.is_empty() && delta.iter().all(names) {
-        return Ok(Verified::Counts);
-    }
-    if delta.is_empty() {
-        return Ok(Verified::Unclear(format!(
-            "snapshot {} is empty and its base, snapshot {base}, is gone: its successor does not tell whether it was \
-             built on it",
-            ours.id
-        )));
-    }
-    let added = manifests.delta_files(ours, &FileFilter::default()).await?;
-    let partitions = added.iter().map(|entry| entry.partition.clone()).collect();
-    let live = manifests.live_in(&inherited, partitions).await?;
-    let held = added.iter().filter(|entry| entry.kind == FileKind::Add).all(|entry| {
-        live.iter().any(|other| other.bucket == entry.bucket && other.file.file_name == entry.file.file_name)
-    });
-    if held {
-        Ok(Verified::Counts)
-    } else {
-        Ok(Verified::Void(format!(
+    let inherited = history.manifests.list(&next.base_manifest_list).await?;
+    Ok(match holds(history, &inherited, ours).await? {
+        Some(true) => Verified::CountsBelow(newest),
+        Some(false) => Verified::Void(format!(
             "the history moved on while this committer slept: snapshot {} was not built on its snapshot {}",
             next.id, ours.id
-        )))
+        )),
+        // It adds no file that would tell. Within the time in which no slot is freed it can only be its parent.
+        None if in_time => Verified::CountsBelow(newest),
+        None => Verified::Unclear(format!(
+            "snapshot {} adds no file and its base is gone: its successor does not tell whether it was built on it",
+            ours.id
+        )),
+    })
+}
+
+/// Whether manifests hold what a snapshot added; `None` when it added nothing.
+async fn holds(history: &History, manifests: &[ManifestFileMeta], ours: &Snapshot) -> Result<Option<bool>> {
+    let delta = history.manifests.list(&ours.delta_manifest_list).await?;
+    let named = |meta: &ManifestFileMeta| manifests.iter().any(|other| other.file_name == meta.file_name);
+    if !delta.is_empty() && delta.iter().all(named) {
+        return Ok(Some(true));
     }
+    // Merged away, perhaps: then the files themselves tell.
+    let mut added = history.manifests.delta_files(ours, &FileFilter::default()).await?;
+    added.retain(|entry| entry.kind == FileKind::Add);
+    if added.is_empty() {
+        return Ok(None);
+    }
+    let partitions = added.iter().map(|entry| entry.partition.clone()).collect();
+    let live = history.manifests.live_in(manifests, partitions).await?;
+    let live: HashSet<_> = live.iter().map(|entry| entry.identifier()).collect();
+    Ok(Some(added.iter().all(|entry| live.contains(&entry.identifier()))))
 }

@@ -87,6 +87,14 @@ pub fn encode_manifest<'a>(
 ) -> Result<Bytes> {
     // Only tables with data evolution have write sequences; everything else stays readable as 2.0 wrote it.
     let sequences = entries.clone().into_iter().any(|entry| entry.file.write_cols_sequences.is_some());
+    encode_with(entries, codec, sequences)
+}
+
+pub(super) fn encode_with<'a>(
+    entries: impl IntoIterator<Item = &'a ManifestEntry>,
+    codec: Codec,
+    sequences: bool,
+) -> Result<Bytes> {
     let schema = if sequences { schemas::MANIFEST_WITH_SEQUENCES } else { schemas::MANIFEST };
     let mut writer = ContainerWriter::new(schema, codec);
     for entry in entries {

@@ -46,3 +46,6 @@ pub use simple_stats::{ColumnStats, SimpleStats, reduce_stats};
 pub use snapshot::{CommitKind, Snapshot, SnapshotId};
 pub use split::Split;
 pub use tag::Tag;
+
+#[cfg(test)]
+mod tests;

@@ -242,6 +242,27 @@ impl Snapshots {
         }
     }
 
+    /// The snapshots from one back to above `end`, oldest first, as far back as the chain reaches.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Storage`].
+    pub async fn back_to(&self, from: Snapshot, end: SnapshotId) -> Result<Vec<Snapshot>> {
+        let mut below = from.id - 1;
+        let mut chain = vec![from];
+        'walk: while below > end {
+            let lowest = (below - READ_AHEAD as i64 + 1).max(end + 1);
+            for snapshot in self.load_all((lowest..=below).rev()).await? {
+                match snapshot {
+                    None => break 'walk,
+                    Some(snapshot) => chain.push(snapshot),
+                }
+            }
+            below = lowest - 1;
+        }
+        chain.reverse();
+        Ok(chain)
+    }
+
     async fn load_all(&self, ids: impl Iterator<Item = SnapshotId>) -> Result<Vec<Option<Snapshot>>> {
         let loads: Vec<_> = ids.map(|id| self.try_load(id).boxed()).collect();
         try_join_all(loads).await
