@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 
 use forebay::Env;
-use forebay::catalog::create_table_at;
+use forebay::Table;
 use forebay::commit::{CommitOutcome, CommitProperties, Committer};
 use forebay::format::{BinaryRow, CommitMessage, DataFileMeta, FileSource, SimpleStats};
 use forebay::history::{FileFilter, History};
@@ -154,7 +154,7 @@ fn race(processes: u64, commits: u64, kills: u64) {
     let root = std::env::var("FOREBAY_RACE_LOCATION").unwrap_or(directory.path().to_str().unwrap().to_string());
     let table = format!("{root}/{}", Env::system().uuid());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(create_table_at(&open(&table), &schema())).unwrap();
+    runtime.block_on(Table::create_store(open(&table), schema())).unwrap();
     let output = std::thread::scope(|scope| {
         let users: Vec<_> = (0..processes)
             .map(|process| {
@@ -189,7 +189,7 @@ fn figures_of_small_commits_and_of_plans() {
     let options = TableOptions::parse(&schema).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        create_table_at(&store, &schema).await.unwrap();
+        Table::create_store(store.clone(), schema.clone()).await.unwrap();
         let mut committer = Committer::new(History::new(store.clone()), &schema, &options, "figures").unwrap();
         let commits = number("FOREBAY_RACE_COMMITS", 1000) as i64;
         let mut times = Vec::new();

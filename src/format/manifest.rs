@@ -87,6 +87,14 @@ pub fn encode_manifest<'a>(
 ) -> Result<Bytes> {
     // Only tables with data evolution have write sequences; everything else stays readable as 2.0 wrote it.
     let sequences = entries.clone().into_iter().any(|entry| entry.file.write_cols_sequences.is_some());
+    encode_with(entries, codec, sequences)
+}
+
+pub(super) fn encode_with<'a>(
+    entries: impl IntoIterator<Item = &'a ManifestEntry>,
+    codec: Codec,
+    sequences: bool,
+) -> Result<Bytes> {
     let schema = if sequences { schemas::MANIFEST_WITH_SEQUENCES } else { schemas::MANIFEST };
     let mut writer = ContainerWriter::new(schema, codec);
     for entry in entries {
@@ -131,10 +139,10 @@ struct Plan {
 }
 
 #[derive(Default)]
-struct RawEntry<'a> {
+struct RawEntry<'p, 'a> {
     numbers: [Option<i32>; 5],
     partition: Option<&'a [u8]>,
-    file: Option<RawFile<'a>>,
+    file: Option<RawFile<'p, 'a>>,
 }
 
 impl Plan {
@@ -178,7 +186,7 @@ impl Plan {
         if !filter.keeps(&EntryHead { kind, partition: &partition, bucket, total_buckets, level: file.level }) {
             return Ok(None);
         }
-        let file = self.file.materialise(file, cache)?;
+        let file = file.materialise(cache)?;
         Ok(Some(ManifestEntry { kind, partition, bucket, total_buckets, file }))
     }
 }

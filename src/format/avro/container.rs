@@ -17,6 +17,9 @@ const MAX_SCHEMA: usize = 4 << 20;
 /// An opened container: its header is decoded, its blocks are not.
 pub(in crate::format) struct Container<'a> {
     pub(in crate::format) schema: Schema,
+    /// The schema as the file spells it.
+    #[cfg(test)]
+    pub(in crate::format) schema_text: Vec<u8>,
     codec: Codec,
     sync: &'a [u8],
     blocks: &'a [u8],
@@ -58,7 +61,28 @@ impl<'a> Container<'a> {
         if schema.len() > MAX_SCHEMA {
             return Err(corrupt(format!("avro.schema: {} bytes, more than {MAX_SCHEMA}", schema.len())));
         }
-        Ok(Self { schema: Schema::parse(schema)?, codec, sync, blocks })
+        Ok(Self {
+            schema: Schema::parse(schema)?,
+            #[cfg(test)]
+            schema_text: schema.to_vec(),
+            codec,
+            sync,
+            blocks,
+        })
+    }
+
+    /// The bytes of all records.
+    #[cfg(test)]
+    pub(in crate::format) fn raw(&self) -> Vec<u8> {
+        let mut cursor = Cursor::new(&self.schema, self.blocks);
+        let mut raw = Vec::new();
+        while !cursor.is_empty() {
+            cursor.long().unwrap();
+            let size = cursor.long().unwrap() as usize;
+            raw.extend(self.codec.decompress(cursor.take(size).unwrap()).unwrap());
+            cursor.take(16).unwrap();
+        }
+        raw
     }
 
     /// Reads every record with `record`, which must take exactly its bytes.
