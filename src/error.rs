@@ -95,3 +95,14 @@ impl Error {
         }
     }
 }
+
+impl Error {
+    /// The error that travelled through an [`std::io::Write`] of ours, or a retryable storage error.
+    pub(crate) fn from_io(error: std::io::Error) -> Self {
+        let text = error.to_string();
+        match error.into_inner().map(|inner| inner.downcast::<Self>()) {
+            Some(Ok(inner)) => *inner,
+            _ => Self::storage(text),
+        }
+    }
+}

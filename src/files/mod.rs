@@ -1,1 +1,18 @@
-//! (being built)
+//! Data files as Arrow batches: Parquet in and out, rolling, statistics.
+//! Spec: `format-spec/data-files.md`.
+
+mod int96;
+mod layout;
+mod prune;
+mod read_ahead;
+mod reader;
+mod rolling;
+mod source;
+mod statistics;
+mod writer;
+
+pub use layout::{ColumnSource, FileColumn, FileLayout};
+pub use read_ahead::read_ahead;
+pub use reader::{FileBatch, FileReader, PlannedColumn, ReadPlan};
+pub use rolling::{FileNames, RollingWriter, WriteSpec};
+pub use writer::{Encoding, Slab};

@@ -9,6 +9,7 @@ use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef};
 
 use crate::error::{Error, Result};
+use crate::schema::BucketFunction;
 use crate::types::{DataType, TypeKind};
 
 mod hive;
@@ -17,52 +18,21 @@ mod murmur;
 pub use murmur::bucket_hashes;
 pub(super) use murmur::murmur;
 
-/// Option `bucket-function.type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BucketFunction {
-    /// By the hash of the key's BinaryRow.
-    #[default]
-    Default,
-    /// One INT or BIGINT key modulo the bucket count.
-    Mod,
-    /// Hive's hash.
-    Hive,
-}
-
-impl std::str::FromStr for BucketFunction {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Ok(match text.trim().to_ascii_lowercase().as_str() {
-            "default" => Self::Default,
-            "mod" => Self::Mod,
-            "hive" => Self::Hive,
-            _ => {
-                return Err(Error::invalid(format!(
-                    "option bucket-function.type: {text:?} is none of default, mod, hive"
-                )));
-            }
-        })
-    }
-}
-
-impl BucketFunction {
-    /// Whether bucket keys of these types can be used with this function.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] or [`Error::Unsupported`] that names the type.
-    pub fn check(self, types: &[DataType]) -> Result<()> {
-        match (self, types) {
-            (Self::Default, _) => Ok(()),
-            (Self::Mod, [DataType { kind: TypeKind::Int | TypeKind::BigInt, .. }]) => Ok(()),
-            (Self::Mod, _) => {
-                Err(Error::invalid("bucket-function.type mod needs one bucket key of type INT or BIGINT"))
-            }
-            (Self::Hive, types) => match types.iter().find(|t| !hive::hashes(t.kind)) {
-                Some(wrong) => Err(Error::unsupported(format!("bucket-function.type hive with a key of type {wrong}"))),
-                None => Ok(()),
-            },
+/// Whether bucket keys of these types can be used with this function.
+///
+/// # Errors
+/// [`Error::Invalid`] or [`Error::Unsupported`] that names the type.
+pub fn check_bucket_keys(function: BucketFunction, types: &[DataType]) -> Result<()> {
+    match (function, types) {
+        (BucketFunction::Default, _) => Ok(()),
+        (BucketFunction::Mod, [DataType { kind: TypeKind::Int | TypeKind::BigInt, .. }]) => Ok(()),
+        (BucketFunction::Mod, _) => {
+            Err(Error::invalid("bucket-function.type mod needs one bucket key of type INT or BIGINT"))
         }
+        (BucketFunction::Hive, types) => match types.iter().find(|t| !hive::hashes(t.kind)) {
+            Some(wrong) => Err(Error::unsupported(format!("bucket-function.type hive with a key of type {wrong}"))),
+            None => Ok(()),
+        },
     }
 }
 
@@ -80,7 +50,7 @@ pub fn assign(
     if total_buckets < 1 {
         return Err(Error::bug(format!("{total_buckets} buckets")));
     }
-    function.check(types)?;
+    check_bucket_keys(function, types)?;
     if total_buckets == 1 {
         return Ok(vec![0; rows]);
     }

@@ -36,6 +36,20 @@ const VERSION: u8 = 1;
 const WHAT: &str = "commit message";
 
 impl CommitMessage {
+    /// No change of a bucket yet.
+    pub fn new(partition: BinaryRow, bucket: i32, total_buckets: i32) -> Self {
+        Self {
+            partition,
+            bucket,
+            total_buckets,
+            new_files: Vec::new(),
+            changelog_files: Vec::new(),
+            compact_before: Vec::new(),
+            compact_after: Vec::new(),
+            compact_changelog: Vec::new(),
+        }
+    }
+
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
         [&self.new_files, &self.changelog_files, &self.compact_before, &self.compact_after, &self.compact_changelog]

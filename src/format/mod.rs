@@ -4,6 +4,7 @@
 mod avro;
 mod binary_row;
 mod bucket;
+mod bucket_path;
 mod commit_message;
 mod consumer;
 mod data_file;
@@ -24,7 +25,8 @@ mod tag;
 
 pub use avro::Codec;
 pub use binary_row::{BinaryRow, datum_at};
-pub use bucket::{BucketFunction, assign, bucket_hashes};
+pub use bucket::{assign, bucket_hashes, check_bucket_keys};
+pub use bucket_path::bucket_directory;
 pub use commit_message::{CommitMessage, IndexFile};
 pub use consumer::Consumer;
 pub use data_file::{DataFileMeta, FileSource};
@@ -40,7 +42,7 @@ pub use manifest::{
 pub use manifest_list::{ManifestFileMeta, decode_manifest_list, encode_manifest_list};
 pub use partition::{DEFAULT_PARTITION, java_double, java_float, partition_path};
 pub use schema_file::{decode_schema, encode_schema};
-pub use simple_stats::{ColumnStats, SimpleStats, StatsMode};
+pub use simple_stats::{ColumnStats, SimpleStats, reduce_stats};
 pub use snapshot::{CommitKind, Snapshot, SnapshotId};
 pub use split::Split;
 pub use tag::Tag;

@@ -5,6 +5,7 @@
 
 use super::{BinaryRow, DataFileMeta};
 use crate::error::{Error, Result};
+use crate::schema::StatsMode;
 use crate::types::{DataType, Datum, TypeKind};
 
 /// Statistics over the columns it covers (all key columns, or the value columns that `value_stats_cols` names).
@@ -31,65 +32,22 @@ pub struct ColumnStats {
     pub null_count: Option<i64>,
 }
 
-/// How much of a column's statistics is kept (options `metadata.stats-mode`, `fields.<c>.stats-mode`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StatsMode {
-    /// Nothing.
-    None,
-    /// The null count.
-    Counts,
-    /// Bounds of at most this many characters or bytes.
-    Truncate(usize),
-    /// Bounds as they are.
-    Full,
-}
-
-impl Default for StatsMode {
-    fn default() -> Self {
-        Self::Truncate(16)
-    }
-}
-
-impl std::str::FromStr for StatsMode {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let lower = text.trim().to_ascii_lowercase();
-        let length = || lower.strip_prefix("truncate(")?.strip_suffix(')')?.parse::<u32>().ok().filter(|n| *n > 0);
-        Ok(match lower.as_str() {
-            "none" => Self::None,
-            "counts" => Self::Counts,
-            "full" => Self::Full,
-            _ => match length() {
-                Some(length) => Self::Truncate(length as usize),
-                None => {
-                    return Err(Error::invalid(format!(
-                        "stats mode {text:?} is none of none, counts, truncate(n), full"
-                    )));
-                }
-            },
-        })
-    }
-}
-
-impl StatsMode {
-    /// What this mode keeps of a column's statistics; `None` when it keeps nothing.
-    pub fn apply(self, stats: &ColumnStats) -> Option<ColumnStats> {
-        let mut kept = stats.clone();
-        // INT96 has no order in Parquet: such columns have null counts only.
-        let ordered = !matches!(stats.data_type.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..));
-        let bounds = match self {
-            Self::None => return None,
-            Self::Counts => None,
-            Self::Full if ordered => Some((stats.min.clone(), stats.max.clone())),
-            Self::Truncate(length) if ordered => truncate_max(&stats.max, length)
-                .map(|max| (truncate_min(&stats.min, length), max))
-                .filter(|(min, max)| !min.is_null() && !max.is_null()),
-            _ => None,
-        };
-        (kept.min, kept.max) = bounds.unwrap_or((Datum::Null, Datum::Null));
-        Some(kept)
-    }
+/// What a mode keeps of a column's statistics; `None` when it keeps nothing.
+pub fn reduce_stats(mode: StatsMode, stats: &ColumnStats) -> Option<ColumnStats> {
+    let mut kept = stats.clone();
+    // INT96 has no order in Parquet: such columns have null counts only.
+    let ordered = !matches!(stats.data_type.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..));
+    let bounds = match mode {
+        StatsMode::None => return None,
+        StatsMode::Counts => None,
+        StatsMode::Full if ordered => Some((stats.min.clone(), stats.max.clone())),
+        StatsMode::Truncate(length) if ordered => truncate_max(&stats.max, length)
+            .map(|max| (truncate_min(&stats.min, length), max))
+            .filter(|(min, max)| !min.is_null() && !max.is_null()),
+        _ => None,
+    };
+    (kept.min, kept.max) = bounds.unwrap_or((Datum::Null, Datum::Null));
+    Some(kept)
 }
 
 impl SimpleStats {
@@ -122,7 +80,7 @@ impl SimpleStats {
         let mut kept = Vec::with_capacity(columns.len());
         let mut names = Vec::new();
         for (name, mode, stats) in columns {
-            match mode.apply(stats) {
+            match reduce_stats(*mode, stats) {
                 Some(stats) => {
                     kept.push(stats);
                     names.push((*name).to_string());

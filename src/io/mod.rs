@@ -1,1 +1,32 @@
-//! (being built)
+//! Where bytes live: a table's files on the local disk, in an S3 bucket or in memory.
+//!
+//! [`TableStore`] is what every room above uses. It speaks of paths relative to a table's root, proves each of them
+//! to stay under that root, and turns a store's errors into [`crate::Error`]. Below it stands the
+//! [`object_store::ObjectStore`] trait, the one seam: [`FaultyStore`] and [`CountingStore`] wrap any store.
+//!
+//! Invariants:
+//! - a file is visible whole or not at all; `create` has one winner over all processes;
+//! - on the local disk what a call acknowledged survives power loss, except hints (`replace_hint`);
+//! - nothing outside the root is read, written or deleted.
+
+mod counting;
+mod error;
+mod faulty;
+mod local;
+mod location;
+mod op;
+mod path;
+mod probe;
+mod store;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+pub use counting::{CountingStore, Counts};
+pub use faulty::{Fault, FaultPlan, FaultyStore, Gate};
+pub use local::LocalStore;
+pub use location::{Location, Secret, open_location};
+pub use op::{Op, PathClass};
+pub use path::{check_name, check_path};
+pub use store::{Created, FileStatus, MAX_METADATA_BYTES, TableStore};
+pub use upload::{BlockingUpload, Upload};

@@ -1,1 +1,20 @@
-//! (being built)
+//! The merge tree: keys, order, runs, and how the versions of a key become one row. No IO, no async.
+//! Spec: `format-spec/merge-tree.md`.
+
+mod intervals;
+mod key;
+mod loser_tree;
+pub mod merge;
+mod merge_reader;
+mod order;
+mod sort;
+#[cfg(test)]
+mod tests;
+mod write_buffer;
+
+pub use intervals::{KeyBound, Ranged, Section, sections};
+pub use key::{KeyEncoder, Keys};
+pub use merge::{Deduplicate, KeepAll, MergeFunction, Merged, Versions};
+pub use merge_reader::{MergedBatch, RunBatch, RunReader, merge_runs};
+pub use order::SequenceOrder;
+pub use write_buffer::{Sorted, WriteBuffer};

@@ -1,1 +1,11 @@
-//! (being built)
+//! Splits in, rows out: raw files one after another, or sorted runs merged.
+//!
+//! Decoding and merging are blocking work on the blocking pool; a [`RowStream`] carries their batches out.
+//! Spec: `format-spec/read.md`.
+
+mod columns;
+mod split_reader;
+mod stream;
+
+pub use split_reader::{ReadRequest, Rows, SplitReader};
+pub use stream::{RowStream, SplitBatches};

@@ -95,3 +95,60 @@ fn canonical_f32(value: f32) -> f32 {
 fn canonical_f64(value: f64) -> f64 {
     if value.is_nan() { f64::NAN } else { value }
 }
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array,
+    Int16Array, Int32Array, Int64Array, StringArray, Time32MillisecondArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray, new_null_array,
+};
+
+use super::{TypeKind, lane_type};
+use crate::error::{Error, Result};
+
+impl Datum {
+    /// A lane that repeats the value.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when the value is not of the kind.
+    pub fn repeat(&self, kind: TypeKind, rows: usize) -> Result<ArrayRef> {
+        let zone = matches!(kind, TypeKind::TimestampLtz(_)).then_some("UTC");
+        Ok(match (self, kind) {
+            (Self::Null, _) => new_null_array(&lane_type(kind), rows),
+            (Self::Boolean(v), TypeKind::Boolean) => Arc::new(BooleanArray::from(vec![*v; rows])),
+            (Self::TinyInt(v), TypeKind::TinyInt) => Arc::new(Int8Array::from_value(*v, rows)),
+            (Self::SmallInt(v), TypeKind::SmallInt) => Arc::new(Int16Array::from_value(*v, rows)),
+            (Self::Int(v), TypeKind::Int) => Arc::new(Int32Array::from_value(*v, rows)),
+            (Self::BigInt(v), TypeKind::BigInt) => Arc::new(Int64Array::from_value(*v, rows)),
+            (Self::Float(v), TypeKind::Float) => Arc::new(Float32Array::from_value(*v, rows)),
+            (Self::Double(v), TypeKind::Double) => Arc::new(Float64Array::from_value(*v, rows)),
+            (Self::Date(v), TypeKind::Date) => Arc::new(Date32Array::from_value(*v, rows)),
+            (Self::Time(v), TypeKind::Time(_)) => Arc::new(Time32MillisecondArray::from_value(*v, rows)),
+            (Self::String(v), TypeKind::Char(_) | TypeKind::VarChar(_)) => {
+                Arc::new(StringArray::from_iter_values(std::iter::repeat_n(v, rows)))
+            }
+            (Self::Bytes(v), TypeKind::Binary(_) | TypeKind::VarBinary(_)) => {
+                Arc::new(BinaryArray::from_iter_values(std::iter::repeat_n(v, rows)))
+            }
+            (Self::Decimal(v), TypeKind::Decimal { precision, scale }) => {
+                let array = Decimal128Array::from_value(*v, rows).with_precision_and_scale(precision, scale as i8);
+                Arc::new(array.map_err(|error| Error::bug(error.to_string()))?)
+            }
+            (Self::Timestamp { millis, .. }, TypeKind::Timestamp(..=3) | TypeKind::TimestampLtz(..=3)) => {
+                Arc::new(TimestampMillisecondArray::from_value(*millis, rows).with_timezone_opt(zone))
+            }
+            (Self::Timestamp { millis, nanos }, TypeKind::Timestamp(..=6) | TypeKind::TimestampLtz(..=6)) => {
+                let micros = millis.checked_mul(1000).and_then(|m| m.checked_add(i64::from(*nanos) / 1000));
+                let micros = micros.ok_or_else(|| Error::invalid(format!("{self:?} does not fit {kind}")))?;
+                Arc::new(TimestampMicrosecondArray::from_value(micros, rows).with_timezone_opt(zone))
+            }
+            (Self::Timestamp { millis, nanos }, TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_)) => {
+                let wide = i128::from(*millis) * 1_000_000 + i128::from(*nanos);
+                let array = Decimal128Array::from_value(wide, rows).with_precision_and_scale(38, 9);
+                Arc::new(array.map_err(|error| Error::bug(error.to_string()))?)
+            }
+            _ => return Err(Error::bug(format!("{self:?} is no {kind}"))),
+        })
+    }
+}

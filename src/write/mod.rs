@@ -1,1 +1,21 @@
-//! (being built)
+//! Rows in, commit messages out: routing, one memory budget for all buckets, spill, sort, merge, flush.
+//!
+//! ```text
+//! batches ─ accept ─ route (partition, bucket) ─ buffer ──┬─ sort ─ merge ─ level-0 files ─ CommitMessage
+//!                                                         └─ spill (sorted, local disk) ──┘
+//! ```
+//!
+//! Nothing a writer does is visible before its messages are committed.
+//! Spec: `format-spec/write.md`.
+
+mod change_batch;
+mod flush;
+mod router;
+mod sequence_numbers;
+mod settings;
+mod slabs;
+mod spill;
+mod stream_writer;
+
+pub use change_batch::ChangeBatch;
+pub use stream_writer::StreamWriter;

@@ -1,0 +1,268 @@
+//! Reading a Parquet data file as batches of lanes.
+//! Spec: `format-spec/data-files.md`.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int8Type, Int64Type};
+use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, new_null_array};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::basic::Type as Physical;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use tokio::runtime::Handle;
+
+use super::int96::Int96Reader;
+use super::layout::{KIND_NAME, SEQUENCE_NAME};
+use super::prune::Pruning;
+use super::source::{FileSource, decode_error};
+use crate::error::{Error, Result};
+use crate::io::TableStore;
+use crate::predicate::Expr;
+use crate::types::{DataType, RowKind, lane_type, to_lane};
+
+/// What to read of a file.
+#[derive(Debug, Clone)]
+pub struct ReadPlan {
+    /// The columns out.
+    pub columns: Vec<PlannedColumn>,
+    /// Whether sequence numbers and kinds are read too.
+    pub versions: bool,
+    /// Rows that cannot match may be left out. Speaks of the table's columns.
+    pub filter: Option<Expr>,
+    /// Rows of a batch.
+    pub batch_rows: usize,
+    /// Bytes fetched at once for each column.
+    pub window: u64,
+}
+
+/// A column to read.
+#[derive(Debug, Clone)]
+pub struct PlannedColumn {
+    /// Its name in the table.
+    pub name: String,
+    /// Its name in the file; `None` where the file does not have it (all NULL).
+    pub in_file: Option<String>,
+    /// Its type in the table.
+    pub data_type: DataType,
+}
+
+/// A batch of a file.
+#[derive(Debug)]
+pub struct FileBatch {
+    /// The columns of the plan, as lanes.
+    pub columns: Vec<ArrayRef>,
+    /// Sequence numbers, if asked for.
+    pub sequence: Option<Int64Array>,
+    /// Row kinds, if asked for; `None` when all are `+I`.
+    pub kinds: Option<Int8Array>,
+    /// How many rows.
+    pub rows: usize,
+}
+
+/// The batches of one file.
+pub struct FileReader {
+    path: String,
+    plan: ReadPlan,
+    /// Reads the file's other columns; gives row counts alone when all columns are INT96.
+    batches: ParquetRecordBatchReader,
+    /// For each column out, where it comes from.
+    origins: Vec<Origin>,
+    int96: Vec<Int96Reader<FileSource>>,
+    sequence: Option<usize>,
+    kinds: Option<usize>,
+}
+
+enum Origin {
+    Missing,
+    Arrow(usize),
+    Int96(usize),
+}
+
+impl FileReader {
+    /// Opens a file. Blocks: call it on the blocking pool.
+    ///
+    /// # Errors
+    /// The store's errors; [`Error::Corrupt`] when the file is no Parquet file of these columns.
+    pub fn open(store: &TableStore, runtime: &Handle, path: &str, size: u64, plan: ReadPlan) -> Result<Self> {
+        let source = FileSource::open(store, runtime, path.to_string(), size, plan.window)?;
+        let shared = Shared(Arc::clone(&source));
+        let policy = if plan.filter.is_some() { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(policy);
+        let metadata = ArrowReaderMetadata::load(&shared, options).map_err(|error| decode_error(path, error))?;
+        let (mask, slots) = Slots::find(path, metadata.metadata(), &plan)?;
+        let mut pruning = match &plan.filter {
+            Some(filter) => Pruning::plan(path, &metadata, &plan.columns, filter)?,
+            None => Pruning::all(metadata.metadata()),
+        };
+        if !slots.int96.is_empty() {
+            pruning.pages = None; // these columns are read row group by row group, in step with the others
+        }
+        source.expect(chunk_ranges(metadata.metadata(), &slots.leaves, &pruning.groups));
+        let int96 = slots.int96.iter().map(|leaf| {
+            Int96Reader::new(Arc::clone(&source), Arc::clone(metadata.metadata()), *leaf, pruning.groups.clone())
+        });
+        let int96 = int96.collect();
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(shared, metadata)
+            .with_batch_size(plan.batch_rows.max(1))
+            .with_projection(mask)
+            .with_row_groups(pruning.groups);
+        if let Some(pages) = pruning.pages {
+            builder = builder.with_row_selection(pages);
+        }
+        let batches = builder.build().map_err(|error| decode_error(path, error))?;
+        Ok(Self {
+            path: path.to_string(),
+            plan,
+            batches,
+            origins: slots.origins,
+            int96,
+            sequence: slots.sequence,
+            kinds: slots.kinds,
+        })
+    }
+
+    fn convert(&mut self, batch: &arrow_array::RecordBatch) -> Result<FileBatch> {
+        let rows = batch.num_rows();
+        let mut int96 = Vec::with_capacity(self.int96.len());
+        for reader in &mut self.int96 {
+            int96.push(reader.read(rows).map_err(|error| decode_error(&self.path, error))?);
+        }
+        let mut columns = Vec::with_capacity(self.origins.len());
+        for (origin, planned) in self.origins.iter().zip(&self.plan.columns) {
+            let lane = match origin {
+                Origin::Missing => new_null_array(&lane_type(planned.data_type.kind), rows),
+                Origin::Int96(at) => int96[*at].clone(),
+                Origin::Arrow(at) => to_lane(&planned.name, planned.data_type.kind, batch.column(*at))
+                    .map_err(|error| Error::corrupt(&self.path, error.to_string()))?,
+            };
+            columns.push(lane);
+        }
+        let wrong = |name: &str| Error::corrupt(&self.path, format!("column {name} has the wrong type"));
+        let sequence = self.sequence.map(|at| {
+            let lane = batch.column(at).as_primitive_opt::<Int64Type>().filter(|lane| lane.null_count() == 0);
+            lane.cloned().ok_or_else(|| wrong(SEQUENCE_NAME))
+        });
+        let kinds = self.kinds.map(|at| self.kinds_of(batch.column(at)));
+        Ok(FileBatch { columns, sequence: sequence.transpose()?, kinds: kinds.transpose()?.flatten(), rows })
+    }
+
+    fn kinds_of(&self, column: &ArrayRef) -> Result<Option<Int8Array>> {
+        let lane = to_lane(KIND_NAME, crate::types::TypeKind::TinyInt, column)
+            .map_err(|error| Error::corrupt(&self.path, error.to_string()))?;
+        let kinds = lane.as_primitive::<Int8Type>();
+        if let Some(bad) = kinds.iter().find(|kind| !matches!(kind, Some(0..=3))) {
+            return Err(Error::corrupt(&self.path, format!("column {KIND_NAME}: {bad:?} is no row kind")));
+        }
+        Ok(kinds.values().iter().any(|kind| *kind != RowKind::Insert as i8).then(|| kinds.clone()))
+    }
+}
+
+impl Iterator for FileReader {
+    type Item = Result<FileBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.batches.next()? {
+            Ok(batch) => Some(self.convert(&batch)),
+            Err(error) => Some(Err(match error {
+                arrow_schema::ArrowError::ParquetError(text) => Error::corrupt(&self.path, text),
+                arrow_schema::ArrowError::ExternalError(inner) => match inner.downcast::<Error>() {
+                    Ok(error) => *error,
+                    Err(other) => Error::corrupt(&self.path, other.to_string()),
+                },
+                other => Error::corrupt(&self.path, other.to_string()),
+            })),
+        }
+    }
+}
+
+/// Where the planned columns stand in a file.
+struct Slots {
+    origins: Vec<Origin>,
+    /// Leaves read as INT96.
+    int96: Vec<usize>,
+    /// All leaves that are read.
+    leaves: Vec<usize>,
+    sequence: Option<usize>,
+    kinds: Option<usize>,
+}
+
+impl Slots {
+    fn find(path: &str, metadata: &ParquetMetaData, plan: &ReadPlan) -> Result<(ProjectionMask, Self)> {
+        let descriptor = metadata.file_metadata().schema_descr();
+        if descriptor.root_schema().get_fields().len() != descriptor.num_columns() {
+            return Err(Error::unsupported(format!("{path}: a data file with nested columns")));
+        }
+        let leaf = |name: &str| descriptor.columns().iter().position(|column| column.name() == name);
+        let mut arrow = Vec::new();
+        let mut int96 = Vec::new();
+        let mut wanted = Vec::with_capacity(plan.columns.len());
+        for planned in &plan.columns {
+            let Some(name) = &planned.in_file else {
+                wanted.push(None);
+                continue;
+            };
+            // A column that the file's schema has but the file has not is NULL, as Java reads it.
+            let found = leaf(name);
+            if let Some(leaf) = found {
+                let is_int96 = descriptor.column(leaf).physical_type() == Physical::INT96;
+                let list = if is_int96 { &mut int96 } else { &mut arrow };
+                if !list.contains(&leaf) {
+                    list.push(leaf);
+                }
+            }
+            wanted.push(found);
+        }
+        let system = |name: &str| {
+            leaf(name).ok_or_else(|| Error::corrupt(path, format!("a primary-key table's file has no column {name}")))
+        };
+        let versions = if plan.versions { Some((system(SEQUENCE_NAME)?, system(KIND_NAME)?)) } else { None };
+        if let Some((sequence, kind)) = versions {
+            arrow.extend([sequence, kind]);
+        }
+        arrow.sort_unstable();
+        arrow.dedup();
+        let place = |leaf: usize| arrow.iter().position(|other| *other == leaf);
+        let origins = wanted.into_iter().map(|leaf| {
+            let of = |leaf| place(leaf).map(Origin::Arrow);
+            let rare = |leaf| int96.iter().position(|other| *other == leaf).map(Origin::Int96);
+            leaf.and_then(|leaf| of(leaf).or_else(|| rare(leaf))).unwrap_or(Origin::Missing)
+        });
+        let origins = origins.collect();
+        let mask = ProjectionMask::leaves(descriptor, arrow.iter().copied());
+        let leaves = arrow.iter().chain(&int96).copied().collect();
+        let (sequence, kinds) = (versions.and_then(|(at, _)| place(at)), versions.and_then(|(_, at)| place(at)));
+        Ok((mask, Self { origins, int96, leaves, sequence, kinds }))
+    }
+}
+
+fn chunk_ranges(metadata: &ParquetMetaData, leaves: &[usize], groups: &[usize]) -> Vec<(u64, u64)> {
+    let ranges = groups.iter().flat_map(|group| {
+        leaves.iter().map(|leaf| {
+            let (start, length) = metadata.row_group(*group).column(*leaf).byte_range();
+            (start, start.saturating_add(length))
+        })
+    });
+    ranges.collect()
+}
+
+/// The Arrow reader owns its source; INT96 columns read the same one.
+struct Shared(Arc<FileSource>);
+
+impl parquet::file::reader::Length for Shared {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
+
+impl parquet::file::reader::ChunkReader for Shared {
+    type T = super::source::Cursor;
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        self.0.get_read(start)
+    }
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<bytes::Bytes> {
+        self.0.get_bytes(start, length)
+    }
+}

@@ -1,0 +1,265 @@
+//! Writing a stream of slabs into as many data files as their target size asks for, and describing each of them.
+//! Spec: `format-spec/data-files.md`, `format-spec/manifest.md`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_array::ArrayRef;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int8Type, Int64Type};
+use tokio::runtime::Handle;
+
+use super::layout::{ColumnSource, FileLayout};
+use super::statistics;
+use super::writer::{Encoding, FileWriter, Finished, Slab};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::format::{BinaryRow, ColumnStats, DataFileMeta, FileSource as Origin, SimpleStats, reduce_stats};
+use crate::io::{BlockingUpload, TableStore};
+use crate::schema::StatsMode;
+use crate::types::{DataType, RowKind};
+
+/// Bounds of key columns are cut at this length.
+const KEY_STATS: StatsMode = StatsMode::Truncate(128);
+
+/// The names of the files of one bucket: `<prefix><uuid>-<n>.<extension>`, all kinds from one counter.
+#[derive(Debug)]
+pub struct FileNames {
+    directory: String,
+    uuid: String,
+    extension: String,
+    next: AtomicU64,
+}
+
+impl FileNames {
+    /// Names for files in `directory` (relative to the table).
+    pub fn new(env: &Env, directory: String, extension: String) -> Self {
+        Self { directory, uuid: env.uuid(), extension, next: AtomicU64::new(0) }
+    }
+
+    fn next(&self, prefix: &str) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("{prefix}{}-{number}.{}", self.uuid, self.extension)
+    }
+
+    /// The path of a file.
+    pub fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.directory)
+    }
+}
+
+/// How the files of a table are written.
+#[derive(Debug, Clone)]
+pub struct WriteSpec {
+    /// Their columns.
+    pub layout: Arc<FileLayout>,
+    /// Their encoding.
+    pub encoding: Encoding,
+    /// The schema they follow.
+    pub schema_id: i64,
+    /// The beginning of their names.
+    pub prefix: String,
+    /// Bytes after which another file begins.
+    pub target_bytes: u64,
+    /// Rows after which another file begins.
+    pub target_rows: u64,
+    /// The statistics of each of the table's columns.
+    pub stats: Vec<StatsMode>,
+    /// Whether statistics leave out what is unknown.
+    pub stats_dense: bool,
+    /// The level written to.
+    pub level: i32,
+    /// How the files come to be.
+    pub origin: Origin,
+}
+
+/// Writes slabs into files. Blocks: use it on the blocking pool.
+pub struct RollingWriter<'a> {
+    store: TableStore,
+    runtime: Handle,
+    names: &'a FileNames,
+    spec: &'a WriteSpec,
+    open: Option<Open>,
+    done: Vec<DataFileMeta>,
+}
+
+struct Open {
+    name: String,
+    writer: FileWriter<BlockingUpload>,
+    first_key: BinaryRow,
+    last_key: BinaryRow,
+    sequence: Option<(i64, i64)>,
+    retractions: i64,
+}
+
+impl<'a> RollingWriter<'a> {
+    /// A writer that has no file yet: a file begins with its first row.
+    pub fn new(store: &TableStore, runtime: &Handle, names: &'a FileNames, spec: &'a WriteSpec) -> Self {
+        Self { store: store.clone(), runtime: runtime.clone(), names, spec, open: None, done: Vec::new() }
+    }
+
+    /// Writes a slab, in parts where a file ends at a number of rows.
+    ///
+    /// # Errors
+    /// The store's errors; those of gathering.
+    pub fn write(&mut self, slab: &dyn Slab) -> Result<()> {
+        let mut start = 0;
+        while start < slab.rows() {
+            let room = self.spec.target_rows - self.open.as_ref().map_or(0, |open| open.writer.rows());
+            let end = slab.rows().min(start.saturating_add(usize::try_from(room).unwrap_or(usize::MAX)));
+            self.write_part(&Part { slab, rows: start..end })?;
+            start = end;
+            let full = |open: &Open| {
+                open.writer.rows() >= self.spec.target_rows || open.writer.bytes() >= self.spec.target_bytes
+            };
+            if self.open.as_ref().is_some_and(full) {
+                self.close()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_part(&mut self, slab: &dyn Slab) -> Result<()> {
+        let keys = KeyOf { layout: &self.spec.layout, slab };
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.begin(slab, keys.at(0)?)?,
+        };
+        open.last_key = keys.at(slab.rows() - 1)?;
+        if !self.spec.layout.key_columns.is_empty() {
+            open.retractions += retractions(&slab.column(ColumnSource::Kind, 0..slab.rows())?);
+        }
+        let sequence = slab.column(ColumnSource::Sequence, 0..slab.rows())?;
+        for number in sequence.as_primitive::<Int64Type>().values() {
+            let (min, max) = open.sequence.unwrap_or((*number, *number));
+            open.sequence = Some((min.min(*number), max.max(*number)));
+        }
+        open.writer.write(slab)?;
+        self.open = Some(open);
+        Ok(())
+    }
+
+    fn begin(&self, slab: &dyn Slab, first_key: BinaryRow) -> Result<Open> {
+        let name = self.names.next(&self.spec.prefix);
+        let upload = BlockingUpload::new(self.store.upload(&self.names.path(&name))?, self.runtime.clone());
+        let writer = FileWriter::new(self.spec.layout.clone(), self.spec.encoding.clone(), upload, slab)?;
+        Ok(Open { name, writer, last_key: first_key.clone(), first_key, sequence: None, retractions: 0 })
+    }
+
+    fn close(&mut self) -> Result<()> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let rows = open.writer.rows() as i64;
+        let (upload, finished) = open.writer.finish()?;
+        let size = upload.finish()?;
+        let stats = Stats::of(self.spec, &finished)?;
+        let (min_sequence_number, max_sequence_number) = open.sequence.unwrap_or((0, 0));
+        self.done.push(DataFileMeta {
+            file_name: open.name,
+            file_size: i64::try_from(size).map_err(|_| Error::bug("a file of more than 2^63 bytes"))?,
+            row_count: rows,
+            min_key: open.first_key,
+            max_key: open.last_key,
+            key_stats: stats.key,
+            value_stats: stats.value,
+            min_sequence_number,
+            max_sequence_number,
+            schema_id: self.spec.schema_id,
+            level: self.spec.level,
+            extra_files: Vec::new(),
+            creation_time: Some(self.store.env().local_millis()),
+            delete_row_count: Some(open.retractions),
+            embedded_file_index: None,
+            file_source: Some(self.spec.origin),
+            value_stats_cols: stats.columns,
+            external_path: None,
+            first_row_id: None,
+            write_cols: None,
+            write_cols_sequences: None,
+        });
+        Ok(())
+    }
+
+    /// Ends the last file and gives the descriptions of all.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub fn finish(mut self) -> Result<Vec<DataFileMeta>> {
+        self.close()?;
+        Ok(std::mem::take(&mut self.done))
+    }
+
+    /// Paths of the files that are finished, to delete them after a failure.
+    pub fn finished_paths(&self) -> Vec<String> {
+        self.done.iter().map(|file| self.names.path(&file.file_name)).collect()
+    }
+}
+
+fn retractions(kinds: &ArrayRef) -> i64 {
+    let retracts = |kind: &&i8| **kind == RowKind::UpdateBefore as i8 || **kind == RowKind::Delete as i8;
+    kinds.as_primitive::<Int8Type>().values().iter().filter(retracts).count() as i64
+}
+
+/// A range of a slab's rows.
+struct Part<'a> {
+    slab: &'a dyn Slab,
+    rows: Range<usize>,
+}
+
+impl Slab for Part<'_> {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+    fn column(&self, source: ColumnSource, rows: Range<usize>) -> Result<ArrayRef> {
+        self.slab.column(source, self.rows.start + rows.start..self.rows.start + rows.end)
+    }
+}
+
+/// The trimmed keys of a slab's rows; the empty row for append files.
+struct KeyOf<'a> {
+    layout: &'a FileLayout,
+    slab: &'a dyn Slab,
+}
+
+impl KeyOf<'_> {
+    fn at(&self, row: usize) -> Result<BinaryRow> {
+        let columns = self.layout.key_columns.iter().map(|at| self.slab.column(ColumnSource::Value(*at), row..row + 1));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        BinaryRow::encode_columns(&columns, &self.key_types(), 0)
+    }
+
+    fn key_types(&self) -> Vec<DataType> {
+        let of = |at: &usize| {
+            let column = self.layout.columns.iter().find(|column| column.source == ColumnSource::Value(*at));
+            column.map(|column| column.data_type)
+        };
+        self.layout.key_columns.iter().filter_map(of).collect()
+    }
+}
+
+/// The statistics of a file as its manifest entry stores them.
+struct Stats {
+    key: SimpleStats,
+    value: SimpleStats,
+    columns: Option<Vec<String>>,
+}
+
+impl Stats {
+    fn of(spec: &WriteSpec, finished: &Finished) -> Result<Self> {
+        let of_columns = statistics::from_footer(&spec.layout, &finished.groups, &finished.nan);
+        let mut values: BTreeMap<usize, (String, ColumnStats)> = BTreeMap::new();
+        for (column, stats) in spec.layout.columns.iter().zip(of_columns) {
+            if let ColumnSource::Value(at) = column.source {
+                values.insert(at, (column.name.clone(), stats)); // a key's value column comes after its `_KEY_` twin
+            }
+        }
+        let keys = spec.layout.key_columns.iter().filter_map(|at| values.get(at));
+        let keys: Vec<_> = keys.filter_map(|(_, stats)| reduce_stats(KEY_STATS, stats)).collect();
+        let mode = |at: &usize| spec.stats.get(*at).copied().unwrap_or(StatsMode::None);
+        let columns = values.iter().map(|(at, (name, stats))| (name.as_str(), mode(at), stats.clone()));
+        let (value, columns) = SimpleStats::build(&columns.collect::<Vec<_>>(), spec.stats_dense)?;
+        let key = SimpleStats::of(&keys)?;
+        Ok(Self { key, value, columns })
+    }
+}

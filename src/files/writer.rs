@@ -1,0 +1,293 @@
+//! Writing one Parquet data file, its columns in parallel.
+//!
+//! Rows come as slabs. A column of a slab is gathered and encoded by one task; a `_KEY_` column and the value
+//! column it repeats share the gathering. Encoded pages wait in memory until their row group is closed.
+//! Spec: `format-spec/data-files.md`.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::{Array, ArrayRef};
+use arrow_row::{RowConverter, SortField};
+use arrow_schema::{DataType as ArrowType, FieldRef};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::Compression;
+use parquet::data_type::Int96Type;
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+
+use super::int96;
+use super::layout::{ColumnSource, FileLayout};
+use crate::error::{Error, Result};
+use crate::types::TypeKind;
+
+/// Some rows to write.
+pub trait Slab: Sync {
+    /// How many.
+    fn rows(&self) -> usize;
+    /// The values of one column in a range of the rows, as a lane. Called from several threads.
+    ///
+    /// # Errors
+    /// What gathering the column met.
+    fn column(&self, source: ColumnSource, rows: Range<usize>) -> Result<ArrayRef>;
+}
+
+/// How a file is encoded.
+#[derive(Debug, Clone)]
+pub struct Encoding {
+    /// The codec of its pages.
+    pub compression: Compression,
+    /// `false` forbids dictionaries; otherwise columns with few values get one.
+    pub dictionary: bool,
+    /// The same, decided by the user for single columns.
+    pub dictionary_of: BTreeMap<String, bool>,
+    /// Bytes of a dictionary, after which its column goes on without.
+    pub dictionary_page_bytes: usize,
+    /// Encoded bytes after which a row group is closed.
+    pub row_group_bytes: usize,
+    /// Bytes of a page.
+    pub page_bytes: usize,
+    /// Rows of a page.
+    pub page_rows: usize,
+    /// Threads that encode.
+    pub threads: usize,
+}
+
+/// A file being written.
+pub(super) struct FileWriter<W: Write + Send> {
+    layout: Arc<FileLayout>,
+    encoding: Encoding,
+    file: SerializedFileWriter<W>,
+    factory: ArrowRowGroupWriterFactory,
+    group: Option<Vec<Mutex<Slot>>>,
+    groups: usize,
+    closed_bytes: u64,
+    rows: u64,
+    nan: Vec<bool>,
+}
+
+/// One column of the open row group.
+struct Slot {
+    encoder: Encoder,
+    nan: bool,
+}
+
+enum Encoder {
+    Arrow(ArrowColumnWriter),
+    /// INT96 columns wait as lanes: the Arrow writer cannot encode them.
+    Int96(Vec<ArrayRef>),
+}
+
+/// What a finished file tells.
+pub(super) struct Finished {
+    /// Its row groups, with the statistics of their columns.
+    pub groups: Vec<RowGroupMetaData>,
+    /// For each column whether a NaN was written, which Parquet's bounds leave out.
+    pub nan: Vec<bool>,
+}
+
+impl<W: Write + Send> FileWriter<W> {
+    /// Begins a file; a first slab tells which columns are worth a dictionary.
+    pub(super) fn new(layout: Arc<FileLayout>, encoding: Encoding, out: W, sample: &dyn Slab) -> Result<Self> {
+        let properties = Arc::new(properties(&layout, &encoding, sample)?);
+        let root = layout.parquet.root_schema_ptr();
+        let file = SerializedFileWriter::new(out, root, properties).map_err(write_error)?;
+        let factory = ArrowRowGroupWriterFactory::new(&file, layout.arrow.clone());
+        let nan = vec![false; layout.columns.len()];
+        Ok(Self { layout, encoding, file, factory, group: None, groups: 0, closed_bytes: 0, rows: 0, nan })
+    }
+
+    /// Rows written.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Encoded bytes, those of the open row group estimated.
+    pub(super) fn bytes(&self) -> u64 {
+        self.closed_bytes + self.open_bytes() as u64
+    }
+
+    fn open_bytes(&self) -> usize {
+        let size = |slot: &Mutex<Slot>| match &slot.lock().unwrap_or_else(PoisonError::into_inner).encoder {
+            Encoder::Arrow(writer) => writer.get_estimated_total_bytes(),
+            Encoder::Int96(lanes) => lanes.iter().map(|lane| lane.len() * 12).sum(),
+        };
+        self.group.as_ref().map_or(0, |slots| slots.iter().map(size).sum())
+    }
+
+    /// Writes a slab.
+    pub(super) fn write(&mut self, slab: &dyn Slab) -> Result<()> {
+        if self.group.is_none() {
+            self.group = Some(self.open_group()?);
+        }
+        let Some(slots) = &self.group else { return Err(Error::bug("no open row group")) };
+        encode_slab(&self.layout, slots, slab, self.encoding.threads)?;
+        self.rows += slab.rows() as u64;
+        if self.open_bytes() >= self.encoding.row_group_bytes {
+            self.close_group()?;
+        }
+        Ok(())
+    }
+
+    fn open_group(&self) -> Result<Vec<Mutex<Slot>>> {
+        let writers = self.factory.create_column_writers(self.groups).map_err(write_error)?;
+        let slots = writers.into_iter().zip(&self.layout.columns).map(|(writer, column)| {
+            let encoder = match column.data_type.kind {
+                TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => Encoder::Int96(Vec::new()),
+                _ => Encoder::Arrow(writer),
+            };
+            Mutex::new(Slot { encoder, nan: false })
+        });
+        Ok(slots.collect())
+    }
+
+    fn close_group(&mut self) -> Result<()> {
+        let Some(slots) = self.group.take() else { return Ok(()) };
+        let mut group = self.file.next_row_group().map_err(write_error)?;
+        for (at, slot) in slots.into_iter().enumerate() {
+            let slot = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
+            self.nan[at] |= slot.nan;
+            match slot.encoder {
+                Encoder::Arrow(writer) => {
+                    let chunk = writer.close().map_err(write_error)?;
+                    chunk.append_to_row_group(&mut group).map_err(write_error)?;
+                }
+                Encoder::Int96(lanes) => {
+                    let column = group.next_column().map_err(write_error)?;
+                    let mut column = column.ok_or_else(|| Error::bug("the row group has too few columns"))?;
+                    for lane in &lanes {
+                        let (values, levels) = int96::encode(lane)?;
+                        let levels = self.layout.columns[at].data_type.nullable.then_some(levels.as_slice());
+                        column.typed::<Int96Type>().write_batch(&values, levels, None).map_err(write_error)?;
+                    }
+                    column.close().map_err(write_error)?;
+                }
+            }
+        }
+        group.close().map_err(write_error)?;
+        self.groups += 1;
+        self.closed_bytes = self.file.bytes_written() as u64;
+        Ok(())
+    }
+
+    /// Writes the footer and gives the output back.
+    pub(super) fn finish(mut self) -> Result<(W, Finished)> {
+        self.close_group()?;
+        let groups = self.file.flushed_row_groups().to_vec();
+        let out = self.file.into_inner().map_err(write_error)?;
+        Ok((out, Finished { groups, nan: self.nan }))
+    }
+}
+
+/// Gathers and encodes every column of a slab, on up to `threads` threads.
+fn encode_slab(layout: &FileLayout, slots: &[Mutex<Slot>], slab: &dyn Slab, threads: usize) -> Result<()> {
+    let mut tasks: Vec<(ColumnSource, Vec<usize>)> = Vec::with_capacity(layout.columns.len());
+    for (at, column) in layout.columns.iter().enumerate() {
+        match tasks.iter_mut().find(|(source, _)| *source == column.source) {
+            Some((_, places)) => places.push(at),
+            None => tasks.push((column.source, vec![at])),
+        }
+    }
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<()> {
+        while let Some((source, places)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let lane = slab.column(*source, 0..slab.rows())?;
+            for at in places {
+                let mut slot = slots[*at].lock().unwrap_or_else(PoisonError::into_inner);
+                slot.write(&layout.arrow.fields()[*at], &lane)?;
+            }
+        }
+        Ok(())
+    };
+    if threads <= 1 {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(tasks.len())).map(|_| scope.spawn(work)).collect();
+        let mine = work();
+        let join = |handle: std::thread::ScopedJoinHandle<'_, Result<()>>| {
+            handle.join().unwrap_or_else(|_| Err(Error::bug("an encoding thread panicked")))
+        };
+        others.into_iter().map(join).fold(mine, Result::and)
+    })
+}
+
+impl Slot {
+    fn write(&mut self, field: &FieldRef, lane: &ArrayRef) -> Result<()> {
+        self.nan |= has_nan(lane);
+        match &mut self.encoder {
+            Encoder::Int96(lanes) => lanes.push(Arc::clone(lane)),
+            Encoder::Arrow(writer) => {
+                for leaf in compute_leaves(field, lane).map_err(write_error)? {
+                    writer.write(&leaf).map_err(write_error)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn has_nan(lane: &ArrayRef) -> bool {
+    match lane.data_type() {
+        ArrowType::Float32 => lane.as_primitive::<Float32Type>().values().iter().any(|value| value.is_nan()),
+        ArrowType::Float64 => lane.as_primitive::<Float64Type>().values().iter().any(|value| value.is_nan()),
+        _ => false,
+    }
+}
+
+fn properties(layout: &FileLayout, encoding: &Encoding, sample: &dyn Slab) -> Result<WriterProperties> {
+    let mut builder = WriterProperties::builder()
+        .set_compression(encoding.compression)
+        .set_dictionary_enabled(encoding.dictionary)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_statistics_truncate_length(None)
+        .set_data_page_size_limit(encoding.page_bytes)
+        .set_data_page_row_count_limit(encoding.page_rows)
+        .set_dictionary_page_size_limit(encoding.dictionary_page_bytes)
+        .set_max_row_group_row_count(None)
+        .set_created_by(concat!("forebay version ", env!("CARGO_PKG_VERSION")).to_string());
+    for column in &layout.columns {
+        let dictionary = match encoding.dictionary_of.get(&column.name) {
+            Some(decided) => *decided,
+            None if encoding.dictionary => few_values(sample.column(column.source, 0..sample.rows().min(SAMPLE))?)?,
+            None => false,
+        };
+        builder = builder.set_column_dictionary_enabled(ColumnPath::from(column.name.clone()), dictionary);
+    }
+    Ok(builder.build())
+}
+
+/// Rows looked at to decide on a dictionary, and the distinct values among them that speak for one.
+const SAMPLE: usize = 1024;
+const FEW: usize = SAMPLE / 8;
+
+/// Whether a column repeats few values, as far as its first rows tell. With many values a dictionary costs time
+/// and, after compression, space too.
+fn few_values(sample: ArrayRef) -> Result<bool> {
+    let converter = RowConverter::new(vec![SortField::new(sample.data_type().clone())]);
+    let rows = converter.and_then(|converter| converter.convert_columns(&[sample]));
+    let rows = rows.map_err(|error| Error::bug(error.to_string()))?;
+    let distinct: HashSet<&[u8]> = rows.iter().map(|row| row.data()).collect();
+    Ok(distinct.len() <= FEW)
+}
+
+/// An encoder's error as ours: the output's own error passes through.
+fn write_error(error: parquet::errors::ParquetError) -> Error {
+    match error {
+        parquet::errors::ParquetError::External(inner) => match inner.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(inner) => match inner.downcast::<std::io::Error>() {
+                Ok(error) => Error::from_io(*error),
+                Err(other) => Error::bug(format!("parquet: {other}")),
+            },
+        },
+        other => Error::bug(format!("parquet: {other}")),
+    }
+}

@@ -1,0 +1,435 @@
+//! A table's files: every request of the rooms above goes through [`TableStore`].
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{Error as StoreError, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+
+use super::error::{from_store, is_certain, plain};
+use super::local::{LocalStore, Unsynced};
+use super::path::{check_path, join};
+use super::upload::Upload;
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// The largest file that is read whole.
+pub const MAX_METADATA_BYTES: u64 = 512 << 20;
+
+/// What a put-if-absent did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// This call created the file.
+    Won,
+    /// The store says that the file exists. It may be this call's own earlier try, or (S3's 409) nothing at all:
+    /// read it back and compare.
+    Exists,
+    /// The store failed after the request may have had its effect. Carries the store's words.
+    Unknown(String),
+}
+
+/// One entry of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileStatus {
+    /// The name in its directory; from [`TableStore::list_recursive`], the path below the listed directory.
+    pub name: String,
+    /// The size in bytes.
+    pub size: u64,
+    /// The modification time in milliseconds since the epoch.
+    pub modified_millis: i64,
+}
+
+/// What stands behind a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    Local,
+    Memory,
+    Remote { bucket: String },
+}
+
+/// A store and the root that all paths are relative to. Cheap to clone.
+#[derive(Clone)]
+pub struct TableStore {
+    inner: Arc<dyn ObjectStore>,
+    root: Arc<str>,
+    location: Arc<str>,
+    kind: Kind,
+    env: Env,
+}
+
+impl fmt::Debug for TableStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TableStore({})", self.location)
+    }
+}
+
+impl TableStore {
+    pub(super) fn assemble(inner: Arc<dyn ObjectStore>, root: String, location: String, kind: Kind, env: Env) -> Self {
+        Self { inner, root: root.into(), location: location.into(), kind, env }
+    }
+
+    /// A directory of the local disk.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a path that cannot be a root.
+    pub fn local(directory: impl AsRef<std::path::Path>, env: &Env) -> Result<Self> {
+        let text = directory.as_ref().to_str().ok_or_else(|| Error::invalid("a path must be UTF-8"))?;
+        let super::Location::Local(path) = super::Location::parse(&format!("file:{text}"))? else {
+            return Err(Error::bug("a file location is local"));
+        };
+        let location = path.to_string_lossy().to_string();
+        let root = location.trim_matches('/').to_string();
+        Ok(Self::assemble(Arc::new(LocalStore::new(env.clone())), root, location, Kind::Local, env.clone()))
+    }
+
+    /// A store of its own in memory.
+    pub fn memory(env: &Env) -> Self {
+        let inner = Arc::new(InMemory::new());
+        Self::assemble(inner, "table".into(), "memory:".into(), Kind::Memory, env.clone())
+    }
+
+    /// The same root behind a wrapper, such as [`super::FaultyStore`] or [`super::CountingStore`].
+    #[must_use]
+    pub fn wrapped(&self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
+        Self { inner: wrap(Arc::clone(&self.inner)), ..self.clone() }
+    }
+
+    /// The same store with another clock and randomness.
+    #[must_use]
+    pub fn with_env(&self, env: Env) -> Self {
+        Self { env, ..self.clone() }
+    }
+
+    /// A directory below this root as a root of its own.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a path that leaves the root.
+    pub fn child(&self, relative: &str) -> Result<Self> {
+        let root = join(&self.root, relative)?;
+        let location = format!("{}/{relative}", self.location.trim_end_matches('/'));
+        Ok(Self { root: root.as_ref().into(), location: location.into(), ..self.clone() })
+    }
+
+    /// The root as a person would write it.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// The root as a directory of the local disk.
+    pub fn local_path(&self) -> Option<PathBuf> {
+        matches!(self.kind, Kind::Local).then(|| PathBuf::from(format!("/{}", self.root)))
+    }
+
+    /// The surroundings.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    pub(super) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The store itself and the full path of a file in it, for readers that speak `object_store`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a path that leaves the root.
+    pub fn object(&self, path: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
+        Ok((Arc::clone(&self.inner), self.file(path)?))
+    }
+
+    fn file(&self, path: &str) -> Result<Path> {
+        check_path(path)?;
+        join(&self.root, path)
+    }
+
+    /// Reads a whole file of at most [`MAX_METADATA_BYTES`].
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Exhausted`] for a larger file, [`Error::Storage`].
+    pub async fn read(&self, path: &str) -> Result<Bytes> {
+        let file = self.file(path)?;
+        let result = self.inner.get(&file).await.map_err(|error| from_store("read", path, &error))?;
+        let size = result.meta.size;
+        if size > MAX_METADATA_BYTES {
+            return Err(Error::exhausted(format!(
+                "{path} has {size} bytes; at most {MAX_METADATA_BYTES} are read whole"
+            )));
+        }
+        let bytes = result.bytes().await.map_err(|error| from_store("read", path, &error))?;
+        if bytes.len() as u64 != size {
+            return Err(Error::storage(format!("read {path}: {} of {size} bytes came", bytes.len())));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a whole file, or nothing where there is none.
+    ///
+    /// # Errors
+    /// As [`TableStore::read`].
+    pub async fn try_read(&self, path: &str) -> Result<Option<Bytes>> {
+        match self.read(path).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a range of a file.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Corrupt`] when the file is shorter, [`Error::Storage`].
+    pub async fn read_range(&self, path: &str, range: Range<u64>) -> Result<Bytes> {
+        if range.start >= range.end {
+            return Ok(Bytes::new());
+        }
+        let file = self.file(path)?;
+        let asked = range.end - range.start;
+        let bytes =
+            self.inner.get_range(&file, range.clone()).await.map_err(|error| from_store("read", path, &error))?;
+        if bytes.len() as u64 != asked {
+            return Err(Error::corrupt(path, format!("range {range:?} gave {} bytes", bytes.len())));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads the last bytes of a file, and tells its size.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Storage`].
+    pub async fn read_tail(&self, path: &str, length: u64) -> Result<(Bytes, u64)> {
+        let file = self.file(path)?;
+        let options = GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() };
+        let result = self.inner.get_opts(&file, options).await.map_err(|error| from_store("read", path, &error))?;
+        let size = result.meta.size;
+        let bytes = result.bytes().await.map_err(|error| from_store("read", path, &error))?;
+        Ok((bytes, size))
+    }
+
+    /// The size of a file.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Storage`].
+    pub async fn size(&self, path: &str) -> Result<u64> {
+        let file = self.file(path)?;
+        Ok(self.inner.head(&file).await.map_err(|error| from_store("stat", path, &error))?.size)
+    }
+
+    /// Whether a file is there.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn exists(&self, path: &str) -> Result<bool> {
+        match self.size(path).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a whole file under a name of its own, durably. A retry replaces.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn write(&self, path: &str, bytes: Bytes) -> Result<()> {
+        self.put(path, bytes, PutOptions::default()).await
+    }
+
+    /// Replaces a file that others read meanwhile (a consumer's progress), durably. Nobody sees a short file.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn replace(&self, path: &str, bytes: Bytes) -> Result<()> {
+        self.put(path, bytes, PutOptions::default()).await
+    }
+
+    /// Replaces a hint: like [`TableStore::replace`], but power loss may undo it.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn replace_hint(&self, path: &str, bytes: Bytes) -> Result<()> {
+        let mut options = PutOptions::default();
+        options.extensions.insert(Unsynced);
+        self.put(path, bytes, options).await
+    }
+
+    async fn put(&self, path: &str, bytes: Bytes, options: PutOptions) -> Result<()> {
+        let file = self.file(path)?;
+        let done = self.inner.put_opts(&file, bytes.into(), options).await;
+        done.map(|_| ()).map_err(|error| from_store("write", path, &error))
+    }
+
+    /// Creates a file if it is absent: over all processes, one caller wins.
+    ///
+    /// # Errors
+    /// Only failures that are certain to have had no effect: a bad path, no permission, no room.
+    pub async fn create(&self, path: &str, bytes: Bytes) -> Result<Created> {
+        let file = self.file(path)?;
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.inner.put_opts(&file, bytes.into(), options).await {
+            Ok(_) => Ok(Created::Won),
+            Err(
+                StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } | StoreError::NotModified { .. },
+            ) => Ok(Created::Exists),
+            Err(error) if is_certain(&error) => Err(from_store("create", path, &error)),
+            Err(error) => Ok(Created::Unknown(plain(&error))),
+        }
+    }
+
+    /// Begins a file that is written piece by piece; it is visible after [`Upload::finish`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a path that leaves the root.
+    pub fn upload(&self, path: &str) -> Result<Upload> {
+        Ok(Upload::new(Arc::clone(&self.inner), self.file(path)?, path.to_string()))
+    }
+
+    /// The files of one directory, in no order. A directory that is not there has none.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn list(&self, directory: &str) -> Result<Vec<FileStatus>> {
+        let prefix = join(&self.root, directory)?;
+        let listed = match self.inner.list_with_delimiter(Some(&prefix)).await {
+            Ok(listed) => listed,
+            Err(StoreError::NotFound { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(from_store("list", directory, &error)),
+        };
+        Ok(listed.objects.iter().filter_map(|object| status(&prefix, object)).collect())
+    }
+
+    /// The names of the directories in one directory, sorted.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn list_dirs(&self, directory: &str) -> Result<Vec<String>> {
+        let prefix = join(&self.root, directory)?;
+        let listed = match self.inner.list_with_delimiter(Some(&prefix)).await {
+            Ok(listed) => listed,
+            Err(StoreError::NotFound { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(from_store("list", directory, &error)),
+        };
+        let mut names: Vec<String> = listed.common_prefixes.iter().filter_map(|path| below(&prefix, path)).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// All files below a directory, with their paths below it.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn list_recursive(&self, directory: &str) -> Result<Vec<FileStatus>> {
+        let prefix = join(&self.root, directory)?;
+        let listed: Result<Vec<_>, _> = self.inner.list(Some(&prefix)).try_collect().await;
+        let listed = match listed {
+            Ok(listed) => listed,
+            Err(StoreError::NotFound { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(from_store("list", directory, &error)),
+        };
+        Ok(listed.iter().filter_map(|object| status(&prefix, object)).collect())
+    }
+
+    /// Deletes a file; one that is not there is deleted already.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn delete(&self, path: &str) -> Result<()> {
+        let file = self.file(path)?;
+        match self.inner.delete(&file).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(from_store("delete", path, &error)),
+        }
+    }
+
+    /// Deletes a directory with everything in it; the empty text is the root itself.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; part of the files may be gone then.
+    pub async fn delete_dir(&self, directory: &str) -> Result<()> {
+        let full = join(&self.root, directory)?;
+        if self.local_path().is_some() {
+            // Not file by file: a listing follows symbolic links out of the root, this does not.
+            let target = PathBuf::from(format!("/{full}"));
+            return self.env.blocking(move || remove_local(&target)).await;
+        }
+        for file in self.list_recursive(directory).await? {
+            let path = if directory.is_empty() { file.name } else { format!("{directory}/{}", file.name) };
+            self.delete(&path).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates a directory and those above it. Object stores have none: nothing to do.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn create_dir(&self, directory: &str) -> Result<()> {
+        let full = join(&self.root, directory)?;
+        let Some(_) = self.local_path() else { return Ok(()) };
+        let target = PathBuf::from(format!("/{full}"));
+        self.env
+            .blocking(move || {
+                std::fs::create_dir_all(&target)
+                    .map_err(|error| Error::storage(format!("create directory {}: {error}", target.display())))
+            })
+            .await
+    }
+
+    /// Renames a directory to a name that is free.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on object stores, where a rename would copy file by file and be seen half done;
+    /// [`Error::NotFound`]; [`Error::AlreadyExists`].
+    pub async fn rename_dir(&self, from: &str, to: &str) -> Result<()> {
+        let (source, target) = (self.file(from)?, self.file(to)?);
+        let Some(_) = self.local_path() else {
+            return Err(Error::unsupported(format!("renaming a directory of {}", self.location)));
+        };
+        let (source, target) = (PathBuf::from(format!("/{source}")), PathBuf::from(format!("/{target}")));
+        let (from, to) = (from.to_string(), to.to_string());
+        self.env.blocking(move || rename_local(&source, &target, &from, &to)).await
+    }
+}
+
+fn status(prefix: &Path, object: &object_store::ObjectMeta) -> Option<FileStatus> {
+    Some(FileStatus {
+        name: below(prefix, &object.location)?,
+        size: object.size,
+        modified_millis: object.last_modified.timestamp_millis(),
+    })
+}
+
+/// The path below a prefix; nothing for the prefix itself (an object store's directory marker).
+fn below(prefix: &Path, path: &Path) -> Option<String> {
+    let rest = path.as_ref().strip_prefix(prefix.as_ref())?.trim_start_matches('/');
+    (!rest.is_empty()).then(|| rest.to_string())
+}
+
+fn remove_local(target: &std::path::Path) -> Result<()> {
+    match std::fs::remove_dir_all(target) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::storage(format!("delete {}: {error}", target.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn rename_local(source: &std::path::Path, target: &std::path::Path, from: &str, to: &str) -> Result<()> {
+    if !source.is_dir() {
+        return Err(Error::not_found(from));
+    }
+    if target.exists() {
+        return Err(Error::already_exists(to));
+    }
+    std::fs::rename(source, target).map_err(|error| Error::storage(format!("rename {from} to {to}: {error}")))?;
+    for parent in [source.parent(), target.parent()].into_iter().flatten() {
+        std::fs::File::open(parent)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|error| Error::storage(format!("sync {}: {error}", parent.display())))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Cutting files into sections of overlapping key ranges, and a section into the fewest sorted runs.
+//! Spec: `format-spec/merge-tree.md`, sections.
+
+use std::cmp::Ordering;
+
+use crate::types::Datum;
+
+/// A key as it stands in a file's description, in Paimon's order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyBound(pub Vec<Datum>);
+
+impl Eq for KeyBound {}
+
+impl PartialOrd for KeyBound {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for KeyBound {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let differ = self.0.iter().zip(&other.0).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne());
+        differ.unwrap_or_else(|| self.0.len().cmp(&other.0.len()))
+    }
+}
+
+/// Something with a key range.
+#[derive(Debug, Clone)]
+pub struct Ranged<T> {
+    /// The smallest key.
+    pub min: KeyBound,
+    /// The largest key.
+    pub max: KeyBound,
+    /// What has it.
+    pub item: T,
+}
+
+/// Files whose key ranges overlap, as runs of files that do not.
+pub type Section<T> = Vec<Vec<Ranged<T>>>;
+
+/// Cuts into sections, in key order; inside a section every run is in key order.
+pub fn sections<T>(mut items: Vec<Ranged<T>>) -> Vec<Section<T>> {
+    items.sort_by(|a, b| a.min.cmp(&b.min).then_with(|| a.max.cmp(&b.max)));
+    let mut sections: Vec<Section<T>> = Vec::new();
+    let mut reach: Option<KeyBound> = None;
+    for item in items {
+        let apart = reach.as_ref().is_none_or(|reach| item.min > *reach);
+        if apart {
+            sections.push(Vec::new());
+        }
+        if apart || reach.as_ref().is_some_and(|reach| item.max > *reach) {
+            reach = Some(item.max.clone());
+        }
+        if let Some(section) = sections.last_mut() {
+            place(section, item);
+        }
+    }
+    sections
+}
+
+/// Appends to the run that ends first, if it ends before the item begins; else begins a run. Items come by
+/// rising minimum, so this gives the fewest runs.
+fn place<T>(section: &mut Section<T>, item: Ranged<T>) {
+    let end = |run: &Vec<Ranged<T>>| run.last().map(|last| last.max.clone());
+    let earliest = section.iter_mut().min_by(|a, b| end(a).cmp(&end(b)));
+    match earliest {
+        Some(run) if run.last().is_some_and(|last| last.max < item.min) => run.push(item),
+        _ => section.push(vec![item]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranges(list: &[(i32, i32)]) -> Vec<Ranged<()>> {
+        let bound = |key: i32| KeyBound(vec![Datum::Int(key)]);
+        list.iter().map(|(min, max)| Ranged { min: bound(*min), max: bound(*max), item: () }).collect()
+    }
+
+    #[test]
+    fn ranges_that_do_not_touch_are_sections_of_their_own() {
+        let shape: Vec<Vec<usize>> = sections(ranges(&[(5, 9), (1, 3), (4, 4), (10, 20)]))
+            .iter()
+            .map(|section| section.iter().map(Vec::len).collect())
+            .collect();
+        assert_eq!(shape, [[1], [1], [1], [1]]);
+    }
+
+    #[test]
+    fn a_section_has_the_fewest_runs() {
+        let cut = sections(ranges(&[(1, 10), (2, 4), (5, 7), (6, 8), (11, 12)]));
+        assert_eq!(cut.len(), 2);
+        assert_eq!(cut[0].len(), 3);
+        assert_eq!(cut[0].iter().map(Vec::len).sum::<usize>(), 4);
+    }
+}

@@ -1,0 +1,89 @@
+//! Which columns a read needs, and where they come from in files of any schema.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::SchemaRef;
+
+use crate::error::Result;
+use crate::files::PlannedColumn;
+use crate::format::BinaryRow;
+use crate::predicate::Expr;
+use crate::schema::{Schema, column_mapping};
+use crate::types::{DataType, Datum, lane_schema};
+
+/// The columns a read works on: those it shows, those its filter looks at, and those that order versions.
+#[derive(Debug, Clone)]
+pub(super) struct WorkColumns {
+    schema: Arc<Schema>,
+    /// Positions in the schema, rising.
+    pub positions: Vec<usize>,
+    /// For each column shown its place in `positions`.
+    pub shown: Vec<usize>,
+    /// The working columns as lanes.
+    pub lanes: SchemaRef,
+}
+
+impl WorkColumns {
+    pub(super) fn new(schema: Arc<Schema>, shown: &[usize], filter: Option<&Expr>, others: &[usize]) -> Result<Self> {
+        let mut needed: BTreeSet<usize> = shown.iter().chain(others).copied().collect();
+        for name in filter.map(Expr::columns).unwrap_or_default() {
+            needed.insert(schema.require(&name)?);
+        }
+        let positions: Vec<usize> = needed.into_iter().collect();
+        let place = |position: &usize| positions.iter().position(|other| other == position).unwrap_or(0);
+        let shown = shown.iter().map(place).collect();
+        let fields = positions.iter().map(|at| (schema.fields[*at].name.as_str(), schema.fields[*at].data_type));
+        let lanes = lane_schema(fields);
+        Ok(Self { schema, positions, shown, lanes })
+    }
+
+    /// The places of columns of the schema among the working columns.
+    pub(super) fn places(&self, positions: &[usize]) -> Vec<usize> {
+        positions.iter().filter_map(|at| self.positions.iter().position(|other| other == at)).collect()
+    }
+
+    /// How to find the working columns in files of `file_schema`.
+    pub(super) fn in_files_of(&self, file_schema: &Schema) -> Result<Vec<Origin>> {
+        let mapping = column_mapping(file_schema, &self.schema)?;
+        let origin = |at: &usize| {
+            let field = &self.schema.fields[*at];
+            if let Some(key) = self.schema.partition_keys.iter().position(|key| *key == field.name) {
+                return Origin::Partition(key, field.data_type);
+            }
+            let in_file = mapping.get(*at).copied().flatten().map(|there| file_schema.fields[there].name.clone());
+            Origin::File(PlannedColumn { name: field.name.clone(), in_file, data_type: field.data_type })
+        };
+        Ok(self.positions.iter().map(origin).collect())
+    }
+
+    /// The working columns of a batch as a record batch.
+    pub(super) fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(self.lanes.clone(), columns, &options)
+            .map_err(|error| crate::Error::corrupt("", format!("a row breaks its column's type: {error}")))
+    }
+}
+
+/// Where a working column comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    /// From the manifest's partition, whatever the file holds.
+    Partition(usize, DataType),
+    /// From the file.
+    File(PlannedColumn),
+}
+
+/// The constant lanes of a partition.
+pub(super) struct PartitionValues(Vec<Datum>);
+
+impl PartitionValues {
+    pub(super) fn of(schema: &Schema, partition: &BinaryRow) -> Result<Self> {
+        partition.decode(&schema.types_of(&schema.partition_keys)?).map(Self)
+    }
+
+    pub(super) fn lane(&self, key: usize, data_type: DataType, rows: usize) -> Result<ArrayRef> {
+        self.0.get(key).unwrap_or(&Datum::Null).repeat(data_type.kind, rows)
+    }
+}

@@ -1,0 +1,320 @@
+//! Reading one split.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, Int8Array, RecordBatch};
+use arrow_schema::SchemaRef;
+use arrow_select::filter::{filter as keep_rows, filter_record_batch};
+use tokio::runtime::Handle;
+
+use super::columns::{Origin, PartitionValues, WorkColumns};
+use crate::error::{Error, Result};
+use crate::files::{FileBatch, FileReader, ReadPlan, read_ahead};
+use crate::format::{DataFileMeta, Split, bucket_directory};
+use crate::history::History;
+use crate::lsm::{
+    Deduplicate, KeyEncoder, MergeFunction, Ranged, RunBatch, RunReader, SequenceOrder, merge_runs, sections,
+};
+use crate::predicate::{Expr, evaluate};
+use crate::scan::bound;
+use crate::schema::{MergeEngine, Schema, TableOptions};
+use crate::types::{external_schema, lane_schema, to_external};
+
+/// Bytes that all open columns of a merge may hold as fetched windows.
+const WINDOW_BUDGET: u64 = 128 << 20;
+const WINDOW: (u64, u64) = (64 << 10, 2 << 20);
+
+/// What rows come out, and how.
+#[derive(Debug, Clone)]
+pub struct ReadRequest {
+    /// The schema rows come out in.
+    pub schema: Arc<Schema>,
+    /// The columns shown, in order.
+    pub select: Vec<usize>,
+    /// Only rows for which this is true.
+    pub filter: Option<Expr>,
+    /// Rows of a batch.
+    pub batch_rows: usize,
+    /// Leave `TIMESTAMP(7..9)` as `Decimal128(38, 9)` seconds, which hold all years.
+    pub wide_timestamps: bool,
+}
+
+/// Reads splits of one table.
+#[derive(Clone)]
+pub struct SplitReader {
+    history: History,
+    runtime: Handle,
+    request: ReadRequest,
+    options: TableOptions,
+    work: WorkColumns,
+    key_places: Vec<usize>,
+    encoder: KeyEncoder,
+    order: Option<SequenceOrder>,
+    function: Arc<dyn MergeFunction>,
+    /// The schemas of all files that are read.
+    schemas: BTreeMap<i64, Arc<Schema>>,
+}
+
+/// A batch out: rows and, for changes, their kinds.
+pub type Rows = (RecordBatch, Option<Int8Array>);
+type Batches = Box<dyn Iterator<Item = Result<Rows>> + Send>;
+
+impl SplitReader {
+    /// A reader for splits whose files follow the schemas of `splits`. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// The store's errors when a schema is loaded; [`Error::Unsupported`] for a merge engine this version lacks.
+    pub async fn new(history: &History, request: ReadRequest, splits: &[Split]) -> Result<Self> {
+        let schema = Arc::clone(&request.schema);
+        let options = TableOptions::parse(&schema)?;
+        if schema.has_primary_key() && options.merge_engine != MergeEngine::Deduplicate {
+            return Err(Error::unsupported(format!("option merge-engine={:?}", options.merge_engine)));
+        }
+        let keys = schema.positions(&schema.trimmed_primary_keys())?;
+        let sequence = schema.positions(&options.sequence_fields)?;
+        let versions: Vec<usize> = keys.iter().chain(&sequence).copied().collect();
+        let merges = splits.iter().any(|split| !split.raw);
+        let others = if merges { versions.as_slice() } else { &[] };
+        let work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), others)?;
+        let order = if sequence.is_empty() || !merges {
+            None
+        } else {
+            let types = schema.types_of(&options.sequence_fields)?;
+            Some(SequenceOrder::new(work.places(&sequence), &types, options.sequence_descending)?)
+        };
+        let mut schemas = BTreeMap::from([(schema.id, Arc::clone(&schema))]);
+        for file in splits.iter().flat_map(|split| &split.files) {
+            if !schemas.contains_key(&file.schema_id) {
+                schemas.insert(file.schema_id, history.schemas.load(file.schema_id).await?);
+            }
+        }
+        Ok(Self {
+            history: history.clone(),
+            runtime: Handle::current(),
+            key_places: work.places(&keys),
+            encoder: KeyEncoder::new(&schema.types_of(&schema.trimmed_primary_keys())?)?,
+            function: Arc::new(Deduplicate { ignore_delete: options.ignore_delete }),
+            request,
+            options,
+            work,
+            order,
+            schemas,
+        })
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// The columns of the batches.
+    pub fn shown_schema(&self) -> SchemaRef {
+        let fields = self.request.select.iter().map(|at| &self.request.schema.fields[*at]);
+        let columns = fields.map(|field| (field.name.as_str(), field.data_type));
+        if self.request.wide_timestamps { lane_schema(columns) } else { external_schema(columns) }
+    }
+
+    /// The rows of a split, decoded ahead of the caller. Blocks while it is iterated: use it on the blocking pool.
+    ///
+    /// # Errors
+    /// The items carry the store's errors and [`Error::Corrupt`] with the file.
+    pub fn read(&self, split: &Split) -> Result<Batches> {
+        let files = self.files_of(split)?;
+        if split.raw {
+            return Ok(self.read_raw(files, split.changes));
+        }
+        self.read_merged(files)
+    }
+
+    fn files_of(&self, split: &Split) -> Result<Arc<Located>> {
+        let directory = bucket_directory(&self.request.schema, &self.options, &split.partition, split.bucket)?;
+        if let Some(outside) = split.files.iter().find(|file| file.external_path.is_some()) {
+            return Err(Error::unsupported(format!("data file {} outside of the table", outside.file_name)));
+        }
+        let partition = PartitionValues::of(&self.request.schema, &split.partition)?;
+        Ok(Arc::new(Located { directory, partition, files: split.files.clone() }))
+    }
+
+    /// A reader of one file, mapped to the working columns. Runs on a thread of its own.
+    fn open(
+        &self,
+        located: &Arc<Located>,
+        file: &DataFileMeta,
+        versions: bool,
+        window: u64,
+    ) -> Box<dyn Iterator<Item = Result<FileBatch>> + Send> {
+        let (this, located, file) = (self.clone(), Arc::clone(located), file.clone());
+        let path = format!("{}/{}", located.directory, file.file_name);
+        read_ahead(&self.runtime, path.clone(), move || this.open_here(&located, &file, &path, versions, window))
+    }
+
+    fn open_here(
+        self,
+        located: &Arc<Located>,
+        file: &DataFileMeta,
+        path: &str,
+        versions: bool,
+        window: u64,
+    ) -> Result<impl Iterator<Item = Result<FileBatch>> + use<>> {
+        if !path.ends_with(".parquet") {
+            let format = path.rsplit('.').next().unwrap_or_default();
+            return Err(Error::unsupported(format!("{path}: data files of format {format}")));
+        }
+        let schema = self.schemas.get(&file.schema_id);
+        let schema = schema.ok_or_else(|| Error::bug(format!("schema {} was not loaded", file.schema_id)))?;
+        let origins = self.work.in_files_of(schema)?;
+        let from_file = |origin: &Origin| match origin {
+            Origin::File(planned) => Some(planned.clone()),
+            Origin::Partition(..) => None,
+        };
+        let size = u64::try_from(file.file_size).map_err(|_| Error::corrupt(path, "_FILE_SIZE is negative"))?;
+        let plan = ReadPlan {
+            columns: origins.iter().filter_map(from_file).collect(),
+            versions,
+            filter: self.pushed_filter(versions),
+            batch_rows: self.request.batch_rows,
+            window,
+        };
+        let batches = FileReader::open(&self.history.store, &self.runtime, path, size, plan)?;
+        let located = Arc::clone(located);
+        Ok(batches.map(move |batch| {
+            let mut batch = batch?;
+            let mut read = std::mem::take(&mut batch.columns).into_iter();
+            for origin in &origins {
+                batch.columns.push(match origin {
+                    Origin::Partition(key, data_type) => located.partition.lane(*key, *data_type, batch.rows)?,
+                    Origin::File(..) => read.next().ok_or_else(|| Error::bug("a column was not read"))?,
+                });
+            }
+            Ok(batch)
+        }))
+    }
+
+    /// The filter that may drop rows inside a file: all of it in raw reads, the part on keys where versions are merged
+    /// (a row of another version may match where this one does not).
+    fn pushed_filter(&self, versions: bool) -> Option<Expr> {
+        let keys = self.request.schema.trimmed_primary_keys();
+        let partitions = &self.request.schema.partition_keys;
+        let usable = |column: &str| {
+            let in_partition = partitions.iter().any(|key| key == column);
+            !in_partition && (!versions || keys.iter().any(|key| key == column))
+        };
+        self.request.filter.clone().and_then(|filter| filter.split_by(usable).0)
+    }
+
+    fn read_raw(&self, located: Arc<Located>, changes: bool) -> Batches {
+        let this = self.clone();
+        let versions = changes && self.request.schema.has_primary_key();
+        let files = located.files.clone();
+        let batches = files.into_iter().flat_map({
+            let this = this.clone();
+            move |file| this.open(&located, &file, versions, WINDOW.1)
+        });
+        Box::new(batches.map(move |batch| {
+            let batch = batch?;
+            this.finish(batch.columns, batch.kinds, batch.rows)
+        }))
+    }
+
+    fn read_merged(&self, located: Arc<Located>) -> Result<Batches> {
+        let types = self.request.schema.types_of(&self.request.schema.trimmed_primary_keys())?;
+        let mut ranged = Vec::with_capacity(located.files.len());
+        for file in &located.files {
+            let (min, max) = (bound(&file.min_key, &types)?, bound(&file.max_key, &types)?);
+            ranged.push(Ranged { min, max, item: file.clone() });
+        }
+        let this = self.clone();
+        let merged = sections(ranged).into_iter().flat_map(move |section| -> Batches {
+            let runs: Vec<Vec<DataFileMeta>> =
+                section.into_iter().map(|run| run.into_iter().map(|ranged| ranged.item).collect()).collect();
+            this.merge_section(&located, runs).unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
+        });
+        Ok(Box::new(merged))
+    }
+
+    fn merge_section(&self, located: &Arc<Located>, mut runs: Vec<Vec<DataFileMeta>>) -> Result<Batches> {
+        // Older runs first: the last of two equal versions wins.
+        let age = |run: &Vec<DataFileMeta>| {
+            run.iter()
+                .map(|file| {
+                    (
+                        std::cmp::Reverse(file.level),
+                        file.max_sequence_number,
+                        file.min_sequence_number,
+                        file.creation_time,
+                        file.file_name.clone(),
+                    )
+                })
+                .max()
+        };
+        runs.sort_by_cached_key(age);
+        let columns = (runs.len() * (self.work.positions.len() + 2)).max(1) as u64;
+        let window = (WINDOW_BUDGET / columns).clamp(WINDOW.0, WINDOW.1);
+        let readers = runs.into_iter().map(|run| self.run(located, run, window)).collect();
+        let merged = merge_runs(readers, self.order.clone(), Arc::clone(&self.function), self.request.batch_rows)?;
+        let this = self.clone();
+        Ok(Box::new(merged.map(move |batch| {
+            let batch = batch?.without_retractions()?;
+            let rows = batch.num_rows();
+            this.finish(batch.columns, None, rows)
+        })))
+    }
+
+    /// The files of one sorted run, one after another.
+    fn run(&self, located: &Arc<Located>, files: Vec<DataFileMeta>, window: u64) -> RunReader {
+        let (this, located) = (self.clone(), Arc::clone(located));
+        let encode = self.clone();
+        let batches = files.into_iter().flat_map(move |file| this.open(&located, &file, true, window));
+        Box::new(batches.map(move |batch| {
+            let batch = batch?;
+            let keys: Vec<ArrayRef> = encode.key_places.iter().map(|at| batch.columns[*at].clone()).collect();
+            Ok(RunBatch {
+                keys: encode.encoder.encode(&keys, batch.rows)?,
+                sequence: batch.sequence.ok_or_else(|| Error::bug("a run without sequence numbers"))?,
+                kinds: batch.kinds,
+                columns: batch.columns,
+            })
+        }))
+    }
+
+    /// Filters working columns and turns them into what is shown.
+    fn finish(&self, columns: Vec<ArrayRef>, kinds: Option<Int8Array>, rows: usize) -> Result<Rows> {
+        let mut batch = self.work.batch(columns, rows)?;
+        let mut kinds = kinds;
+        if let Some(filter) = &self.request.filter {
+            let keep = evaluate(filter, &batch)?;
+            if keep.true_count() < rows {
+                batch = filter_record_batch(&batch, &keep).map_err(|error| Error::bug(error.to_string()))?;
+                kinds = match kinds {
+                    Some(kinds) => {
+                        let kept = keep_rows(&kinds, &keep).map_err(|error| Error::bug(error.to_string()))?;
+                        Some(Int8Array::from(kept.to_data()))
+                    }
+                    None => None,
+                };
+            }
+        }
+        Ok((self.show(&batch)?, kinds))
+    }
+
+    fn show(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let shown = batch.project(&self.work.shown).map_err(|error| Error::bug(error.to_string()))?;
+        if self.request.wide_timestamps {
+            return Ok(shown);
+        }
+        let fields = self.request.select.iter().map(|at| &self.request.schema.fields[*at]);
+        let columns = fields.zip(shown.columns());
+        let columns = columns.map(|(field, lane)| to_external(&field.name, field.data_type.kind, lane));
+        let schema = self.shown_schema();
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(shown.num_rows()));
+        RecordBatch::try_new_with_options(schema, columns.collect::<Result<_>>()?, &options)
+            .map_err(|error| Error::bug(error.to_string()))
+    }
+}
+
+/// A split's files with what its bucket tells.
+struct Located {
+    directory: String,
+    partition: PartitionValues,
+    files: Vec<DataFileMeta>,
+}

@@ -1,0 +1,125 @@
+//! Batches of many splits as one asynchronous stream, in the order of the splits.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use futures::Stream;
+use tokio::sync::mpsc::{Receiver, channel};
+
+use super::SplitReader;
+use super::split_reader::Rows;
+use crate::error::{Error, Result};
+use crate::format::Split;
+
+/// Splits read at once, and batches of each that wait.
+const SPLITS_AHEAD: usize = 2;
+const BATCHES_AHEAD: usize = 2;
+
+/// The batches of one split, made on the blocking pool. Dropping it ends that work.
+pub struct SplitBatches(Receiver<Result<Rows>>);
+
+impl SplitBatches {
+    /// The next batch; `None` at the end.
+    ///
+    /// # Errors
+    /// The store's errors and [`Error::Corrupt`] with the file.
+    pub async fn next(&mut self) -> Result<Option<Rows>> {
+        self.0.recv().await.transpose()
+    }
+}
+
+impl SplitReader {
+    /// Begins to read a split on the blocking pool.
+    pub fn start(&self, split: Split) -> SplitBatches {
+        let (sender, receiver) = channel(BATCHES_AHEAD);
+        let reader = self.clone();
+        self.runtime().spawn_blocking(move || {
+            let batches = match reader.read(&split) {
+                Ok(batches) => batches,
+                Err(error) => return drop(sender.blocking_send(Err(error))),
+            };
+            for batch in batches {
+                let failed = batch.is_err();
+                if sender.blocking_send(batch).is_err() || failed {
+                    return;
+                }
+            }
+        });
+        SplitBatches(receiver)
+    }
+}
+
+/// The rows of a read. Dropping it ends the work behind it.
+pub struct RowStream {
+    schema: SchemaRef,
+    reader: SplitReader,
+    waiting: VecDeque<Split>,
+    running: VecDeque<Receiver<Result<Rows>>>,
+    /// Rows still to be shown.
+    left: usize,
+}
+
+impl RowStream {
+    /// Reads splits one after another, the next ones ahead.
+    pub fn new(reader: SplitReader, splits: Vec<Split>, limit: Option<usize>) -> Self {
+        let schema = reader.shown_schema();
+        let left = limit.unwrap_or(usize::MAX);
+        Self { schema, reader, waiting: splits.into(), running: VecDeque::new(), left }
+    }
+
+    /// The columns of the batches.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// The next batch; `None` at the end. Batches without rows are left out.
+    ///
+    /// # Errors
+    /// The store's errors and [`Error::Corrupt`] with the file.
+    pub async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        futures::future::poll_fn(|context| self.poll(context)).await.transpose()
+    }
+
+    fn start(&mut self) {
+        while self.running.len() < SPLITS_AHEAD {
+            let Some(split) = self.waiting.pop_front() else { return };
+            self.running.push_back(self.reader.start(split).0);
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        loop {
+            if self.left == 0 {
+                self.waiting.clear();
+                self.running.clear();
+            }
+            self.start();
+            let Some(first) = self.running.front_mut() else { return Poll::Ready(None) };
+            match first.poll_recv(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => drop(self.running.pop_front()),
+                Poll::Ready(Some(Err(error))) => {
+                    self.left = 0;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Poll::Ready(Some(Ok((batch, _)))) if batch.num_rows() == 0 => {}
+                Poll::Ready(Some(Ok((batch, _)))) => {
+                    let batch = if batch.num_rows() > self.left { batch.slice(0, self.left) } else { batch };
+                    self.left -= batch.num_rows();
+                    return Poll::Ready(Some(Ok(batch)));
+                }
+            }
+        }
+    }
+}
+
+impl Stream for RowStream {
+    type Item = Result<RecordBatch, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll(context)
+    }
+}

@@ -1,0 +1,34 @@
+//! The point of a table's history that a batch read shows.
+
+use crate::error::{Error, Result};
+use crate::format::{Snapshot, SnapshotId};
+use crate::history::History;
+
+/// The point of a table's history that a batch read shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum At {
+    /// The newest snapshot.
+    #[default]
+    Latest,
+    /// This snapshot.
+    Snapshot(SnapshotId),
+    /// The newest snapshot that is not younger than this, in milliseconds since the epoch.
+    Timestamp(i64),
+}
+
+impl At {
+    /// The snapshot; `None` for a table that has none and a read of the newest.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the snapshot is not there (any more), or none is old enough.
+    pub(crate) async fn find(&self, history: &History) -> Result<Option<Snapshot>> {
+        match self {
+            Self::Latest => history.snapshots.latest().await,
+            Self::Snapshot(id) => history.snapshots.load(*id).await.map(Some),
+            Self::Timestamp(millis) => match history.snapshots.at_time(*millis).await? {
+                Some(snapshot) => Ok(Some(snapshot)),
+                None => Err(Error::not_found(format!("a snapshot from before {millis} ms since the epoch"))),
+            },
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Cutting live files into splits. Pure.
+//!
+//! A split of rows is *raw* when its files can be read one after another: all of one level above 0, or one file
+//! alone, and no deletes. Otherwise whole sections of overlapping files are packed together.
+//! Spec: `format-spec/read.md`, splits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::prune::Pruner;
+use crate::error::Result;
+use crate::format::{BinaryRow, DataFileMeta, ManifestEntry, SnapshotId, Split};
+use crate::lsm::{KeyBound, Ranged, sections};
+use crate::schema::{Schema, TableOptions};
+use crate::types::DataType;
+
+/// What a plan follows.
+#[derive(Debug, Clone)]
+pub struct PlanRules {
+    /// The schema rows come out in.
+    pub schema_id: i64,
+    /// The trimmed key's types; empty for append tables.
+    pub key_types: Vec<DataType>,
+    /// Bytes of a split.
+    pub target: u64,
+    /// Bytes a file counts for at the least.
+    pub open_cost: u64,
+}
+
+impl PlanRules {
+    /// The rules of a table.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a key that is no column.
+    pub fn new(schema: &Schema, options: &TableOptions) -> Result<Self> {
+        Ok(Self {
+            schema_id: schema.id,
+            key_types: schema.types_of(&schema.trimmed_primary_keys())?,
+            target: options.split_target_size,
+            open_cost: options.split_open_file_cost,
+        })
+    }
+
+    fn weight(&self, file: &DataFileMeta) -> u64 {
+        self.open_cost.max(u64::try_from(file.file_size).unwrap_or(0))
+    }
+}
+
+/// A file's key as something that has Paimon's order.
+///
+/// # Errors
+/// [`crate::Error::Corrupt`] when the bytes are no such key.
+pub fn bound(key: &BinaryRow, types: &[DataType]) -> Result<KeyBound> {
+    key.decode(types).map(KeyBound)
+}
+
+type Buckets = BTreeMap<(BinaryRow, i32), Vec<DataFileMeta>>;
+
+fn by_bucket(entries: Vec<Arc<ManifestEntry>>) -> Buckets {
+    let mut buckets = Buckets::new();
+    for entry in entries {
+        let ManifestEntry { partition, bucket, file, .. } = Arc::unwrap_or_clone(entry);
+        buckets.entry((partition, bucket)).or_default().push(file);
+    }
+    buckets
+}
+
+/// The splits that show the merged rows of live files.
+///
+/// # Errors
+/// [`crate::Error::Corrupt`] when a file's key bytes are no key.
+pub fn plan_rows(
+    rules: &PlanRules,
+    snapshot: SnapshotId,
+    entries: Vec<Arc<ManifestEntry>>,
+    pruner: &Pruner,
+) -> Result<Vec<Split>> {
+    let mut splits = Vec::new();
+    for ((partition, bucket), files) in by_bucket(entries) {
+        let packs = if rules.key_types.is_empty() {
+            let mut files = files;
+            files.retain(|file| pruner.values_may_match(file));
+            files.sort_by(|a, b| (a.min_sequence_number, &a.file_name).cmp(&(b.min_sequence_number, &b.file_name)));
+            pack(rules, files.into_iter().map(|file| vec![file]))
+        } else {
+            pack_tree(rules, files, pruner)?
+        };
+        splits.extend(packs.into_iter().map(|files| Split {
+            snapshot_id: snapshot,
+            schema_id: rules.schema_id,
+            partition: partition.clone(),
+            bucket,
+            raw: rules.key_types.is_empty() || reads_raw(&files),
+            files,
+            changes: false,
+        }));
+    }
+    Ok(splits)
+}
+
+/// Whether no key stands twice in the files and none is a retraction.
+fn reads_raw(files: &[DataFileMeta]) -> bool {
+    let level = files.first().map_or(0, |file| file.level);
+    let apart = files.len() == 1 || (level > 0 && files.iter().all(|file| file.level == level));
+    apart && files.iter().all(has_no_deletes)
+}
+
+/// An old file that does not tell counts as one without deletes, as Java plans it.
+fn has_no_deletes(file: &DataFileMeta) -> bool {
+    file.delete_row_count.unwrap_or(0) == 0
+}
+
+/// Packs of a primary-key bucket. A section is dropped when no file of it can match: its keys stand nowhere else.
+fn pack_tree(rules: &PlanRules, files: Vec<DataFileMeta>, pruner: &Pruner) -> Result<Vec<Vec<DataFileMeta>>> {
+    let mut ranged = Vec::with_capacity(files.len());
+    for file in files {
+        let (min, max) = (bound(&file.min_key, &rules.key_types)?, bound(&file.max_key, &rules.key_types)?);
+        if pruner.keys_may_match(&min, &max) {
+            ranged.push(Ranged { min, max, item: file });
+        }
+    }
+    let (mut simple, mut mixed) = (Vec::new(), Vec::new());
+    for section in sections(ranged) {
+        let files: Vec<DataFileMeta> = section.into_iter().flatten().map(|ranged| ranged.item).collect();
+        if !files.iter().any(|file| pruner.values_may_match(file)) {
+            continue;
+        }
+        let list = if reads_raw(&files) && files[0].level > 0 { &mut simple } else { &mut mixed };
+        list.push(files);
+    }
+    // Files of different levels are raw only apart from each other.
+    let mut packs = Vec::new();
+    let mut by_level: BTreeMap<i32, Vec<Vec<DataFileMeta>>> = BTreeMap::new();
+    for files in simple {
+        by_level.entry(files[0].level).or_default().push(files);
+    }
+    for (_, files) in by_level {
+        packs.extend(pack(rules, files.into_iter()));
+    }
+    packs.extend(pack(rules, mixed.into_iter()));
+    Ok(packs)
+}
+
+/// Packs groups in order up to the target size. A group is never cut.
+fn pack(rules: &PlanRules, groups: impl Iterator<Item = Vec<DataFileMeta>>) -> Vec<Vec<DataFileMeta>> {
+    let mut packs: Vec<Vec<DataFileMeta>> = Vec::new();
+    let mut size = 0;
+    for group in groups {
+        let weight: u64 = group.iter().map(|file| rules.weight(file)).sum();
+        match packs.last_mut() {
+            Some(pack) if size + weight <= rules.target => {
+                size += weight;
+                pack.extend(group);
+            }
+            _ => {
+                size = weight;
+                packs.push(group);
+            }
+        }
+    }
+    packs
+}
+
+/// The splits that show the changes of one snapshot: the files of each bucket in manifest order, unmerged.
+pub fn plan_changes(rules: &PlanRules, snapshot: SnapshotId, entries: Vec<Arc<ManifestEntry>>) -> Vec<Split> {
+    let split = |((partition, bucket), files)| Split {
+        snapshot_id: snapshot,
+        schema_id: rules.schema_id,
+        partition,
+        bucket,
+        files,
+        raw: true,
+        changes: true,
+    };
+    by_bucket(entries).into_iter().map(split).collect()
+}

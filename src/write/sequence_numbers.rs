@@ -1,0 +1,58 @@
+//! Where the sequence numbers of a bucket go on.
+//! Spec: `format-spec/write.md`, sequence numbers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::format::{BinaryRow, FileKind, ManifestEntry, SnapshotId};
+use crate::history::{FileFilter, History};
+
+/// The highest sequence number of every bucket, as of a snapshot and of what this writer gave out itself.
+#[derive(Default)]
+pub(super) struct SequenceNumbers {
+    seen: Option<SnapshotId>,
+    highest: HashMap<(BinaryRow, i32), i64>,
+}
+
+impl SequenceNumbers {
+    /// Takes in what was committed since the last call, by whomever. Two writers that flush at the same time still
+    /// get overlapping numbers; only `sequence.field` orders their rows.
+    pub(super) async fn refresh(&mut self, history: &History) -> Result<()> {
+        let Some(latest) = history.snapshots.latest_id().await? else { return Ok(()) };
+        let since = self.seen.filter(|seen| *seen <= latest && latest - seen <= 16);
+        let mut complete = since.is_some();
+        for id in since.map_or(1, |seen| seen + 1)..=latest {
+            if !complete {
+                break;
+            }
+            match history.snapshots.try_load(id).await? {
+                Some(snapshot) => self.take(&history.manifests.delta_files(&snapshot, &FileFilter::default()).await?),
+                None => complete = false,
+            }
+        }
+        if !complete {
+            let snapshot = history.snapshots.load(latest).await?;
+            self.take(&history.manifests.live_files(&snapshot, &FileFilter::default()).await?);
+        }
+        self.seen = Some(latest);
+        Ok(())
+    }
+
+    fn take(&mut self, entries: &[Arc<ManifestEntry>]) {
+        for entry in entries.iter().filter(|entry| entry.kind == FileKind::Add) {
+            self.raise(&entry.partition, entry.bucket, entry.file.max_sequence_number);
+        }
+    }
+
+    /// The next number of a bucket.
+    pub(super) fn next(&self, partition: &BinaryRow, bucket: i32) -> i64 {
+        self.highest.get(&(partition.clone(), bucket)).map_or(0, |highest| highest + 1)
+    }
+
+    /// Notes that a number is taken.
+    pub(super) fn raise(&mut self, partition: &BinaryRow, bucket: i32, number: i64) {
+        let highest = self.highest.entry((partition.clone(), bucket)).or_insert(number);
+        *highest = number.max(*highest);
+    }
+}

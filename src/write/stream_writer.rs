@@ -1,0 +1,317 @@
+//! The writer of one parallel task: rows in, commit messages out at every checkpoint.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, RecordBatch};
+use arrow_select::filter::filter_record_batch;
+use tokio::runtime::Handle;
+
+use super::ChangeBatch;
+use super::flush::{BucketRows, FlushRules, Flushed, flush, merge_spills, spill};
+use super::router::Router;
+use super::sequence_numbers::SequenceNumbers;
+use super::settings::Settings;
+use super::spill::{Spill, SpillFormat};
+use crate::error::{Error, Result};
+use crate::files::FileNames;
+use crate::format::{BinaryRow, CommitMessage, bucket_directory};
+use crate::history::History;
+use crate::lsm::{KeyEncoder, WriteBuffer};
+use crate::schema::{BucketMode, Schema, TableOptions};
+use crate::types::{RowKind, accept_batch, lane_schema};
+
+/// Spills that are merged at once.
+pub(super) const MAX_SPILLS: usize = 32;
+/// Bytes that sorting takes for each row, beside the row.
+const SORT_BYTES: usize = 64;
+/// Rows of an input batch that are taken in at once.
+const CHUNK: usize = 64 << 10;
+
+/// Writes rows of one table. Nothing is visible before the messages of [`StreamWriter::prepare_commit`] are committed.
+///
+/// All buckets and partitions share one memory budget, option `write-buffer-size`. What does not fit goes to local
+/// disk as sorted runs, or to level-0 files where `write-buffer-spillable` is off or the disk limit is reached.
+pub struct StreamWriter {
+    settings: Settings,
+    history: History,
+    rules: Arc<FlushRules>,
+    router: Router,
+    buffer: WriteBuffer,
+    buckets: Vec<BucketState>,
+    spills: Vec<Spill>,
+    /// Bytes of buffered rows that fill the budget.
+    limit: usize,
+    sequence: SequenceNumbers,
+    fresh: bool,
+}
+
+/// What the writer holds of one bucket.
+struct BucketState {
+    names: Arc<FileNames>,
+    /// Rows in the buffer, in arrival order.
+    rows: Vec<(u32, u32)>,
+    /// The sequence number of the first of them.
+    next_sequence: i64,
+    done: Vec<Flushed>,
+}
+
+impl StreamWriter {
+    /// A writer on a table's newest schema.
+    pub(crate) fn new(
+        history: History,
+        schema: Arc<Schema>,
+        options: TableOptions,
+        spill_directory: Option<PathBuf>,
+    ) -> Result<Self> {
+        let settings = Settings::new(schema, options)?;
+        let schema = &settings.schema;
+        let budget = usize::try_from(settings.options.write_buffer_size).unwrap_or(usize::MAX);
+        let key_columns = settings.layout.key_columns.clone();
+        let encoder = KeyEncoder::new(&schema.types_of(&schema.trimmed_primary_keys())?)?;
+        let lanes = lane_schema(schema.columns());
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let rules = FlushRules {
+            store: history.store.clone(),
+            runtime: Handle::current(),
+            data: settings.data_spec(budget / 4)?,
+            changelog: settings.changelog_spec(budget / 4)?,
+            merge: settings.merge.clone(),
+            order: settings.order.clone(),
+            spill_format: SpillFormat::new(&lanes, encoder.clone(), key_columns.clone()),
+            spill_directory,
+            merge_bytes: budget / 4,
+            threads,
+        };
+        Ok(Self {
+            router: Router::new(schema, settings.options.bucket, settings.options.bucket_function)?,
+            buffer: WriteBuffer::new(encoder, key_columns, settings.order.clone()),
+            buckets: Vec::new(),
+            spills: Vec::new(),
+            limit: budget / 8 * 5,
+            sequence: SequenceNumbers::default(),
+            fresh: true,
+            rules: Arc::new(rules),
+            history,
+            settings,
+        })
+    }
+
+    /// Takes rows in. Columns are found by name and cast without loss; a missing nullable column is NULL.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for rows that do not fit the table, and then none of the batch is taken; the store's and
+    /// the local disk's errors when memory was full and rows were flushed.
+    pub async fn write(&mut self, batch: &ChangeBatch) -> Result<()> {
+        let (rows, kinds) = self.accept(batch)?;
+        let mut start = 0;
+        while start < rows.num_rows() {
+            let length = CHUNK.min(rows.num_rows() - start);
+            let columns = rows.columns().iter().map(|column| column.slice(start, length)).collect();
+            self.take(columns, kinds.as_ref().map(|kinds| kinds.slice(start, length)), length)?;
+            start += length;
+            if self.buffer.bytes() + self.buffer.rows() * SORT_BYTES >= self.limit {
+                self.make_room().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes rows as `+I`.
+    ///
+    /// # Errors
+    /// As [`StreamWriter::write`].
+    pub async fn upsert(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.write(&ChangeBatch::of_kind(rows.clone(), RowKind::Insert)).await
+    }
+
+    /// Writes rows as `-D`. Columns beside the key may be missing where they are nullable.
+    ///
+    /// # Errors
+    /// As [`StreamWriter::write`].
+    pub async fn delete(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.write(&ChangeBatch::of_kind(rows.clone(), RowKind::Delete)).await
+    }
+
+    /// Rows and kinds as they will be stored, without those that an option drops.
+    fn accept(&self, batch: &ChangeBatch) -> Result<(RecordBatch, Option<Int8Array>)> {
+        let options = &self.settings.options;
+        let rows = accept_batch(&self.settings.schema.columns(), batch.rows())?;
+        self.settings.check_values(rows.columns())?;
+        let kinds = match self.settings.kind_column {
+            Some(column) => Some(kinds_of_column(&rows, column)?),
+            None => batch.kinds().cloned(),
+        };
+        let Some(kinds) = kinds else { return Ok((rows, None)) };
+        if self.settings.merge.is_none() && kinds.values().iter().any(|kind| *kind != RowKind::Insert as i8) {
+            return Err(Error::invalid("an append table takes +I rows only"));
+        }
+        let dropped = |kind: i8| match RowKind::from_byte(kind) {
+            Ok(RowKind::UpdateBefore) => options.ignore_delete || options.ignore_update_before,
+            Ok(RowKind::Delete) => options.ignore_delete,
+            _ => false,
+        };
+        let keep = BooleanArray::from_iter(kinds.values().iter().map(|kind| Some(!dropped(*kind))));
+        if keep.true_count() == keep.len() {
+            return Ok((rows, Some(kinds)));
+        }
+        let kept = filter_record_batch(&rows, &keep).map_err(|error| Error::bug(error.to_string()))?;
+        let kinds = Int8Array::from_iter_values(kinds.values().iter().copied().filter(|kind| !dropped(*kind)));
+        Ok((kept, Some(kinds)))
+    }
+
+    fn take(&mut self, columns: Vec<ArrayRef>, kinds: Option<Int8Array>, rows: usize) -> Result<()> {
+        let targets = self.router.route(&columns, rows)?;
+        let batch = self.buffer.push(columns, kinds, rows)?;
+        while self.buckets.len() < self.router.targets() {
+            let state = self.bucket_state(self.buckets.len() as u32)?;
+            self.buckets.push(state);
+        }
+        if let [bucket] = self.buckets.as_mut_slice() {
+            bucket.rows.extend((0..rows as u32).map(|row| (batch, row)));
+            return Ok(());
+        }
+        for (row, target) in (0..).zip(targets) {
+            self.buckets[target as usize].rows.push((batch, row));
+        }
+        Ok(())
+    }
+
+    fn bucket_state(&self, target: u32) -> Result<BucketState> {
+        let (partition, bucket) = self.target(target)?;
+        let directory = bucket_directory(&self.settings.schema, &self.settings.options, partition, *bucket)?;
+        let names = FileNames::new(self.history.store.env(), directory, self.settings.extension());
+        Ok(BucketState { names: Arc::new(names), rows: Vec::new(), next_sequence: 0, done: Vec::new() })
+    }
+
+    fn target(&self, target: u32) -> Result<&(BinaryRow, i32)> {
+        self.router.target(target).ok_or_else(|| Error::bug(format!("no target {target}")))
+    }
+
+    /// Spills or flushes everything in memory.
+    async fn make_room(&mut self) -> Result<()> {
+        let disk: u64 = self.spills.iter().map(Spill::bytes).sum();
+        let options = &self.settings.options;
+        let spills = self.settings.merge.is_some() && options.write_buffer_spillable;
+        if !spills || disk + self.buffer.bytes() as u64 > options.write_buffer_max_disk {
+            return self.flush().await;
+        }
+        let waiting = self.waiting_rows().await?;
+        let (rules, buffer) = (Arc::clone(&self.rules), self.take_buffer());
+        let (spill, buffer) = self.blocking(move || Ok((spill(&rules, &buffer, &waiting)?, buffer))).await?;
+        self.give_buffer_back(buffer);
+        self.spills.push(spill);
+        if self.spills.len() >= MAX_SPILLS {
+            let (rules, spills) = (Arc::clone(&self.rules), std::mem::take(&mut self.spills));
+            let targets = self.buckets.len() as u32;
+            self.spills = vec![self.blocking(move || merge_spills(&rules, &spills, 0..targets)).await?];
+        }
+        Ok(())
+    }
+
+    /// Writes everything, in memory and spilled, to files.
+    async fn flush(&mut self) -> Result<()> {
+        let waiting = self.waiting_rows().await?;
+        let (rules, buffer) = (Arc::clone(&self.rules), self.take_buffer());
+        let spills = std::mem::take(&mut self.spills);
+        let work = move || {
+            let flushed = flush(&rules, &buffer, &spills, waiting)?;
+            Ok((flushed, buffer))
+        };
+        let (flushed, buffer) = self.blocking(work).await?;
+        self.give_buffer_back(buffer);
+        for files in flushed {
+            self.buckets[files.target as usize].done.push(files);
+        }
+        Ok(())
+    }
+
+    /// Takes the rows out of the buckets that have any, in memory or spilled, and gives them their sequence numbers.
+    async fn waiting_rows(&mut self) -> Result<Vec<BucketRows>> {
+        if std::mem::take(&mut self.fresh) && self.settings.merge.is_some() || self.is_bucketed_append() {
+            self.sequence.refresh(&self.history).await?;
+        }
+        let mut waiting = Vec::new();
+        for target in 0..self.buckets.len() as u32 {
+            let (partition, bucket) = self.target(target)?.clone();
+            let state = &mut self.buckets[target as usize];
+            if state.rows.is_empty() && self.spills.iter().all(|spill| !spill.holds(target)) {
+                continue;
+            }
+            let first_sequence = self.sequence.next(&partition, bucket).max(state.next_sequence);
+            let rows = std::mem::take(&mut state.rows);
+            state.next_sequence = first_sequence + rows.len() as i64;
+            waiting.push(BucketRows { target, rows, first_sequence, names: Arc::clone(&state.names) });
+        }
+        Ok(waiting)
+    }
+
+    /// Append tables without buckets count from 0 in every writer.
+    fn is_bucketed_append(&self) -> bool {
+        self.settings.merge.is_none() && matches!(self.settings.options.bucket, BucketMode::Fixed(_))
+    }
+
+    /// Flushes what was written since the last call and describes it for the committer.
+    ///
+    /// # Errors
+    /// The store's and the local disk's errors; then the writer is to be dropped, after [`StreamWriter::abort`].
+    pub async fn prepare_commit(&mut self) -> Result<Vec<CommitMessage>> {
+        if !self.buffer.is_empty() || !self.spills.is_empty() {
+            self.flush().await?;
+        }
+        self.fresh = true;
+        let total_buckets = match self.settings.options.bucket {
+            BucketMode::Fixed(buckets) => buckets,
+            _ => -1,
+        };
+        let mut messages = Vec::new();
+        for target in 0..self.buckets.len() as u32 {
+            let done = std::mem::take(&mut self.buckets[target as usize].done);
+            let (partition, bucket) = self.target(target)?.clone();
+            let mut message = CommitMessage::new(partition, bucket, total_buckets);
+            for flushed in done {
+                message.new_files.extend(flushed.files);
+                message.changelog_files.extend(flushed.changelog);
+            }
+            if !message.is_empty() {
+                messages.push(message);
+            }
+        }
+        Ok(messages)
+    }
+
+    /// Deletes the files that no message names, and forgets all rows.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn abort(self) -> Result<()> {
+        for bucket in &self.buckets {
+            for file in bucket.done.iter().flat_map(|flushed| flushed.files.iter().chain(&flushed.changelog)) {
+                self.history.store.delete(&bucket.names.path(&file.file_name)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_buffer(&mut self) -> WriteBuffer {
+        let empty = self.buffer.like();
+        std::mem::replace(&mut self.buffer, empty)
+    }
+
+    fn give_buffer_back(&mut self, mut buffer: WriteBuffer) {
+        buffer.clear();
+        self.buffer = buffer;
+    }
+
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        self.history.store.env().blocking(work).await
+    }
+}
+
+/// The kinds that the column of option `rowkind.field` spells.
+fn kinds_of_column(rows: &RecordBatch, column: usize) -> Result<Int8Array> {
+    let texts = rows.column(column).as_string::<i32>();
+    let kinds = texts.iter().map(|text| RowKind::from_short(text.unwrap_or("NULL")).map(|kind| kind as i8));
+    Ok(Int8Array::from_iter_values(kinds.collect::<Result<Vec<_>>>()?))
+}
