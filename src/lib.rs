@@ -40,3 +40,4 @@ pub mod catalog;
 
 pub use env::{Clock, Env};
 pub use error::{Error, Result};
+pub use table::Table;

@@ -1,1 +1,30 @@
-//! (being built)
+//! How a snapshot becomes visible: nothing changes a table except through [`Committer::commit`].
+//!
+//! ```text
+//! messages ─ changes ─ check ─ plan ─ write manifests and lists ─ create snapshot-<n+1> ─ read back ─ LATEST
+//!                        ↑                                                 │
+//!                        └──────── lost the race: plan again ──────────────┘
+//! ```
+//!
+//! Invariants (proof sketch in `format-spec/commit.md`):
+//! - a commit is visible whole or not at all: one file, created if absent, makes it so;
+//! - a commit user's identifier commits once, whatever fails in between;
+//! - an outcome that is not known is told as such: nothing is deleted then and nothing is tried under another number;
+//! - a committer that slept past the retention of its base cannot roll the table back.
+
+mod abort;
+mod changes;
+mod check;
+mod committer;
+mod manifest_merge;
+mod outcome;
+mod plan;
+mod publish;
+mod recover;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod write;
+
+pub use committer::{CommitStats, Committer};
+pub use outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties};

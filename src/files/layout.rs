@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use arrow_schema::{Schema as ArrowSchema, SchemaRef};
-use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
+use parquet::basic::{
+    DecimalType, IntType, LogicalType, Repetition, TimeType, TimeUnit, TimestampType, Type as Physical,
+};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
 use crate::error::{Error, Result};
@@ -105,8 +107,8 @@ impl FileLayout {
 
 fn parquet_type(column: &FileColumn) -> Result<Type> {
     let repetition = if column.data_type.nullable { Repetition::OPTIONAL } else { Repetition::REQUIRED };
-    let integer = |bit_width| Some(LogicalType::Integer { bit_width, is_signed: true });
-    let timestamp = |unit, zoned| Some(LogicalType::Timestamp { is_adjusted_to_u_t_c: zoned, unit });
+    let integer = |bit_width| Some(LogicalType::Integer(IntType { bit_width, is_signed: true }));
+    let timestamp = |unit, zoned| Some(LogicalType::Timestamp(TimestampType { is_adjusted_to_u_t_c: zoned, unit }));
     let (physical, logical) = match column.data_type.kind {
         TypeKind::Boolean => (Physical::BOOLEAN, None),
         TypeKind::TinyInt => (Physical::INT32, integer(8)),
@@ -119,7 +121,7 @@ fn parquet_type(column: &FileColumn) -> Result<Type> {
         TypeKind::Binary(_) | TypeKind::VarBinary(_) => (Physical::BYTE_ARRAY, None),
         TypeKind::Date => (Physical::INT32, Some(LogicalType::Date)),
         TypeKind::Time(_) => {
-            (Physical::INT32, Some(LogicalType::Time { is_adjusted_to_u_t_c: true, unit: TimeUnit::MILLIS }))
+            (Physical::INT32, Some(LogicalType::Time(TimeType { is_adjusted_to_u_t_c: true, unit: TimeUnit::MILLIS })))
         }
         TypeKind::Timestamp(0..=3) => (Physical::INT64, timestamp(TimeUnit::MILLIS, false)),
         TypeKind::Timestamp(4..=6) => (Physical::INT64, timestamp(TimeUnit::MICROS, false)),
@@ -127,7 +129,7 @@ fn parquet_type(column: &FileColumn) -> Result<Type> {
         TypeKind::TimestampLtz(4..=6) => (Physical::INT64, timestamp(TimeUnit::MICROS, true)),
         TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) => (Physical::INT96, None),
         TypeKind::Decimal { precision, scale } => {
-            let logical = LogicalType::Decimal { scale: i32::from(scale), precision: i32::from(precision) };
+            let logical = LogicalType::Decimal(DecimalType { scale: i32::from(scale), precision: i32::from(precision) });
             let physical = match precision {
                 0..=9 => Physical::INT32,
                 10..=18 => Physical::INT64,

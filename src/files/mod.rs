@@ -13,6 +13,6 @@ mod writer;
 
 pub use layout::{ColumnSource, FileColumn, FileLayout};
 pub use read_ahead::read_ahead;
-pub use reader::{FileBatch, FileReader, ReadPlan};
+pub use reader::{FileBatch, FileReader, PlannedColumn, ReadPlan};
 pub use rolling::{FileNames, RollingWriter, WriteSpec};
 pub use writer::{Encoding, Slab};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int64Type};
-use arrow_array::{ArrayRef, Int8Array, Int64Array, new_null_array};
+use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, new_null_array};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -26,16 +26,27 @@ use crate::types::{DataType, RowKind, lane_type, to_lane};
 /// What to read of a file.
 #[derive(Debug, Clone)]
 pub struct ReadPlan {
-    /// For each column out, its name in the file and its type; no name where the file does not have it (NULL).
-    pub columns: Vec<(Option<String>, DataType)>,
+    /// The columns out.
+    pub columns: Vec<PlannedColumn>,
     /// Whether sequence numbers and kinds are read too.
     pub versions: bool,
-    /// Rows that cannot match may be left out; by the names in the file.
+    /// Rows that cannot match may be left out. Speaks of the table's columns.
     pub filter: Option<Expr>,
     /// Rows of a batch.
     pub batch_rows: usize,
     /// Bytes fetched at once for each column.
     pub window: u64,
+}
+
+/// A column to read.
+#[derive(Debug, Clone)]
+pub struct PlannedColumn {
+    /// Its name in the table.
+    pub name: String,
+    /// Its name in the file; `None` where the file does not have it (all NULL).
+    pub in_file: Option<String>,
+    /// Its type in the table.
+    pub data_type: DataType,
 }
 
 /// A batch of a file.
@@ -77,12 +88,13 @@ impl FileReader {
     /// The store's errors; [`Error::Corrupt`] when the file is no Parquet file of these columns.
     pub fn open(store: &TableStore, runtime: &Handle, path: &str, size: u64, plan: ReadPlan) -> Result<Self> {
         let source = FileSource::open(store, runtime, path.to_string(), size, plan.window)?;
+        let shared = Shared(Arc::clone(&source));
         let policy = if plan.filter.is_some() { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(policy);
-        let metadata = ArrowReaderMetadata::load(&source, options).map_err(|error| decode_error(path, error))?;
+        let metadata = ArrowReaderMetadata::load(&shared, options).map_err(|error| decode_error(path, error))?;
         let (mask, slots) = Slots::find(path, metadata.metadata(), &plan)?;
         let mut pruning = match &plan.filter {
-            Some(filter) => Pruning::plan(path, &metadata, filter)?,
+            Some(filter) => Pruning::plan(path, &metadata, &plan.columns, filter)?,
             None => Pruning::all(metadata.metadata()),
         };
         if !slots.int96.is_empty() {
@@ -93,7 +105,7 @@ impl FileReader {
             Int96Reader::new(Arc::clone(&source), Arc::clone(metadata.metadata()), *leaf, pruning.groups.clone())
         });
         let int96 = int96.collect();
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(Shared(source), metadata)
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(shared, metadata)
             .with_batch_size(plan.batch_rows.max(1))
             .with_projection(mask)
             .with_row_groups(pruning.groups);
@@ -119,13 +131,12 @@ impl FileReader {
             int96.push(reader.read(rows).map_err(|error| decode_error(&self.path, error))?);
         }
         let mut columns = Vec::with_capacity(self.origins.len());
-        for (origin, (name, data_type)) in self.origins.iter().zip(&self.plan.columns) {
+        for (origin, planned) in self.origins.iter().zip(&self.plan.columns) {
             let lane = match origin {
-                Origin::Missing => new_null_array(&lane_type(data_type.kind), rows),
+                Origin::Missing => new_null_array(&lane_type(planned.data_type.kind), rows),
                 Origin::Int96(at) => int96[*at].clone(),
                 Origin::Arrow(at) => {
-                    let name = name.as_deref().unwrap_or_default();
-                    to_lane(name, data_type.kind, batch.column(*at))
+                    to_lane(&planned.name, planned.data_type.kind, batch.column(*at))
                         .map_err(|error| Error::corrupt(&self.path, error.to_string()))?
                 }
             };
@@ -133,7 +144,7 @@ impl FileReader {
         }
         let wrong = |name: &str| Error::corrupt(&self.path, format!("column {name} has the wrong type"));
         let sequence = self.sequence.map(|at| {
-            let lane = batch.column(at).as_primitive_opt::<Int64Type>().filter(|lane| lane.nulls().is_none());
+            let lane = batch.column(at).as_primitive_opt::<Int64Type>().filter(|lane| lane.null_count() == 0);
             lane.cloned().ok_or_else(|| wrong(SEQUENCE_NAME))
         });
         let kinds = self.kinds.map(|at| self.kinds_of(batch.column(at)));
@@ -190,8 +201,8 @@ impl Slots {
         let mut arrow = Vec::new();
         let mut int96 = Vec::new();
         let mut wanted = Vec::with_capacity(plan.columns.len());
-        for (name, _) in &plan.columns {
-            let Some(name) = name else {
+        for planned in &plan.columns {
+            let Some(name) = &planned.in_file else {
                 wanted.push(None);
                 continue;
             };

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int64Type};
-use arrow_array::{Array, ArrayRef};
+use arrow_array::ArrayRef;
 use tokio::runtime::Handle;
 
 use super::layout::{ColumnSource, FileLayout};
@@ -16,9 +16,13 @@ use super::statistics;
 use super::writer::{Encoding, FileWriter, Finished, Slab};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::format::{BinaryRow, ColumnStats, DataFileMeta, FileSource as Origin, SimpleStats, StatsMode};
+use crate::format::{BinaryRow, ColumnStats, DataFileMeta, FileSource as Origin, SimpleStats, reduce_stats};
 use crate::io::{BlockingUpload, TableStore};
+use crate::schema::StatsMode;
 use crate::types::{DataType, RowKind};
+
+/// Bounds of key columns are cut at this length.
+const KEY_STATS: StatsMode = StatsMode::Truncate(128);
 
 /// The names of the files of one bucket: `<prefix><uuid>-<n>.<extension>`, all kinds from one counter.
 #[derive(Debug)]
@@ -139,7 +143,7 @@ impl<'a> RollingWriter<'a> {
 
     fn begin(&self, slab: &dyn Slab, first_key: BinaryRow) -> Result<Open> {
         let name = self.names.next(&self.spec.prefix);
-        let upload = BlockingUpload::new(&self.store, &self.runtime, &self.names.path(&name))?;
+        let upload = BlockingUpload::new(self.store.upload(&self.names.path(&name))?, self.runtime.clone());
         let writer = FileWriter::new(self.spec.layout.clone(), self.spec.encoding.clone(), upload, slab)?;
         Ok(Open { name, writer, last_key: first_key.clone(), first_key, sequence: None, retractions: 0 })
     }
@@ -172,6 +176,7 @@ impl<'a> RollingWriter<'a> {
             external_path: None,
             first_row_id: None,
             write_cols: None,
+            write_cols_sequences: None,
         });
         Ok(())
     }
@@ -242,21 +247,19 @@ struct Stats {
 
 impl Stats {
     fn of(spec: &WriteSpec, finished: &Finished) -> Result<Self> {
-        let of_columns = statistics::from_footer(&spec.layout, &finished.metadata, &finished.nan);
+        let of_columns = statistics::from_footer(&spec.layout, &finished.groups, &finished.nan);
         let mut values: BTreeMap<usize, (String, ColumnStats)> = BTreeMap::new();
         for (column, stats) in spec.layout.columns.iter().zip(of_columns) {
             if let ColumnSource::Value(at) = column.source {
                 values.insert(at, (column.name.clone(), stats)); // a key's value column comes after its `_KEY_` twin
             }
         }
-        let key = |at: &usize| values.get(at).map(|(_, stats)| (stats.clone(), StatsMode::KEY));
-        let keys: Vec<_> = spec.layout.key_columns.iter().filter_map(key).collect();
-        let (key, _) = SimpleStats::build(&keys, false)?;
-        let names: Vec<String> = values.values().map(|(name, _)| name.clone()).collect();
-        let mode = |at: usize| spec.stats.get(at).copied().unwrap_or(StatsMode::None);
-        let columns: Vec<_> = values.into_iter().map(|(at, (_, stats))| (stats, mode(at))).collect();
-        let (value, covered) = SimpleStats::build(&columns, spec.stats_dense)?;
-        let columns = covered.map(|covered| covered.into_iter().filter_map(|at| names.get(at).cloned()).collect());
+        let keys = spec.layout.key_columns.iter().filter_map(|at| values.get(at));
+        let keys: Vec<_> = keys.filter_map(|(_, stats)| reduce_stats(KEY_STATS, stats)).collect();
+        let mode = |at: &usize| spec.stats.get(*at).copied().unwrap_or(StatsMode::None);
+        let columns = values.iter().map(|(at, (name, stats))| (name.as_str(), mode(at), stats.clone()));
+        let (value, columns) = SimpleStats::build(&columns.collect::<Vec<_>>(), spec.stats_dense)?;
+        let key = SimpleStats::of(&keys)?;
         Ok(Self { key, value, columns })
     }
 }

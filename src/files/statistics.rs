@@ -1,8 +1,7 @@
 //! The statistics of a file's columns, taken from its footer: the encoder saw every value already.
 //! Spec: `format-spec/statistics.md`.
 
-use parquet::data_type::ByteArray;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::layout::FileLayout;
@@ -11,9 +10,9 @@ use crate::types::{DataType, Datum, TypeKind};
 
 /// The statistics of each column of a file just written. `nan` tells the columns whose bounds do not hold
 /// because a NaN was written.
-pub(super) fn from_footer(layout: &FileLayout, metadata: &ParquetMetaData, nan: &[bool]) -> Vec<ColumnStats> {
+pub(super) fn from_footer(layout: &FileLayout, groups: &[RowGroupMetaData], nan: &[bool]) -> Vec<ColumnStats> {
     let column = |(at, column): (usize, &super::FileColumn)| {
-        let mut stats = of_column(column.data_type, metadata, at);
+        let mut stats = of_column(column.data_type, groups, at);
         if nan[at] {
             (stats.min, stats.max) = (Datum::Null, Datum::Null);
         }
@@ -22,10 +21,10 @@ pub(super) fn from_footer(layout: &FileLayout, metadata: &ParquetMetaData, nan: 
     layout.columns.iter().enumerate().map(column).collect()
 }
 
-fn of_column(data_type: DataType, metadata: &ParquetMetaData, column: usize) -> ColumnStats {
+fn of_column(data_type: DataType, groups: &[RowGroupMetaData], column: usize) -> ColumnStats {
     let mut all = ColumnStats { data_type, min: Datum::Null, max: Datum::Null, null_count: Some(0) };
     let mut bounded = true;
-    for group in metadata.row_groups() {
+    for group in groups {
         let chunk = group.column(column);
         let Some(stats) = chunk.statistics() else {
             return ColumnStats { data_type, min: Datum::Null, max: Datum::Null, null_count: None };
@@ -60,8 +59,8 @@ fn bounds(kind: TypeKind, stats: &Statistics) -> Option<(Datum, Datum)> {
         Statistics::Int64(s) => Some((of_i64(kind, *s.min_opt()?)?, of_i64(kind, *s.max_opt()?)?)),
         Statistics::Float(s) => Some((Datum::Float(*s.min_opt()?), Datum::Float(*s.max_opt()?))),
         Statistics::Double(s) => Some((Datum::Double(*s.min_opt()?), Datum::Double(*s.max_opt()?))),
-        Statistics::ByteArray(s) => Some((of_bytes(kind, s.min_opt()?)?, of_bytes(kind, s.max_opt()?)?)),
-        Statistics::FixedLenByteArray(s) => Some((of_bytes(kind, s.min_opt()?)?, of_bytes(kind, s.max_opt()?)?)),
+        Statistics::ByteArray(s) => Some((of_bytes(kind, s.min_opt()?.as_ref())?, of_bytes(kind, s.max_opt()?.as_ref())?)),
+        Statistics::FixedLenByteArray(s) => Some((of_bytes(kind, s.min_opt()?.as_ref())?, of_bytes(kind, s.max_opt()?.as_ref())?)),
         Statistics::Int96(_) => None,
     }
 }
@@ -83,8 +82,7 @@ fn of_i64(kind: TypeKind, value: i64) -> Option<Datum> {
     })
 }
 
-fn of_bytes(kind: TypeKind, bytes: &(impl AsRef<ByteArray> + ?Sized)) -> Option<Datum> {
-    let bytes = bytes.as_ref().data();
+fn of_bytes(kind: TypeKind, bytes: &[u8]) -> Option<Datum> {
     Some(match kind {
         TypeKind::Char(_) | TypeKind::VarChar(_) => Datum::String(std::str::from_utf8(bytes).ok()?.to_string()),
         TypeKind::Binary(_) | TypeKind::VarBinary(_) => Datum::Bytes(bytes.to_vec()),

@@ -18,7 +18,7 @@ use arrow_schema::{DataType as ArrowType, FieldRef};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::Compression;
 use parquet::data_type::Int96Type;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
@@ -87,7 +87,8 @@ enum Encoder {
 
 /// What a finished file tells.
 pub(super) struct Finished {
-    pub metadata: ParquetMetaData,
+    /// Its row groups, with the statistics of their columns.
+    pub groups: Vec<RowGroupMetaData>,
     /// For each column whether a NaN was written, which Parquet's bounds leave out.
     pub nan: Vec<bool>,
 }
@@ -179,9 +180,9 @@ impl<W: Write + Send> FileWriter<W> {
     /// Writes the footer and gives the output back.
     pub(super) fn finish(mut self) -> Result<(W, Finished)> {
         self.close_group()?;
-        let metadata = self.file.finish().map_err(write_error)?;
+        let groups = self.file.flushed_row_groups().to_vec();
         let out = self.file.into_inner().map_err(write_error)?;
-        Ok((out, Finished { metadata, nan: self.nan }))
+        Ok((out, Finished { groups, nan: self.nan }))
     }
 }
 

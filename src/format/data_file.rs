@@ -5,6 +5,10 @@ use bytes::Bytes;
 
 use super::{BinaryRow, SimpleStats};
 
+mod record;
+
+pub(super) use record::{FileCache, FilePlan, RawFile, StatsPlan, encode_file, encode_stats, name_field};
+
 /// How a file came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i32)]
@@ -13,6 +17,17 @@ pub enum FileSource {
     Append = 0,
     /// Written by a compaction.
     Compact = 1,
+}
+
+impl FileSource {
+    /// The source of a stored number.
+    pub(super) fn from_number(number: i32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Append),
+            1 => Some(Self::Compact),
+            _ => None,
+        }
+    }
 }
 
 /// One data file (`_FILE` of a manifest entry).
@@ -58,4 +73,6 @@ pub struct DataFileMeta {
     pub first_row_id: Option<i64>,
     /// `_WRITE_COLS` (data evolution).
     pub write_cols: Option<Vec<String>>,
+    /// `_WRITE_COLS_SEQUENCES` (data evolution; since 2.1, written only where it is set).
+    pub write_cols_sequences: Option<Vec<i64>>,
 }

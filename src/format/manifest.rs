@@ -1,7 +1,21 @@
 //! Manifests: the ADD and DELETE entries of data files.
-//! Spec: `format-spec/manifest.md`.
+//!
+//! A manifest is decoded entry by entry: the whole entry is scanned without taking memory, then the filter sees its
+//! head, and only what passes is materialised. Spec: `format-spec/manifest.md`.
 
-use super::{BinaryRow, DataFileMeta};
+use bytes::Bytes;
+
+use super::avro::{Codec, Container, ContainerWriter, Cursor, NodeId, Record, Schema};
+use super::data_file::{FileCache, FilePlan, RawFile, encode_file};
+use super::{BinaryRow, DataFileMeta, schemas};
+use crate::error::{Error, Result};
+
+mod merge;
+
+pub use merge::{FileIdentifier, apply_entries, cancel_entries, merge_entries};
+
+/// The record version that is read and written.
+const VERSION: i32 = 2;
 
 /// Whether an entry adds or deletes its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,3 +41,155 @@ pub struct ManifestEntry {
     /// `_FILE`
     pub file: DataFileMeta,
 }
+
+/// What a filter sees of an entry.
+#[derive(Debug, Clone, Copy)]
+pub struct EntryHead<'a> {
+    /// `_KIND`
+    pub kind: FileKind,
+    /// `_PARTITION`
+    pub partition: &'a BinaryRow,
+    /// `_BUCKET`
+    pub bucket: i32,
+    /// `_TOTAL_BUCKETS`
+    pub total_buckets: i32,
+    /// `_LEVEL` of the file
+    pub level: i32,
+}
+
+/// Decides which entries are decoded.
+#[derive(Clone, Copy, Default)]
+pub struct ManifestFilter<'a> {
+    keep: Option<&'a (dyn Fn(&EntryHead<'_>) -> bool + Sync)>,
+}
+
+impl<'a> ManifestFilter<'a> {
+    /// Keeps every entry.
+    pub const ALL: ManifestFilter<'static> = ManifestFilter { keep: None };
+
+    /// Keeps the entries for which the function says so.
+    pub fn new(keep: &'a (dyn Fn(&EntryHead<'_>) -> bool + Sync)) -> Self {
+        Self { keep: Some(keep) }
+    }
+
+    fn keeps(&self, head: &EntryHead<'_>) -> bool {
+        self.keep.is_none_or(|keep| keep(head))
+    }
+}
+
+/// The bytes of a manifest with these entries, in their order.
+///
+/// # Errors
+/// None but [`Error::Bug`].
+pub fn encode_manifest<'a>(
+    entries: impl IntoIterator<Item = &'a ManifestEntry> + Clone,
+    codec: Codec,
+) -> Result<Bytes> {
+    // Only tables with data evolution have write sequences; everything else stays readable as 2.0 wrote it.
+    let sequences = entries.clone().into_iter().any(|entry| entry.file.write_cols_sequences.is_some());
+    encode_with(entries, codec, sequences)
+}
+
+pub(super) fn encode_with<'a>(
+    entries: impl IntoIterator<Item = &'a ManifestEntry>,
+    codec: Codec,
+    sequences: bool,
+) -> Result<Bytes> {
+    let schema = if sequences { schemas::MANIFEST_WITH_SEQUENCES } else { schemas::MANIFEST };
+    let mut writer = ContainerWriter::new(schema, codec);
+    for entry in entries {
+        writer.record(|encoder| {
+            encoder.int(VERSION);
+            encoder.int(entry.kind as i32);
+            encoder.bytes(entry.partition.prefixed());
+            encoder.int(entry.bucket);
+            encoder.int(entry.total_buckets);
+            encode_file(encoder, &entry.file, sequences);
+        })?;
+    }
+    writer.finish()
+}
+
+/// The entries of a manifest that the filter keeps, in the file's order.
+///
+/// # Errors
+/// [`Error::Corrupt`] that names the file, the record and the field, [`Error::Unsupported`] for another version.
+pub fn decode_manifest(bytes: &[u8], file: &str, filter: &ManifestFilter<'_>) -> Result<Vec<ManifestEntry>> {
+    decode(bytes, filter).map_err(|error| error.in_file(file))
+}
+
+fn decode(bytes: &[u8], filter: &ManifestFilter<'_>) -> Result<Vec<ManifestEntry>> {
+    let container = Container::open(bytes)?;
+    let plan = Plan::new(&container.schema)?;
+    let mut cache = FileCache::default();
+    let mut entries = Vec::new();
+    container.read(|cursor| {
+        entries.extend(plan.read(cursor, filter, &mut cache)?);
+        Ok(())
+    })?;
+    Ok(entries)
+}
+
+const FIELDS: [&str; 6] = ["_VERSION", "_KIND", "_PARTITION", "_BUCKET", "_TOTAL_BUCKETS", "_FILE"];
+
+/// How a manifest stores its entries.
+struct Plan {
+    record: Record,
+    file: FilePlan,
+}
+
+#[derive(Default)]
+struct RawEntry<'a> {
+    numbers: [Option<i32>; 5],
+    partition: Option<&'a [u8]>,
+    file: Option<RawFile<'a>>,
+}
+
+impl Plan {
+    fn new(schema: &Schema) -> Result<Self> {
+        let (root, _) = schema.root()?;
+        let file: NodeId = schema
+            .field(root, "_FILE")
+            .ok_or_else(|| Error::corrupt("", "avro.schema: no manifest, it lacks _FILE"))?;
+        Ok(Self { record: schema.record(root, "the entry", &FIELDS)?, file: FilePlan::new(schema, file)? })
+    }
+
+    fn read(
+        &self,
+        cursor: &mut Cursor<'_>,
+        filter: &ManifestFilter<'_>,
+        cache: &mut FileCache,
+    ) -> Result<Option<ManifestEntry>> {
+        let mut raw = RawEntry::default();
+        for (slot, node) in &self.record.steps {
+            match slot {
+                Some(2) => raw.partition = cursor.bytes(*node)?,
+                Some(5) => raw.file = Some(self.file.scan(cursor, *node)?),
+                Some(slot) => raw.numbers[*slot] = cursor.int(*node)?,
+                None => cursor.skip(*node)?,
+            }
+        }
+        let missing = |slot: usize| Error::corrupt("", format!("{} is missing", FIELDS[slot]));
+        let number = |slot: usize| raw.numbers[slot].ok_or_else(|| missing(slot));
+        match number(0)? {
+            VERSION => {}
+            other => return Err(Error::unsupported(format!("manifest entries of version {other}"))),
+        }
+        let kind = match number(1)? {
+            0 => FileKind::Add,
+            1 => FileKind::Delete,
+            other => return Err(Error::corrupt("", format!("_KIND: {other} is no kind"))),
+        };
+        let partition = cache.partition(raw.partition.ok_or_else(|| missing(2))?)?;
+        let (bucket, total_buckets) = (number(3)?, number(4)?);
+        let file = raw.file.as_ref().ok_or_else(|| missing(5))?;
+        if !filter.keeps(&EntryHead { kind, partition: &partition, bucket, total_buckets, level: file.level }) {
+            return Ok(None);
+        }
+        let file = self.file.materialise(file, cache)?;
+        Ok(Some(ManifestEntry { kind, partition, bucket, total_buckets, file }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,51 @@
 //! Bytes: every file kind of a table, decoded and encoded. No IO, no async.
 //! Spec: `format-spec/`.
 
+mod avro;
 mod binary_row;
+mod bucket;
+mod bucket_path;
 mod commit_message;
+mod consumer;
 mod data_file;
+mod envelope;
+mod hint;
 mod index_manifest;
+mod json;
+pub mod layout;
 mod manifest;
 mod manifest_list;
+mod partition;
+mod schema_file;
+mod schemas;
 mod simple_stats;
 mod snapshot;
 mod split;
+mod tag;
 
-pub use binary_row::BinaryRow;
+pub use avro::Codec;
+pub use binary_row::{BinaryRow, datum_at};
+pub use bucket::{assign, bucket_hashes, check_bucket_keys};
 pub use commit_message::{CommitMessage, IndexFile};
+pub use consumer::Consumer;
 pub use data_file::{DataFileMeta, FileSource};
-pub use index_manifest::{DeletionVectorRange, IndexManifestEntry};
-pub use manifest::{FileKind, ManifestEntry};
-pub use manifest_list::ManifestFileMeta;
-pub use simple_stats::SimpleStats;
+pub use hint::{decode_hint, encode_hint};
+pub use index_manifest::{
+    DeletionVectorRange, IndexManifestEntry, decode_index_manifest, decode_index_manifest_for_rewrite,
+    encode_index_manifest,
+};
+pub use manifest::{
+    EntryHead, FileIdentifier, FileKind, ManifestEntry, ManifestFilter, apply_entries, cancel_entries, decode_manifest,
+    encode_manifest, merge_entries,
+};
+pub use manifest_list::{ManifestFileMeta, decode_manifest_list, encode_manifest_list};
+pub use bucket_path::bucket_directory;
+pub use partition::{DEFAULT_PARTITION, java_double, java_float, partition_path};
+pub use schema_file::{decode_schema, encode_schema};
+pub use simple_stats::{ColumnStats, SimpleStats, reduce_stats};
 pub use snapshot::{CommitKind, Snapshot, SnapshotId};
 pub use split::Split;
+pub use tag::Tag;
+
+#[cfg(test)]
+mod tests;

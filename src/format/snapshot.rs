@@ -3,7 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+
+use super::json;
+use crate::error::{Error, Result};
 
 /// The number of a snapshot file; the first is 1.
 pub type SnapshotId = i64;
@@ -27,6 +31,7 @@ pub enum CommitKind {
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// Format version, 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<i32>,
     /// A random id; since 2.0.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +61,9 @@ pub struct Snapshot {
     pub index_manifest: Option<String>,
     /// Who committed.
     pub commit_user: String,
+    /// The library that wrote it; since 2.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writer_version: Option<String>,
     /// The committer's own counter; `i64::MAX` for batch commits.
     pub commit_identifier: i64,
     /// What the commit did.
@@ -63,13 +71,13 @@ pub struct Snapshot {
     /// Wall clock of the committer.
     pub time_millis: i64,
     /// Physical rows of all live files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub total_record_count: Option<i64>,
     /// Rows of ADD entries minus rows of DELETE entries.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delta_record_count: Option<i64>,
     /// Rows of this commit's changelog files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub changelog_record_count: Option<i64>,
     /// Event time up to which the table is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,4 +91,44 @@ pub struct Snapshot {
     /// The next row id (row tracking).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_row_id: Option<i64>,
+    /// What the statement was (`WRITE`, `TRUNCATE`, ..); since 2.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+}
+
+impl Snapshot {
+    /// The newest snapshot version this crate knows, and the one it writes.
+    pub const VERSION: i32 = 3;
+
+    /// The file's bytes; those of `changelog/changelog-<N>` too.
+    ///
+    /// # Errors
+    /// None but [`Error::Bug`].
+    pub fn encode(&self) -> Result<Bytes> {
+        json::encode(self)
+    }
+
+    /// The value of a file's bytes. Unknown keys are ignored.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] that names the file and the field, [`Error::Unsupported`] for a newer version.
+    pub fn decode(bytes: &[u8], file: &str) -> Result<Self> {
+        let snapshot: Self = json::decode(bytes, file)?;
+        if snapshot.version.is_some_and(|version| version > Self::VERSION) {
+            return Err(Error::unsupported(format!("snapshot version {:?} of {file}", snapshot.version)));
+        }
+        if snapshot.id < 1 {
+            return Err(Error::corrupt(file, format!("id: {} is no snapshot id", snapshot.id)));
+        }
+        if snapshot.schema_id < 0 {
+            return Err(Error::corrupt(file, format!("schemaId: {} is no schema id", snapshot.schema_id)));
+        }
+        let lists = [&snapshot.base_manifest_list, &snapshot.delta_manifest_list].into_iter();
+        let names = lists.chain(&snapshot.changelog_manifest_list).chain(&snapshot.index_manifest);
+        for name in names.chain(&snapshot.statistics) {
+            super::layout::check_name("metadata file", name)
+                .map_err(|error| Error::corrupt(file, error.to_string()))?;
+        }
+        Ok(snapshot)
+    }
 }

@@ -1,7 +1,11 @@
 //! The unit of reading. Travels between machines as versioned bytes.
 //! Spec: `format-spec/split.md`.
 
+use bytes::Bytes;
+
+use super::envelope::{self, BodySchema};
 use super::{BinaryRow, DataFileMeta, SnapshotId};
+use crate::error::Result;
 
 /// Files of one bucket that are read together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,3 +25,46 @@ pub struct Split {
     /// Whether the rows are changes, to be delivered with their kinds, unmerged.
     pub changes: bool,
 }
+
+const MAGIC: [u8; 4] = *b"FBSP";
+const VERSION: u8 = 1;
+const WHAT: &str = "split";
+
+impl Split {
+    /// The split as bytes that any process with this version decodes.
+    pub fn encode(&self) -> Bytes {
+        let mut encoder = envelope::begin(MAGIC, VERSION);
+        encoder.long(self.snapshot_id);
+        encoder.long(self.schema_id);
+        encoder.bytes(self.partition.prefixed());
+        encoder.int(self.bucket);
+        encoder.long(i64::from(self.raw));
+        encoder.long(i64::from(self.changes));
+        envelope::put_files(&mut encoder, &self.files);
+        envelope::finish(encoder)
+    }
+
+    /// The split of bytes.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when they are damaged or foreign,
+    /// [`Error::Unsupported`](crate::Error::Unsupported) for another version.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let schema = BodySchema::new()?;
+        let mut body = schema.open(bytes, MAGIC, VERSION, WHAT)?;
+        let split = Self {
+            snapshot_id: body.long()?,
+            schema_id: body.long()?,
+            partition: body.row()?,
+            bucket: body.int()?,
+            raw: body.flag()?,
+            changes: body.flag()?,
+            files: body.files()?,
+        };
+        body.end()?;
+        Ok(split)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,58 @@
-//! (being built)
+//! Finding the truth: which snapshots, schemas, manifests, tags and consumers a table has.
+//!
+//! Every room that wants to know something about a table asks here, and here alone it is decided which hint is
+//! believed and which request is made.
+//!
+//! Invariants:
+//! - hints are only hints: a wrong, old or torn one costs requests, never truth;
+//! - snapshots, schemas, manifests and lists are immutable, so what was read once is kept;
+//! - nothing here writes, except a consumer's progress.
+//!
+//! Spec: `format-spec/commit.md`, section "Finding the newest snapshot".
+
+mod consumers;
+mod manifests;
+mod schemas;
+mod snapshots;
+mod tags;
+#[cfg(test)]
+mod tests;
+
+pub use consumers::Consumers;
+pub use manifests::{EntryTest, FileFilter, ManifestTest, Manifests};
+pub use schemas::Schemas;
+pub use snapshots::Snapshots;
+pub use tags::Tags;
+
+use crate::io::TableStore;
+
+/// Everything that can be found out about one table. Cheap to clone; clones share what they have read.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// The table's files.
+    pub store: TableStore,
+    /// Its snapshots.
+    pub snapshots: Snapshots,
+    /// Its schemas.
+    pub schemas: Schemas,
+    /// Its manifests.
+    pub manifests: Manifests,
+    /// Its consumers.
+    pub consumers: Consumers,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl History {
+    /// Of the table at the store's root. No request is made.
+    pub fn new(store: TableStore) -> Self {
+        Self {
+            snapshots: Snapshots::new(store.clone()),
+            schemas: Schemas::new(store.clone()),
+            manifests: Manifests::new(store.clone()),
+            consumers: Consumers::new(store.clone()),
+            tags: Tags::new(store.clone()),
+            store,
+        }
+    }
+}

@@ -350,13 +350,17 @@ impl TableStore {
     /// # Errors
     /// [`Error::Storage`]; part of the files may be gone then.
     pub async fn delete_dir(&self, directory: &str) -> Result<()> {
+        let full = join(&self.root, directory)?;
+        if self.local_path().is_some() {
+            // Not file by file: a listing follows symbolic links out of the root, this does not.
+            let target = PathBuf::from(format!("/{full}"));
+            return self.env.blocking(move || remove_local(&target)).await;
+        }
         for file in self.list_recursive(directory).await? {
             let path = if directory.is_empty() { file.name } else { format!("{directory}/{}", file.name) };
             self.delete(&path).await?;
         }
-        let Some(root) = self.local_path() else { return Ok(()) };
-        let target = root.join(directory);
-        self.env.blocking(move || remove_local(&target)).await
+        Ok(())
     }
 
     /// Creates a directory and those above it. Object stores have none: nothing to do.

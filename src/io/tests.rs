@@ -362,6 +362,19 @@ async fn directories_are_renamed_on_disk_and_refused_on_an_object_store() {
     assert!(matches!(memory.rename_dir("a", "b").await, Err(Error::Unsupported(_))));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn deleting_a_directory_does_not_follow_links_out_of_it() {
+    let (directory, store) = local();
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("precious"), "x").unwrap();
+    store.write("t/bucket-0/data-1", bytes("x")).await.unwrap();
+    std::os::unix::fs::symlink(outside.path(), directory.path().join("t/link")).unwrap();
+    store.delete_dir("t").await.unwrap();
+    assert!(outside.path().join("precious").is_file());
+    assert!(names_on_disk(directory.path()).is_empty());
+}
+
 /// `FOREBAY_TEST_S3=http://127.0.0.1:5000/bucket cargo test -p forebay an_s3_server -- --ignored`
 #[tokio::test]
 #[ignore = "needs an S3 server"]

@@ -1,1 +1,33 @@
-//! (being built)
+//! What a reader may ask: conditions over columns and literals.
+//!
+//! ```text
+//! col("a").gt(5) ----bind----> Expr --evaluate--> which rows of a batch are true
+//! parse("a > 5 and b is null")      --may_match-> whether a file can hold such a row
+//!                                   --split_by, key_equalities-> which part of the table it is about
+//! ```
+//!
+//! [`Expr::bind`] makes each literal a value of its column's type, exactly, or fails; only a bound condition
+//! can be evaluated. Truth has three values as in SQL: a comparison with NULL is neither true nor false.
+//! Values compare as Paimon's (Java's `compareTo`): NaN equals NaN and is the largest, -0.0 is below 0.0,
+//! strings compare by bytes.
+
+mod evaluate;
+mod expr;
+mod lane;
+mod like;
+mod literal;
+mod parse;
+mod prune;
+mod text;
+
+pub use evaluate::evaluate;
+pub use expr::{Column, Comparison, Expr, Leaf, Test, col};
+pub use lane::datum_lane;
+pub use like::LikePattern;
+pub use literal::Literal;
+pub use parse::parse;
+pub use prune::{ColumnRange, may_match};
+pub use text::{datum_text, parse_datum};
+
+#[cfg(test)]
+mod tests;

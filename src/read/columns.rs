@@ -8,6 +8,7 @@ use arrow_schema::SchemaRef;
 
 use crate::error::Result;
 use crate::format::BinaryRow;
+use crate::files::PlannedColumn;
 use crate::predicate::Expr;
 use crate::schema::{Schema, column_mapping};
 use crate::types::{DataType, Datum, lane_schema};
@@ -51,8 +52,8 @@ impl WorkColumns {
             if let Some(key) = self.schema.partition_keys.iter().position(|key| *key == field.name) {
                 return Origin::Partition(key, field.data_type);
             }
-            let name = mapping.get(*at).copied().flatten().map(|there| file_schema.fields[there].name.clone());
-            Origin::File(name, field.data_type)
+            let in_file = mapping.get(*at).copied().flatten().map(|there| file_schema.fields[there].name.clone());
+            Origin::File(PlannedColumn { name: field.name.clone(), in_file, data_type: field.data_type })
         };
         Ok(self.positions.iter().map(origin).collect())
     }
@@ -70,8 +71,8 @@ impl WorkColumns {
 pub(super) enum Origin {
     /// From the manifest's partition, whatever the file holds.
     Partition(usize, DataType),
-    /// From the file's column of this name; NULL when the file has none.
-    File(Option<String>, DataType),
+    /// From the file.
+    File(PlannedColumn),
 }
 
 /// The constant lanes of a partition.

@@ -7,5 +7,5 @@ mod columns;
 mod split_reader;
 mod stream;
 
-pub use split_reader::{ReadRequest, SplitReader};
-pub use stream::RowStream;
+pub use split_reader::{ReadRequest, Rows, SplitReader};
+pub use stream::{RowStream, SplitBatches};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int8Array, RecordBatch};
-use arrow_select::filter::{filter, filter_record_batch};
+use arrow_select::filter::{filter as keep_rows, filter_record_batch};
+use arrow_schema::SchemaRef;
 use tokio::runtime::Handle;
 
 use super::columns::{Origin, PartitionValues, WorkColumns};
@@ -18,7 +19,7 @@ use crate::lsm::{
 use crate::predicate::{Expr, evaluate};
 use crate::scan::bound;
 use crate::schema::{MergeEngine, Schema, TableOptions};
-use crate::types::{RowKind, to_external};
+use crate::types::{external_schema, lane_schema, to_external};
 
 /// Bytes that all open columns of a merge may hold as fetched windows.
 const WINDOW_BUDGET: u64 = 128 << 20;
@@ -85,7 +86,7 @@ impl SplitReader {
         let mut schemas = BTreeMap::from([(schema.id, Arc::clone(&schema))]);
         for file in splits.iter().flat_map(|split| &split.files) {
             if !schemas.contains_key(&file.schema_id) {
-                schemas.insert(file.schema_id, history.schemas().load(file.schema_id).await?);
+                schemas.insert(file.schema_id, history.schemas.load(file.schema_id).await?);
             }
         }
         Ok(Self {
@@ -100,6 +101,17 @@ impl SplitReader {
             order,
             schemas,
         })
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// The columns of the batches.
+    pub fn shown_schema(&self) -> SchemaRef {
+        let fields = self.request.select.iter().map(|at| &self.request.schema.fields[*at]);
+        let columns = fields.map(|field| (field.name.as_str(), field.data_type));
+        if self.request.wide_timestamps { lane_schema(columns) } else { external_schema(columns) }
     }
 
     /// The rows of a split, decoded ahead of the caller. Blocks while it is iterated: use it on the blocking pool.
@@ -146,18 +158,18 @@ impl SplitReader {
         let schema = schema.ok_or_else(|| Error::bug(format!("schema {} was not loaded", file.schema_id)))?;
         let origins = self.work.in_files_of(schema)?;
         let from_file = |origin: &Origin| match origin {
-            Origin::File(name, data_type) => Some((name.clone(), *data_type)),
+            Origin::File(planned) => Some(planned.clone()),
             Origin::Partition(..) => None,
         };
         let size = u64::try_from(file.file_size).map_err(|_| Error::corrupt(path, "_FILE_SIZE is negative"))?;
         let plan = ReadPlan {
             columns: origins.iter().filter_map(from_file).collect(),
             versions,
-            filter: self.pushed_filter(schema, versions)?,
+            filter: self.pushed_filter(versions),
             batch_rows: self.request.batch_rows,
             window,
         };
-        let batches = FileReader::open(self.history.store(), &self.runtime, path, size, plan)?;
+        let batches = FileReader::open(&self.history.store, &self.runtime, path, size, plan)?;
         let located = Arc::clone(located);
         Ok(batches.map(move |batch| {
             let mut batch = batch?;
@@ -172,23 +184,16 @@ impl SplitReader {
         }))
     }
 
-    /// The filter that may drop rows inside a file, by the file's names: all of it in raw reads, the part on keys where
-    /// versions are merged (a row of another version may match where this one does not).
-    fn pushed_filter(&self, file_schema: &Schema, versions: bool) -> Result<Option<Expr>> {
-        let Some(filter) = &self.request.filter else { return Ok(None) };
+    /// The filter that may drop rows inside a file: all of it in raw reads, the part on keys where versions are merged
+    /// (a row of another version may match where this one does not).
+    fn pushed_filter(&self, versions: bool) -> Option<Expr> {
         let keys = self.request.schema.trimmed_primary_keys();
         let partitions = &self.request.schema.partition_keys;
         let usable = |column: &str| {
             let in_partition = partitions.iter().any(|key| key == column);
             !in_partition && (!versions || keys.iter().any(|key| key == column))
         };
-        let (pushed, _) = filter.clone().split_by(usable);
-        let Some(pushed) = pushed else { return Ok(None) };
-        let mapping = crate::schema::column_mapping(file_schema, &self.request.schema)?;
-        Ok(pushed.rename(&|column| {
-            let there = self.request.schema.index_of(column).and_then(|at| mapping.get(at).copied().flatten());
-            there.map(|at| file_schema.fields[at].name.clone())
-        }))
+        self.request.filter.clone().and_then(|filter| filter.split_by(usable).0)
     }
 
     fn read_raw(&self, located: Arc<Located>, changes: bool) -> Batches {
@@ -260,13 +265,13 @@ impl SplitReader {
     fn finish(&self, columns: Vec<ArrayRef>, kinds: Option<Int8Array>, rows: usize) -> Result<Rows> {
         let mut batch = self.work.batch(columns, rows)?;
         let mut kinds = kinds;
-        if let Some(expr) = &self.request.filter {
-            let keep = evaluate(expr, &batch)?;
+        if let Some(filter) = &self.request.filter {
+            let keep = evaluate(filter, &batch)?;
             if keep.true_count() < rows {
                 batch = filter_record_batch(&batch, &keep).map_err(|error| Error::bug(error.to_string()))?;
                 kinds = match kinds {
                     Some(kinds) => {
-                        let kept = filter(&kinds, &keep).map_err(|error| Error::bug(error.to_string()))?;
+                        let kept = keep_rows(&kinds, &keep).map_err(|error| Error::bug(error.to_string()))?;
                         Some(Int8Array::from(kept.to_data()))
                     }
                     None => None,
@@ -282,9 +287,9 @@ impl SplitReader {
             return Ok(shown);
         }
         let fields = self.request.select.iter().map(|at| &self.request.schema.fields[*at]);
-        let columns = fields.clone().zip(shown.columns());
+        let columns = fields.zip(shown.columns());
         let columns = columns.map(|(field, lane)| to_external(&field.name, field.data_type.kind, lane));
-        let schema = crate::types::external_schema(fields.map(|field| (field.name.as_str(), field.data_type)));
+        let schema = self.shown_schema();
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(shown.num_rows()));
         RecordBatch::try_new_with_options(schema, columns.collect::<Result<_>>()?, &options)
             .map_err(|error| Error::bug(error.to_string()))
@@ -296,9 +301,4 @@ struct Located {
     directory: String,
     partition: PartitionValues,
     files: Vec<DataFileMeta>,
-}
-
-/// The kind of a row in a batch of changes.
-pub fn kind_of(kinds: Option<&Int8Array>, row: usize) -> RowKind {
-    kinds.and_then(|kinds| RowKind::from_byte(kinds.value(row)).ok()).unwrap_or(RowKind::Insert)
 }

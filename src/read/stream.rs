@@ -18,6 +18,40 @@ use crate::format::Split;
 const SPLITS_AHEAD: usize = 2;
 const BATCHES_AHEAD: usize = 2;
 
+/// The batches of one split, made on the blocking pool. Dropping it ends that work.
+pub struct SplitBatches(Receiver<Result<Rows>>);
+
+impl SplitBatches {
+    /// The next batch; `None` at the end.
+    ///
+    /// # Errors
+    /// The store's errors and [`Error::Corrupt`] with the file.
+    pub async fn next(&mut self) -> Result<Option<Rows>> {
+        self.0.recv().await.transpose()
+    }
+}
+
+impl SplitReader {
+    /// Begins to read a split on the blocking pool.
+    pub fn start(&self, split: Split) -> SplitBatches {
+        let (sender, receiver) = channel(BATCHES_AHEAD);
+        let reader = self.clone();
+        self.runtime().spawn_blocking(move || {
+            let batches = match reader.read(&split) {
+                Ok(batches) => batches,
+                Err(error) => return drop(sender.blocking_send(Err(error))),
+            };
+            for batch in batches {
+                let failed = batch.is_err();
+                if sender.blocking_send(batch).is_err() || failed {
+                    return;
+                }
+            }
+        });
+        SplitBatches(receiver)
+    }
+}
+
 /// The rows of a read. Dropping it ends the work behind it.
 pub struct RowStream {
     schema: SchemaRef,
@@ -52,21 +86,7 @@ impl RowStream {
     fn start(&mut self) {
         while self.running.len() < SPLITS_AHEAD {
             let Some(split) = self.waiting.pop_front() else { return };
-            let (sender, receiver) = channel(BATCHES_AHEAD);
-            let reader = self.reader.clone();
-            self.reader.runtime().spawn_blocking(move || {
-                let batches = match reader.read(&split) {
-                    Ok(batches) => batches,
-                    Err(error) => return drop(sender.blocking_send(Err(error))),
-                };
-                for batch in batches {
-                    let failed = batch.is_err();
-                    if sender.blocking_send(batch).is_err() || failed {
-                        return;
-                    }
-                }
-            });
-            self.running.push_back(receiver);
+            self.running.push_back(self.reader.start(split).0);
         }
     }
 

@@ -23,9 +23,9 @@ impl At {
     /// [`Error::NotFound`] when the snapshot is not there (any more), or none is old enough.
     pub(crate) async fn find(&self, history: &History) -> Result<Option<Snapshot>> {
         match self {
-            Self::Latest => history.snapshots().latest().await,
-            Self::Snapshot(id) => history.snapshots().load(*id).await.map(Some),
-            Self::Timestamp(millis) => match history.snapshots().at_time(*millis).await? {
+            Self::Latest => history.snapshots.latest().await,
+            Self::Snapshot(id) => history.snapshots.load(*id).await.map(Some),
+            Self::Timestamp(millis) => match history.snapshots.at_time(*millis).await? {
                 Some(snapshot) => Ok(Some(snapshot)),
                 None => Err(Error::not_found(format!("a snapshot from before {millis} ms since the epoch"))),
             },

@@ -5,6 +5,7 @@
 //! Spec: `format-spec/read.md`, splits.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::prune::Pruner;
 use crate::error::Result;
@@ -55,10 +56,11 @@ pub fn bound(key: &BinaryRow, types: &[DataType]) -> Result<KeyBound> {
 
 type Buckets = BTreeMap<(BinaryRow, i32), Vec<DataFileMeta>>;
 
-fn by_bucket(entries: Vec<ManifestEntry>) -> Buckets {
+fn by_bucket(entries: Vec<Arc<ManifestEntry>>) -> Buckets {
     let mut buckets = Buckets::new();
     for entry in entries {
-        buckets.entry((entry.partition, entry.bucket)).or_default().push(entry.file);
+        let ManifestEntry { partition, bucket, file, .. } = Arc::unwrap_or_clone(entry);
+        buckets.entry((partition, bucket)).or_default().push(file);
     }
     buckets
 }
@@ -67,7 +69,7 @@ fn by_bucket(entries: Vec<ManifestEntry>) -> Buckets {
 ///
 /// # Errors
 /// [`crate::Error::Corrupt`] when a file's key bytes are no key.
-pub fn plan_rows(rules: &PlanRules, snapshot: SnapshotId, entries: Vec<ManifestEntry>, pruner: &Pruner) -> Result<Vec<Split>> {
+pub fn plan_rows(rules: &PlanRules, snapshot: SnapshotId, entries: Vec<Arc<ManifestEntry>>, pruner: &Pruner) -> Result<Vec<Split>> {
     let mut splits = Vec::new();
     for ((partition, bucket), files) in by_bucket(entries) {
         let packs = if rules.key_types.is_empty() {
@@ -155,7 +157,7 @@ fn pack(rules: &PlanRules, groups: impl Iterator<Item = Vec<DataFileMeta>>) -> V
 }
 
 /// The splits that show the changes of one snapshot: the files of each bucket in manifest order, unmerged.
-pub fn plan_changes(rules: &PlanRules, snapshot: SnapshotId, entries: Vec<ManifestEntry>) -> Vec<Split> {
+pub fn plan_changes(rules: &PlanRules, snapshot: SnapshotId, entries: Vec<Arc<ManifestEntry>>) -> Vec<Split> {
     let split = |((partition, bucket), files)| Split {
         snapshot_id: snapshot,
         schema_id: rules.schema_id,

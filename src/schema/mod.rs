@@ -2,7 +2,24 @@
 //! Spec: `format-spec/schema.md`, `format-spec/options.md`.
 
 mod builder;
+mod check;
+mod evolution;
+mod option_keys;
+mod options;
+mod options_page;
+mod units;
+mod validate;
 mod value;
 
 pub use builder::SchemaBuilder;
+pub use check::{Use, check_options};
+pub use evolution::column_mapping;
+pub use option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, Stance, find_option, option_keys};
+pub use options::{
+    BucketFunction, ChangelogProducer, CommitOptions, Compression, ManifestOptions, MergeEngine, ParquetOptions,
+    StatsOptions, TableOptions,
+};
+pub use options_page::options_page;
+pub use units::{StatsMode, parse_duration, parse_memory_size};
+pub use validate::validate;
 pub use value::{BucketMode, Field, Schema, SchemaId};

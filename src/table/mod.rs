@@ -1,1 +1,168 @@
-//! (being built)
+//! The handle of a table: everything a newcomer does starts here.
+
+mod changes;
+mod scan_builder;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use changes::ChangesBuilder;
+pub use scan_builder::ScanBuilder;
+pub use writer::TableWriter;
+
+use crate::commit::Committer;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::history::History;
+use crate::format::{encode_schema, layout};
+use crate::io::{Created, TableStore, open_location};
+use crate::schema::{Schema, TableOptions, Use, check_options, validate};
+use crate::write::StreamWriter;
+
+/// A table: its place, its newest schema as of opening, and what was set for this handle alone. Cheap to clone.
+#[derive(Clone)]
+pub struct Table {
+    history: History,
+    schema: Arc<Schema>,
+    spill_directory: Option<PathBuf>,
+}
+
+impl Table {
+    /// Opens the table at a location: a path, `file://`, `s3://bucket/path` or `memory://`. `options` configure the
+    /// store (`s3.endpoint`, ..).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when no table is there; [`Error::Unsupported`] for a type or feature this version cannot read.
+    pub async fn open(location: &str, options: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let options: BTreeMap<String, String> = options.into_iter().collect();
+        Self::open_store(open_location(location, &options, &Env::system())?).await
+    }
+
+    /// Opens the table of a store.
+    ///
+    /// # Errors
+    /// As [`Table::open`].
+    pub async fn open_store(store: TableStore) -> Result<Self> {
+        let history = History::new(store);
+        let Some(schema) = history.schemas.latest().await? else {
+            return Err(Error::not_found(format!("a table at {}", history.store.location())));
+        };
+        let table = Self { history, schema, spill_directory: None };
+        check_options(&table.schema, Use::Read)?;
+        TableOptions::parse(&table.schema)?;
+        Ok(table)
+    }
+
+    /// Creates a table at a location.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`]; [`Error::Invalid`] or [`Error::Unsupported`] naming what in the schema or its options
+    /// is wrong.
+    pub async fn create(location: &str, schema: Schema, options: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let options: BTreeMap<String, String> = options.into_iter().collect();
+        Self::create_store(open_location(location, &options, &Env::system())?, schema).await
+    }
+
+    /// Creates a table in a store.
+    ///
+    /// # Errors
+    /// As [`Table::create`].
+    pub async fn create_store(store: TableStore, mut schema: Schema) -> Result<Self> {
+        validate(&schema)?;
+        schema.time_millis = store.env().now_millis();
+        let history = History::new(store);
+        publish_first_schema(&history, &schema).await?;
+        Ok(Self { history, schema: Arc::new(schema), spill_directory: None })
+    }
+
+    /// The schema, with the options of this handle.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The table's location.
+    pub fn location(&self) -> &str {
+        self.history.store.location()
+    }
+
+    /// The table's files.
+    pub fn store(&self) -> &TableStore {
+        &self.history.store
+    }
+
+    /// Snapshots, schemas, manifests, tags and consumers.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The same table with other options for this handle alone, e.g. `write-buffer-size`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] or [`Error::Unsupported`] naming the option.
+    pub fn with_options<K: Into<String>, V: Into<String>>(mut self, options: impl IntoIterator<Item = (K, V)>) -> Result<Self> {
+        let mut schema = Schema::clone(&self.schema);
+        schema.options.extend(options.into_iter().map(|(key, value)| (key.into(), value.into())));
+        check_options(&schema, Use::Read)?;
+        TableOptions::parse(&schema)?;
+        self.schema = Arc::new(schema);
+        Ok(self)
+    }
+
+    /// The same table with writers that spill to this directory instead of the system's.
+    #[must_use]
+    pub fn with_spill_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.spill_directory = Some(directory.into());
+        self
+    }
+
+    /// A batch read, of all rows of the newest snapshot unless told otherwise.
+    pub fn scan(&self) -> ScanBuilder {
+        ScanBuilder::new(self.history.clone(), Arc::clone(&self.schema))
+    }
+
+    /// A stream of changes, from the newest rows on unless told otherwise.
+    pub fn changes(&self) -> ChangesBuilder {
+        ChangesBuilder::new(self.history.clone(), Arc::clone(&self.schema))
+    }
+
+    /// A writer that commits by itself, under a user of its own.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] or [`Error::Invalid`] naming an option that forbids writing.
+    pub async fn writer(&self) -> Result<TableWriter> {
+        let user = self.history.store.env().uuid();
+        Ok(TableWriter::new(self.stream_writer(&user).await?, self.committer(&user)?))
+    }
+
+    /// The writer of one parallel task of a job; a [`Committer`] commits its messages.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] or [`Error::Invalid`] naming an option that forbids writing.
+    pub async fn stream_writer(&self, _commit_user: &str) -> Result<StreamWriter> {
+        check_options(&self.schema, Use::Write)?;
+        let options = TableOptions::parse(&self.schema)?;
+        StreamWriter::new(self.history.clone(), Arc::clone(&self.schema), options, self.spill_directory.clone())
+    }
+
+    /// The committer of a job. Its user must be stable over restarts of the job and no other job's.
+    ///
+    /// # Errors
+    /// The store's errors; [`Error::Unsupported`] for a store that has no create-if-absent.
+    pub fn committer(&self, commit_user: &str) -> Result<Committer> {
+        check_options(&self.schema, Use::Write)?;
+        let options = TableOptions::parse(&self.schema)?;
+        Committer::new(self.history.clone(), &self.schema, &options, commit_user)
+    }
+}
+
+/// Writes `schema-0`. One of several creators wins.
+async fn publish_first_schema(history: &History, schema: &Schema) -> Result<()> {
+    let store = &history.store;
+    match store.create(&layout::schema(0), encode_schema(schema)?).await? {
+        Created::Won => Ok(()),
+        Created::Exists => Err(Error::already_exists(format!("a table at {}", store.location()))),
+        Created::Unknown(reason) => Err(Error::storage(format!("whether the table was created is unknown: {reason}"))),
+    }
+}

@@ -1,6 +1,6 @@
 //! Arrow rows with their kinds.
 
-use arrow_array::{Array, Int8Array, RecordBatch};
+use arrow_array::{Int8Array, RecordBatch};
 
 use crate::error::{Error, Result};
 use crate::types::RowKind;

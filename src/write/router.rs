@@ -7,8 +7,8 @@ use arrow_array::ArrayRef;
 use arrow_row::{OwnedRow, RowConverter, SortField};
 
 use crate::error::{Error, Result};
-use crate::format::{BinaryRow, BucketFunction, assign_buckets};
-use crate::schema::{BucketMode, Schema};
+use crate::format::{BinaryRow, assign};
+use crate::schema::{BucketFunction, BucketMode, Schema};
 use crate::types::{DataType, lane_type};
 
 /// Routes rows to buckets, which it numbers in the order it meets them.
@@ -77,7 +77,7 @@ impl Router {
             Some(1) | None => vec![0; rows],
             Some(buckets) => {
                 let keys: Vec<ArrayRef> = self.bucket_columns.iter().map(|at| columns[*at].clone()).collect();
-                assign_buckets(self.function, &keys, &self.bucket_types, buckets, rows)?
+                assign(self.function, &keys, &self.bucket_types, buckets, rows)?
             }
         };
         let mut targets = Vec::with_capacity(rows);

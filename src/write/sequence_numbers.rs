@@ -2,10 +2,11 @@
 //! Spec: `format-spec/write.md`, sequence numbers.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::format::{BinaryRow, FileKind, ManifestEntry, SnapshotId};
-use crate::history::History;
+use crate::history::{FileFilter, History};
 
 /// The highest sequence number of every bucket, as of a snapshot and of what this writer gave out itself.
 #[derive(Default)]
@@ -18,27 +19,27 @@ impl SequenceNumbers {
     /// Takes in what was committed since the last call, by whomever. Two writers that flush at the same time still
     /// get overlapping numbers; only `sequence.field` orders their rows.
     pub(super) async fn refresh(&mut self, history: &History) -> Result<()> {
-        let Some(latest) = history.snapshots().latest_id().await? else { return Ok(()) };
+        let Some(latest) = history.snapshots.latest_id().await? else { return Ok(()) };
         let since = self.seen.filter(|seen| *seen <= latest && latest - seen <= 16);
         let mut complete = since.is_some();
         for id in since.map_or(1, |seen| seen + 1)..=latest {
             if !complete {
                 break;
             }
-            match history.snapshots().try_load(id).await? {
-                Some(snapshot) => self.take(&history.manifests().delta_entries(&snapshot).await?),
+            match history.snapshots.try_load(id).await? {
+                Some(snapshot) => self.take(&history.manifests.delta_files(&snapshot, &FileFilter::default()).await?),
                 None => complete = false,
             }
         }
         if !complete {
-            let snapshot = history.snapshots().load(latest).await?;
-            self.take(&history.manifests().live_files(&snapshot, &Default::default()).await?);
+            let snapshot = history.snapshots.load(latest).await?;
+            self.take(&history.manifests.live_files(&snapshot, &FileFilter::default()).await?);
         }
         self.seen = Some(latest);
         Ok(())
     }
 
-    fn take(&mut self, entries: &[ManifestEntry]) {
+    fn take(&mut self, entries: &[Arc<ManifestEntry>]) {
         for entry in entries.iter().filter(|entry| entry.kind == FileKind::Add) {
             self.raise(&entry.partition, entry.bucket, entry.file.max_sequence_number);
         }

@@ -59,9 +59,10 @@ impl Settings {
 
     fn spec(&self, compression: Compression, prefix: &str, encode_bytes: usize, changelog: bool) -> Result<WriteSpec> {
         let parquet = &self.options.parquet;
-        let of_column = |(at, field): (usize, &crate::schema::Field)| match changelog {
-            true => self.options.stats.changelog_mode_of(at, &field.name),
-            false => self.options.stats.mode_of(at, &field.name, 0),
+        let columns: Vec<&str> = self.schema.fields.iter().map(|field| field.name.as_str()).collect();
+        let stats = match changelog {
+            true => self.options.stats.changelog_modes(&columns),
+            false => self.options.stats.modes(&columns, 0),
         };
         let row_group = usize::try_from(parquet.row_group_size).unwrap_or(usize::MAX);
         Ok(WriteSpec {
@@ -80,7 +81,7 @@ impl Settings {
             prefix: prefix.to_string(),
             target_bytes: self.options.target_file_size,
             target_rows: self.options.target_file_rows.max(1),
-            stats: self.schema.fields.iter().enumerate().map(of_column).collect(),
+            stats,
             stats_dense: self.options.stats.dense,
             level: 0,
             origin: FileSource::Append,

@@ -68,7 +68,7 @@ impl StreamWriter {
         let lanes = lane_schema(schema.columns());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let rules = FlushRules {
-            store: history.store().clone(),
+            store: history.store.clone(),
             runtime: Handle::current(),
             data: settings.data_spec(budget / 4)?,
             changelog: settings.changelog_spec(budget / 4)?,
@@ -176,7 +176,7 @@ impl StreamWriter {
     fn bucket_state(&self, target: u32) -> Result<BucketState> {
         let (partition, bucket) = self.target(target)?;
         let directory = bucket_directory(&self.settings.schema, &self.settings.options, partition, *bucket)?;
-        let names = FileNames::new(self.history.store().env(), directory, self.settings.extension());
+        let names = FileNames::new(self.history.store.env(), directory, self.settings.extension());
         Ok(BucketState { names: Arc::new(names), rows: Vec::new(), next_sequence: 0, done: Vec::new() })
     }
 
@@ -283,7 +283,7 @@ impl StreamWriter {
     pub async fn abort(self) -> Result<()> {
         for bucket in &self.buckets {
             for file in bucket.done.iter().flat_map(|flushed| flushed.files.iter().chain(&flushed.changelog)) {
-                self.history.store().delete(&bucket.names.path(&file.file_name)).await?;
+                self.history.store.delete(&bucket.names.path(&file.file_name)).await?;
             }
         }
         Ok(())
@@ -300,7 +300,7 @@ impl StreamWriter {
     }
 
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        self.history.store().env().blocking(work).await
+        self.history.store.env().blocking(work).await
     }
 }
 

@@ -1,0 +1,114 @@
+//! Tests of databases and tables on disk and in memory, and of hostile names.
+
+use super::*;
+use crate::types::DataType;
+
+fn schema() -> Schema {
+    Schema::builder().column("id", DataType::BIGINT).build().unwrap()
+}
+
+fn name(text: &str) -> TableName {
+    text.parse().unwrap()
+}
+
+fn catalogs() -> (tempfile::TempDir, [Catalog; 2]) {
+    let directory = tempfile::tempdir().unwrap();
+    let env = Env::system();
+    let local = Catalog::of(TableStore::local(directory.path(), &env).unwrap());
+    (directory, [local, Catalog::of(TableStore::memory(&env))])
+}
+
+#[test]
+fn hostile_names_are_refused() {
+    for text in [
+        "",
+        "t",
+        ".",
+        "..",
+        "db.",
+        ".t",
+        "db..t",
+        "../x.t",
+        "db.../x",
+        "db.a/b",
+        "db.a\\b",
+        "db.t$files",
+        "db.t@1",
+        "a.b.c",
+        "db.a\nb",
+        "db. t",
+        "db.t ",
+        "db. ",
+    ] {
+        assert!(matches!(text.parse::<TableName>(), Err(Error::Invalid(_))), "{text:?}");
+    }
+    assert_eq!(name("shop.orders_2").to_string(), "shop.orders_2");
+    assert_eq!(name("läden.日本").table(), "日本");
+}
+
+#[tokio::test]
+async fn databases_and_tables_come_and_go() {
+    let (_directory, catalogs) = catalogs();
+    for catalog in catalogs {
+        assert!(catalog.list_databases().await.unwrap().is_empty());
+        assert!(matches!(catalog.list_tables("shop").await, Err(Error::NotFound(_))));
+        assert!(matches!(catalog.create_table(&name("shop.orders"), &schema()).await, Err(Error::NotFound(_))));
+        catalog.create_database("shop").await.unwrap();
+        assert!(matches!(catalog.create_database("shop").await, Err(Error::AlreadyExists(_))));
+        assert!(catalog.list_tables("shop").await.unwrap().is_empty());
+        let store = catalog.create_table(&name("shop.orders"), &schema()).await.unwrap();
+        catalog.create_table(&name("shop.items"), &schema()).await.unwrap();
+        assert!(store.location().ends_with("/shop.db/orders"), "{}", store.location());
+        assert_eq!(catalog.table_location(&name("shop.orders")).unwrap(), store.location());
+        let found = Schemas::new(store.clone()).latest().await.unwrap().unwrap();
+        assert_eq!((found.id, found.fields.len()), (0, 1));
+        assert!(found.time_millis > 0);
+        assert!(matches!(catalog.create_table(&name("shop.orders"), &schema()).await, Err(Error::AlreadyExists(_))));
+        catalog.store().write("shop.db/stray/x", Bytes::new()).await.unwrap();
+        assert_eq!(catalog.list_databases().await.unwrap(), ["shop"]);
+        assert_eq!(catalog.list_tables("shop").await.unwrap(), ["items", "orders"]);
+        assert!(matches!(catalog.drop_database("shop", false).await, Err(Error::Invalid(_))));
+        store.write("bucket-0/data-1", Bytes::from_static(b"x")).await.unwrap();
+        catalog.drop_table(&name("shop.orders")).await.unwrap();
+        assert!(store.list_recursive("").await.unwrap().is_empty());
+        assert!(matches!(catalog.drop_table(&name("shop.orders")).await, Err(Error::NotFound(_))));
+        assert_eq!(catalog.list_tables("shop").await.unwrap(), ["items"]);
+        catalog.drop_database("shop", true).await.unwrap();
+        assert!(catalog.list_databases().await.unwrap().is_empty());
+        assert!(matches!(catalog.drop_database("shop", true).await, Err(Error::NotFound(_))));
+    }
+}
+
+#[tokio::test]
+async fn tables_are_renamed_on_disk_and_refused_elsewhere() {
+    let (_directory, [local, memory]) = catalogs();
+    for catalog in [&local, &memory] {
+        catalog.create_database("a").await.unwrap();
+        catalog.create_database("b").await.unwrap();
+        catalog.create_table(&name("a.t"), &schema()).await.unwrap();
+    }
+    assert!(matches!(memory.rename_table(&name("a.t"), &name("b.u")).await, Err(Error::Unsupported(_))));
+    local.rename_table(&name("a.t"), &name("b.u")).await.unwrap();
+    assert_eq!(local.list_tables("b").await.unwrap(), ["u"]);
+    local.create_table(&name("a.t"), &schema()).await.unwrap();
+    assert!(matches!(local.rename_table(&name("a.t"), &name("b.u")).await, Err(Error::AlreadyExists(_))));
+    assert!(matches!(local.rename_table(&name("a.t"), &name("c.u")).await, Err(Error::NotFound(_))));
+    assert!(matches!(local.rename_table(&name("a.x"), &name("b.x")).await, Err(Error::NotFound(_))));
+}
+
+#[tokio::test]
+async fn of_many_creators_one_wins() {
+    let (_directory, catalogs) = catalogs();
+    for catalog in catalogs {
+        catalog.create_database("db").await.unwrap();
+        let rivals = (0..8).map(|rival| {
+            let catalog = catalog.clone();
+            let schema = Schema { comment: Some(format!("rival {rival}")), ..schema() };
+            tokio::spawn(async move { catalog.create_table(&name("db.t"), &schema).await })
+        });
+        let outcomes: Vec<_> = futures::future::join_all(rivals).await.into_iter().map(|done| done.unwrap()).collect();
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+        let lost = outcomes.iter().filter(|outcome| matches!(outcome, Err(Error::AlreadyExists(_))));
+        assert_eq!(lost.count(), 7);
+    }
+}

@@ -1,0 +1,98 @@
+//! Giving up messages that were not committed: their files are deleted.
+//!
+//! A file is deleted only when no snapshot, tag or changelog that the table keeps names it, only below the table's
+//! root, and never when its commit's outcome is unknown. Whatever cannot be read keeps every file.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::changes::written_files;
+use super::committer::Committer;
+use crate::error::{Error, Result};
+use crate::format::{BinaryRow, CommitMessage, ManifestEntry, Snapshot, layout, partition_path};
+use crate::history::{EntryTest, FileFilter};
+
+impl Committer {
+    /// Deletes the files of messages that will not be committed, and answers the paths.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for messages whose commit has an unknown outcome; [`Error::Storage`], [`Error::Corrupt`].
+    pub async fn abort(&mut self, messages: &[CommitMessage]) -> Result<Vec<String>> {
+        let unsettled = messages.iter().flat_map(written_files).find(|file| self.unsettled.contains(&file.file_name));
+        if let Some(file) = unsettled {
+            return Err(Error::invalid(format!(
+                "abort: the outcome of the commit of {} is unknown; its files may be live",
+                file.file_name
+            )));
+        }
+        let named = self.named_files(messages.iter().map(|message| message.partition.clone()).collect()).await?;
+        let mut paths = Vec::new();
+        for message in messages {
+            let moved: HashSet<&str> = message.compact_before.iter().map(|file| file.file_name.as_str()).collect();
+            let directory = self.bucket_directory(message)?;
+            for file in written_files(message) {
+                let name = layout::check_name("data file", &file.file_name)?;
+                if file.external_path.is_some() || moved.contains(name) || named.contains(name) {
+                    continue;
+                }
+                paths.push(format!("{directory}/{name}"));
+                for extra in &file.extra_files {
+                    paths.push(format!("{directory}/{}", layout::check_name("extra file", extra)?));
+                }
+            }
+        }
+        paths.sort();
+        paths.dedup();
+        let store = &self.history.store;
+        let deletes = paths.clone().into_iter().map(|path| async move { store.delete(&path).await });
+        stream::iter(deletes).buffered(8).try_collect::<Vec<()>>().await?;
+        Ok(paths)
+    }
+
+    fn bucket_directory(&self, message: &CommitMessage) -> Result<String> {
+        let options = &self.table_options;
+        let partition = partition_path(
+            &self.schema.partition_keys,
+            &self.settings.partition_types,
+            &message.partition,
+            options.partition_legacy_name,
+            &options.partition_default_name,
+        )?;
+        layout::bucket_dir(options.data_file_path_directory.as_deref(), &partition, message.bucket)
+    }
+
+    /// Names of all files in these partitions that any kept snapshot, tag or changelog speaks of.
+    async fn named_files(&self, partitions: BTreeSet<BinaryRow>) -> Result<HashSet<String>> {
+        let history = &self.history;
+        let test: EntryTest = Arc::new(move |head| partitions.contains(head.partition));
+        let filter = FileFilter { manifest: None, entry: Some(test) };
+        let mut names = HashSet::new();
+        let mut keep = |entries: Vec<Arc<ManifestEntry>>| {
+            names.extend(entries.iter().map(|entry| entry.file.file_name.clone()));
+        };
+        let mut whole: Vec<Snapshot> = Vec::new();
+        let ids = history.snapshots.ids().await?;
+        for id in &ids {
+            // An expiry may take the oldest meanwhile; then the next one is the oldest.
+            let Some(snapshot) = history.snapshots.try_load(*id).await? else { continue };
+            keep(history.manifests.delta_files(&snapshot, &filter).await?);
+            keep(history.manifests.changelog_files(&snapshot, &filter).await?);
+            if whole.is_empty() || Some(id) == ids.last() {
+                whole.push(snapshot);
+            }
+        }
+        for name in history.tags.list().await? {
+            whole.push(history.tags.load(&name).await?.snapshot);
+        }
+        for snapshot in &whole {
+            keep(history.manifests.live_files(snapshot, &filter).await?);
+        }
+        for id in history.snapshots.changelog_ids().await? {
+            let Some(changelog) = history.snapshots.try_load_changelog(id).await? else { continue };
+            keep(history.manifests.changelog_files(&changelog, &filter).await?);
+        }
+        Ok(names)
+    }
+}

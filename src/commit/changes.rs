@@ -1,0 +1,98 @@
+//! Commit messages, sorted into the two snapshots they can become.
+
+use std::collections::BTreeSet;
+
+use crate::error::{Error, Result};
+use crate::format::{BinaryRow, CommitKind, CommitMessage, DataFileMeta, FileKind, ManifestEntry, layout};
+
+/// The changes of one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Changes {
+    pub(super) kind: CommitKind,
+    pub(super) entries: Vec<ManifestEntry>,
+    pub(super) changelog: Vec<ManifestEntry>,
+}
+
+impl Changes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.changelog.is_empty()
+    }
+
+    /// Rows of ADD entries minus rows of DELETE entries.
+    pub(super) fn delta_rows(&self) -> i64 {
+        self.entries.iter().fold(0_i64, |sum, entry| match entry.kind {
+            FileKind::Add => sum.saturating_add(entry.file.row_count),
+            FileKind::Delete => sum.saturating_sub(entry.file.row_count),
+        })
+    }
+
+    pub(super) fn changelog_rows(&self) -> i64 {
+        self.changelog.iter().fold(0_i64, |sum, entry| sum.saturating_add(entry.file.row_count))
+    }
+
+    /// The partitions whose files it changes.
+    pub(super) fn partitions(&self) -> BTreeSet<BinaryRow> {
+        self.entries.iter().map(|entry| entry.partition.clone()).collect()
+    }
+}
+
+/// The new files and the compaction of one committable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Committable {
+    pub(super) append: Changes,
+    pub(super) compact: Changes,
+}
+
+impl Committable {
+    /// Sorts messages. A compaction's DELETE entries stand before its ADD entries, message by message, because a file
+    /// that moves to another level is deleted and added under one name.
+    pub(super) fn of(messages: &[CommitMessage]) -> Result<Self> {
+        let changes = |kind| Changes { kind, entries: Vec::new(), changelog: Vec::new() };
+        let mut whole = Self { append: changes(CommitKind::Append), compact: changes(CommitKind::Compact) };
+        for message in messages {
+            check_names(message)?;
+            let entry = |kind, file: &DataFileMeta| ManifestEntry {
+                kind,
+                partition: message.partition.clone(),
+                bucket: message.bucket,
+                total_buckets: message.total_buckets,
+                file: file.clone(),
+            };
+            let add = |file| entry(FileKind::Add, file);
+            let delete = |file| entry(FileKind::Delete, file);
+            whole.append.entries.extend(message.new_files.iter().map(add));
+            whole.append.changelog.extend(message.changelog_files.iter().map(add));
+            whole.compact.entries.extend(message.compact_before.iter().map(delete));
+            whole.compact.entries.extend(message.compact_after.iter().map(add));
+            whole.compact.changelog.extend(message.compact_changelog.iter().map(add));
+        }
+        Ok(whole)
+    }
+}
+
+/// A message may come from another machine: its names must not lead elsewhere.
+fn check_names(message: &CommitMessage) -> Result<()> {
+    for file in files(message) {
+        layout::check_name("data file", &file.file_name)?;
+        file.extra_files.iter().try_for_each(|name| layout::check_name("extra file", name).map(|_| ()))?;
+        if file.row_count < 0 || file.file_size < 0 {
+            return Err(Error::invalid(format!("data file {:?} has a negative size or row count", file.file_name)));
+        }
+    }
+    Ok(())
+}
+
+/// All files of a message.
+pub(super) fn files(message: &CommitMessage) -> impl Iterator<Item = &DataFileMeta> {
+    written_files(message).chain(&message.compact_before)
+}
+
+/// The files that a message's writer wrote (or moved).
+pub(super) fn written_files(message: &CommitMessage) -> impl Iterator<Item = &DataFileMeta> {
+    message
+        .new_files
+        .iter()
+        .chain(&message.changelog_files)
+        .chain(&message.compact_after)
+        .chain(&message.compact_changelog)
+}

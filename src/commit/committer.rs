@@ -1,0 +1,227 @@
+//! The committer of one table and one commit user.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::changes::{Committable, written_files};
+use super::outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties};
+use super::plan::wants_snapshot;
+use super::publish::{Base, Published, Request};
+use super::write::Settings;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::format::{CommitMessage, Snapshot, SnapshotId};
+use crate::history::History;
+use crate::schema::{CommitOptions, Schema, TableOptions};
+use crate::types::DataType;
+
+/// The part of `snapshot.time-retained` that may pass between the last look at the base and the create.
+const PATIENCE: u32 = 4;
+/// The least of it, for tables that keep snapshots for seconds only: there the read-back alone decides.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a committer met so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CommitStats {
+    /// Attempts beyond the first of each snapshot.
+    pub retries: u64,
+    /// Snapshots that were found to lie beside the chain and were taken back.
+    pub voided: u64,
+    /// `LATEST` hints that could not be written. Readers list instead.
+    pub hint_failures: u64,
+}
+
+/// Commits messages to one table in the name of one user.
+///
+/// A committer is driven by one task at a time; several committers, in one process or many, may commit to one table.
+pub struct Committer {
+    pub(super) history: History,
+    pub(super) user: String,
+    pub(super) options: CommitOptions,
+    pub(super) settings: Settings,
+    /// Types of the trimmed primary key; empty for append tables.
+    pub(super) key_types: Vec<DataType>,
+    pub(super) schema: Schema,
+    pub(super) table_options: TableOptions,
+    pub(super) base: Option<Base>,
+    /// A snapshot that was the newest not long ago.
+    pub(super) stale: Option<Snapshot>,
+    /// History was searched for this user's commits up to this snapshot.
+    pub(super) searched: Option<SnapshotId>,
+    /// This user's newest commit in it: identifier and snapshot.
+    pub(super) last: Option<(i64, SnapshotId)>,
+    /// Appends up to this identifier are checked for contradictions: they may have been committed before a crash.
+    pub(super) check_until: Option<i64>,
+    /// Files of commits whose outcome is unknown.
+    pub(super) unsettled: HashSet<String>,
+    pub(super) stats: CommitStats,
+}
+
+impl std::fmt::Debug for Committer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Committer({:?}, user {:?}, {:?})", self.history.store, self.user, self.stats)
+    }
+}
+
+impl Committer {
+    /// For the table of this history with its newest schema. No request is made.
+    ///
+    /// A batch job's user is a new random id; a streaming sink's stays the same over restarts and is nobody else's.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an empty user; [`Error::Unsupported`] for an unknown `manifest.compression`.
+    pub fn new(history: History, schema: &Schema, options: &TableOptions, user: impl Into<String>) -> Result<Self> {
+        let user = user.into();
+        if user.trim().is_empty() || user.chars().any(char::is_control) {
+            return Err(Error::invalid(format!("commit user {user:?} must be a text without control characters")));
+        }
+        let settings = Settings {
+            codec: options.manifest.compression.parse()?,
+            options: options.manifest.clone(),
+            partition_types: schema.types_of(&schema.partition_keys)?,
+            schema_id: schema.id,
+        };
+        Ok(Self {
+            settings,
+            key_types: schema.types_of(&schema.trimmed_primary_keys())?,
+            options: options.commit.clone(),
+            schema: schema.clone(),
+            table_options: options.clone(),
+            history,
+            user,
+            base: None,
+            stale: None,
+            searched: None,
+            last: None,
+            check_until: None,
+            unsettled: HashSet::new(),
+            stats: CommitStats::default(),
+        })
+    }
+
+    /// The commit user.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// What was met so far.
+    pub fn stats(&self) -> CommitStats {
+        self.stats
+    }
+
+    pub(super) fn env(&self) -> &Env {
+        self.history.store.env()
+    }
+
+    /// How long a base may be trusted without another look.
+    pub(super) fn patience(&self) -> Duration {
+        (self.options.snapshot_time_retained / PATIENCE).max(LEAST_PATIENCE)
+    }
+
+    /// Commits the messages of one committable.
+    ///
+    /// Identifiers of a streaming sink rise; committing one again (or a lower one) answers `AlreadyCommitted`. Batch
+    /// commits use [`BATCH_COMMIT`]. New files and a compaction become two snapshots in this order, with one identifier;
+    /// a compaction that contradicts other commits is left out and told as dropped.
+    ///
+    /// # Errors
+    /// Only where it is certain that nothing of this call became visible: the same messages may be committed again.
+    /// [`Error::Exhausted`] when races or time ran out, [`Error::Unsupported`] for a store without conditional
+    /// creates, [`Error::Storage`], [`Error::Corrupt`].
+    pub async fn commit(
+        &mut self,
+        identifier: i64,
+        messages: Vec<CommitMessage>,
+        properties: CommitProperties,
+    ) -> Result<CommitOutcome> {
+        self.history.store.require_conditional_create().await?;
+        if identifier != BATCH_COMMIT
+            && let Some((last, snapshot_id)) = self.last
+            && last >= identifier
+        {
+            return Ok(CommitOutcome::AlreadyCommitted { snapshot_id });
+        }
+        let committable = Committable::of(&messages)?;
+        let outcome = self.commit_both(identifier, &committable, &properties).await;
+        if matches!(outcome, Ok(Verdict { unsettled: true, .. })) {
+            let names = messages.iter().flat_map(written_files).map(|file| file.file_name.clone());
+            self.unsettled.extend(names);
+        }
+        outcome.map(|verdict| verdict.outcome)
+    }
+
+    async fn commit_both(
+        &mut self,
+        identifier: i64,
+        committable: &Committable,
+        properties: &CommitProperties,
+    ) -> Result<Verdict> {
+        let batch = identifier == BATCH_COMMIT;
+        let ignore_empty = !self.options.force_create_snapshot && self.options.ignore_empty.unwrap_or(batch);
+        let began = self.env().monotonic();
+        let mut append = None;
+        if wants_snapshot(&committable.append, ignore_empty) {
+            let check = self.check_until.is_some_and(|until| !batch && identifier <= until);
+            let request = Request { changes: &committable.append, identifier, properties, check, began };
+            match self.publish(request).await? {
+                Published::Done(snapshot) => append = Some(snapshot.id),
+                other => return Ok(Verdict::of(other)),
+            }
+        }
+        if !wants_snapshot(&committable.compact, true) {
+            return Ok(match append {
+                Some(snapshot_id) => Verdict::committed(snapshot_id, append, None, None),
+                None => Verdict { outcome: CommitOutcome::Empty, unsettled: false },
+            });
+        }
+        let request = Request { changes: &committable.compact, identifier, properties, check: true, began };
+        let compacted = self.publish(request).await;
+        let Some(appended) = append else {
+            return match compacted? {
+                Published::Done(snapshot) => Ok(Verdict::committed(snapshot.id, None, Some(snapshot.id), None)),
+                other => Ok(Verdict::of(other)),
+            };
+        };
+        // The new files are committed, so the whole counts as committed whatever became of the compaction.
+        Ok(match compacted {
+            Ok(Published::Done(snapshot) | Published::Already(snapshot)) => {
+                Verdict::committed(snapshot.id, append, Some(snapshot.id), None)
+            }
+            Ok(Published::Conflicted(reason)) => Verdict::committed(appended, append, None, Some(reason)),
+            Ok(Published::Unknown(reason)) => {
+                let reason = format!("its outcome is unknown: {reason}");
+                Verdict { unsettled: true, ..Verdict::committed(appended, append, None, Some(reason)) }
+            }
+            Err(error) => Verdict::committed(appended, append, None, Some(error.to_string())),
+        })
+    }
+}
+
+struct Verdict {
+    outcome: CommitOutcome,
+    /// Whether files of the commit may be live although it is not told so.
+    unsettled: bool,
+}
+
+impl Verdict {
+    fn committed(
+        snapshot_id: SnapshotId,
+        append: Option<SnapshotId>,
+        compact: Option<SnapshotId>,
+        dropped_compaction: Option<String>,
+    ) -> Self {
+        let outcome = CommitOutcome::Committed { snapshot_id, append, compact, dropped_compaction };
+        Self { outcome, unsettled: false }
+    }
+
+    fn of(published: Published) -> Self {
+        match published {
+            Published::Done(snapshot) => Self::committed(snapshot.id, None, None, None),
+            Published::Already(snapshot) => {
+                Self { outcome: CommitOutcome::AlreadyCommitted { snapshot_id: snapshot.id }, unsettled: false }
+            }
+            Published::Conflicted(reason) => Self { outcome: CommitOutcome::Conflicted { reason }, unsettled: false },
+            Published::Unknown(reason) => Self { outcome: CommitOutcome::Unknown { reason }, unsettled: true },
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! One snapshot: attempts until it is created, contradicted, or its fate is unknown.
+
+use std::time::Duration;
+
+use futures::future::{join, try_join};
+
+use super::changes::Changes;
+use super::check;
+use super::committer::Committer;
+use super::outcome::{BATCH_COMMIT, CommitProperties};
+use super::plan::{self, Surroundings};
+use super::verify::{Verified, verify};
+use super::write::{Draft, Lists};
+use crate::error::{Error, Result};
+use crate::format::{CommitKind, ManifestFileMeta, Snapshot, encode_hint, layout};
+use crate::io::Created;
+
+/// The newest snapshot as this committer knows it.
+#[derive(Debug, Clone)]
+pub(super) struct Base {
+    /// `None` for a table without commits.
+    pub(super) snapshot: Option<Snapshot>,
+    /// Its manifests: those of its base list and of its delta list.
+    pub(super) manifests: Vec<ManifestFileMeta>,
+}
+
+/// How long ago a snapshot may have been the newest when `LATEST` is pointed at it.
+const HINT_AGE: Duration = Duration::from_secs(1);
+
+/// What became of one snapshot.
+#[derive(Debug)]
+pub(super) enum Published {
+    /// It counts.
+    Done(Snapshot),
+    /// An earlier try of the same user and identifier made it.
+    Already(Snapshot),
+    /// It contradicts what others committed. Nothing of it is visible.
+    Conflicted(String),
+    /// It may be there.
+    Unknown(String),
+}
+
+/// What the slot of a number holds after a create.
+enum Slot {
+    /// Ours; `in_time` when it was created before any slot can have been freed since the base was seen.
+    Ours {
+        in_time: bool,
+    },
+    /// Somebody else's snapshot; `doubt` when a create of ours may still be on its way.
+    Taken {
+        doubt: bool,
+    },
+    /// Too much time passed since the base was seen: look again first.
+    TooLate,
+    Unknown(String),
+}
+
+/// What one snapshot is asked to be.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) changes: &'a Changes,
+    pub(super) identifier: i64,
+    pub(super) properties: &'a CommitProperties,
+    /// Whether to look for contradictions with the live files.
+    pub(super) check: bool,
+    /// When the whole commit began.
+    pub(super) began: Duration,
+}
+
+impl Committer {
+    /// Makes one snapshot.
+    ///
+    /// # Errors
+    /// Only where it is certain that nothing became visible; the metadata files written for it are deleted then.
+    pub(super) async fn publish(&mut self, request: Request<'_>) -> Result<Published> {
+        let mut draft = Draft::new(&self.history, &self.settings);
+        let published = self.attempts(request, &mut draft).await;
+        match &published {
+            Err(_) | Ok(Published::Conflicted(_) | Published::Already(_)) => draft.discard_all().await,
+            Ok(Published::Done(_)) => draft.discard_unused().await,
+            Ok(Published::Unknown(_)) => {
+                // What is in the chain is found out when the caller asks.
+                self.searched = None;
+                self.last = None;
+            }
+        }
+        published
+    }
+
+    async fn attempts(&mut self, request: Request<'_>, draft: &mut Draft) -> Result<Published> {
+        let mut lost = 0;
+        loop {
+            let remembered = self.base.is_some();
+            let base = self.load_base().await?;
+            if let Some(found) = self.search(&base, request).await? {
+                return Ok(Published::Already(found));
+            }
+            if request.check {
+                let live = self.history.manifests.live_in(&base.manifests, request.changes.partitions()).await?;
+                if let Err(reason) = check::check(request.changes, &live, &self.key_types)? {
+                    // Against a remembered base that is old, the contradiction may be gone.
+                    if !remembered || self.still_newest(&base).await? {
+                        return Ok(Published::Conflicted(reason));
+                    }
+                    self.stale = base.snapshot;
+                    continue;
+                }
+            }
+            let (snapshot, lists) = self.write_attempt(&base, request, draft).await?;
+            match self.create(&snapshot, &base).await? {
+                Slot::Ours { in_time } => return self.settle(snapshot, lists, &base, in_time, draft).await,
+                Slot::Unknown(reason) => return Ok(Published::Unknown(reason)),
+                Slot::Taken { doubt: true } => draft.attempt_in_doubt(),
+                Slot::Taken { doubt: false } | Slot::TooLate => draft.attempt_lost(),
+            }
+            self.stale = base.snapshot;
+            // That others committed since this committer's last commit is no lost race.
+            if !remembered {
+                self.back_off(lost, request.began).await?;
+                lost += 1;
+            }
+        }
+    }
+
+    async fn back_off(&mut self, lost: u32, began: Duration) -> Result<()> {
+        self.stats.retries += 1;
+        if lost >= self.options.max_retries {
+            return Err(Error::exhausted(format!("commit.max-retries: the commit lost {} races", lost + 1)));
+        }
+        if let Some(timeout) = self.options.timeout
+            && self.env().monotonic().saturating_sub(began) > timeout
+        {
+            return Err(Error::exhausted(format!("commit.timeout: {timeout:?} passed")));
+        }
+        self.wait(lost).await;
+        Ok(())
+    }
+
+    /// Waits twice as long each time, with up to a fifth of jitter.
+    pub(super) async fn wait(&self, round: u32) {
+        let doubled = self.options.min_retry_wait.saturating_mul(1_u32 << round.min(20));
+        let wait = doubled.min(self.options.max_retry_wait);
+        let jitter = wait.mul_f64((self.env().random_u64() % 1000) as f64 / 5000.0);
+        self.env().sleep(wait + jitter).await;
+    }
+
+    /// The newest snapshot: the one this committer made last, or what follows the one it knew, or what history finds.
+    pub(super) async fn load_base(&mut self) -> Result<Base> {
+        if let Some(base) = self.base.take() {
+            return Ok(base);
+        }
+        let near = match self.stale.take() {
+            Some(known) => self.newest_after(known).await?,
+            None => None,
+        };
+        let snapshot = match near {
+            Some(near) => Some(near),
+            None => self.history.snapshots.latest().await?,
+        };
+        let manifests = match &snapshot {
+            Some(snapshot) => self.history.manifests.of(snapshot).await?,
+            None => Vec::new(),
+        };
+        Ok(Base { snapshot, manifests })
+    }
+
+    async fn newest_after(&self, known: Snapshot) -> Result<Option<Snapshot>> {
+        let snapshots = &self.history.snapshots;
+        let (still, after) = try_join(snapshots.try_load(known.id), snapshots.after(known.id)).await?;
+        Ok((still.as_ref() == Some(&known)).then(|| after.into_iter().last().unwrap_or(known)))
+    }
+
+    /// Whether the base is there, unchanged, and nothing follows it.
+    async fn still_newest(&self, base: &Base) -> Result<bool> {
+        let snapshots = &self.history.snapshots;
+        match &base.snapshot {
+            Some(known) => {
+                let next = known.id.saturating_add(1);
+                let (found, next) = try_join(snapshots.try_load(known.id), snapshots.exists(next)).await?;
+                Ok(found.as_ref() == Some(known) && !next)
+            }
+            None => Ok(snapshots.ids().await?.is_empty()),
+        }
+    }
+
+    /// Looks through the snapshots that were not looked at before for commits of this user, and answers one that holds
+    /// the request already.
+    pub(super) async fn search(&mut self, base: &Base, request: Request<'_>) -> Result<Option<Snapshot>> {
+        if request.identifier == BATCH_COMMIT {
+            return Ok(None);
+        }
+        let Some(newest) = &base.snapshot else {
+            (self.searched, self.last) = (Some(0), None);
+            return Ok(None);
+        };
+        let found = self.search_to(newest).await?;
+        let done = |snapshot: &Snapshot| match request.changes.kind {
+            CommitKind::Compact => {
+                snapshot.commit_kind == CommitKind::Compact && snapshot.commit_identifier == request.identifier
+            }
+            _ => snapshot.commit_identifier >= request.identifier,
+        };
+        Ok(found.into_iter().rev().find(done))
+    }
+
+    /// This user's streaming commits among the snapshots up to `newest` that were not searched before.
+    pub(super) async fn search_to(&mut self, newest: &Snapshot) -> Result<Vec<Snapshot>> {
+        let ours =
+            |snapshot: &Snapshot| snapshot.commit_user == self.user && snapshot.commit_identifier != BATCH_COMMIT;
+        let snapshots = &self.history.snapshots;
+        let found: Vec<Snapshot> = match self.searched {
+            Some(searched) if searched == newest.id => return Ok(Vec::new()),
+            Some(searched) if searched < newest.id => {
+                snapshots.back_to(newest.clone(), searched).await?.into_iter().filter(ours).collect()
+            }
+            _ => {
+                self.last = None;
+                snapshots.newest_where(newest.clone(), ours).await?.into_iter().collect()
+            }
+        };
+        self.searched = Some(newest.id);
+        if let Some(last) = found.last() {
+            self.last = Some((last.commit_identifier, last.id));
+        }
+        Ok(found)
+    }
+
+    async fn write_attempt(&self, base: &Base, request: Request<'_>, draft: &mut Draft) -> Result<(Snapshot, Lists)> {
+        // Not `try_join`: a write that is dropped half-way could end after the clean-up.
+        let (lists, schema) = join(draft.write(base, request.changes), self.history.schemas.require_latest()).await;
+        let (lists, schema) = (lists?, schema?);
+        let around = Surroundings {
+            uuid: self.env().uuid(),
+            user: &self.user,
+            identifier: request.identifier,
+            properties: request.properties,
+            schema_id: schema.id,
+            now_millis: self.env().now_millis(),
+            base_list: &lists.base,
+            delta_list: &lists.delta,
+            changelog_list: lists.changelog.as_ref(),
+        };
+        let snapshot = plan::next_snapshot(base.snapshot.as_ref(), request.changes, around)?;
+        Ok((snapshot, lists))
+    }
+
+    /// Creates the snapshot file. A create whose answer is lost is tried again with the same bytes in the same slot, and
+    /// read back: it never moves on to another number before it is known what this one holds.
+    async fn create(&self, snapshot: &Snapshot, base: &Base) -> Result<Slot> {
+        let seen_at = self.env().monotonic();
+        if !self.still_newest(base).await? {
+            return Ok(Slot::Taken { doubt: false });
+        }
+        let (path, bytes) = (layout::snapshot(snapshot.id), snapshot.encode()?);
+        let mut doubt: Option<String> = None;
+        let in_time = || self.env().monotonic().saturating_sub(seen_at) <= self.patience();
+        for round in 0..=self.options.max_retries {
+            if round > 0 {
+                self.wait(round - 1).await;
+            }
+            if !in_time() {
+                return Ok(doubt.map_or(Slot::TooLate, Slot::Unknown));
+            }
+            match self.history.store.create(&path, bytes.clone()).await {
+                Ok(Created::Won) => return Ok(Slot::Ours { in_time: in_time() }),
+                Ok(Created::Exists) => {}
+                Ok(Created::Unknown(words)) => doubt = Some(format!("create {path}: {words}")),
+                Err(error) if doubt.is_none() => return Err(error),
+                Err(error) => doubt = Some(format!("create {path}: {error}")),
+            }
+            match self.history.snapshots.try_load(snapshot.id).await {
+                Ok(Some(found)) if found.uuid == snapshot.uuid => return Ok(Slot::Ours { in_time: in_time() }),
+                Ok(Some(_)) => return Ok(Slot::Taken { doubt: doubt.is_some() }),
+                Ok(None) => {
+                    doubt.get_or_insert_with(|| format!("create {path}: it is said to exist and is not there"));
+                }
+                Err(error) => {
+                    doubt.get_or_insert_with(|| format!("read back {path}: {error}"));
+                }
+            }
+        }
+        Ok(Slot::Unknown(doubt.unwrap_or_default()))
+    }
+
+    /// Reads back, moves the hint, and remembers the new newest snapshot.
+    async fn settle(
+        &mut self,
+        snapshot: Snapshot,
+        lists: Lists,
+        base: &Base,
+        in_time: bool,
+        draft: &mut Draft,
+    ) -> Result<Published> {
+        let created_at = self.env().monotonic();
+        match self.read_back(base, &snapshot, in_time).await {
+            Verified::Counts => self.write_hint(snapshot.id, created_at).await,
+            Verified::CountsBelow(newest) => {
+                // Others built on it long ago: there is nothing to point at and nothing to remember.
+                self.write_hint(newest, self.env().monotonic()).await;
+                self.remember(&snapshot);
+                return Ok(Published::Done(snapshot));
+            }
+            Verified::Unclear(reason) => return Ok(Published::Unknown(reason)),
+            Verified::Replaced(reason) => {
+                draft.keep();
+                return Ok(Published::Conflicted(reason));
+            }
+            Verified::Void(reason) => {
+                draft.keep();
+                return Ok(self.take_back(&snapshot, reason).await);
+            }
+        }
+        if self.searched == base.snapshot.as_ref().map_or(Some(0), |base| Some(base.id)) {
+            self.searched = Some(snapshot.id);
+        }
+        self.remember(&snapshot);
+        self.base = Some(Base { snapshot: Some(snapshot.clone()), manifests: lists.manifests });
+        Ok(Published::Done(snapshot))
+    }
+
+    fn remember(&mut self, snapshot: &Snapshot) {
+        if snapshot.commit_identifier != BATCH_COMMIT {
+            self.last = Some((snapshot.commit_identifier, snapshot.id));
+        }
+    }
+
+    async fn read_back(&self, base: &Base, snapshot: &Snapshot, in_time: bool) -> Verified {
+        let mut round = 0;
+        loop {
+            match verify(&self.history, base, snapshot, in_time).await {
+                Ok(verified) => return verified,
+                Err(_) if round < 3 => self.wait(round).await,
+                Err(error) => {
+                    return Verified::Unclear(format!("snapshot {} cannot be read back: {error}", snapshot.id));
+                }
+            }
+            round += 1;
+        }
+    }
+
+    /// Removes a snapshot that lies beside the chain, so that nobody builds on it.
+    async fn take_back(&mut self, snapshot: &Snapshot, reason: String) -> Published {
+        self.stats.voided += 1;
+        let path = layout::snapshot(snapshot.id);
+        if let Err(error) = self.history.store.delete(&path).await {
+            return Published::Unknown(format!("{reason}; it could not be removed: {error}"));
+        }
+        if let Ok(ids) = self.history.snapshots.ids().await
+            && let Some(newest) = ids.last()
+        {
+            self.write_hint(*newest, self.env().monotonic()).await;
+        }
+        Published::Conflicted(reason)
+    }
+
+    /// Points `LATEST` at a snapshot that was the newest at an instant. A committer that slept since then would point
+    /// readers back in time, perhaps at a snapshot that expired: it looks for the newest and writes again.
+    async fn write_hint(&mut self, mut id: i64, mut newest_at: Duration) {
+        let path = format!("{}/{}", layout::SNAPSHOT_DIR, layout::LATEST);
+        for _ in 0..3 {
+            let asked_at = self.env().monotonic();
+            if asked_at.saturating_sub(newest_at) > HINT_AGE
+                && let Ok(ids) = self.history.snapshots.ids().await
+            {
+                id = ids.last().copied().unwrap_or(id);
+                newest_at = asked_at;
+            }
+            if self.history.store.replace_hint(&path, encode_hint(id)).await.is_err() {
+                self.stats.hint_failures += 1;
+                return;
+            }
+            if self.env().monotonic().saturating_sub(newest_at) <= HINT_AGE {
+                return;
+            }
+        }
+    }
+}

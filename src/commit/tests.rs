@@ -1,0 +1,7 @@
+//! Tests of the commit: decisions with tables of cases, effects on faulty stores.
+
+mod decisions;
+mod faults;
+mod merging;
+mod protocol;
+mod support;

@@ -1,0 +1,131 @@
+//! Reading an object container: header, then blocks of records.
+
+use super::codec::Codec;
+use super::corrupt;
+use super::cursor::Cursor;
+use super::schema::Schema;
+use crate::error::{Error, Result};
+
+pub(super) const MAGIC: &[u8; 4] = b"Obj\x01";
+
+/// The most bytes all blocks of one file may decompress to.
+const MAX_FILE: usize = 1 << 30;
+
+/// The longest schema text.
+const MAX_SCHEMA: usize = 4 << 20;
+
+/// An opened container: its header is decoded, its blocks are not.
+pub(in crate::format) struct Container<'a> {
+    pub(in crate::format) schema: Schema,
+    /// The schema as the file spells it.
+    #[cfg(test)]
+    pub(in crate::format) schema_text: Vec<u8>,
+    codec: Codec,
+    sync: &'a [u8],
+    blocks: &'a [u8],
+}
+
+impl<'a> Container<'a> {
+    pub(in crate::format) fn open(bytes: &'a [u8]) -> Result<Self> {
+        // The header is Avro itself: a map of bytes.
+        let header = Schema::parse(b"\"bytes\"")?;
+        let mut cursor = Cursor::new(&header, bytes);
+        if cursor.take(4).ok() != Some(MAGIC.as_slice()) {
+            return Err(corrupt("no Avro container: it does not begin with `Obj 1`"));
+        }
+        let (mut schema, mut codec) = (None, Codec::Null);
+        loop {
+            let mut entries = cursor.long()?;
+            if entries == 0 {
+                break;
+            }
+            if entries < 0 {
+                cursor.long()?;
+                entries = entries.checked_neg().unwrap_or(i64::MAX);
+            }
+            for _ in 0..entries {
+                let missing = || corrupt("header: a key or a value is missing");
+                let key = cursor.bytes(0)?.ok_or_else(missing)?;
+                let value = cursor.bytes(0)?.ok_or_else(missing)?;
+                match key {
+                    b"avro.schema" => schema = Some(value),
+                    b"avro.codec" => codec = Codec::of_avro_name(value)?,
+                    _ => {}
+                }
+            }
+        }
+        let (sync, blocks) = bytes[bytes.len() - cursor.left()..]
+            .split_at_checked(16)
+            .ok_or_else(|| corrupt("header: it ends before the sync marker"))?;
+        let schema = schema.ok_or_else(|| corrupt("header: no avro.schema"))?;
+        if schema.len() > MAX_SCHEMA {
+            return Err(corrupt(format!("avro.schema: {} bytes, more than {MAX_SCHEMA}", schema.len())));
+        }
+        Ok(Self {
+            schema: Schema::parse(schema)?,
+            #[cfg(test)]
+            schema_text: schema.to_vec(),
+            codec,
+            sync,
+            blocks,
+        })
+    }
+
+    /// The bytes of all records.
+    #[cfg(test)]
+    pub(in crate::format) fn raw(&self) -> Vec<u8> {
+        let mut cursor = Cursor::new(&self.schema, self.blocks);
+        let mut raw = Vec::new();
+        while !cursor.is_empty() {
+            cursor.long().unwrap();
+            let size = cursor.long().unwrap() as usize;
+            raw.extend(self.codec.decompress(cursor.take(size).unwrap()).unwrap());
+            cursor.take(16).unwrap();
+        }
+        raw
+    }
+
+    /// Reads every record with `record`, which must take exactly its bytes.
+    pub(in crate::format) fn read<F>(&self, mut record: F) -> Result<()>
+    where
+        F: FnMut(&mut Cursor<'_>) -> Result<()>,
+    {
+        let (root, optional) = self.schema.root()?;
+        let mut cursor = Cursor::new(&self.schema, self.blocks);
+        let mut decompressed = 0;
+        let mut number = 0usize;
+        while !cursor.is_empty() {
+            let count = cursor.long()?;
+            let size = cursor.long()?;
+            let size = usize::try_from(size).map_err(|_| corrupt(format!("a block of {size} bytes")))?;
+            let compressed = cursor.take(size)?;
+            if cursor.take(16)? != self.sync {
+                return Err(corrupt("a block does not end with the file's sync marker"));
+            }
+            let block = self.codec.decompress(compressed)?;
+            decompressed += block.len();
+            if decompressed > MAX_FILE {
+                return Err(Error::exhausted(format!("an Avro file of more than {MAX_FILE} bytes uncompressed")));
+            }
+            if usize::try_from(count).map_or(true, |count| count > block.len()) {
+                return Err(corrupt(format!("{count} records in {} bytes", block.len())));
+            }
+            let mut records = Cursor::new(&self.schema, &block);
+            for _ in 0..count {
+                let present = !optional || records.record(root)?;
+                if !present {
+                    return Err(corrupt(format!("record {number} is null")));
+                }
+                record(&mut records).map_err(|error| match error {
+                    Error::Corrupt { file, what } => Error::Corrupt { file, what: format!("record {number}: {what}") },
+                    other => other,
+                })?;
+                number += 1;
+            }
+            if !records.is_empty() {
+                return Err(corrupt(format!("{} bytes behind the last record of a block", records.left())));
+            }
+        }
+        Ok(())
+    }
+}

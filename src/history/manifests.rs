@@ -1,0 +1,290 @@
+//! Manifests: which files a snapshot has.
+//!
+//! Lists and manifests are immutable, so they are kept by name within a memory budget; what is missing is read and
+//! decoded side by side. Entries are shared, not copied: a plan over cached manifests costs a pointer for each file.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::future::try_join;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+
+use crate::error::Result;
+use crate::format::{
+    BinaryRow, EntryHead, FileIdentifier, FileKind, ManifestEntry, ManifestFileMeta, ManifestFilter, Snapshot,
+    decode_manifest, decode_manifest_list, layout,
+};
+use crate::io::TableStore;
+
+/// Manifests that are read at once.
+const PARALLEL: usize = 8;
+/// Memory for what was read.
+const DEFAULT_BUDGET: usize = 128 << 20;
+/// What an entry takes in memory, roughly.
+const ENTRY_BYTES: usize = 900;
+
+/// Decides by a manifest's description.
+pub type ManifestTest = Arc<dyn Fn(&ManifestFileMeta) -> bool + Send + Sync>;
+/// Decides by partition, bucket, bucket count and level.
+pub type EntryTest = Arc<dyn Fn(&EntryHead<'_>) -> bool + Send + Sync>;
+/// The entries of one manifest, in order.
+type Entries = Arc<[Arc<ManifestEntry>]>;
+
+/// Which files are wanted. The default wants all.
+#[derive(Clone, Default)]
+pub struct FileFilter {
+    /// Manifests that cannot hold a wanted file are not read.
+    pub manifest: Option<ManifestTest>,
+    /// Entries that are not wanted are left out. It must not look at the entry's kind: a DELETE and its ADD must pass
+    /// together.
+    pub entry: Option<EntryTest>,
+}
+
+impl fmt::Debug for FileFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FileFilter(manifest: {}, entry: {})", self.manifest.is_some(), self.entry.is_some())
+    }
+}
+
+impl FileFilter {
+    /// Only files of one bucket; uses the bucket hints of manifests.
+    pub fn bucket(bucket: i32) -> Self {
+        Self {
+            manifest: Some(Arc::new(move |meta| {
+                meta.min_bucket.is_none_or(|min| min <= bucket) && meta.max_bucket.is_none_or(|max| max >= bucket)
+            })),
+            entry: Some(Arc::new(move |head| head.bucket == bucket)),
+        }
+    }
+
+    fn wants(&self, entry: &ManifestEntry) -> bool {
+        self.entry.as_ref().is_none_or(|test| {
+            test(&EntryHead {
+                kind: entry.kind,
+                partition: &entry.partition,
+                bucket: entry.bucket,
+                total_buckets: entry.total_buckets,
+                level: entry.file.level,
+            })
+        })
+    }
+}
+
+/// The manifests of a table. Clones share what they have read.
+#[derive(Clone)]
+pub struct Manifests {
+    store: TableStore,
+    budget: usize,
+    cache: Arc<Mutex<Cache>>,
+}
+
+impl fmt::Debug for Manifests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Manifests({:?}, {} bytes kept)", self.store, self.cache().bytes)
+    }
+}
+
+impl Manifests {
+    /// Of the table at the store's root, with a memory budget of 128 MiB.
+    pub fn new(store: TableStore) -> Self {
+        Self::with_budget(store, DEFAULT_BUDGET)
+    }
+
+    /// With a memory budget of so many bytes.
+    pub fn with_budget(store: TableStore, budget: usize) -> Self {
+        Self { store, budget, cache: Arc::default() }
+    }
+
+    /// The manifests that a manifest list names.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`], [`crate::Error::Corrupt`], [`crate::Error::Storage`].
+    pub async fn list(&self, name: &str) -> Result<Arc<Vec<ManifestFileMeta>>> {
+        if let Some(Kept::List(list)) = self.cache().get(name) {
+            return Ok(list);
+        }
+        let path = layout::manifest(name)?;
+        let bytes = self.store.read(&path).await?;
+        let list = Arc::new(decode_manifest_list(&bytes, &path)?);
+        self.keep_list(name, Arc::clone(&list));
+        Ok(list)
+    }
+
+    /// All manifests of a snapshot: those of its base list, then those of its delta list.
+    ///
+    /// # Errors
+    /// As [`Manifests::list`].
+    pub async fn of(&self, snapshot: &Snapshot) -> Result<Vec<ManifestFileMeta>> {
+        let (base, delta) =
+            try_join(self.list(&snapshot.base_manifest_list), self.list(&snapshot.delta_manifest_list)).await?;
+        Ok(base.iter().chain(delta.iter()).cloned().collect())
+    }
+
+    /// The live files of a snapshot that the filter wants, in manifest order.
+    ///
+    /// # Errors
+    /// As [`Manifests::list`].
+    pub async fn live_files(&self, snapshot: &Snapshot, filter: &FileFilter) -> Result<Vec<Arc<ManifestEntry>>> {
+        self.live_of(&self.of(snapshot).await?, filter).await
+    }
+
+    /// The live files of some manifests, in order.
+    ///
+    /// # Errors
+    /// As [`Manifests::list`].
+    pub async fn live_of(&self, metas: &[ManifestFileMeta], filter: &FileFilter) -> Result<Vec<Arc<ManifestEntry>>> {
+        let entries = self.entries_of(metas, filter).await?;
+        let deletes = metas.iter().any(|meta| meta.num_deleted_files > 0);
+        Ok(if deletes { live(entries) } else { entries })
+    }
+
+    /// The live files of some partitions, from some manifests.
+    ///
+    /// # Errors
+    /// As [`Manifests::list`].
+    pub async fn live_in(
+        &self,
+        metas: &[ManifestFileMeta],
+        partitions: BTreeSet<BinaryRow>,
+    ) -> Result<Vec<Arc<ManifestEntry>>> {
+        let entry: EntryTest = Arc::new(move |head| partitions.contains(head.partition));
+        self.live_of(metas, &FileFilter { manifest: None, entry: Some(entry) }).await
+    }
+
+    /// What a snapshot's own commit changed: its ADD and DELETE entries, in order.
+    ///
+    /// # Errors
+    /// As [`Manifests::list`].
+    pub async fn delta_files(&self, snapshot: &Snapshot, filter: &FileFilter) -> Result<Vec<Arc<ManifestEntry>>> {
+        let metas = self.list(&snapshot.delta_manifest_list).await?;
+        self.entries_of(&metas, filter).await
+    }
+
+    /// The changelog files of a snapshot, in order; none where it has no changelog.
+    ///
+    /// # Errors
+    /// As [`Manifests::list`].
+    pub async fn changelog_files(&self, snapshot: &Snapshot, filter: &FileFilter) -> Result<Vec<Arc<ManifestEntry>>> {
+        let Some(name) = &snapshot.changelog_manifest_list else { return Ok(Vec::new()) };
+        let metas = self.list(name).await?;
+        self.entries_of(&metas, filter).await
+    }
+
+    /// The entries of some manifests that the filter wants, in order.
+    ///
+    /// # Errors
+    /// As [`Manifests::list`].
+    pub async fn entries_of(&self, metas: &[ManifestFileMeta], filter: &FileFilter) -> Result<Vec<Arc<ManifestEntry>>> {
+        let wanted: Vec<&ManifestFileMeta> =
+            metas.iter().filter(|meta| filter.manifest.as_ref().is_none_or(|test| test(meta))).collect();
+        // What does not fit into memory as a whole is decoded through the filter and not kept.
+        let keep = wanted.iter().map(|meta| weight(meta)).sum::<usize>() <= self.budget;
+        let loads: Vec<_> = wanted.into_iter().map(|meta| self.load(meta, filter, keep).boxed()).collect();
+        let loaded: Vec<Entries> = stream::iter(loads).buffered(PARALLEL).try_collect().await?;
+        let mut entries = Vec::with_capacity(loaded.iter().map(|manifest| manifest.len()).sum());
+        for manifest in &loaded {
+            entries.extend(manifest.iter().filter(|entry| filter.wants(entry)).cloned());
+        }
+        Ok(entries)
+    }
+
+    async fn load(&self, meta: &ManifestFileMeta, filter: &FileFilter, keep: bool) -> Result<Entries> {
+        if let Some(Kept::Entries(entries)) = self.cache().get(&meta.file_name) {
+            return Ok(entries);
+        }
+        let path = layout::manifest(&meta.file_name)?;
+        let bytes = self.store.read(&path).await?;
+        let test = if keep { None } else { filter.entry.clone() };
+        let decoded = self.store.env().blocking(move || {
+            let keep = |head: &EntryHead<'_>| test.as_ref().is_none_or(|test| test(head));
+            let entries = decode_manifest(&bytes, &path, &ManifestFilter::new(&keep))?;
+            Ok(entries.into_iter().map(Arc::new).collect::<Entries>())
+        });
+        let entries = decoded.await?;
+        if keep {
+            self.keep_entries(&meta.file_name, Arc::clone(&entries));
+        }
+        Ok(entries)
+    }
+
+    /// Remembers a list that was just written.
+    pub fn keep_list(&self, name: &str, list: Arc<Vec<ManifestFileMeta>>) {
+        let bytes = 300 * (list.len() + 1);
+        self.cache().put(name, Kept::List(list), bytes, self.budget);
+    }
+
+    /// Remembers a manifest that was just written.
+    pub fn keep_entries(&self, name: &str, entries: Arc<[Arc<ManifestEntry>]>) {
+        let bytes = ENTRY_BYTES * (entries.len() + 1);
+        self.cache().put(name, Kept::Entries(entries), bytes, self.budget);
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// ADD entries without a DELETE of the same identifier, in order.
+fn live(entries: Vec<Arc<ManifestEntry>>) -> Vec<Arc<ManifestEntry>> {
+    let deleted: HashSet<FileIdentifier<'_>> =
+        entries.iter().filter(|entry| entry.kind == FileKind::Delete).map(|entry| entry.identifier()).collect();
+    if deleted.is_empty() {
+        return entries;
+    }
+    let alive = |entry: &&Arc<ManifestEntry>| entry.kind == FileKind::Add && !deleted.contains(&entry.identifier());
+    entries.iter().filter(alive).cloned().collect()
+}
+
+fn weight(meta: &ManifestFileMeta) -> usize {
+    let entries = meta.num_added_files.saturating_add(meta.num_deleted_files);
+    usize::try_from(entries).unwrap_or(usize::MAX).saturating_mul(ENTRY_BYTES)
+}
+
+#[derive(Clone)]
+enum Kept {
+    List(Arc<Vec<ManifestFileMeta>>),
+    Entries(Entries),
+}
+
+/// Least recently used goes first.
+#[derive(Default)]
+struct Cache {
+    kept: HashMap<String, (Kept, usize, u64)>,
+    bytes: usize,
+    clock: u64,
+}
+
+impl Cache {
+    fn get(&mut self, name: &str) -> Option<Kept> {
+        self.clock += 1;
+        let (kept, _, used) = self.kept.get_mut(name)?;
+        *used = self.clock;
+        Some(kept.clone())
+    }
+
+    fn put(&mut self, name: &str, kept: Kept, bytes: usize, budget: usize) {
+        if bytes > budget {
+            return;
+        }
+        self.clock += 1;
+        if let Some((_, old, _)) = self.kept.insert(name.to_string(), (kept, bytes, self.clock)) {
+            self.bytes -= old;
+        }
+        self.bytes += bytes;
+        while self.bytes > budget {
+            // A tenth goes at once, so that a full cache is not searched for each new entry.
+            let mut ages: Vec<u64> = self.kept.values().map(|(_, _, used)| *used).collect();
+            ages.sort_unstable();
+            let limit = ages.get(ages.len() / 10).copied().unwrap_or(u64::MAX);
+            let bytes = &mut self.bytes;
+            self.kept.retain(|_, (_, size, used)| {
+                let stays = *used > limit;
+                if !stays {
+                    *bytes -= *size;
+                }
+                stays
+            });
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Schemas: immutable files with rising numbers, kept once they were read.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::snapshots::numbered;
+use crate::error::{Error, Result};
+use crate::format::{decode_schema, layout};
+use crate::io::TableStore;
+use crate::schema::{Schema, SchemaId};
+
+/// The schemas of a table. Clones share what they have read.
+#[derive(Debug, Clone)]
+pub struct Schemas {
+    store: TableStore,
+    known: Arc<Mutex<BTreeMap<SchemaId, Arc<Schema>>>>,
+}
+
+impl Schemas {
+    /// Of the table at the store's root.
+    pub fn new(store: TableStore) -> Self {
+        Self { store, known: Arc::default() }
+    }
+
+    /// The newest schema; `None` where there is no table.
+    ///
+    /// Lists once; from then on asks only whether the next number is there.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Storage`].
+    pub async fn latest(&self) -> Result<Option<Arc<Schema>>> {
+        let newest = self.known().last_key_value().map(|(_, schema)| Arc::clone(schema));
+        let Some(mut newest) = newest else { return self.latest_listed().await };
+        while let Some(next) = self.try_load(newest.id + 1).await? {
+            newest = next;
+        }
+        Ok(Some(newest))
+    }
+
+    /// The newest schema of a table that must be there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no table; else as [`Schemas::latest`].
+    pub async fn require_latest(&self) -> Result<Arc<Schema>> {
+        self.latest().await?.ok_or_else(|| Error::not_found(format!("table {}", self.store.location())))
+    }
+
+    async fn latest_listed(&self) -> Result<Option<Arc<Schema>>> {
+        match self.ids().await?.last() {
+            Some(id) => self.load(*id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The numbers of all schemas, sorted, by listing.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn ids(&self) -> Result<Vec<SchemaId>> {
+        numbered(&self.store, layout::SCHEMA_DIR, "schema-").await
+    }
+
+    /// A schema.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Unsupported`], [`Error::Storage`].
+    pub async fn load(&self, id: SchemaId) -> Result<Arc<Schema>> {
+        self.try_load(id).await?.ok_or_else(|| Error::not_found(format!("schema {id} of {}", self.store.location())))
+    }
+
+    async fn try_load(&self, id: SchemaId) -> Result<Option<Arc<Schema>>> {
+        if let Some(schema) = self.known().get(&id) {
+            return Ok(Some(Arc::clone(schema)));
+        }
+        let path = layout::schema(id);
+        let Some(bytes) = self.store.try_read(&path).await? else { return Ok(None) };
+        let schema = decode_schema(&bytes, &path)?;
+        if schema.id != id {
+            return Err(Error::corrupt(path, format!("id: {} in the file of schema {id}", schema.id)));
+        }
+        Ok(Some(Arc::clone(self.known().entry(id).or_insert_with(|| Arc::new(schema)))))
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<SchemaId, Arc<Schema>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

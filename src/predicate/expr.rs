@@ -1,0 +1,380 @@
+//! The tree of a condition, how it is built and bound, and which columns it is about.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::like::LikePattern;
+use super::literal::Literal;
+use super::text::datum_text;
+use crate::error::{Error, Result};
+use crate::schema::Schema;
+use crate::types::{Datum, TypeKind};
+
+/// A condition that is true, false or unknown for a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expr {
+    /// True when all are; true when there are none.
+    And(Vec<Expr>),
+    /// True when one is; false when there are none.
+    Or(Vec<Expr>),
+    /// True when the other is false.
+    Not(Box<Expr>),
+    /// One test of one column.
+    Leaf(Leaf),
+}
+
+/// One test of one column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Leaf {
+    /// The column's name.
+    pub column: String,
+    /// The column's type, once bound.
+    pub kind: Option<TypeKind>,
+    /// The test.
+    pub test: Test,
+}
+
+/// What a column is tested for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// How it compares to a literal.
+    Compare(Comparison, Literal),
+    /// Whether it is one of some literals, which are sorted once bound.
+    In(Vec<Literal>),
+    /// Whether it is NULL: never unknown.
+    IsNull,
+    /// Whether a text follows a pattern.
+    Like(LikePattern),
+}
+
+/// How two values compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `=`
+    Eq,
+    /// `<>`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+}
+
+/// A column on the way to a condition.
+#[derive(Debug, Clone)]
+pub struct Column(String);
+
+/// Begins a condition on a column.
+pub fn col(name: impl Into<String>) -> Column {
+    Column(name.into())
+}
+
+impl Column {
+    fn test(self, test: Test) -> Expr {
+        Expr::Leaf(Leaf { column: self.0, kind: None, test })
+    }
+    pub(super) fn compare(self, comparison: Comparison, literal: impl Into<Literal>) -> Expr {
+        self.test(Test::Compare(comparison, literal.into()))
+    }
+    /// `column = literal`
+    pub fn eq(self, literal: impl Into<Literal>) -> Expr {
+        self.compare(Comparison::Eq, literal)
+    }
+    /// `column <> literal`
+    pub fn ne(self, literal: impl Into<Literal>) -> Expr {
+        self.compare(Comparison::Ne, literal)
+    }
+    /// `column < literal`
+    pub fn lt(self, literal: impl Into<Literal>) -> Expr {
+        self.compare(Comparison::Lt, literal)
+    }
+    /// `column <= literal`
+    pub fn le(self, literal: impl Into<Literal>) -> Expr {
+        self.compare(Comparison::Le, literal)
+    }
+    /// `column > literal`
+    pub fn gt(self, literal: impl Into<Literal>) -> Expr {
+        self.compare(Comparison::Gt, literal)
+    }
+    /// `column >= literal`
+    pub fn ge(self, literal: impl Into<Literal>) -> Expr {
+        self.compare(Comparison::Ge, literal)
+    }
+    /// `column between low and high`, both included
+    pub fn between(self, low: impl Into<Literal>, high: impl Into<Literal>) -> Expr {
+        Expr::And(vec![self.clone().ge(low), self.le(high)])
+    }
+    /// `column in (literals)`
+    pub fn is_in<L: Into<Literal>>(self, literals: impl IntoIterator<Item = L>) -> Expr {
+        self.test(Test::In(literals.into_iter().map(Into::into).collect()))
+    }
+    /// `column is null`
+    pub fn is_null(self) -> Expr {
+        self.test(Test::IsNull)
+    }
+    /// `column is not null`
+    pub fn is_not_null(self) -> Expr {
+        self.is_null().negate()
+    }
+    /// `column like 'pattern'`: `%` any text, `_` any character, `\` takes the next one as it is
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a pattern that ends in a lone `\`.
+    pub fn like(self, pattern: &str) -> Result<Expr> {
+        Ok(self.test(Test::Like(LikePattern::parse(pattern)?)))
+    }
+    /// `column like 'prefix%'`, whatever stands in the prefix
+    pub fn starts_with(self, prefix: &str) -> Expr {
+        self.test(Test::Like(LikePattern::prefixed(prefix)))
+    }
+}
+
+impl Comparison {
+    /// The comparison that holds exactly where this one does not.
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Eq => Self::Ne,
+            Self::Ne => Self::Eq,
+            Self::Lt => Self::Ge,
+            Self::Ge => Self::Lt,
+            Self::Gt => Self::Le,
+            Self::Le => Self::Gt,
+        }
+    }
+
+    /// The comparison with its sides changed: `5 < a` is `a > 5`.
+    pub fn flipped(self) -> Self {
+        match self {
+            Self::Lt => Self::Gt,
+            Self::Le => Self::Ge,
+            Self::Gt => Self::Lt,
+            Self::Ge => Self::Le,
+            same => same,
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Eq => "=",
+            Self::Ne => "<>",
+            Self::Lt => "<",
+            Self::Le => "<=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+        }
+    }
+}
+
+impl Expr {
+    /// Both hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let mut parts = self.conjuncts();
+        parts.extend(other.conjuncts());
+        Self::And(parts)
+    }
+
+    /// One of the two holds.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match self {
+            Self::Or(mut parts) => {
+                parts.push(other);
+                Self::Or(parts)
+            }
+            one => Self::Or(vec![one, other]),
+        }
+    }
+
+    /// This does not hold.
+    #[must_use]
+    pub fn negate(self) -> Self {
+        match self {
+            Self::Not(inner) => *inner,
+            other => Self::Not(Box::new(other)),
+        }
+    }
+
+    /// The conditions that must all hold.
+    pub fn conjuncts(self) -> Vec<Self> {
+        match self {
+            Self::And(parts) => parts.into_iter().flat_map(Self::conjuncts).collect(),
+            other => vec![other],
+        }
+    }
+
+    /// The same condition with literals that are values of their columns' types.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the column for one that is not there or a literal that is no value of it.
+    pub fn bind(&self, schema: &Schema) -> Result<Self> {
+        let all = |parts: &[Self]| parts.iter().map(|part| part.bind(schema)).collect::<Result<Vec<_>>>();
+        Ok(match self {
+            Self::And(parts) => Self::And(all(parts)?),
+            Self::Or(parts) => Self::Or(all(parts)?),
+            Self::Not(inner) => Self::Not(Box::new(inner.bind(schema)?)),
+            Self::Leaf(leaf) => Self::Leaf(leaf.bind(schema)?),
+        })
+    }
+
+    /// The columns it looks at.
+    pub fn columns(&self) -> BTreeSet<String> {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::columns).collect(),
+            Self::Not(inner) => inner.columns(),
+            Self::Leaf(leaf) => BTreeSet::from([leaf.column.clone()]),
+        }
+    }
+
+    /// The same condition over other names of its columns; `None` when one of them has none.
+    pub fn rename(&self, name_of: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
+        let all = |parts: &[Self]| parts.iter().map(|part| part.rename(name_of)).collect::<Option<Vec<_>>>();
+        Some(match self {
+            Self::And(parts) => Self::And(all(parts)?),
+            Self::Or(parts) => Self::Or(all(parts)?),
+            Self::Not(inner) => Self::Not(Box::new(inner.rename(name_of)?)),
+            Self::Leaf(leaf) => Self::Leaf(Leaf { column: name_of(&leaf.column)?, ..leaf.clone() }),
+        })
+    }
+
+    /// The part that looks only at chosen columns, and the rest; the condition is both of them together.
+    pub fn split_by(self, chosen: impl Fn(&str) -> bool) -> (Option<Self>, Option<Self>) {
+        let whole = |part: &Self| part.columns().iter().all(|column| chosen(column));
+        let (inside, outside): (Vec<_>, Vec<_>) = self.conjuncts().into_iter().partition(whole);
+        (Self::all_of(inside), Self::all_of(outside))
+    }
+
+    /// All of some conditions; `None` when there are none.
+    pub fn all_of(mut parts: Vec<Self>) -> Option<Self> {
+        match parts.len() {
+            0 => None,
+            1 => parts.pop(),
+            _ => Some(Self::And(parts)),
+        }
+    }
+
+    /// For columns that can only have some values where the (bound) condition is true: those values, sorted.
+    /// A column that is not told may have any.
+    pub fn key_equalities(&self) -> BTreeMap<String, Vec<Datum>> {
+        match self {
+            Self::And(parts) => parts.iter().map(Self::key_equalities).fold(BTreeMap::new(), |mut all, part| {
+                for (column, values) in part {
+                    all.entry(column)
+                        .and_modify(|known: &mut Vec<Datum>| known.retain(|value| contains(&values, value)))
+                        .or_insert(values);
+                }
+                all
+            }),
+            Self::Or(parts) => {
+                let mut parts = parts.iter().map(Self::key_equalities);
+                let first = parts.next().unwrap_or_default();
+                parts.fold(first, |all, part| {
+                    let merged = all.into_iter().filter_map(|(column, mut values)| {
+                        values.extend(part.get(&column)?.iter().cloned());
+                        Some((column, sorted(values)))
+                    });
+                    merged.collect()
+                })
+            }
+            Self::Leaf(leaf) => {
+                let values = match &leaf.test {
+                    Test::Compare(Comparison::Eq, Literal::Datum(value)) => vec![value.clone()],
+                    Test::In(literals) => match literals.iter().map(Literal::datum).collect::<Option<Vec<_>>>() {
+                        Some(values) => sorted(values.into_iter().cloned().collect()),
+                        None => return BTreeMap::new(),
+                    },
+                    _ => return BTreeMap::new(),
+                };
+                BTreeMap::from([(leaf.column.clone(), values)])
+            }
+            Self::Not(_) => BTreeMap::new(),
+        }
+    }
+}
+
+fn contains(values: &[Datum], value: &Datum) -> bool {
+    values.binary_search_by(|other| other.total_cmp(value)).is_ok()
+}
+
+fn sorted(mut values: Vec<Datum>) -> Vec<Datum> {
+    values.sort_by(Datum::total_cmp);
+    values.dedup_by(|one, other| one.total_cmp(other).is_eq());
+    values
+}
+
+impl Leaf {
+    fn bind(&self, schema: &Schema) -> Result<Self> {
+        let position = schema.require(&self.column)?;
+        let kind = schema.fields[position].data_type.kind;
+        let typed = |literal: &Literal| {
+            literal.to_datum(kind).map_err(|error| match error {
+                Error::Invalid(text) => Error::invalid(format!("column {}: {text}", self.column)),
+                other => other,
+            })
+        };
+        let test = match &self.test {
+            Test::Compare(comparison, literal) => Test::Compare(*comparison, Literal::Datum(typed(literal)?)),
+            Test::In(literals) => {
+                let values = sorted(literals.iter().map(typed).collect::<Result<_>>()?);
+                Test::In(values.into_iter().map(Literal::Datum).collect())
+            }
+            Test::IsNull => Test::IsNull,
+            Test::Like(_) if !matches!(kind, TypeKind::Char(_) | TypeKind::VarChar(_)) => {
+                return Err(Error::invalid(format!("column {}: like needs a text column, not {kind}", self.column)));
+            }
+            Test::Like(pattern) => Test::Like(pattern.clone()),
+        };
+        Ok(Self { column: self.column.clone(), kind: Some(kind), test })
+    }
+}
+
+/// Prints SQL that [`super::parse`] reads back.
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, parts: &[Self], word: &str| {
+            for (at, part) in parts.iter().enumerate() {
+                write!(f, "{}({part})", if at > 0 { word } else { "" })?;
+            }
+            Ok(())
+        };
+        match self {
+            Self::And(parts) if parts.is_empty() => f.write_str("true"),
+            Self::Or(parts) if parts.is_empty() => f.write_str("false"),
+            Self::And(parts) => list(f, parts, " and "),
+            Self::Or(parts) => list(f, parts, " or "),
+            Self::Not(inner) => write!(f, "not ({inner})"),
+            Self::Leaf(leaf) => leaf.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.column.replace('`', "``"))?;
+        let shown = |literal: &Literal| match literal {
+            Literal::Boolean(value) => value.to_string(),
+            Literal::Number(text) => text.clone(),
+            Literal::Text(text) => quoted(text),
+            Literal::Bytes(bytes) => format!("X'{}'", datum_text(TypeKind::BYTES, &Datum::Bytes(bytes.clone()))),
+            Literal::Datum(value @ Datum::Bytes(_)) => format!("X'{}'", datum_text(TypeKind::BYTES, value)),
+            Literal::Datum(value) => quoted(&datum_text(self.kind.unwrap_or(TypeKind::STRING), value)),
+        };
+        match &self.test {
+            Test::Compare(comparison, literal) => write!(f, " {} {}", comparison.sign(), shown(literal)),
+            Test::In(literals) => {
+                let list = literals.iter().map(shown).collect::<Vec<_>>();
+                write!(f, " in ({})", list.join(", "))
+            }
+            Test::IsNull => f.write_str(" is null"),
+            Test::Like(pattern) => write!(f, " like {}", quoted(&pattern.to_string())),
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,131 @@
+use super::*;
+use crate::types::{DataType, Datum, TypeKind};
+
+fn schema() -> Schema {
+    Schema::builder()
+        .column("amount", DataType::decimal(10, 2))
+        .column("status", DataType::STRING)
+        .column("day", DataType::DATE)
+        .column("n", DataType::INT)
+        .column("ok", DataType::BOOLEAN)
+        .column("at", DataType::timestamp(3))
+        .column("in", DataType::INT)
+        .column("a `b`", DataType::INT)
+        .column("raw", DataType::BYTES)
+        .column("größe", DataType::DOUBLE)
+        .column("date", DataType::DATE)
+        .build()
+        .unwrap()
+}
+
+fn parsed(text: &str) -> Expr {
+    parse(text, &schema()).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn same(text: &str, expr: Expr) {
+    let bound = expr.bind(&schema()).unwrap();
+    assert_eq!(parsed(text), bound, "{text}");
+    assert_eq!(parsed(&bound.to_string()), bound, "{text} prints as {bound}");
+}
+
+#[test]
+fn a_condition_is_read_as_it_is_built() {
+    same("n > 5", col("n").gt(5));
+    same("5 < n", col("n").gt(5));
+    same("n != -5", col("n").ne(-5));
+    same("status = 'it''s'", col("status").eq("it's"));
+    same("day = '2024-01-01'", col("day").eq("2024-01-01"));
+    same("day >= DATE '2024-01-01'", col("day").ge("2024-01-01"));
+    same("date <= date '2024-01-01'", col("date").le("2024-01-01"));
+    same("at < timestamp '2024-01-01 10:00:00.5'", col("at").lt("2024-01-01 10:00:00.500"));
+    same("raw = x'00fF'", col("raw").eq(vec![0_u8, 255]));
+    same("amount between 1 and 2.50", col("amount").between("1", "2.5"));
+    same("amount not between 1 and 2.50", col("amount").between("1", "2.5").negate());
+    same("status in ('B', 'A', 'B')", col("status").is_in(["A", "B"]));
+    same("status NOT IN ('A')", col("status").is_in(["A"]).negate());
+    same("status like 'a%'", col("status").starts_with("a"));
+    same("status not like '_\\%'", col("status").like("_\\%").unwrap().negate());
+    same("ok", col("ok").eq(true));
+    same("not ok", col("ok").eq(true).negate());
+    same("n is null", col("n").is_null());
+    same("n IS NOT NULL", col("n").is_not_null());
+    same("`in` = 1 and \"in\" = 1", col("in").eq(1).and(col("in").eq(1)));
+    same("`a ``b``` = 1", col("a `b`").eq(1));
+    same("größe > 1e3", col("größe").gt(1000.0));
+    same("größe > .5", col("größe").gt(0.5));
+    same("größe < '-Infinity'", col("größe").lt(f64::NEG_INFINITY));
+    same("true", Expr::And(vec![]));
+    same("false or n = 1", Expr::Or(vec![Expr::Or(vec![]), col("n").eq(1)]));
+}
+
+#[test]
+fn and_binds_tighter_than_or_and_not_tighter_than_both() {
+    let (a, b, c) = (|| col("n").eq(1), || col("n").eq(2), || col("n").eq(3));
+    same("n = 1 or n = 2 and not n = 3", a().or(b().and(c().negate())));
+    same("(n = 1 or n = 2) and n = 3", a().or(b()).and(c()));
+    same("not (n = 1 and n = 2)", a().and(b()).negate());
+    same("not not n = 1", a());
+}
+
+#[test]
+fn literals_are_values_of_their_column() {
+    let Expr::Leaf(leaf) = parsed("amount = 1.5") else { panic!() };
+    assert_eq!(leaf.kind, Some(TypeKind::Decimal { precision: 10, scale: 2 }));
+    assert_eq!(leaf.test, super::super::Test::Compare(Comparison::Eq, Literal::Datum(Datum::Decimal(150))));
+}
+
+#[test]
+fn an_error_tells_the_position() {
+    for (text, position) in [
+        ("", 1),
+        ("n >", 4),
+        ("n > 5 and", 10),
+        ("n > 5 status = 'a'", 7),
+        ("nope = 1", 1),
+        ("n = 1 and nope = 1", 11),
+        ("1 = nope", 5),
+        ("n = 'x'", 5),
+        ("n = 1.5", 5),
+        ("n = 3000000000", 5),
+        ("amount = 1.005", 10),
+        ("status = 5", 10),
+        ("day = '2024-02-30'", 7),
+        ("n in (1, 2, 'x')", 13),
+        ("n in ()", 7),
+        ("n in (1", 8),
+        ("n between 1 or 2", 13),
+        ("n = null", 5),
+        ("n = (1)", 5),
+        ("(n = 1", 7),
+        ("n = 1)", 6),
+        ("n like 'a'", 1),
+        ("status like 5", 13),
+        ("status like 'a\\'", 13),
+        ("status = 'a", 10),
+        ("größe > ?", 9),
+        ("n", 2),
+        ("5", 2),
+        ("1 = 2", 5),
+        ("n = n", 5),
+        ("in = 1", 1),
+        ("n not 5", 7),
+        ("raw = '00'", 7),
+        ("raw = X'0'", 7),
+        ("n = 1 & n = 2", 7),
+        ("n = - x", 7),
+    ] {
+        let error = parse(text, &schema()).unwrap_err();
+        let wanted = format!("position {position}:");
+        assert!(matches!(&error, Error::Invalid(message) if message.contains(&wanted)), "{text}: {error}");
+    }
+}
+
+#[test]
+fn deep_and_long_conditions_are_refused() {
+    let deep = format!("{}n = 1{}", "(".repeat(100_000), ")".repeat(100_000));
+    assert!(matches!(parse(&deep, &schema()), Err(Error::Invalid(_))));
+    assert!(matches!(parse(&"not ".repeat(100_000), &schema()), Err(Error::Invalid(_))));
+    assert!(matches!(parse(&" ".repeat(2 << 20), &schema()), Err(Error::Invalid(_))));
+    let wide = format!("n in ({})", (0..10_000).map(|n| n.to_string()).collect::<Vec<_>>().join(","));
+    assert!(parse(&wide, &schema()).is_ok());
+}

@@ -1,0 +1,193 @@
+//! What a filter tells about manifests, buckets and files. Pure.
+//! Spec: `format-spec/read.md`, pruning.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::Result;
+use crate::format::{BinaryRow, DataFileMeta, EntryHead, ManifestFileMeta, assign};
+use crate::history::{EntryTest, FileFilter, ManifestTest};
+use crate::lsm::KeyBound;
+use crate::predicate::{ColumnRange, Expr, may_match};
+use crate::schema::{BucketFunction, BucketMode, Schema, TableOptions, column_mapping};
+use crate::types::{DataType, Datum};
+
+/// Combinations of bucket keys beyond which bucket pruning is not worth it.
+const MOST_BUCKET_KEYS: usize = 1000;
+
+/// A filter, cut into what partitions, keys and values can answer.
+pub struct Pruner {
+    schema: Arc<Schema>,
+    entries: Arc<EntryPruner>,
+    /// The conjuncts on key columns.
+    key: Option<Expr>,
+    /// The conjuncts on columns that are no partition columns.
+    value: Option<Expr>,
+    first_key: Option<String>,
+    /// For each schema that files were written with, where it has the table's columns.
+    known: BTreeMap<i64, Known>,
+}
+
+struct Known {
+    positions: BTreeMap<String, Option<usize>>,
+    schema: Schema,
+}
+
+impl Pruner {
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a key that is no column.
+    pub fn new(schema: &Arc<Schema>, options: &TableOptions, filter: Option<&Expr>) -> Result<Self> {
+        let keys = schema.trimmed_primary_keys();
+        let in_partition = |column: &str| schema.partition_keys.iter().any(|key| key == column);
+        let (partition, value) = filter.map_or((None, None), |filter| filter.clone().split_by(in_partition));
+        let in_key = |column: &str| keys.iter().any(|key| key == column);
+        let key = value.clone().and_then(|filter| filter.split_by(in_key).0);
+        let entries = EntryPruner {
+            partition_keys: schema.partition_keys.clone(),
+            partition_types: schema.types_of(&schema.partition_keys)?,
+            bucket_types: schema.types_of(&options.bucket_key)?,
+            bucket_keys: value.as_ref().and_then(|filter| bucket_keys(options, filter)),
+            function: options.bucket_function,
+            partition,
+            partitions: Mutex::default(),
+            buckets: Mutex::default(),
+        };
+        let first_key = keys.into_iter().next();
+        Ok(Self { schema: Arc::clone(schema), entries: Arc::new(entries), key, value, first_key, known: BTreeMap::new() })
+    }
+
+    /// Learns the schema that files were written with, so that their statistics can be read.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unsupported`] when a column has another type there.
+    pub fn know(&mut self, file_schema: &Schema) -> Result<()> {
+        let mapping = column_mapping(file_schema, &self.schema)?;
+        let positions = self.schema.fields.iter().zip(mapping).map(|(field, there)| (field.name.clone(), there));
+        self.known.insert(file_schema.id, Known { positions: positions.collect(), schema: file_schema.clone() });
+        Ok(())
+    }
+
+    /// What decides while manifests are read.
+    pub fn file_filter(&self) -> FileFilter {
+        let entries = &self.entries;
+        let (by_manifest, by_entry) = (Arc::clone(entries), Arc::clone(entries));
+        let manifest: ManifestTest = Arc::new(move |meta| by_manifest.manifest_may_match(meta));
+        let entry: EntryTest = Arc::new(move |head| by_entry.entry_may_match(head));
+        let partitioned = entries.partition.is_some();
+        FileFilter {
+            manifest: partitioned.then_some(manifest),
+            entry: (partitioned || entries.bucket_keys.is_some()).then_some(entry),
+        }
+    }
+
+    /// Whether a file with these bounds of its key can hold a matching row.
+    pub fn keys_may_match(&self, min: &KeyBound, max: &KeyBound) -> bool {
+        let Some(filter) = &self.key else { return true };
+        // Only the first key column is ordered over the whole file.
+        may_match(filter, &|column| {
+            self.first_key.as_ref().filter(|key| *key == column)?;
+            let (min, max) = (min.0.first()?.clone(), max.0.first()?.clone());
+            Some(ColumnRange { min: Some(min), max: Some(max), null_count: Some(0), row_count: 1 })
+        })
+    }
+
+    /// Whether a file's statistics allow a matching row.
+    pub fn values_may_match(&self, file: &DataFileMeta) -> bool {
+        let (Some(filter), Some(known)) = (&self.value, self.known.get(&file.schema_id)) else { return true };
+        let Ok(row_count) = u64::try_from(file.row_count) else { return true };
+        let columns = known.schema.columns();
+        let stats = file.value_column_stats(&columns).unwrap_or_default();
+        may_match(filter, &|column| {
+            let Some(at) = known.positions.get(column)? else {
+                return Some(ColumnRange::constant(&Datum::Null, row_count)); // the file does not have the column
+            };
+            let stats = stats.get(*at)?.as_ref()?;
+            let bound = |value: &Datum| (!value.is_null()).then(|| value.clone());
+            Some(ColumnRange {
+                min: bound(&stats.min),
+                max: bound(&stats.max),
+                null_count: stats.null_count.and_then(|count| u64::try_from(count).ok()),
+                row_count,
+            })
+        })
+    }
+}
+
+/// What partitions and buckets can answer. Remembers its answers.
+struct EntryPruner {
+    partition: Option<Expr>,
+    partition_keys: Vec<String>,
+    partition_types: Vec<DataType>,
+    /// Bucket keys that a matching row may have; `None` means any.
+    bucket_keys: Option<Vec<Vec<Datum>>>,
+    bucket_types: Vec<DataType>,
+    function: BucketFunction,
+    partitions: Mutex<HashMap<BinaryRow, bool>>,
+    buckets: Mutex<HashMap<i32, Option<BTreeSet<i32>>>>,
+}
+
+impl EntryPruner {
+    fn entry_may_match(&self, head: &EntryHead<'_>) -> bool {
+        self.bucket_may_match(head.bucket, head.total_buckets) && self.partition_may_match(head.partition)
+    }
+
+    fn manifest_may_match(&self, meta: &ManifestFileMeta) -> bool {
+        let Some(filter) = &self.partition else { return true };
+        let rows = u64::try_from(meta.num_added_files.saturating_add(meta.num_deleted_files)).unwrap_or(u64::MAX);
+        let Ok(stats) = meta.partition_stats.columns(&self.partition_types) else { return true };
+        may_match(filter, &|column| {
+            let stats = stats.get(self.partition_keys.iter().position(|key| key == column)?)?;
+            let bound = |value: &Datum| (!value.is_null()).then(|| value.clone());
+            let null_count = stats.null_count.and_then(|count| u64::try_from(count).ok());
+            Some(ColumnRange { min: bound(&stats.min), max: bound(&stats.max), null_count, row_count: rows })
+        })
+    }
+
+    fn partition_may_match(&self, partition: &BinaryRow) -> bool {
+        let Some(filter) = &self.partition else { return true };
+        let mut known = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        *known.entry(partition.clone()).or_insert_with(|| {
+            let Ok(values) = partition.decode(&self.partition_types) else { return true };
+            may_match(filter, &|column| {
+                let at = self.partition_keys.iter().position(|key| key == column)?;
+                Some(ColumnRange::constant(values.get(at)?, 1))
+            })
+        })
+    }
+
+    /// `total` is the bucket count that the entry's partition was written with.
+    fn bucket_may_match(&self, bucket: i32, total: i32) -> bool {
+        let Some(keys) = &self.bucket_keys else { return true };
+        let mut known = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let buckets = known.entry(total).or_insert_with(|| self.buckets_of(keys, total));
+        buckets.as_ref().is_none_or(|buckets| buckets.contains(&bucket))
+    }
+
+    fn buckets_of(&self, keys: &[Vec<Datum>], total: i32) -> Option<BTreeSet<i32>> {
+        let mut buckets = BTreeSet::new();
+        for key in keys {
+            let lanes = key.iter().zip(&self.bucket_types).map(|(value, t)| value.repeat(t.kind, 1));
+            let lanes = lanes.collect::<Result<Vec<_>>>().ok()?;
+            buckets.extend(assign(self.function, &lanes, &self.bucket_types, total, 1).ok()?);
+        }
+        Some(buckets)
+    }
+}
+
+/// The bucket keys that a filter's equalities allow, when it has one for each.
+fn bucket_keys(options: &TableOptions, filter: &Expr) -> Option<Vec<Vec<Datum>>> {
+    if !matches!(options.bucket, BucketMode::Fixed(_)) || options.bucket_key.is_empty() {
+        return None;
+    }
+    let equalities = filter.key_equalities();
+    let mut rows: Vec<Vec<Datum>> = vec![Vec::new()];
+    for key in &options.bucket_key {
+        let values = equalities.get(key)?;
+        if rows.len() * values.len() > MOST_BUCKET_KEYS {
+            return None;
+        }
+        let extend = |row: &Vec<Datum>| values.iter().map(|value| row.iter().cloned().chain([value.clone()]).collect::<Vec<_>>()).collect::<Vec<_>>();
+        rows = rows.iter().flat_map(extend).collect();
+    }
+    Some(rows)
+}

@@ -1,0 +1,153 @@
+use super::*;
+use crate::schema::option_keys;
+use crate::types::DataType;
+
+fn keyed(options: &[(&str, &str)]) -> Schema {
+    let builder = Schema::builder()
+        .column("id", DataType::BIGINT.not_null())
+        .column("name", DataType::STRING)
+        .primary_key(["id"])
+        .option("bucket", "1");
+    options.iter().fold(builder, |builder, (name, value)| builder.option(*name, *value)).build().unwrap()
+}
+
+fn check(options: &[(&str, &str)], usage: Use) -> Result<()> {
+    check_options(&keyed(options), usage)
+}
+
+#[test]
+fn every_option_set_to_its_default_is_accepted() {
+    for key in option_keys().filter(|key| key.name != "bucket" && !key.is_family()) {
+        if let Some(default) = key.default {
+            for usage in [Use::Read, Use::Write] {
+                check(&[(key.name, default)], usage).unwrap_or_else(|error| panic!("{usage:?} {error}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unknown_option_is_refused_by_name() {
+    for usage in [Use::Read, Use::Write] {
+        let error = check(&[("merge-engin", "deduplicate")], usage).unwrap_err();
+        assert!(matches!(&error, Error::Invalid(text) if text.contains("merge-engin")), "{error}");
+    }
+}
+
+#[test]
+fn only_a_reader_lets_unknown_options_of_engines_pass() {
+    let options = [("sink.some-day", "1"), ("hadoop.fs.x", "y")];
+    assert_eq!(check(&options, Use::Read), Ok(()));
+    assert!(matches!(check(&options, Use::Write), Err(Error::Invalid(_))));
+}
+
+#[test]
+fn one_error_names_every_offending_option() {
+    let options = [("merge-engine", "aggregation"), ("deletion-vectors.enabled", "true"), ("write-only", "true")];
+    let Err(Error::Unsupported(text)) = check(&options, Use::Read) else { panic!() };
+    assert!(text.contains("merge-engine = \"aggregation\"") && text.contains("deletion-vectors.enabled"), "{text}");
+    assert!(!text.contains("write-only"), "{text}");
+
+    let mixed = [("merge-engine", "aggregation"), ("target-file-size", "much")];
+    let Err(Error::Invalid(text)) = check(&mixed, Use::Write) else { panic!() };
+    assert!(text.contains("merge-engine") && text.contains("target-file-size"), "{text}");
+}
+
+#[test]
+fn what_differs_between_reading_and_writing() {
+    for (name, value) in [
+        ("changelog-producer", "lookup"),
+        ("full-compaction.delta-commits", "1"),
+        ("file-index.bitmap.columns", "name"),
+        ("tag.automatic-creation", "process-time"),
+        ("partition.expiration-time", "7 d"),
+        ("record-level.expire-time", "1 d"),
+        ("commit.force-compact", "true"),
+        ("commit.callbacks", "a.b.C"),
+        ("changelog-file.format", "avro"),
+        ("file.compression", "brotli"),
+        ("metadata.iceberg.storage", "table-location"),
+        ("bucket", "-1"),
+    ] {
+        assert_eq!(check(&[(name, value)], Use::Read), Ok(()), "{name}");
+        let error = check(&[(name, value)], Use::Write).unwrap_err();
+        assert!(matches!(&error, Error::Unsupported(text) if text.contains(name)), "{error}");
+    }
+}
+
+#[test]
+fn what_neither_reads_nor_writes() {
+    for (name, value) in [
+        ("merge-engine", "first-row"),
+        ("merge-engine", "Partial-Update"),
+        ("deletion-vectors.enabled", "TRUE"),
+        ("row-tracking.enabled", "true"),
+        ("data-evolution.enabled", "true"),
+        ("sequence.snapshot-ordering", "true"),
+        ("file.format", "orc"),
+        ("scan.snapshot-id", "3"),
+        ("scan.mode", "from-snapshot"),
+        ("scan.fallback-branch", "b"),
+        ("type", "format-table"),
+        ("bucket", "-2"),
+        ("parquet.encryption.column.keys", "k"),
+    ] {
+        for usage in [Use::Read, Use::Write] {
+            let error = check(&[(name, value)], usage).unwrap_err();
+            assert!(matches!(&error, Error::Unsupported(text) if text.contains(name)), "{error}");
+        }
+    }
+}
+
+#[test]
+fn values_that_mean_the_same_are_the_same() {
+    let options = [
+        ("merge-engine", "DEDUPLICATE"),
+        ("deletion-vectors.enabled", "False"),
+        ("file.format", "Parquet"),
+        ("file.format.per.level", "0:parquet,5:PARQUET"),
+        ("file.compression.per.level", "0:lz4,5:zstd"),
+        ("file.compression.per.level.3", "snappy"),
+        ("changelog-producer", "input"),
+        ("write.compaction-skip", "true"),
+    ];
+    assert_eq!(check(&options, Use::Write), Ok(()));
+    assert!(matches!(check(&[("file.format.per.level", "0:avro")], Use::Write), Err(Error::Unsupported(_))));
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_invalid() {
+    for (name, value) in [
+        ("bucket", "many"),
+        ("bucket", "0"),
+        ("target-file-size", "10 parsecs"),
+        ("snapshot.time-retained", "soon"),
+        ("write-only", "yes"),
+        ("merge-engine", "magic"),
+        ("metadata.stats-mode", "truncate"),
+        ("metadata.stats-mode.per.level", "0"),
+        ("fields.name.stats-mode", "x"),
+        ("target-file-row-num", "1.5"),
+    ] {
+        let error = check(&[(name, value)], Use::Write).unwrap_err();
+        assert!(matches!(&error, Error::Invalid(text) if text.contains("bucket") || text.contains(name)), "{error}");
+    }
+    // A reader does not care about the value of an option that it does not need.
+    assert_eq!(check(&[("compaction.size-ratio", "many")], Use::Read), Ok(()));
+}
+
+#[test]
+fn a_key_table_without_a_bucket_count_is_read_but_not_written() {
+    let schema = Schema::builder().column("id", DataType::INT).primary_key(["id"]).build().unwrap();
+    assert_eq!(check_options(&schema, Use::Read), Ok(()));
+    let error = check_options(&schema, Use::Write).unwrap_err().to_string();
+    assert!(error.contains("bucket"), "{error}");
+}
+
+#[test]
+fn a_default_value_is_not_written_around() {
+    let mut schema = keyed(&[]);
+    schema.fields[1].default_value = Some("x".to_string());
+    assert_eq!(check_options(&schema, Use::Read), Ok(()));
+    assert!(matches!(check_options(&schema, Use::Write), Err(Error::Unsupported(_))));
+}

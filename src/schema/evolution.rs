@@ -1,0 +1,68 @@
+//! Which column of a file is which column of the table, when the two were written under different schemas.
+//!
+//! Columns are matched by field id and never by name: a renamed column keeps its rows, and a column that was
+//! dropped and added again under the same name does not get the old ones.
+//! Spec: `format-spec/schema.md`.
+
+use super::Schema;
+use crate::error::{Error, Result};
+
+/// For each column of the table the position of its column among those of the file's schema, or `None` when
+/// the file was written before the column was added: such a column is NULL in every row.
+///
+/// # Errors
+/// [`Error::Unsupported`] that names a column whose type changed in between.
+pub fn column_mapping(file_schema: &Schema, table_schema: &Schema) -> Result<Vec<Option<usize>>> {
+    table_schema
+        .fields
+        .iter()
+        .map(|column| {
+            let Some(position) = file_schema.fields.iter().position(|field| field.id == column.id) else {
+                return Ok(None);
+            };
+            let stored = &file_schema.fields[position];
+            if stored.data_type.kind == column.data_type.kind {
+                return Ok(Some(position));
+            }
+            Err(Error::unsupported(format!(
+                "column {:?} was {} in schema {} and is {} in schema {}: reading changed types",
+                column.name, stored.data_type.kind, file_schema.id, column.data_type.kind, table_schema.id
+            )))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::DataType;
+
+    fn schema(id: i64, columns: &[(i32, &str, DataType)]) -> Schema {
+        let mut schema = columns
+            .iter()
+            .fold(Schema::builder(), |builder, (_, name, data_type)| builder.column(*name, *data_type))
+            .build()
+            .unwrap();
+        schema.id = id;
+        for (field, (id, ..)) in schema.fields.iter_mut().zip(columns) {
+            field.id = *id;
+        }
+        schema
+    }
+
+    #[test]
+    fn columns_are_matched_by_id_so_names_may_change_and_swap() {
+        let file = schema(0, &[(0, "a", DataType::INT), (1, "b", DataType::STRING), (2, "c", DataType::INT)]);
+        let table =
+            schema(1, &[(1, "a", DataType::STRING), (3, "c", DataType::INT), (0, "b", DataType::INT.not_null())]);
+        assert_eq!(column_mapping(&file, &table).unwrap(), vec![Some(1), None, Some(0)]);
+    }
+
+    #[test]
+    fn a_changed_type_is_refused_by_the_columns_name() {
+        let file = schema(0, &[(0, "a", DataType::INT)]);
+        let table = schema(1, &[(0, "amount", DataType::BIGINT)]);
+        let error = column_mapping(&file, &table).unwrap_err().to_string();
+        assert!(error.contains("\"amount\"") && error.contains("INT") && error.contains("BIGINT"), "{error}");
+    }
+}

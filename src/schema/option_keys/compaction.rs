@@ -1,0 +1,75 @@
+//! Compaction, changelog by compaction, lookups: read by the jobs that compact.
+//! Spec: `format-spec/options.md`, which is printed from here.
+
+use super::{Kind, OptionKey, harmless, refused, unwritable};
+
+const COMPACTS: &str = "this version never compacts; a job that does reads it";
+const LOOKS_UP: &str = "tunes lookups, which this version does not make";
+
+keys! {
+    "changelog-producer": Enum(&["none", "input", "full-compaction", "lookup"]) = "none",
+        unwritable(&["none", "input"], "this version makes changelog from its input only"), "how the changelog comes to
+        be";
+    "changelog-producer.row-deduplicate": Boolean = "false", harmless(COMPACTS),
+        "no -U/+U for rows that did not change";
+    "changelog-producer.row-deduplicate-ignore-fields": List, harmless(COMPACTS),
+        "columns that do not count as a change";
+    "force-lookup": Boolean = "false", harmless(COMPACTS), "compact by lookup without a changelog";
+    "lookup-wait" | "changelog-producer.lookup-wait": Boolean = "true", harmless(COMPACTS),
+        "commits wait for lookup compaction";
+    "lookup-compact": Enum(&["RADICAL", "GENTLE"]) = "RADICAL", harmless(COMPACTS),
+        "how eagerly level 0 is compacted by lookup";
+    "lookup-compact.max-interval": Int, harmless(COMPACTS), "commits until a gentle lookup compaction";
+    "full-compaction.delta-commits": Int, unwritable(&[], "this version does not compact in the writer"),
+        "commits between two full compactions";
+    "num-sorted-run.compaction-trigger": Int = "5", harmless(COMPACTS), "runs after which a bucket is compacted";
+    "num-sorted-run.stop-trigger": Int, harmless("this version never stops writing for a compaction"),
+        "runs after which writing waits";
+    "num-levels": Int, harmless(COMPACTS), "levels of a bucket";
+    "compaction.max-size-amplification-percent": Int = "200", harmless(COMPACTS),
+        "space spent before a full compaction";
+    "compaction.size-ratio": Int = "1", harmless(COMPACTS), "how alike in size merged runs are";
+    "compaction.small-file-ratio": Double = "0.7", harmless(COMPACTS),
+        "share of the target size below which a file is small";
+    "compaction.force-up-level-0": Boolean = "false", harmless(COMPACTS), "compact level 0 each time";
+    "compaction.force-rewrite-all-files": Boolean = "false", harmless(COMPACTS), "rewrite every file";
+    "compaction.offpeak.start.hour": Int = "-1", harmless(COMPACTS), "first quiet hour of the day";
+    "compaction.offpeak.end.hour": Int = "-1", harmless(COMPACTS), "last quiet hour of the day";
+    "compaction.offpeak-ratio": Int = "0", harmless(COMPACTS), "size ratio in quiet hours";
+    "compaction.optimization-interval": Duration, harmless(COMPACTS), "time between two full compactions";
+    "compaction.total-size-threshold": MemorySize, harmless(COMPACTS), "size below which a full compaction is cheap";
+    "compaction.incremental-size-threshold": MemorySize, harmless(COMPACTS),
+        "size above level top after which a full compaction is due";
+    "compaction.min.file-num": Int = "5", harmless(COMPACTS), "small append files worth a compaction";
+    "compaction.file-num-limit": Int = "100000", harmless(COMPACTS), "files of one append compaction";
+    "compaction.delete-ratio-threshold": Double = "0.2", harmless(COMPACTS),
+        "dead rows after which an append file is rewritten";
+    "compaction.skip-expired-partitions": Boolean = "false", harmless(COMPACTS),
+        "leave partitions alone that expire soon";
+    "deletion-vectors.enabled": Boolean = "false", refused(&[], "deletion vectors are not supported yet"),
+        "mark dead rows instead of merging";
+    "deletion-vectors.modifiable": Boolean = "false", harmless("no effect unless deletion-vectors.enabled is changed"),
+        "allow to change deletion-vectors.enabled";
+    "deletion-vectors.merge-on-read": Boolean = "false", harmless("no effect unless deletion-vectors.enabled"),
+        "merge level 0 in spite of vectors";
+    "deletion-vectors.bitmap64": Boolean = "false", harmless("no effect unless deletion-vectors.enabled"),
+        "vectors of 64 bit";
+    "deletion-vector.index-file.target-size": MemorySize = "2 mb",
+        harmless("no effect unless deletion-vectors.enabled"), "bytes of a file of vectors";
+    "lookup.hash-load-factor": Float = "0.75", harmless(LOOKS_UP), "fill of a lookup file's table";
+    "lookup.cache-rows": Long = "10000", harmless(LOOKS_UP), "rows a lookup join keeps";
+    "lookup.continuous.discovery-interval": Duration, harmless(LOOKS_UP), "time between two refreshes";
+    "lookup.cache-file-retention": Duration = "1 h", harmless(LOOKS_UP), "life of a lookup file";
+    "lookup.cache-max-disk-size": MemorySize = "9223372036854775807 bytes", harmless(LOOKS_UP),
+        "local disk for lookup files";
+    "lookup.cache-spill-compression": Text = "zstd", harmless(LOOKS_UP), "codec of lookup files";
+    "lookup.cache-max-memory-size": MemorySize = "256 mb", harmless(LOOKS_UP), "memory for lookups";
+    "lookup.blob-as-descriptor": Boolean = "false", harmless(LOOKS_UP), "look up references instead of blobs";
+    "lookup.cache.high-priority-pool-ratio": Double = "0.25", harmless(LOOKS_UP), "memory kept for index blocks";
+    "lookup.cache.bloom.filter.enabled": Boolean = "true", harmless(LOOKS_UP), "bloom filter in lookup files";
+    "lookup.cache.bloom.filter.fpp": Double = "0.05", harmless(LOOKS_UP), "its rate of false hits";
+    "lookup.remote-file.enabled": Boolean = "false", harmless(LOOKS_UP), "keep lookup files in the store";
+    "lookup.remote-file.level-threshold": Int = "-2147483648", harmless(LOOKS_UP), "lowest level of such files";
+    "lookup.merge-buffer-size": MemorySize = "8 mb", harmless(LOOKS_UP), "memory for merging looked-up rows";
+    "lookup.merge-records-threshold": Int = "1024", harmless(LOOKS_UP), "rows after which that merge spills";
+}

@@ -1,0 +1,82 @@
+//! Options that file formats read by their own prefix.
+//! Spec: `format-spec/options.md`, which is printed from here.
+
+use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
+
+const NO_ORC: &str = "no ORC file is written or read";
+const NO_AVRO: &str = "no Avro data file is written or read";
+const NO_TEXT: &str = "no text file is written or read";
+const PARQUET_SPEED: &str = "a detail of parquet-mr's writer that readers cannot tell";
+
+keys! {
+    "parquet.enable.dictionary": Boolean = "true", HONOURED, "dictionary encoding";
+    "parquet.enable.dictionary#<column>": Boolean = "true", HONOURED, "dictionary encoding of one column";
+    "parquet.block.size": Long = "134217728", HONOURED, "bytes of a row group";
+    "parquet.page.size": Int = "1048576", HONOURED, "bytes of a page";
+    "parquet.dictionary.page.size": Int = "1048576", HONOURED, "bytes of a dictionary page";
+    "parquet.page.row.count.limit": Int = "20000", HONOURED, "rows of a page";
+    "parquet.compression.codec.zstd.level": Int = "1", HONOURED,
+        "effort of zstd, instead of file.compression.zstd-level";
+    "parquet.compression.codec.zstd.workers": Int = "0", harmless(PARQUET_SPEED), "threads of zstd";
+    "parquet.compression.codec.zstd.bufferPool.enabled": Boolean = "true", harmless(PARQUET_SPEED),
+        "reuse zstd buffers";
+    "parquet.compression": Text, harmless("Java overrides it by file.compression"), "codec";
+    "parquet.compression#<column>": Text, unwritable(&[], "one codec for the whole file"), "codec of one column";
+    "parquet.writer.version": Text = "PARQUET_1_0", unwritable(&["PARQUET_1_0", "v1"], "only version 1 pages"),
+        "version of pages";
+    "parquet.validation": Boolean = "false", harmless(PARQUET_SPEED), "check the schema at each write";
+    "parquet.writer.max-padding": Int = "8388608", harmless(PARQUET_SPEED), "padding between row groups";
+    "parquet.page.size.row.check.min": Int = "100", harmless(PARQUET_SPEED),
+        "rows between two checks of the page size, at least";
+    "parquet.page.size.row.check.max": Int = "10000", harmless(PARQUET_SPEED),
+        "rows between two checks of the page size, at most";
+    "parquet.page.size.check.estimate": Boolean = "true", harmless(PARQUET_SPEED), "guess when to check the page size";
+    "parquet.page.value.count.threshold": Int = "1073741823", harmless(PARQUET_SPEED),
+        "values after which the page size is checked";
+    "parquet.page.write-checksum.enabled": Boolean = "true", harmless("page checksums are optional"),
+        "checksum of pages";
+    "parquet.memory.pool.ratio": Float = "0.95", harmless(PARQUET_SPEED), "share of the heap for writers";
+    "parquet.memory.min.chunk.size": Long = "1048576", harmless(PARQUET_SPEED), "smallest part of that share";
+    "parquet.columnindex.truncate.length": Int = "64", harmless("bounds of pages may be cut at any length"),
+        "bytes of a page bound";
+    "parquet.statistics.truncate.length": Int = "2147483647", harmless("bounds of row groups may be cut at any length"),
+        "bytes of a row group bound";
+    "parquet.bloom.filter.enabled": Boolean = "false", unwritable(&[], "no bloom filter is written into Parquet files"),
+        "bloom filters";
+    "parquet.bloom.filter.enabled#<column>": Boolean = "false",
+        unwritable(&[], "no bloom filter is written into Parquet files"), "bloom filter of one column";
+    "parquet.bloom.filter.<setting>": Text, harmless("no bloom filter is written into Parquet files"),
+        "shape of bloom filters";
+    "parquet.read.<setting>": Text, harmless("a setting of parquet-mr's reader"), "settings of parquet-mr's reader";
+    "parquet.filter.<setting>": Text, harmless("a setting of parquet-mr's reader"), "settings of parquet-mr's reader";
+    "parquet.avro.<setting>": Text, harmless("a setting of parquet-mr's reader"),
+        "settings of parquet-mr's Avro binding";
+    "parquet.hadoop.<setting>": Text, harmless("a setting of parquet-mr's reader"),
+        "settings of parquet-mr's Hadoop binding";
+    "parquet.encryption.<setting>": Text, refused(&[], "encrypted files are not supported"),
+        "encryption of Parquet files";
+    "parquet.crypto.<setting>": Text, refused(&[], "encrypted files are not supported"), "encryption of Parquet files";
+    "orc.column.encoding.direct": Int, harmless(NO_ORC), "ORC columns without a dictionary";
+    "orc.dictionary.key.threshold": Double = "0.8", harmless(NO_ORC), "when ORC uses a dictionary";
+    "orc.timestamp-ltz.legacy.type": Boolean = "true", harmless(NO_ORC), "how ORC stores local-zoned timestamps";
+    "orc.<setting>": Text, harmless(NO_ORC), "settings of ORC's writer and reader";
+    "avro.codec": Text, harmless(NO_AVRO), "codec of Avro data files";
+    "avro.row-name-mapping": Map, harmless(NO_AVRO), "names of nested Avro records";
+    "avro.<setting>": Text, harmless(NO_AVRO), "settings of Avro's writer and reader";
+    "mosaic.<setting>": Text, harmless("no Mosaic file is written or read"), "settings of the Mosaic format";
+    "lance.<setting>": Text, harmless("no Lance file is written or read"), "settings of the Lance format";
+    "vortex.<setting>": Text, harmless("no Vortex file is written or read"), "settings of the Vortex format";
+    "csv.field-delimiter" | "field-delimiter" | "seq" | "delimiter": Text = ",", harmless(NO_TEXT),
+        "text between CSV fields";
+    "csv.line-delimiter" | "lineSep": Text = "\n", harmless(NO_TEXT), "text between CSV lines";
+    "csv.quote-character" | "quote": Text = "\"", harmless(NO_TEXT), "quotes of CSV";
+    "csv.escape-character" | "escape": Text = "\\", harmless(NO_TEXT), "escape of CSV";
+    "csv.include-header" | "header": Boolean = "false", harmless(NO_TEXT), "CSV with a first line of names";
+    "csv.null-literal" | "nullvalue": Text = "", harmless(NO_TEXT), "NULL in CSV";
+    "csv.mode": Text = "PERMISSIVE", harmless(NO_TEXT), "what a bad CSV line does";
+    "json.ignore-parse-errors": Boolean = "false", harmless(NO_TEXT), "what bad JSON does";
+    "json.map-null-key-mode": Text = "FAIL", harmless(NO_TEXT), "what a NULL map key does in JSON";
+    "json.map-null-key-literal": Text = "null", harmless(NO_TEXT), "a NULL map key in JSON";
+    "json.line-delimiter": Text = "\n", harmless(NO_TEXT), "text between JSON lines";
+    "text.line-delimiter": Text = "\n", harmless(NO_TEXT), "text between lines";
+}

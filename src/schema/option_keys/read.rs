@@ -1,0 +1,103 @@
+//! Reading: where a read starts, what a stream delivers, consumers.
+//! Spec: `format-spec/options.md`, which is printed from here.
+
+use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
+
+const SPLIT: &str = "the size of splits changes no row";
+const STRICT: &str = "a missing or corrupt file is always an error here";
+const SYSTEM_TABLE: &str = "read by system tables that this version does not have";
+const GATE_EVOLUTION: &str = "no effect unless data-evolution.enabled, which is refused";
+
+keys! {
+    "scan.mode" | "log.scan":
+        Enum(&["default", "latest-full", "full", "latest", "latest-delta", "compacted-full", "from-timestamp",
+        "from-creation-timestamp", "from-file-creation-time", "from-snapshot", "from-snapshot-full", "incremental"]) =
+        "default", refused(&["default", "latest-full", "full"], "say the start in the call"), "where a read starts";
+    "scan.timestamp": Text, refused(&[], "say the point in time in the call"), "read as of a time, as text";
+    "scan.timestamp-millis" | "log.scan.timestamp-millis": Long, refused(&[], "say the point in time in the call"),
+        "read as of a time";
+    "scan.watermark": Long, refused(&[], "reading by watermark is not supported yet"), "read as of a watermark";
+    "scan.file-creation-time-millis": Long, refused(&[], "reading by file age is not supported yet"),
+        "read files made since";
+    "scan.creation-time-millis": Long, refused(&[], "reading by file age is not supported yet"),
+        "read from a time on, by file age if need be";
+    "scan.snapshot-id": Long, refused(&[], "say the snapshot in the call"), "read as of a snapshot";
+    "scan.tag-name": Text, refused(&[], "say the tag in the call"), "read as of a tag";
+    "scan.version": Text, refused(&[], "say the version in the call"), "read as of a snapshot, tag or watermark";
+    "scan.bounded.watermark": Long, refused(&[], "reading by watermark is not supported yet"),
+        "end a stream at a watermark";
+    "scan.bucket": Int, refused(&[], "the rows of one bucket are not the table"), "read one bucket";
+    "scan.max-splits-per-task": Int = "10", harmless(SPLIT), "splits a Flink task holds";
+    "scan.manifest.parallelism": Int, harmless("this engine has its own limits"), "manifests read at once";
+    "scan.plan-sort-partition": Boolean = "false", harmless("any order of splits is right"), "plan partitions in order";
+    "scan.ignore-corrupt-files": Boolean = "false", harmless(STRICT), "read on past a corrupt file";
+    "scan.ignore-lost-files": Boolean = "false", harmless(STRICT), "read on past a missing file";
+    "scan.fallback-branch": Text, refused(&[], "branches are not supported yet"),
+        "branch that fills in missing partitions";
+    "scan.fallback-branch.read-fail-fast": Boolean = "false",
+        harmless("no effect unless scan.fallback-branch, which is refused"), "whether an error of that branch ends the
+        read";
+    "scan.primary-branch": Text, refused(&[], "branches are not supported yet"), "branch whose partitions come first";
+    "scan.fallback-snapshot-branch": Text, refused(&[], "chain tables are not supported"), "snapshot branch of a chain";
+    "scan.fallback-delta-branch": Text, refused(&[], "chain tables are not supported"), "delta branch of a chain";
+    "scan.plan-auto-tag-for-read.time-retained": Duration, harmless("this version expires nothing while it reads"),
+        "tag that guards a batch read from expiry";
+    "stream-scan-mode": Enum(&["none", "compact-bucket-table", "file-monitor"]) = "none",
+        refused(&["none"], "internal to dedicated compaction"), "what a dedicated compaction follows";
+    "batch-scan-mode": Enum(&["none", "compact"]) = "none", refused(&["none"], "internal to dedicated compaction"),
+        "what a dedicated compaction reads";
+    "incremental-between": Text, refused(&[], "say the two ends in the call"),
+        "read changes between two snapshots or tags";
+    "incremental-between-scan-mode": Enum(&["auto", "delta", "changelog", "diff"]) = "auto",
+        harmless("no effect unless incremental-between, which is refused"), "which changes that are";
+    "incremental-between-timestamp": Text, refused(&[], "say the two ends in the call"),
+        "read changes between two times";
+    "incremental-between-tag-to-snapshot": Boolean = "false",
+        harmless("no effect unless incremental-between, which is refused"), "take tags as their snapshots";
+    "incremental-to-auto-tag": Text, refused(&[], "say the two ends in the call"), "read changes since the tag before";
+    "continuous.discovery-interval": Duration = "10 s", HONOURED, "time between two looks for a new snapshot";
+    "streaming.read.snapshot.delay": Duration, harmless("a stream delivers a snapshot as soon as it is there"),
+        "age a snapshot has before it is delivered";
+    "streaming-read-overwrite": Boolean = "false", HONOURED, "streams deliver what an overwrite changed";
+    "streaming-read-append-overwrite": Boolean = "false", HONOURED,
+        "streams of append tables deliver what an overwrite added";
+    "consumer-id": Text, HONOURED, "name under which streams keep their progress";
+    "consumer.mode": Enum(&["exactly-once", "at-least-once"]) = "exactly-once",
+        harmless("one reader at a time saves its own progress"), "whether progress waits for checkpoints";
+    "consumer.ignore-progress": Boolean = "false", HONOURED, "start anew in spite of saved progress";
+    "consumer.expiration-time": Duration, harmless("this version expires no consumer"),
+        "age at which a consumer is forgotten";
+    "consumer.changelog-only": Boolean = "false", harmless("this version expires nothing"),
+        "whether a consumer holds back changelog only";
+    "table-read.sequence-number.enabled": Boolean = "false", harmless(SYSTEM_TABLE),
+        "show sequence numbers in the audit log";
+    "key-value.sequence_number.enabled": Boolean = "false", harmless(SYSTEM_TABLE), "the same, set by Java itself";
+    "source.split.target-size": MemorySize = "128 mb", HONOURED, "bytes of a split";
+    "source.split.open-file-cost": MemorySize = "4 mb", HONOURED, "bytes an opened file counts for";
+    "file-index.read.enabled": Boolean = "true", harmless("file indexes are not read; they only skip files"),
+        "skip files by their indexes";
+    "file-index.in-manifest-threshold": MemorySize = "500 B",
+        harmless("no effect unless an index is written, which is refused"), "size from which an index gets its own
+        file";
+    "file-index.<index>.columns": List, unwritable(&[], "no file index is written"), "columns that get an index";
+    "file-index.<index>.<column>.<setting>": Text, harmless("no effect unless file-index.<index>.columns"),
+        "settings of such an index";
+    "row-tracking.enabled": Boolean = "false", refused(&[], "row ids are not supported yet"), "give every row an id";
+    "row-tracking.partition-group-on-commit": Boolean = "true",
+        harmless("no effect unless row-tracking.enabled, which is refused"), "number rows partition by partition";
+    "data-evolution.enabled": Boolean = "false", refused(&[], "rows would be spread over files"),
+        "write single columns of rows";
+    "data-evolution.reassign.skip-contiguous-row-count": Long = "1000000000", harmless(GATE_EVOLUTION),
+        "when renumbering skips a range";
+    "data-evolution.row-id-conflict-rewrite.max-size": MemorySize = "256 mb", harmless(GATE_EVOLUTION),
+        "bytes a conflict may rewrite";
+    "data-evolution.row-sidecar.enabled": Boolean = "false", harmless(GATE_EVOLUTION), "copies of rows for point reads";
+    "data-evolution.row-sidecar.max-selected-rows": Long = "4096", harmless(GATE_EVOLUTION), "most rows read that way";
+    "data-evolution.row-sidecar.max-selection-ratio": Double = "0.05", harmless(GATE_EVOLUTION),
+        "largest share read that way";
+    "data-evolution.merge-into.file-pruning": Boolean = "true", harmless(GATE_EVOLUTION), "skip files in MERGE INTO";
+    "data-evolution.merge-into.source-persist": Boolean = "false", harmless(GATE_EVOLUTION),
+        "keep the source of MERGE INTO";
+    "data-evolution.compaction.rewrite-row-ids": Boolean = "false", harmless(GATE_EVOLUTION),
+        "renumber rows in compaction";
+}

@@ -1,0 +1,355 @@
+//! The options of a table as typed values: everything this version honours, and nothing else.
+//!
+//! Parsing never fails for an option that is not honoured; whether such an option may stand there at all is
+//! the question of [`super::check_options`], which every way into a table asks first.
+//! Spec: `format-spec/options.md`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use self::reader::{
+    BUCKET_FUNCTIONS, CHANGELOG_PRODUCERS, COMPRESSIONS, MERGE_ENGINES, Reader, SORT_ORDERS, compression, number,
+    split_names,
+};
+use super::units::StatsMode;
+use super::{BucketMode, Schema, Use, check_options, parse_duration, parse_memory_size};
+use crate::error::Result;
+
+/// How a bucket key becomes a number (`bucket-function.type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BucketFunction {
+    /// Paimon's hash of the key's binary row.
+    #[default]
+    Default,
+    /// The remainder of one integer column.
+    Mod,
+    /// Hive's hash.
+    Hive,
+}
+
+/// How versions of a key become one row (`merge-engine`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MergeEngine {
+    /// The newest version wins.
+    #[default]
+    Deduplicate,
+    /// Columns that are not NULL overwrite.
+    PartialUpdate,
+    /// Each column is folded by its function.
+    Aggregation,
+    /// The first version stays.
+    FirstRow,
+}
+
+/// How the changelog comes to be (`changelog-producer`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChangelogProducer {
+    /// There is none; streams deliver raw rows.
+    #[default]
+    None,
+    /// The input is the changelog.
+    Input,
+    /// Full compactions compare old and new rows.
+    FullCompaction,
+    /// Compactions of level 0 look old rows up.
+    Lookup,
+}
+
+/// A codec of data files, and how files are named by it (`file.compression`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// `none`
+    None,
+    /// `snappy`
+    Snappy,
+    /// `gzip`
+    Gzip,
+    /// `lz4`
+    Lz4,
+    /// `zstd`
+    #[default]
+    Zstd,
+}
+
+/// What a file's metadata keeps of its columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatsOptions {
+    /// The mode of columns and levels that are not named below.
+    pub mode: StatsMode,
+    /// The mode of a level.
+    pub per_level: BTreeMap<i32, StatsMode>,
+    /// The mode of a column, which goes before that of its level.
+    pub per_column: BTreeMap<String, StatsMode>,
+    /// The mode of changelog files, when it is their own.
+    pub changelog: Option<StatsMode>,
+    /// Only so many columns, counted from the first, have statistics.
+    pub first_columns: Option<usize>,
+    /// Leave columns without statistics out of the rows of bounds.
+    pub dense: bool,
+    /// In thin mode the key columns, whose statistics stand for those of the key too.
+    pub thin_keys: Vec<String>,
+}
+
+impl StatsOptions {
+    /// The modes of a table's columns, in their order, in a data file of a level.
+    pub fn modes(&self, columns: &[&str], level: i32) -> Vec<StatsMode> {
+        self.choose(columns, self.per_level.get(&level).copied().unwrap_or(self.mode))
+    }
+
+    /// The modes of a table's columns, in their order, in a changelog file.
+    pub fn changelog_modes(&self, columns: &[&str]) -> Vec<StatsMode> {
+        self.changelog.map_or_else(|| self.modes(columns, 0), |own| self.choose(columns, own))
+    }
+
+    fn choose(&self, columns: &[&str], otherwise: StatsMode) -> Vec<StatsMode> {
+        let mut counted = 0;
+        let mut mode_of = |column: &&str| {
+            let own = self.per_column.get(*column).copied();
+            if own.is_none() && self.thin_keys.iter().any(|key| key == column) {
+                return StatsMode::Truncate(KEY_LENGTH);
+            }
+            counted += 1;
+            let left_out = self.first_columns.is_some_and(|count| counted > count);
+            own.unwrap_or(if left_out { StatsMode::None } else { otherwise })
+        };
+        columns.iter().map(&mut mode_of).collect()
+    }
+}
+
+/// Characters or bytes that bounds of key columns are cut to.
+const KEY_LENGTH: usize = 128;
+
+/// How Parquet files are laid out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParquetOptions {
+    /// Bytes of a row group (`file.block-size`, else `parquet.block.size`).
+    pub row_group_size: u64,
+    /// Bytes of a page.
+    pub page_size: usize,
+    /// Bytes of a dictionary page.
+    pub dictionary_page_size: usize,
+    /// Rows of a page.
+    pub page_row_limit: usize,
+    /// Whether columns are dictionary-encoded.
+    pub dictionary: bool,
+    /// The same for single columns.
+    pub dictionary_of: BTreeMap<String, bool>,
+    /// Effort of zstd.
+    pub zstd_level: i32,
+}
+
+/// The commit's limits (`commit.*`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitOptions {
+    /// First letters of generated commit users.
+    pub user_prefix: Option<String>,
+    /// Time for all attempts; `None` is no limit.
+    pub timeout: Option<Duration>,
+    /// Retries after lost races.
+    pub max_retries: u32,
+    /// The first wait between them.
+    pub min_retry_wait: Duration,
+    /// The longest wait between them.
+    pub max_retry_wait: Duration,
+    /// Make a snapshot even of nothing.
+    pub force_create_snapshot: bool,
+    /// Whether nothing makes no snapshot; `None` leaves it to the writer (batch yes, stream no).
+    pub ignore_empty: Option<bool>,
+    /// How long snapshots live at least: the commit's guard against reused snapshot numbers reads it.
+    pub snapshot_time_retained: Duration,
+}
+
+/// When and how manifests are written (`manifest.*`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestOptions {
+    /// The Avro codec, in Paimon's word.
+    pub compression: String,
+    /// Bytes of a manifest.
+    pub target_file_size: u64,
+    /// Bytes of changing manifests after which all are merged.
+    pub full_compaction_size: u64,
+    /// Small manifests after which they are merged.
+    pub merge_min_count: usize,
+}
+
+/// Everything in a table's options that this version honours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // each is an option of its own
+pub struct TableOptions {
+    /// How rows find their bucket.
+    pub bucket: BucketMode,
+    /// The columns whose hash decides the bucket; empty for tables without buckets.
+    pub bucket_key: Vec<String>,
+    /// How that hash is made.
+    pub bucket_function: BucketFunction,
+    /// How versions of a key become one row.
+    pub merge_engine: MergeEngine,
+    /// How the changelog comes to be.
+    pub changelog_producer: ChangelogProducer,
+    /// Columns that order the versions of a key, before the sequence number.
+    pub sequence_fields: Vec<String>,
+    /// Whether the lowest of them is the newest.
+    pub sequence_descending: bool,
+    /// The column that holds the row kind.
+    pub rowkind_field: Option<String>,
+    /// Drop -U and -D rows, when writing and when merging.
+    pub ignore_delete: bool,
+    /// Drop -U rows when writing.
+    pub ignore_update_before: bool,
+    /// The codec of data files.
+    pub compression: Compression,
+    /// The codec of data files of some levels.
+    pub compression_per_level: BTreeMap<i32, Compression>,
+    /// The codec of changelog files.
+    pub changelog_compression: Compression,
+    /// Whether file names tell the codec.
+    pub file_suffix_include_compression: bool,
+    /// First letters of data file names.
+    pub data_file_prefix: String,
+    /// First letters of changelog file names.
+    pub changelog_file_prefix: String,
+    /// The directory below the table that holds the data.
+    pub data_file_path_directory: Option<String>,
+    /// Leave key columns out of the key part of data files.
+    pub thin_mode: bool,
+    /// The directory name of a NULL partition value.
+    pub partition_default_name: String,
+    /// Spell partition values as Java's `toString`.
+    pub partition_legacy_name: bool,
+    /// Bytes of a file after which the next begins.
+    pub target_file_size: u64,
+    /// Rows of a file after which the next begins.
+    pub target_file_rows: u64,
+    /// How Parquet files are laid out.
+    pub parquet: ParquetOptions,
+    /// All options that begin with `parquet.`, as they are stored.
+    pub parquet_raw: BTreeMap<String, String>,
+    /// What metadata keeps of columns.
+    pub stats: StatsOptions,
+    /// Memory for rows before they are sorted and written.
+    pub write_buffer_size: u64,
+    /// Whether that may overflow to local disk.
+    pub write_buffer_spillable: bool,
+    /// The most local disk for that.
+    pub write_buffer_max_disk: u64,
+    /// Rows a reader hands out at once.
+    pub read_batch_rows: usize,
+    /// Rows a format writer takes at once.
+    pub write_batch_rows: usize,
+    /// Levels of a bucket, level 0 included.
+    pub num_levels: i32,
+    /// Bytes of a split.
+    pub split_target_size: u64,
+    /// Bytes an opened file counts for in a split.
+    pub split_open_file_cost: u64,
+    /// Time between two looks for a new snapshot.
+    pub discovery_interval: Duration,
+    /// Streams deliver what an overwrite changed.
+    pub streaming_read_overwrite: bool,
+    /// Streams of append tables deliver what an overwrite added.
+    pub streaming_read_append_overwrite: bool,
+    /// The consumer of streams that name none.
+    pub consumer_id: Option<String>,
+    /// Start anew in spite of saved progress.
+    pub consumer_ignore_progress: bool,
+    /// How manifests are written.
+    pub manifest: ManifestOptions,
+    /// The commit's limits.
+    pub commit: CommitOptions,
+}
+
+impl TableOptions {
+    /// The options of a table with Paimon's defaults.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names an option whose value is no value of its type.
+    pub fn parse(schema: &Schema) -> Result<Self> {
+        let read = Reader { options: &schema.options };
+        let bucket = schema.bucket_mode()?;
+        let target = if schema.has_primary_key() { 128 << 20 } else { 256 << 20 };
+        let per_level = read.levels("file.compression.per.level", compression)?;
+        let compression = read.with("file.compression", compression)?;
+        let changelog_compression = read
+            .optional("changelog-file.compression", reader::compression)?
+            .unwrap_or_else(|| per_level.get(&0).copied().unwrap_or(compression));
+        Ok(Self {
+            bucket,
+            bucket_key: match bucket {
+                BucketMode::Unaware => vec![],
+                _ => schema.bucket_keys(),
+            },
+            bucket_function: read.word("bucket-function.type", BUCKET_FUNCTIONS)?,
+            merge_engine: read.word("merge-engine", MERGE_ENGINES)?,
+            changelog_producer: read.word("changelog-producer", CHANGELOG_PRODUCERS)?,
+            sequence_fields: read.text("sequence.field").map(split_names).unwrap_or_default(),
+            sequence_descending: read.word("sequence.field.sort-order", SORT_ORDERS)?,
+            rowkind_field: read.text("rowkind.field").map(ToString::to_string),
+            ignore_delete: read.boolean("ignore-delete")?,
+            ignore_update_before: read.boolean("ignore-update-before")?,
+            compression,
+            compression_per_level: per_level,
+            changelog_compression,
+            file_suffix_include_compression: read.boolean("file.suffix.include.compression")?,
+            data_file_prefix: read.string("data-file.prefix"),
+            changelog_file_prefix: read.string("changelog-file.prefix"),
+            data_file_path_directory: read.text("data-file.path-directory").map(ToString::to_string),
+            thin_mode: read.boolean("data-file.thin-mode")?,
+            partition_default_name: read.string("partition.default-name"),
+            partition_legacy_name: read.boolean("partition.legacy-name")?,
+            target_file_size: read.optional("target-file-size", parse_memory_size)?.unwrap_or(target),
+            target_file_rows: read.with("target-file-row-num", number)?,
+            parquet: read.parquet()?,
+            parquet_raw: read.prefixed("parquet."),
+            stats: read.stats(schema)?,
+            write_buffer_size: read.with("write-buffer-size", parse_memory_size)?,
+            write_buffer_spillable: read.boolean("write-buffer-spillable")?,
+            write_buffer_max_disk: read.with("write-buffer-spill.max-disk-size", parse_memory_size)?,
+            // Paimon's default of 1024 is made for its row readers; columns want longer batches.
+            read_batch_rows: read.optional("read.batch-size", number)?.unwrap_or(8192),
+            write_batch_rows: read.with("write.batch-size", number)?,
+            num_levels: read
+                .optional("num-levels", number)?
+                .unwrap_or(read.optional("num-sorted-run.compaction-trigger", number::<i32>)?.unwrap_or(5) + 1),
+            split_target_size: read.with("source.split.target-size", parse_memory_size)?,
+            split_open_file_cost: read.with("source.split.open-file-cost", parse_memory_size)?,
+            discovery_interval: read.with("continuous.discovery-interval", parse_duration)?,
+            streaming_read_overwrite: read.boolean("streaming-read-overwrite")?,
+            streaming_read_append_overwrite: read.boolean("streaming-read-append-overwrite")?,
+            consumer_id: read.text("consumer-id").map(ToString::to_string),
+            consumer_ignore_progress: read.boolean("consumer.ignore-progress")?,
+            manifest: ManifestOptions {
+                compression: read.string("manifest.compression").to_lowercase(),
+                target_file_size: read.with("manifest.target-file-size", parse_memory_size)?,
+                full_compaction_size: read.with("manifest.full-compaction-threshold-size", parse_memory_size)?,
+                merge_min_count: read.with("manifest.merge-min-count", number)?,
+            },
+            commit: read.commit()?,
+        })
+    }
+
+    /// Refuses options that cannot be honoured and parses the rest.
+    ///
+    /// # Errors
+    /// Those of [`check_options`] and of [`Self::parse`].
+    pub fn checked(schema: &Schema, usage: Use) -> Result<Self> {
+        check_options(schema, usage)?;
+        Self::parse(schema)
+    }
+
+    /// The codec of data files of a level.
+    pub fn compression_of(&self, level: i32) -> Compression {
+        self.compression_per_level.get(&level).copied().unwrap_or(self.compression)
+    }
+}
+
+impl Compression {
+    /// Paimon's word for it.
+    pub fn word(self) -> &'static str {
+        COMPRESSIONS.iter().find(|(_, it)| *it == self).map_or("none", |(word, _)| word)
+    }
+}
+
+mod reader;
+
+#[cfg(test)]
+mod tests;

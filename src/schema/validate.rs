@@ -1,0 +1,216 @@
+//! Whether columns, keys and options of a new table fit together.
+//!
+//! [`super::check_options`] asks whether each option can be honoured; this asks whether they make sense
+//! beside each other and beside the columns, by Paimon's rules, so that every Paimon opens what we create.
+//! Spec: `format-spec/schema.md`, `format-spec/options.md`.
+
+use std::collections::BTreeSet;
+
+use super::option_keys::{captures, find_option};
+use super::{BucketFunction, BucketMode, ChangelogProducer, Schema, TableOptions, Use};
+use crate::error::{Error, Result};
+use crate::types::TypeKind;
+
+/// The most columns a table may have.
+const MAX_COLUMNS: usize = 10_000;
+
+/// Checks the schema of a table that is about to be created and gives its options.
+///
+/// # Errors
+/// [`Error::Invalid`] or [`Error::Unsupported`] with what is wrong and where.
+pub fn validate(schema: &Schema) -> Result<TableOptions> {
+    if schema.fields.len() > MAX_COLUMNS {
+        return Err(Error::invalid(format!("{} columns are more than {MAX_COLUMNS}", schema.fields.len())));
+    }
+    check_types(schema)?;
+    let options = TableOptions::checked(schema, Use::Write)?;
+    check_buckets(schema, &options)?;
+    check_sequence(schema, &options)?;
+    check_row_kinds(schema, &options)?;
+    check_changelog(schema, &options)?;
+    check_column_options(schema)?;
+    check_names(&options)?;
+    check_limits(schema)?;
+    Ok(options)
+}
+
+/// Bounds of the types' parameters, which the text form cannot break but a constructor can.
+fn check_types(schema: &Schema) -> Result<()> {
+    for field in &schema.fields {
+        let fine = match field.data_type.kind {
+            TypeKind::Decimal { precision, scale } => (1..=38).contains(&precision) && scale <= precision,
+            TypeKind::Char(n) | TypeKind::VarChar(n) | TypeKind::Binary(n) | TypeKind::VarBinary(n) => {
+                (1..=i32::MAX as u32).contains(&n)
+            }
+            TypeKind::Time(p) | TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) => p <= 9,
+            _ => true,
+        };
+        if !fine {
+            return Err(Error::invalid(format!("column {:?}: {} is no type", field.name, field.data_type.kind)));
+        }
+    }
+    Ok(())
+}
+
+fn check_buckets(schema: &Schema, options: &TableOptions) -> Result<()> {
+    let bucket_key = schema.option("bucket-key");
+    if options.bucket == BucketMode::Unaware {
+        return match bucket_key {
+            Some(_) => Err(Error::invalid("option bucket-key needs a bucket count in option bucket")),
+            None => Ok(()),
+        };
+    }
+    let keys = &options.bucket_key;
+    if keys.is_empty() {
+        return Err(Error::invalid("an append table with buckets needs option bucket-key"));
+    }
+    let mut seen = BTreeSet::new();
+    for key in keys {
+        schema.require(key).map_err(|_| Error::invalid(format!("option bucket-key: {key:?} is no column")))?;
+        if !seen.insert(key) {
+            return Err(Error::invalid(format!("option bucket-key: {key:?} is named twice")));
+        }
+        if schema.partition_keys.contains(key) {
+            return Err(Error::invalid(format!("option bucket-key: {key:?} is a partition column")));
+        }
+        if schema.has_primary_key() && !schema.primary_keys.contains(key) {
+            return Err(Error::invalid(format!("option bucket-key: {key:?} is not in the primary key")));
+        }
+    }
+    if options.bucket_function == BucketFunction::Mod {
+        let types = schema.types_of(keys)?;
+        let fits = matches!(types.as_slice(), [one] if matches!(one.kind, TypeKind::Int | TypeKind::BigInt));
+        if !fits {
+            return Err(Error::invalid(
+                "option bucket-function.type = \"mod\" needs one bucket key of type INT or BIGINT",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_sequence(schema: &Schema, options: &TableOptions) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for name in &options.sequence_fields {
+        schema.require(name).map_err(|_| Error::invalid(format!("option sequence.field: {name:?} is no column")))?;
+        if !seen.insert(name) {
+            return Err(Error::invalid(format!("option sequence.field: {name:?} is named twice")));
+        }
+        if schema.option(&format!("fields.{name}.aggregate-function")).is_some() {
+            return Err(Error::invalid(format!("option sequence.field: {name:?} has an aggregate function")));
+        }
+    }
+    if seen.is_empty() {
+        return Ok(());
+    }
+    if !schema.has_primary_key() {
+        return Err(Error::invalid("option sequence.field needs a primary key"));
+    }
+    if schema.partition_keys.iter().any(|key| !schema.primary_keys.contains(key)) {
+        return Err(Error::invalid("option sequence.field needs a primary key that holds every partition column"));
+    }
+    Ok(())
+}
+
+fn check_row_kinds(schema: &Schema, options: &TableOptions) -> Result<()> {
+    if let Some(name) = &options.rowkind_field {
+        let position =
+            schema.require(name).map_err(|_| Error::invalid(format!("option rowkind.field: {name:?} is no column")))?;
+        let kind = schema.fields[position].data_type.kind;
+        if !matches!(kind, TypeKind::Char(_) | TypeKind::VarChar(_)) {
+            return Err(Error::invalid(format!("option rowkind.field: {name:?} is {kind} and must be STRING")));
+        }
+        if !schema.has_primary_key() {
+            return Err(Error::invalid("option rowkind.field needs a primary key"));
+        }
+    }
+    Ok(())
+}
+
+fn check_changelog(schema: &Schema, options: &TableOptions) -> Result<()> {
+    let keyed = schema.has_primary_key();
+    if !keyed && options.changelog_producer != ChangelogProducer::None {
+        return Err(Error::invalid("option changelog-producer needs a primary key"));
+    }
+    if !keyed && options.streaming_read_overwrite {
+        return Err(Error::invalid(
+            "option streaming-read-overwrite needs a primary key (append tables: streaming-read-append-overwrite)",
+        ));
+    }
+    if !keyed && options.thin_mode {
+        return Err(Error::invalid("option data-file.thin-mode needs a primary key"));
+    }
+    Ok(())
+}
+
+/// Options that name columns in their own name.
+fn check_column_options(schema: &Schema) -> Result<()> {
+    for name in schema.options.keys() {
+        let Some(key) = find_option(name).filter(|key| key.is_family()) else {
+            continue;
+        };
+        let parts = captures(key.name, name).unwrap_or_default();
+        let columns: Vec<&str> = match (key.name.starts_with("fields."), key.name.ends_with("#<column>")) {
+            (true, _) => parts.iter().flat_map(|part| part.split(',')).map(str::trim).collect(),
+            (false, true) => parts,
+            (false, false) => continue,
+        };
+        for column in columns {
+            if schema.index_of(column).is_none() {
+                return Err(Error::invalid(format!("option {name}: {column:?} is no column")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Options that become parts of paths.
+fn check_names(options: &TableOptions) -> Result<()> {
+    let plain = |text: &str| !text.contains(['/', '\\']) && !text.chars().any(char::is_control);
+    for (name, text) in
+        [("data-file.prefix", &options.data_file_prefix), ("changelog-file.prefix", &options.changelog_file_prefix)]
+    {
+        if text.is_empty() || text.starts_with('.') || !plain(text) {
+            return Err(Error::invalid(format!("option {name}: {text:?} cannot begin a file name")));
+        }
+    }
+    if options.data_file_prefix == options.changelog_file_prefix {
+        return Err(Error::invalid("options data-file.prefix and changelog-file.prefix must differ"));
+    }
+    let text = &options.partition_default_name;
+    if text.is_empty() || text == "." || text == ".." || !plain(text) {
+        return Err(Error::invalid(format!("option partition.default-name: {text:?} cannot name a directory")));
+    }
+    if let Some(text) = &options.data_file_path_directory {
+        let fine = |part: &str| !part.is_empty() && part != "." && part != ".." && plain(part) && !part.contains(':');
+        if !text.split('/').all(fine) {
+            return Err(Error::invalid(format!(
+                "option data-file.path-directory: {text:?} is no directory below the table"
+            )));
+        }
+    }
+    if options.consumer_id.as_deref() == Some("") {
+        return Err(Error::invalid("option consumer-id is empty"));
+    }
+    Ok(())
+}
+
+/// Pairs of limits that Paimon refuses when they cross, whoever reads them.
+fn check_limits(schema: &Schema) -> Result<()> {
+    let number = |name: &str| {
+        let default = find_option(name).and_then(|key| key.default);
+        schema.option(name).or(default).and_then(|text| text.parse::<i64>().ok())
+    };
+    for kind in ["snapshot", "changelog"] {
+        let (low, high) = (format!("{kind}.num-retained.min"), format!("{kind}.num-retained.max"));
+        let least = number(&low).or_else(|| number("snapshot.num-retained.min")).unwrap_or(1);
+        let most = number(&high).or_else(|| number("snapshot.num-retained.max")).unwrap_or(i64::MAX);
+        if least < 1 || least > most {
+            return Err(Error::invalid(format!("options {low} = {least} and {high} = {most}: 1 <= min <= max")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

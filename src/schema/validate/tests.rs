@@ -1,0 +1,117 @@
+use super::*;
+use crate::schema::SchemaBuilder;
+use crate::types::DataType;
+
+fn columns() -> SchemaBuilder {
+    Schema::builder()
+        .column("id", DataType::BIGINT.not_null())
+        .column("day", DataType::DATE.not_null())
+        .column("name", DataType::STRING)
+        .column("version", DataType::INT)
+}
+
+fn keyed(options: &[(&str, &str)]) -> Result<TableOptions> {
+    built(columns().partition_by(["day"]).primary_key(["day", "id"]).option("bucket", "2"), options)
+}
+
+fn append(options: &[(&str, &str)]) -> Result<TableOptions> {
+    built(columns().partition_by(["day"]), options)
+}
+
+fn built(builder: SchemaBuilder, options: &[(&str, &str)]) -> Result<TableOptions> {
+    validate(&options.iter().fold(builder, |builder, (name, value)| builder.option(*name, *value)).build()?)
+}
+
+#[test]
+fn a_plain_table_of_each_kind_is_fine() {
+    assert_eq!(keyed(&[]).unwrap().bucket_key, ["id"]);
+    assert_eq!(append(&[]).unwrap().bucket, BucketMode::Unaware);
+    assert_eq!(append(&[("bucket", "3"), ("bucket-key", "id,name")]).unwrap().bucket_key, ["id", "name"]);
+    let all = [
+        ("sequence.field", "version,name"),
+        ("rowkind.field", "name"),
+        ("ignore-delete", "true"),
+        ("changelog-producer", "input"),
+        ("data-file.thin-mode", "true"),
+        ("data-file.path-directory", "a/b"),
+        ("fields.name.stats-mode", "none"),
+        ("fields.id,version.sequence-group", "name"),
+    ];
+    assert!(keyed(&all).is_ok());
+}
+
+#[test]
+fn bad_combinations_are_refused_with_the_options_name() {
+    for (name, value) in [
+        ("bucket-key", "nope"),
+        ("bucket-key", "name"),
+        ("bucket-key", "day"),
+        ("bucket-key", "id,id"),
+        ("bucket-function.type", "mod ulo"),
+        ("sequence.field", "nope"),
+        ("sequence.field", "version,version"),
+        ("rowkind.field", "nope"),
+        ("rowkind.field", "version"),
+        ("fields.nope.stats-mode", "none"),
+        ("fields.id,nope.sequence-group", "name"),
+        ("parquet.enable.dictionary#nope", "true"),
+        ("data-file.prefix", "../x"),
+        ("data-file.prefix", ""),
+        ("changelog-file.prefix", "data-"),
+        ("data-file.path-directory", "/abs"),
+        ("data-file.path-directory", "a/../../b"),
+        ("partition.default-name", "a/b"),
+        ("snapshot.num-retained.min", "0"),
+        ("snapshot.num-retained.max", "3"),
+        ("changelog.num-retained.max", "3"),
+        ("consumer-id", ""),
+    ] {
+        let error = keyed(&[(name, value)]).unwrap_err();
+        let short = name.split('.').next().unwrap();
+        assert!(matches!(&error, Error::Invalid(text) if text.contains(short)), "{name}={value}: {error}");
+    }
+}
+
+#[test]
+fn append_tables_take_no_option_of_key_tables() {
+    for (name, value) in [
+        ("sequence.field", "version"),
+        ("rowkind.field", "name"),
+        ("changelog-producer", "input"),
+        ("streaming-read-overwrite", "true"),
+        ("data-file.thin-mode", "true"),
+        ("bucket-key", "id"),
+        ("bucket", "3"),
+    ] {
+        let error = append(&[(name, value)]).unwrap_err();
+        assert!(matches!(&error, Error::Invalid(text) if text.contains("bucket") || text.contains(name)), "{error}");
+    }
+}
+
+#[test]
+fn a_sequence_field_needs_the_partition_in_the_key() {
+    let builder = columns().partition_by(["day"]).primary_key(["id"]).option("bucket", "1");
+    assert!(built(builder.clone(), &[]).is_ok());
+    assert!(matches!(built(builder, &[("sequence.field", "version")]), Err(Error::Invalid(_))));
+}
+
+#[test]
+fn the_mod_function_needs_one_integer() {
+    assert!(keyed(&[("bucket-function.type", "mod")]).is_ok());
+    let text = columns().primary_key(["name"]).option("bucket", "2");
+    assert!(matches!(built(text, &[("bucket-function.type", "mod")]), Err(Error::Invalid(_))));
+}
+
+#[test]
+fn types_out_of_bounds_are_refused() {
+    for bad in [DataType::decimal(39, 0), DataType::decimal(5, 6), DataType::timestamp(10), DataType::decimal(0, 0)] {
+        let error = built(Schema::builder().column("x", bad), &[]).unwrap_err();
+        assert!(matches!(&error, Error::Invalid(text) if text.contains("\"x\"")), "{error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_honoured_is_refused_before_anything_else() {
+    assert!(matches!(keyed(&[("merge-engine", "aggregation")]), Err(Error::Unsupported(_))));
+    assert!(matches!(keyed(&[("buckets", "3")]), Err(Error::Invalid(_))));
+}

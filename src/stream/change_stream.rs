@@ -1,0 +1,300 @@
+//! Following a table: the rows of a snapshot first, where asked for, then the changes of one snapshot after another.
+//!
+//! The whole state is the number of the next snapshot. It is what a consumer file keeps, so a stream that resumes
+//! repeats at most the snapshot that was not acknowledged, and misses none: a snapshot whose changes have expired is
+//! an error and never skipped.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::Int8Array;
+
+use super::start::{Start, check_kept, earliest, expired};
+use crate::error::{Error, Result};
+use crate::format::{BinaryRow, CommitKind, FileKind, ManifestEntry, Snapshot, SnapshotId, Split};
+use crate::history::{FileFilter, History};
+use crate::predicate::Expr;
+use crate::read::{ReadRequest, SplitBatches, SplitReader};
+use crate::scan::{At, PlanRules, plan, plan_changes};
+use crate::schema::{ChangelogProducer, Schema, TableOptions};
+use crate::types::RowKind;
+use crate::write::ChangeBatch;
+
+/// How a stream runs.
+#[derive(Debug, Clone, Default)]
+pub struct FollowOptions {
+    /// Where it begins, unless its consumer has saved progress.
+    pub start: Start,
+    /// The last snapshot it shows; it ends there.
+    pub to: Option<SnapshotId>,
+    /// Wait for snapshots to come; otherwise it ends at the newest one.
+    pub wait: bool,
+    /// Keeps progress under this name in the table.
+    pub consumer: Option<String>,
+    /// Only rows for which this is true.
+    pub filter: Option<Expr>,
+    /// The columns shown; `None` means all.
+    pub select: Option<Vec<String>>,
+    /// Leave `TIMESTAMP(7..9)` as `Decimal128(38, 9)` seconds.
+    pub wide_timestamps: bool,
+}
+
+/// Changes of one bucket, or rows of a snapshot that is shown whole.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The snapshot that made them.
+    pub snapshot_id: SnapshotId,
+    /// The partition.
+    pub partition: BinaryRow,
+    /// The bucket.
+    pub bucket: i32,
+    /// The rows with their kinds.
+    pub rows: ChangeBatch,
+}
+
+/// A table's changes, one batch after another.
+pub struct ChangeStream {
+    history: History,
+    schema: Arc<Schema>,
+    options: TableOptions,
+    request: ReadRequest,
+    to: Option<SnapshotId>,
+    wait: bool,
+    consumer: Option<String>,
+    /// The snapshot whose changes come after what is queued.
+    next: SnapshotId,
+    /// The snapshot that the queued splits belong to.
+    current: Option<SnapshotId>,
+    queue: VecDeque<(Split, Option<RowKind>)>,
+    open: Option<Open>,
+    misses: u64,
+}
+
+struct Open {
+    split: Split,
+    kind: Option<RowKind>,
+    batches: SplitBatches,
+}
+
+/// Each so many polls of an idle table look whether history went on without the awaited snapshot.
+const CHECK_EVERY: u64 = 16;
+
+impl ChangeStream {
+    /// Opens a stream on a table's newest schema.
+    pub(crate) async fn open(history: History, schema: Arc<Schema>, options: TableOptions, follow: FollowOptions) -> Result<Self> {
+        let select = match &follow.select {
+            Some(names) => schema.positions(names)?,
+            None => (0..schema.fields.len()).collect(),
+        };
+        let saved = match &follow.consumer {
+            Some(name) if !options.consumer_ignore_progress => history.consumers.load(name).await?,
+            _ => None,
+        };
+        let (full, next) = match saved {
+            Some(next) => {
+                check_kept(&history, next).await?;
+                (None, next)
+            }
+            None => {
+                let first = follow.start.resolve(&history).await?;
+                (first.full, first.next)
+            }
+        };
+        let request = ReadRequest {
+            schema: Arc::clone(&schema),
+            select,
+            filter: follow.filter.as_ref().map(|filter| filter.bind(&schema)).transpose()?,
+            batch_rows: options.read_batch_rows,
+            wide_timestamps: follow.wide_timestamps,
+        };
+        let mut stream = Self {
+            history,
+            schema,
+            options,
+            request,
+            to: follow.to,
+            wait: follow.wait,
+            consumer: follow.consumer,
+            next,
+            current: None,
+            queue: VecDeque::new(),
+            open: None,
+            misses: 0,
+        };
+        if let Some(id) = full {
+            stream.queue_rows(id).await?;
+        }
+        Ok(stream)
+    }
+
+    /// The next changes; `None` at the end. Waits for a snapshot if the stream does.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the next snapshot has expired; the store's errors.
+    pub async fn next(&mut self) -> Result<Option<Change>> {
+        loop {
+            if let Some(change) = self.next_batch().await? {
+                return Ok(Some(change));
+            }
+            if self.to.is_some_and(|to| self.next > to) {
+                return Ok(None);
+            }
+            if !self.advance().await? {
+                if !self.wait {
+                    return Ok(None);
+                }
+                self.history.store.env().sleep(self.pause()).await;
+            }
+        }
+    }
+
+    /// The snapshot that a consumer should go on with when everything shown so far was handled. Only between
+    /// snapshots does it move.
+    pub fn position(&self) -> SnapshotId {
+        match self.current {
+            Some(current) if self.open.is_some() || !self.queue.is_empty() => current,
+            _ => self.next,
+        }
+    }
+
+    /// Saves in the table that the changes up to and with `snapshot` were handled.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a stream without a consumer; the store's errors.
+    pub async fn ack(&self, snapshot: SnapshotId) -> Result<()> {
+        let Some(consumer) = &self.consumer else {
+            return Err(Error::invalid("the stream has no consumer to save progress for"));
+        };
+        self.history.consumers.store(consumer, snapshot + 1).await
+    }
+
+    fn pause(&self) -> Duration {
+        self.options.discovery_interval
+    }
+
+    async fn next_batch(&mut self) -> Result<Option<Change>> {
+        loop {
+            if let Some(open) = &mut self.open {
+                let Some(batch) = open.batches.next().await? else {
+                    self.open = None;
+                    continue;
+                };
+                let (rows, kinds) = batch;
+                if rows.num_rows() == 0 {
+                    continue;
+                }
+                let kinds = match open.kind {
+                    Some(RowKind::Insert) => None,
+                    Some(kind) => Some(Int8Array::from_value(kind as i8, rows.num_rows())),
+                    None => kinds,
+                };
+                return Ok(Some(Change {
+                    snapshot_id: open.split.snapshot_id,
+                    partition: open.split.partition.clone(),
+                    bucket: open.split.bucket,
+                    rows: ChangeBatch::new(rows, kinds)?,
+                }));
+            }
+            let Some((split, kind)) = self.queue.pop_front() else { return Ok(None) };
+            let reader = SplitReader::new(&self.history, self.request.clone(), std::slice::from_ref(&split)).await?;
+            self.open = Some(Open { batches: reader.start(split.clone()), split, kind });
+        }
+    }
+
+    /// Queues the rows of a whole snapshot. What a changelog will tell later is left out: level 0 with producer
+    /// lookup, everything below the top with full-compaction.
+    async fn queue_rows(&mut self, id: SnapshotId) -> Result<()> {
+        let plan = plan(&self.history, &self.schema, &At::Snapshot(id), self.request.filter.as_ref()).await?;
+        let lowest = match self.options.changelog_producer {
+            ChangelogProducer::None | ChangelogProducer::Input => 0,
+            ChangelogProducer::Lookup => 1,
+            ChangelogProducer::FullCompaction => self.options.num_levels - 1,
+        };
+        for mut split in plan.splits {
+            split.files.retain(|file| file.level >= lowest);
+            if !split.files.is_empty() {
+                self.queue.push_back((split, Some(RowKind::Insert)));
+            }
+        }
+        self.current = Some(id);
+        Ok(())
+    }
+
+    /// Queues the changes of the next snapshot. Tells whether there is one.
+    async fn advance(&mut self) -> Result<bool> {
+        let Some(snapshot) = self.find_next().await? else { return Ok(false) };
+        self.queue_changes(&snapshot).await?;
+        self.current = Some(snapshot.id);
+        self.next = snapshot.id + 1;
+        Ok(true)
+    }
+
+    /// An idle table costs one request a poll.
+    async fn find_next(&mut self) -> Result<Option<Snapshot>> {
+        let snapshots = &self.history.snapshots;
+        self.misses += 1;
+        let idle = self.misses % CHECK_EVERY != 0 && self.misses > 1;
+        if self.misses % CHECK_EVERY != 0 || self.misses == 1 {
+            if let Some(snapshot) = snapshots.try_load(self.next).await? {
+                self.misses = 0;
+                return Ok(Some(snapshot));
+            }
+            if idle {
+                return Ok(None);
+            }
+        }
+        if let Some(changelog) = snapshots.try_load_changelog(self.next).await? {
+            self.misses = 0;
+            return Ok(Some(changelog));
+        }
+        let ids = snapshots.ids().await?;
+        match (ids.iter().min(), ids.iter().max()) {
+            (Some(first), _) if self.next < *first => {
+                Err(expired(self.next, earliest(&self.history).await?.unwrap_or(*first)))
+            }
+            (_, Some(last)) if self.next > last + 1 => Err(Error::conflict(format!(
+                "snapshot {} was followed, and the newest one is {last}: the table was rolled back or made anew",
+                self.next - 1
+            ))),
+            _ => Ok(None),
+        }
+    }
+
+    async fn queue_changes(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let rules = PlanRules::new(&self.schema, &self.options)?;
+        if snapshot.commit_kind == CommitKind::Overwrite && self.shows_overwrites() {
+            return self.queue_overwrite(&rules, snapshot).await;
+        }
+        let (manifests, all) = (&self.history.manifests, FileFilter::default());
+        let entries = match self.options.changelog_producer {
+            ChangelogProducer::None if snapshot.commit_kind == CommitKind::Append => manifests.delta_files(snapshot, &all).await?,
+            ChangelogProducer::None => Vec::new(),
+            _ => manifests.changelog_files(snapshot, &all).await?,
+        };
+        let added = entries.into_iter().filter(|entry| entry.kind == FileKind::Add).collect();
+        self.queue.extend(plan_changes(&rules, snapshot.id, added).into_iter().map(|split| (split, None)));
+        Ok(())
+    }
+
+    fn shows_overwrites(&self) -> bool {
+        match self.schema.has_primary_key() {
+            true => self.options.streaming_read_overwrite,
+            false => self.options.streaming_read_append_overwrite,
+        }
+    }
+
+    /// What an overwrite took away as `-D`, then what it brought as `+I`.
+    async fn queue_overwrite(&mut self, rules: &PlanRules, snapshot: &Snapshot) -> Result<()> {
+        let entries = self.history.manifests.delta_files(snapshot, &FileFilter::default()).await?;
+        let (added, deleted): (Vec<Arc<ManifestEntry>>, Vec<_>) = entries.into_iter().partition(|entry| entry.kind == FileKind::Add);
+        let deleted = if self.schema.has_primary_key() { deleted } else { Vec::new() };
+        for (entries, kind) in [(deleted, RowKind::Delete), (added, RowKind::Insert)] {
+            for mut split in plan_changes(rules, snapshot.id, entries) {
+                (split.changes, split.raw) = (false, !self.schema.has_primary_key());
+                self.queue.push_back((split, Some(kind)));
+            }
+        }
+        Ok(())
+    }
+}

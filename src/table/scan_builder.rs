@@ -1,0 +1,113 @@
+//! Building a batch read.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::format::Split;
+use crate::history::History;
+use crate::predicate::Expr;
+use crate::read::{ReadRequest, RowStream, SplitReader};
+use crate::scan::{At, Plan, plan};
+use crate::schema::{Schema, TableOptions};
+
+/// A batch read: what to show of which snapshot.
+#[derive(Clone)]
+pub struct ScanBuilder {
+    history: History,
+    schema: Arc<Schema>,
+    select: Option<Vec<String>>,
+    filter: Option<Expr>,
+    at: At,
+    limit: Option<usize>,
+    wide_timestamps: bool,
+}
+
+impl ScanBuilder {
+    pub(super) fn new(history: History, schema: Arc<Schema>) -> Self {
+        Self { history, schema, select: None, filter: None, at: At::Latest, limit: None, wide_timestamps: false }
+    }
+
+    /// Shows these columns, in this order.
+    #[must_use]
+    pub fn select<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.select = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Shows only rows for which this is true.
+    #[must_use]
+    pub fn filter(mut self, filter: Expr) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Shows this point of the table's history.
+    #[must_use]
+    pub fn at(mut self, at: At) -> Self {
+        self.at = at;
+        self
+    }
+
+    /// Shows so many rows at the most.
+    #[must_use]
+    pub fn limit(mut self, rows: usize) -> Self {
+        self.limit = Some(rows);
+        self
+    }
+
+    /// Leaves `TIMESTAMP(7..9)` as `Decimal128(38, 9)` seconds since the epoch, which hold all years; Arrow's
+    /// nanoseconds end in 2262.
+    #[must_use]
+    pub fn wide_timestamps(mut self) -> Self {
+        self.wide_timestamps = true;
+        self
+    }
+
+    /// Plans the read. Its splits may be read by other processes, each with [`ScanBuilder::read_splits`].
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`] for a snapshot that is not there, [`crate::Error::Unsupported`] for a feature this version cannot
+    /// read, [`crate::Error::Invalid`] for a filter that does not fit.
+    pub async fn plan(&self) -> Result<Plan> {
+        plan(&self.history, &self.schema, &self.at, self.filter.as_ref()).await
+    }
+
+    /// Plans and reads.
+    ///
+    /// # Errors
+    /// As [`ScanBuilder::plan`]; the stream's items carry errors of reading.
+    pub async fn read(&self) -> Result<RowStream> {
+        let plan = self.plan().await?;
+        self.read_with(plan.schema, plan.filter, plan.splits).await
+    }
+
+    /// Reads splits that were planned by this process or another one.
+    ///
+    /// # Errors
+    /// The store's errors; [`crate::Error::Invalid`] for a column that is not there.
+    pub async fn read_splits(&self, splits: Vec<Split>) -> Result<RowStream> {
+        let schema = match splits.first() {
+            Some(split) if split.schema_id != self.schema.id => self.history.schemas.load(split.schema_id).await?,
+            _ => Arc::clone(&self.schema),
+        };
+        let filter = self.filter.as_ref().map(|filter| filter.bind(&schema)).transpose()?;
+        self.read_with(schema, filter, splits).await
+    }
+
+    async fn read_with(&self, schema: Arc<Schema>, filter: Option<Expr>, splits: Vec<Split>) -> Result<RowStream> {
+        let select = match &self.select {
+            Some(names) => schema.positions(names)?,
+            None => (0..schema.fields.len()).collect(),
+        };
+        let batch_rows = TableOptions::parse(&schema)?.read_batch_rows;
+        let request = ReadRequest {
+            schema,
+            select,
+            filter,
+            batch_rows,
+            wide_timestamps: self.wide_timestamps,
+        };
+        let reader = SplitReader::new(&self.history, request, &splits).await?;
+        Ok(RowStream::new(reader, splits, self.limit))
+    }
+}
