@@ -9,6 +9,8 @@
 
 mod args;
 mod data;
+mod engine;
+mod forebay;
 mod limits;
 mod measure;
 mod memory;
@@ -37,6 +39,9 @@ fn run() -> measure::Outcome<()> {
         "rounds" => rounds::run(args),
         "memory" => memory::run(args),
         "limits" => limits::run(args),
-        _ => Err(format!("{verb:?} needs the engine, which is not wired in yet").into()),
+        _ => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(engine::run::<forebay::Forebay>(&verb, args))
+        }
     }
 }
