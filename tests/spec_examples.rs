@@ -12,8 +12,7 @@ use forebay::format::{
     BinaryRow, Codec, ColumnStats, CommitMessage, Consumer, DEFAULT_PARTITION, DataFileMeta, DeletionVectorRange,
     FileKind, FileSource, IndexManifestEntry, ManifestEntry, ManifestFileMeta, ManifestFilter, SimpleStats, Snapshot,
     Split, Tag, assign, decode_hint, decode_index_manifest, decode_manifest, decode_manifest_list, decode_schema,
-    encode_hint, encode_index_manifest, encode_manifest, encode_manifest_list, encode_schema, layout, partition_path,
-    reduce_stats,
+    encode_hint, encode_index_manifest, encode_manifest, encode_manifest_list, encode_schema, layout, partition_path, reduce_stats,
 };
 use forebay::schema::{BucketFunction, StatsMode};
 use forebay::types::{DataType, Datum, TypeKind};
@@ -195,7 +194,7 @@ fn bucket(fields: &Fields<'_>) {
         "default" => BucketFunction::Default,
         "mod" => BucketFunction::Mod,
         "hive" => BucketFunction::Hive,
-        other => panic!("no bucket function {other:?}"),
+        other => panic!("bucket function {other}"),
     };
     let columns: Vec<_> = values.iter().map(column).collect();
     let buckets = assign(function, &columns, &types, fields.get("buckets").parse().unwrap(), 1).unwrap();

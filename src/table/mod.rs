@@ -149,7 +149,9 @@ impl Table {
     /// # Errors
     /// [`Error::Unsupported`] or [`Error::Invalid`] naming an option that forbids writing.
     pub async fn writer(&self) -> Result<TableWriter> {
-        let user = self.history.store.env().uuid();
+        let prefix = TableOptions::parse(&self.schema)?.commit.user_prefix;
+        let unique = self.history.store.env().uuid();
+        let user = prefix.map_or(unique.clone(), |prefix| format!("{prefix}_{unique}"));
         Ok(TableWriter::new(self.stream_writer(&user).await?, self.committer(&user)?))
     }
 
