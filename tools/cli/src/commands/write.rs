@@ -12,6 +12,7 @@ use forebay::Env;
 use forebay::Table;
 use forebay::commit::{CommitOutcome, CommitProperties, Committer};
 use forebay::format::Snapshot;
+use forebay::schema::TableOptions;
 use forebay::write::{ChangeBatch, StreamWriter};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -34,7 +35,13 @@ pub async fn run(args: Write, common: &Common) -> Result<()> {
     let table = super::open_table(&args.table, common, &options).await?;
     let env = Env::system();
     let stable = args.commit_user.is_some();
-    let user = args.commit_user.clone().unwrap_or_else(|| format!("forebay-{}", env.uuid()));
+    let user = match args.commit_user {
+        Some(user) => user,
+        None => match TableOptions::parse(table.schema())?.commit.user_prefix {
+            Some(prefix) => format!("{prefix}_{}", env.uuid()),
+            None => env.uuid(),
+        },
+    };
     if user.trim().is_empty() {
         return Err(Failure::usage("the commit user's name is empty"));
     }
