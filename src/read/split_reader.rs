@@ -1,6 +1,7 @@
 //! Reading one split.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int8Array, RecordBatch};
@@ -85,8 +86,8 @@ impl SplitReader {
         };
         let mut schemas = BTreeMap::from([(schema.id, Arc::clone(&schema))]);
         for file in splits.iter().flat_map(|split| &split.files) {
-            if !schemas.contains_key(&file.schema_id) {
-                schemas.insert(file.schema_id, history.schemas.load(file.schema_id).await?);
+            if let Entry::Vacant(missing) = schemas.entry(file.schema_id) {
+                missing.insert(history.schemas.load(file.schema_id).await?);
             }
         }
         Ok(Self {

@@ -239,8 +239,9 @@ impl ChangeStream {
     async fn find_next(&mut self) -> Result<Option<Snapshot>> {
         let snapshots = &self.history.snapshots;
         self.misses += 1;
-        let idle = self.misses % CHECK_EVERY != 0 && self.misses > 1;
-        if self.misses % CHECK_EVERY != 0 || self.misses == 1 {
+        let looks_around = self.misses.is_multiple_of(CHECK_EVERY);
+        let idle = !looks_around && self.misses > 1;
+        if !looks_around || self.misses == 1 {
             if let Some(snapshot) = snapshots.try_load(self.next).await? {
                 self.misses = 0;
                 return Ok(Some(snapshot));
