@@ -3,6 +3,8 @@
 //! Writing is exact (a timestamp has as many fraction digits as its type, a decimal as many as its scale) and
 //! parsing is strict: what cannot be held without loss is refused with a reason, never rounded.
 
+use std::num::FpCategory;
+
 /// Why a text is not a value of a column's type.
 pub type Reason = String;
 
@@ -148,22 +150,31 @@ pub fn write_decimal(out: &mut Vec<u8>, unscaled: i128, scale: u8) {
 
 /// Writes a double in the shortest form that parses back; `NaN`, `Infinity` and `-Infinity` bare. Answers whether it was finite.
 pub fn write_double(out: &mut Vec<u8>, value: f64) -> bool {
-    if value.is_finite() {
-        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
-        return true;
+    match value.classify() {
+        FpCategory::Nan | FpCategory::Infinite => out.extend_from_slice(not_finite(value.is_nan(), value > 0.0)),
+        FpCategory::Subnormal => write_subnormal(out, zmij::Buffer::new().format_finite(value), &value),
+        _ => out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes()),
     }
-    out.extend_from_slice(not_finite(value.is_nan(), value > 0.0));
-    false
+    value.is_finite()
 }
 
 /// As [`write_double`], shortest for a single.
 pub fn write_float(out: &mut Vec<u8>, value: f32) -> bool {
-    if value.is_finite() {
-        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
-        return true;
+    match value.classify() {
+        FpCategory::Nan | FpCategory::Infinite => out.extend_from_slice(not_finite(value.is_nan(), value > 0.0)),
+        FpCategory::Subnormal => write_subnormal(out, zmij::Buffer::new().format_finite(value), &value),
+        _ => out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes()),
     }
-    out.extend_from_slice(not_finite(value.is_nan(), value > 0.0));
-    false
+    value.is_finite()
+}
+
+/// The smallest numbers have so few bits that one digit tells them apart. Java writes two, the nearest (`1.4E-45`, not
+/// `1e-45`), and whoever compares our texts with Java's in a wider type should see the same number.
+fn write_subnormal(out: &mut Vec<u8>, shortest: &str, value: &impl std::fmt::LowerExp) {
+    match shortest.contains('.') {
+        true => out.extend_from_slice(shortest.as_bytes()),
+        false => out.extend_from_slice(format!("{value:.1e}").as_bytes()),
+    }
 }
 
 fn not_finite(nan: bool, positive: bool) -> &'static [u8] {
@@ -531,6 +542,12 @@ mod tests {
     fn a_float_is_shortest_and_never_becomes_infinite() {
         assert_eq!(written(|out| assert!(write_float(out, 0.1))), "0.1");
         assert_eq!(written(|out| assert!(write_double(out, -0.0))), "-0.0");
+        assert_eq!(written(|out| assert!(write_float(out, f32::from_bits(1)))), "1.4e-45");
+        assert_eq!(written(|out| assert!(write_double(out, -5e-324))), "-4.9e-324");
+        for bits in 1..5000 {
+            let text = written(|out| assert!(write_float(out, f32::from_bits(bits))));
+            assert_eq!(parse_float(text.as_bytes()).unwrap().to_bits(), bits, "{text}");
+        }
         assert_eq!(written(|out| assert!(!write_double(out, f64::NEG_INFINITY))), "-Infinity");
         for value in [f64::MIN_POSITIVE, f64::MAX, 5e-324, 1e23, 123_456_789.123_456_79] {
             let text = written(|out| assert!(write_double(out, value)));
