@@ -3,8 +3,9 @@
 //! The rooms below stand in floor order: a room imports only rooms declared above it
 //! (`tests/house_rules.rs` holds that order).
 
-mod env;
 mod error;
+
+mod env;
 
 pub mod types;
 

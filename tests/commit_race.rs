@@ -2,18 +2,18 @@
 //!
 //! The test runs itself: each child is this binary with one ignored test. More of it:
 //! `FOREBAY_RACE_PROCESSES=8 FOREBAY_RACE_COMMITS=1000 FOREBAY_RACE_KILL=20 cargo test --release --test commit_race`.
+//! `FOREBAY_RACE_LOCATION=s3://bucket/key` with the `AWS_*` environment races on a bucket.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test: its helpers are outside of `#[test]` functions
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use forebay::Env;
-use forebay::catalog::create_table_at;
+use forebay::Table;
 use forebay::commit::{CommitOutcome, CommitProperties, Committer};
 use forebay::format::{BinaryRow, CommitMessage, DataFileMeta, FileSource, SimpleStats};
 use forebay::history::{FileFilter, History};
-use forebay::io::TableStore;
+use forebay::io::{TableStore, open_location};
 use forebay::schema::{Schema, TableOptions};
 use forebay::types::DataType;
 
@@ -65,8 +65,12 @@ fn schema() -> Schema {
     builder.option("commit.max-retries", "100000").option("commit.max-retry-wait", "50 ms").build().unwrap()
 }
 
-async fn commit_all(table: &Path, user: &str, commits: i64) {
-    let store = TableStore::local(table, &Env::system()).unwrap();
+fn open(table: &str) -> TableStore {
+    open_location(table, &BTreeMap::new(), &Env::system()).unwrap()
+}
+
+async fn commit_all(table: &str, user: &str, commits: i64) {
+    let store = open(table);
     let schema = schema();
     let options = TableOptions::parse(&schema).unwrap();
     let mut committer = Committer::new(History::new(store), &schema, &options, user).unwrap();
@@ -87,10 +91,10 @@ fn one_process_of_the_race() {
     let Ok(table) = std::env::var("FOREBAY_RACE_TABLE") else { return };
     let user = std::env::var("FOREBAY_RACE_USER").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(commit_all(Path::new(&table), &user, number("FOREBAY_RACE_COMMITS", 1) as i64));
+    runtime.block_on(commit_all(&table, &user, number("FOREBAY_RACE_COMMITS", 1) as i64));
 }
 
-fn spawn(table: &Path, user: &str, commits: u64) -> Child {
+fn spawn(table: &str, user: &str, commits: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "one_process_of_the_race", "--ignored", "--nocapture"])
         .env("FOREBAY_RACE_TABLE", table)
@@ -102,7 +106,7 @@ fn spawn(table: &Path, user: &str, commits: u64) -> Child {
 }
 
 /// Runs one user's process to its end, killing it a few times where that is asked for. Answers its acknowledgements.
-fn run(table: &Path, user: &str, commits: u64, kills: u64) -> String {
+fn run(table: &str, user: &str, commits: u64, kills: u64) -> String {
     let env = Env::system();
     let mut output = String::new();
     for _ in 0..kills {
@@ -117,8 +121,8 @@ fn run(table: &Path, user: &str, commits: u64, kills: u64) -> String {
     output
 }
 
-async fn check(table: &Path, processes: u64, commits: u64, kills: u64, output: &str) {
-    let history = History::new(TableStore::local(table, &Env::system()).unwrap());
+async fn check(table: &str, processes: u64, commits: u64, kills: u64, output: &str) {
+    let history = History::new(open(table));
     let ids = history.snapshots.ids().await.unwrap();
     assert_eq!(ids, (1..=(processes * commits) as i64).collect::<Vec<_>>());
     let mut chain = BTreeMap::new();
@@ -147,10 +151,10 @@ async fn check(table: &Path, processes: u64, commits: u64, kills: u64, output: &
 
 fn race(processes: u64, commits: u64, kills: u64) {
     let directory = tempfile::tempdir().unwrap();
-    let table = directory.path().join("table");
+    let root = std::env::var("FOREBAY_RACE_LOCATION").unwrap_or(directory.path().to_str().unwrap().to_string());
+    let table = format!("{root}/{}", Env::system().uuid());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = TableStore::local(&table, &Env::system()).unwrap();
-    runtime.block_on(create_table_at(&store, &schema())).unwrap();
+    runtime.block_on(Table::create_store(open(&table), schema())).unwrap();
     let output = std::thread::scope(|scope| {
         let users: Vec<_> = (0..processes)
             .map(|process| {
@@ -185,7 +189,7 @@ fn figures_of_small_commits_and_of_plans() {
     let options = TableOptions::parse(&schema).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        create_table_at(&store, &schema).await.unwrap();
+        Table::create_store(store.clone(), schema.clone()).await.unwrap();
         let mut committer = Committer::new(History::new(store.clone()), &schema, &options, "figures").unwrap();
         let commits = number("FOREBAY_RACE_COMMITS", 1000) as i64;
         let mut times = Vec::new();
@@ -200,7 +204,8 @@ fn figures_of_small_commits_and_of_plans() {
                 times.clear();
             }
         }
-        let messages = (0..10_000).map(|bucket| CommitMessage { bucket, ..message(format!("wide-{bucket}")) }).collect();
+        let messages =
+            (0..10_000).map(|bucket| CommitMessage { bucket, ..message(format!("wide-{bucket}")) }).collect();
         let began = env.monotonic();
         committer.commit(commits, messages, CommitProperties::default()).await.unwrap();
         println!("commit of 10000 files: {:?}", env.monotonic() - began);

@@ -19,15 +19,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-
 pub use name::{TableName, check_object_name};
 
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::format::{encode_schema, layout};
-use crate::history::Schemas;
-use crate::io::{Created, TableStore, open_location};
+use crate::io::{TableStore, open_location};
 use crate::schema::Schema;
+use crate::table::{Table, delete_table, has_schema};
 
 /// What a database's directory name ends with.
 const DATABASE_SUFFIX: &str = ".db";
@@ -178,19 +176,23 @@ impl Catalog {
         }
     }
 
-    /// Creates a table with this schema as its `schema-0`. The caller has checked the schema's options. The database
-    /// must be there.
+    /// Opens a table.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the database, [`Error::AlreadyExists`], [`Error::Unsupported`] for a store without
-    /// conditional creates, [`Error::Storage`].
-    pub async fn create_table(&self, table: &TableName, schema: &Schema) -> Result<TableStore> {
+    /// [`Error::NotFound`]; those of [`Table::open`].
+    pub async fn table(&self, table: &TableName) -> Result<Table> {
+        Table::open_store(self.require_table(table).await?).await
+    }
+
+    /// Creates a table. The database must be there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the database; those of [`Table::create`].
+    pub async fn create_table(&self, table: &TableName, schema: Schema) -> Result<Table> {
         if !self.database_exists(table.database()).await? {
             return Err(Error::not_found(format!("database {:?}", table.database())));
         }
-        let store = self.table_store(table)?;
-        create_table_at(&store, schema).await?;
-        Ok(store)
+        Table::create_store(self.table_store(table)?, schema).await
     }
 
     /// Renames a table, also into another database. Only where directories can be renamed at once.
@@ -211,54 +213,8 @@ impl Catalog {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`]; part of the files may be gone then.
     pub async fn drop_table(&self, table: &TableName) -> Result<()> {
-        drop_table_at(&self.require_table(table).await?).await
+        delete_table(&self.require_table(table).await?).await
     }
-}
-
-/// Creates a table at a store's root: the one that creates `schema-0` wins.
-///
-/// # Errors
-/// [`Error::AlreadyExists`], [`Error::Unsupported`] for a store without conditional creates, [`Error::Storage`].
-pub async fn create_table_at(store: &TableStore, schema: &Schema) -> Result<()> {
-    store.require_conditional_create().await?;
-    let exists = || Error::already_exists(format!("table {}", store.location()));
-    if has_schema(store).await? {
-        return Err(exists());
-    }
-    let schema = Schema { id: 0, time_millis: store.env().now_millis(), ..schema.clone() };
-    let (path, bytes) = (layout::schema(0), encode_schema(&schema)?);
-    // Whoever reads its own bytes back has won: the time in them and the rest tell creators apart well enough, and two
-    // that agree in every byte wanted the same table.
-    match store.create(&path, bytes.clone()).await? {
-        Created::Won => Ok(()),
-        created => match (store.try_read(&path).await?, created) {
-            (Some(found), _) if found == bytes => Ok(()),
-            (Some(_), _) => Err(exists()),
-            (None, Created::Unknown(words)) => Err(Error::storage(format!("create {path}: {words}"))),
-            (None, _) => Err(Error::storage(format!("create {path}: it is said to exist and is not there"))),
-        },
-    }
-}
-
-/// Deletes a table's files: the snapshots first, so that nobody finds what is being deleted, and the schemas last, so
-/// that a drop that failed half-way can be repeated.
-///
-/// # Errors
-/// [`Error::Storage`]; part of the files may be gone then.
-pub async fn drop_table_at(store: &TableStore) -> Result<()> {
-    store.delete_dir(layout::SNAPSHOT_DIR).await?;
-    let directories = store.list_dirs("").await?;
-    let deletes = directories
-        .into_iter()
-        .filter(|name| name != layout::SCHEMA_DIR)
-        .map(|name| async move { store.delete_dir(&name).await });
-    stream::iter(deletes).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
-    store.delete_dir("").await
-}
-
-async fn has_schema(store: &TableStore) -> Result<bool> {
-    // Schema 0 is there unless an old one was deleted by hand.
-    Ok(store.exists(&layout::schema(0)).await? || !Schemas::new(store.clone()).ids().await?.is_empty())
 }
 
 fn database_directory(database: &str) -> Result<String> {

@@ -1,6 +1,7 @@
 //! Tests of databases and tables on disk and in memory, and of hostile names.
 
 use super::*;
+use crate::history::Schemas;
 use crate::types::DataType;
 
 fn schema() -> Schema {
@@ -52,18 +53,18 @@ async fn databases_and_tables_come_and_go() {
     for catalog in catalogs {
         assert!(catalog.list_databases().await.unwrap().is_empty());
         assert!(matches!(catalog.list_tables("shop").await, Err(Error::NotFound(_))));
-        assert!(matches!(catalog.create_table(&name("shop.orders"), &schema()).await, Err(Error::NotFound(_))));
+        assert!(matches!(catalog.create_table(&name("shop.orders"), schema()).await, Err(Error::NotFound(_))));
         catalog.create_database("shop").await.unwrap();
         assert!(matches!(catalog.create_database("shop").await, Err(Error::AlreadyExists(_))));
         assert!(catalog.list_tables("shop").await.unwrap().is_empty());
-        let store = catalog.create_table(&name("shop.orders"), &schema()).await.unwrap();
-        catalog.create_table(&name("shop.items"), &schema()).await.unwrap();
+        let store = catalog.create_table(&name("shop.orders"), schema()).await.unwrap().store().clone();
+        catalog.create_table(&name("shop.items"), schema()).await.unwrap();
         assert!(store.location().ends_with("/shop.db/orders"), "{}", store.location());
         assert_eq!(catalog.table_location(&name("shop.orders")).unwrap(), store.location());
         let found = Schemas::new(store.clone()).latest().await.unwrap().unwrap();
         assert_eq!((found.id, found.fields.len()), (0, 1));
         assert!(found.time_millis > 0);
-        assert!(matches!(catalog.create_table(&name("shop.orders"), &schema()).await, Err(Error::AlreadyExists(_))));
+        assert!(matches!(catalog.create_table(&name("shop.orders"), schema()).await, Err(Error::AlreadyExists(_))));
         catalog.store().write("shop.db/stray/x", Bytes::new()).await.unwrap();
         assert_eq!(catalog.list_databases().await.unwrap(), ["shop"]);
         assert_eq!(catalog.list_tables("shop").await.unwrap(), ["items", "orders"]);
@@ -85,12 +86,12 @@ async fn tables_are_renamed_on_disk_and_refused_elsewhere() {
     for catalog in [&local, &memory] {
         catalog.create_database("a").await.unwrap();
         catalog.create_database("b").await.unwrap();
-        catalog.create_table(&name("a.t"), &schema()).await.unwrap();
+        catalog.create_table(&name("a.t"), schema()).await.unwrap();
     }
     assert!(matches!(memory.rename_table(&name("a.t"), &name("b.u")).await, Err(Error::Unsupported(_))));
     local.rename_table(&name("a.t"), &name("b.u")).await.unwrap();
     assert_eq!(local.list_tables("b").await.unwrap(), ["u"]);
-    local.create_table(&name("a.t"), &schema()).await.unwrap();
+    local.create_table(&name("a.t"), schema()).await.unwrap();
     assert!(matches!(local.rename_table(&name("a.t"), &name("b.u")).await, Err(Error::AlreadyExists(_))));
     assert!(matches!(local.rename_table(&name("a.t"), &name("c.u")).await, Err(Error::NotFound(_))));
     assert!(matches!(local.rename_table(&name("a.x"), &name("b.x")).await, Err(Error::NotFound(_))));
@@ -104,7 +105,7 @@ async fn of_many_creators_one_wins() {
         let rivals = (0..8).map(|rival| {
             let catalog = catalog.clone();
             let schema = Schema { comment: Some(format!("rival {rival}")), ..schema() };
-            tokio::spawn(async move { catalog.create_table(&name("db.t"), &schema).await })
+            tokio::spawn(async move { catalog.create_table(&name("db.t"), schema).await })
         });
         let outcomes: Vec<_> = futures::future::join_all(rivals).await.into_iter().map(|done| done.unwrap()).collect();
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);

@@ -99,7 +99,8 @@ impl<R: ChunkReader + 'static> Int96Reader<R> {
         let chunk = group.column(self.column);
         let rows = group.num_rows() as usize;
         let pages = SerializedPageReader::new(Arc::clone(&self.source), chunk, rows, None)?;
-        let ColumnReader::Int96ColumnReader(reader) = get_column_reader(chunk.column_descr_ptr(), Box::new(pages)) else {
+        let ColumnReader::Int96ColumnReader(reader) = get_column_reader(chunk.column_descr_ptr(), Box::new(pages))
+        else {
             return Err(parquet::errors::ParquetError::General("column is not INT96".to_string()));
         };
         self.current = Some((reader, rows));

@@ -129,7 +129,8 @@ fn parquet_type(column: &FileColumn) -> Result<Type> {
         TypeKind::TimestampLtz(4..=6) => (Physical::INT64, timestamp(TimeUnit::MICROS, true)),
         TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) => (Physical::INT96, None),
         TypeKind::Decimal { precision, scale } => {
-            let logical = LogicalType::Decimal(DecimalType { scale: i32::from(scale), precision: i32::from(precision) });
+            let logical =
+                LogicalType::Decimal(DecimalType { scale: i32::from(scale), precision: i32::from(precision) });
             let physical = match precision {
                 0..=9 => Physical::INT32,
                 10..=18 => Physical::INT64,

@@ -113,7 +113,11 @@ impl File<'_> {
     fn group_bounds(&self, column: &str, kind: TypeKind, group: usize) -> Result<Option<Bounds>> {
         let Some(converter) = self.converter(column, kind) else { return Ok(None) };
         let group = || std::iter::once(self.metadata.metadata().row_group(group));
-        let read = (converter.row_group_mins(group()), converter.row_group_maxes(group()), converter.row_group_null_counts(group()));
+        let read = (
+            converter.row_group_mins(group()),
+            converter.row_group_maxes(group()),
+            converter.row_group_null_counts(group()),
+        );
         self.checked(column, kind, read)
     }
 

@@ -135,10 +135,8 @@ impl FileReader {
             let lane = match origin {
                 Origin::Missing => new_null_array(&lane_type(planned.data_type.kind), rows),
                 Origin::Int96(at) => int96[*at].clone(),
-                Origin::Arrow(at) => {
-                    to_lane(&planned.name, planned.data_type.kind, batch.column(*at))
-                        .map_err(|error| Error::corrupt(&self.path, error.to_string()))?
-                }
+                Origin::Arrow(at) => to_lane(&planned.name, planned.data_type.kind, batch.column(*at))
+                    .map_err(|error| Error::corrupt(&self.path, error.to_string()))?,
             };
             columns.push(lane);
         }

@@ -50,7 +50,13 @@ struct Chunk {
 
 impl FileSource {
     /// Opens a file of a known size by reading its tail.
-    pub(super) fn open(store: &TableStore, runtime: &Handle, path: String, size: u64, window: u64) -> Result<Arc<Self>> {
+    pub(super) fn open(
+        store: &TableStore,
+        runtime: &Handle,
+        path: String,
+        size: u64,
+        window: u64,
+    ) -> Result<Arc<Self>> {
         let tail_start = if size <= WHOLE { 0 } else { size - TAIL };
         let tail = runtime.block_on(store.read_range(&path, tail_start..size))?;
         if tail.len() as u64 != size - tail_start {
@@ -80,7 +86,8 @@ impl FileSource {
             return Ok(windows.tail.slice((at - windows.tail_start) as usize..));
         }
         let place = windows.chunks.partition_point(|chunk| chunk.start <= at);
-        let Some(chunk) = place.checked_sub(1).map(|before| &mut windows.chunks[before]).filter(|chunk| end <= chunk.end)
+        let Some(chunk) =
+            place.checked_sub(1).map(|before| &mut windows.chunks[before]).filter(|chunk| end <= chunk.end)
         else {
             drop(windows);
             return self.fetch(at, end);

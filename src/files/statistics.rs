@@ -59,8 +59,12 @@ fn bounds(kind: TypeKind, stats: &Statistics) -> Option<(Datum, Datum)> {
         Statistics::Int64(s) => Some((of_i64(kind, *s.min_opt()?)?, of_i64(kind, *s.max_opt()?)?)),
         Statistics::Float(s) => Some((Datum::Float(*s.min_opt()?), Datum::Float(*s.max_opt()?))),
         Statistics::Double(s) => Some((Datum::Double(*s.min_opt()?), Datum::Double(*s.max_opt()?))),
-        Statistics::ByteArray(s) => Some((of_bytes(kind, s.min_opt()?.as_ref())?, of_bytes(kind, s.max_opt()?.as_ref())?)),
-        Statistics::FixedLenByteArray(s) => Some((of_bytes(kind, s.min_opt()?.as_ref())?, of_bytes(kind, s.max_opt()?.as_ref())?)),
+        Statistics::ByteArray(s) => {
+            Some((of_bytes(kind, s.min_opt()?.as_ref())?, of_bytes(kind, s.max_opt()?.as_ref())?))
+        }
+        Statistics::FixedLenByteArray(s) => {
+            Some((of_bytes(kind, s.min_opt()?.as_ref())?, of_bytes(kind, s.max_opt()?.as_ref())?))
+        }
         Statistics::Int96(_) => None,
     }
 }

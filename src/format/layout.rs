@@ -38,6 +38,11 @@ const MAX_NAME: usize = 255;
 /// [`Error::Invalid`] that says what the name is for.
 pub fn check_name<'a>(what: &str, name: &'a str) -> Result<&'a str> {
     let bad = |why: &str| Error::invalid(format!("{what} name {name:?} {why}"));
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'/' && byte != b'\\' && byte != b'.';
+    if (1..=MAX_NAME).contains(&name.len()) && plain(name.as_bytes()[0]) && name.bytes().all(|b| plain(b) || b == b'.')
+    {
+        return Ok(name);
+    }
     if name.trim().is_empty() {
         return Err(bad("is empty"));
     }

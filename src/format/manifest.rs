@@ -139,10 +139,10 @@ struct Plan {
 }
 
 #[derive(Default)]
-struct RawEntry<'a> {
+struct RawEntry<'p, 'a> {
     numbers: [Option<i32>; 5],
     partition: Option<&'a [u8]>,
-    file: Option<RawFile<'a>>,
+    file: Option<RawFile<'p, 'a>>,
 }
 
 impl Plan {
@@ -186,7 +186,7 @@ impl Plan {
         if !filter.keeps(&EntryHead { kind, partition: &partition, bucket, total_buckets, level: file.level }) {
             return Ok(None);
         }
-        let file = self.file.materialise(file, cache)?;
+        let file = file.materialise(cache)?;
         Ok(Some(ManifestEntry { kind, partition, bucket, total_buckets, file }))
     }
 }

@@ -26,6 +26,7 @@ mod tag;
 pub use avro::Codec;
 pub use binary_row::{BinaryRow, datum_at};
 pub use bucket::{assign, bucket_hashes, check_bucket_keys};
+pub use bucket_path::bucket_directory;
 pub use commit_message::{CommitMessage, IndexFile};
 pub use consumer::Consumer;
 pub use data_file::{DataFileMeta, FileSource};
@@ -39,7 +40,6 @@ pub use manifest::{
     encode_manifest, merge_entries,
 };
 pub use manifest_list::{ManifestFileMeta, decode_manifest_list, encode_manifest_list};
-pub use bucket_path::bucket_directory;
 pub use partition::{DEFAULT_PARTITION, java_double, java_float, partition_path};
 pub use schema_file::{decode_schema, encode_schema};
 pub use simple_stats::{ColumnStats, SimpleStats, reduce_stats};

@@ -132,3 +132,78 @@ impl Snapshot {
         Ok(snapshot)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"{
+  "version" : 3,
+  "uuid" : "u",
+  "id" : 7,
+  "schemaId" : 0,
+  "baseManifestList" : "manifest-list-a",
+  "baseManifestListSize" : 1166,
+  "deltaManifestList" : "manifest-list-b",
+  "deltaManifestListSize" : 1110,
+  "changelogManifestList" : "manifest-list-c",
+  "changelogManifestListSize" : 9,
+  "indexManifest" : "index-manifest-d",
+  "commitUser" : "ü \"x\"",
+  "writerVersion" : "2.1",
+  "commitIdentifier" : 9223372036854775807,
+  "commitKind" : "OVERWRITE",
+  "timeMillis" : 1795341163372,
+  "totalRecordCount" : 39,
+  "deltaRecordCount" : -3,
+  "changelogRecordCount" : 4,
+  "watermark" : -9223372036854775808,
+  "statistics" : "stat-e",
+  "properties" : {
+    "a" : "b",
+    "c" : ""
+  },
+  "nextRowId" : 0,
+  "operation" : "TRUNCATE"
+}"#;
+
+    #[test]
+    fn a_snapshot_with_every_key_is_java_s_text() {
+        let snapshot = Snapshot::decode(TEXT.as_bytes(), "s").unwrap();
+        assert_eq!(snapshot.encode().unwrap(), TEXT);
+        assert_eq!(snapshot.commit_identifier, i64::MAX);
+        assert_eq!(snapshot.watermark, Some(i64::MIN));
+    }
+
+    #[test]
+    fn old_and_future_snapshots_are_read() {
+        let old = r#"{"id":1,"schemaId":0,"baseManifestList":"a","deltaManifestList":"b","commitUser":"u",
+            "commitIdentifier":1,"commitKind":"APPEND","timeMillis":5,"logOffsets":{"0":1},"watermark":null,"later":[{}]}"#;
+        let snapshot = Snapshot::decode(old.as_bytes(), "s").unwrap();
+        assert_eq!((snapshot.version, snapshot.watermark, snapshot.total_record_count), (None, None, None));
+        assert!(!String::from_utf8_lossy(&snapshot.encode().unwrap()).contains("null"));
+    }
+
+    #[test]
+    fn a_wrong_snapshot_names_the_file_and_the_field() {
+        for (from, to, word) in [
+            ("\"id\" : 7", "\"id\" : 0", "id"),
+            ("\"id\" : 7", "\"id\" : 7.5", "JSON"),
+            ("\"id\" : 7", "\"id\" : 9223372036854775808", "JSON"),
+            ("\"id\" : 7,", "", "`id`"),
+            ("\"schemaId\" : 0", "\"schemaId\" : -1", "schemaId"),
+            ("OVERWRITE", "RENAME", "RENAME"),
+            ("manifest-list-a", "../a", "../a"),
+            ("stat-e", "a/b", "a/b"),
+            ("\"u\"", "5", "JSON"),
+        ] {
+            let error = Snapshot::decode(TEXT.replacen(from, to, 1).as_bytes(), "snapshot-7").unwrap_err();
+            assert!(
+                matches!(&error, Error::Corrupt { file, what } if file == "snapshot-7" && what.contains(word)),
+                "{error}"
+            );
+        }
+        let newer = TEXT.replacen("\"version\" : 3", "\"version\" : 4", 1);
+        assert!(matches!(Snapshot::decode(newer.as_bytes(), "s"), Err(Error::Unsupported(_))));
+    }
+}

@@ -102,3 +102,58 @@ fn seconds(text: &str) -> Option<(u64, u32)> {
     }
     Some((whole.parse().ok()?, format!("{fraction:0<9}").parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SNAPSHOT: &str = r#"{
+  "version" : 3,
+  "id" : 1,
+  "schemaId" : 0,
+  "baseManifestList" : "a",
+  "deltaManifestList" : "b",
+  "commitUser" : "u",
+  "commitIdentifier" : 1,
+  "commitKind" : "APPEND",
+  "timeMillis" : 5
+}"#;
+
+    #[test]
+    fn a_tag_with_an_age_limit_is_java_s_text() {
+        let text = SNAPSHOT.replace(
+            "5\n}",
+            "5,\n  \"tagCreateTime\" : [ 2024, 1, 2, 3, 4, 5, 600000000 ],\n  \"tagTimeRetained\" : 86400.000000000\n}",
+        );
+        let tag = Tag::decode(text.as_bytes(), "t").unwrap();
+        assert_eq!(tag.create_time, Some([2024, 1, 2, 3, 4, 5, 600_000_000]));
+        assert_eq!(tag.time_retained, Some((86400, 0)));
+        assert_eq!(tag.encode().unwrap(), text);
+        let short = text.replace(", 5, 600000000", "").replace("86400.000000000", "1.5");
+        let tag = Tag::decode(short.as_bytes(), "t").unwrap();
+        assert_eq!((tag.create_time, tag.time_retained), (Some([2024, 1, 2, 3, 4, 0, 0]), Some((1, 500_000_000))));
+    }
+
+    #[test]
+    fn a_tag_without_one_is_the_snapshot() {
+        let tag = Tag::decode(SNAPSHOT.as_bytes(), "t").unwrap();
+        assert_eq!(tag, Tag::of(tag.snapshot.clone()));
+        assert_eq!(tag.encode().unwrap(), SNAPSHOT);
+    }
+
+    #[test]
+    fn times_that_do_not_exist_are_corrupt() {
+        for wrong in [
+            "\"tagCreateTime\" : [ 2024, 13, 1, 0, 0 ]",
+            "\"tagCreateTime\" : [ 2024 ]",
+            "\"tagCreateTime\" : [ 2024, 1, 1, 0, 0, 0, 0, 0 ]",
+            "\"tagTimeRetained\" : -1",
+            "\"tagTimeRetained\" : 1e99",
+            "\"tagTimeRetained\" : \"P1D\"",
+        ] {
+            let text = SNAPSHOT.replace("5\n}", &format!("5,\n{wrong}\n}}"));
+            let error = Tag::decode(text.as_bytes(), "tag/tag-x").unwrap_err();
+            assert!(matches!(&error, Error::Corrupt { file, .. } if file == "tag/tag-x"), "{wrong}: {error}");
+        }
+    }
+}

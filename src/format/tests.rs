@@ -2,7 +2,7 @@
 
 mod goldens;
 mod hostile;
-mod samples;
+pub(in crate::format) mod samples;
 
 use std::path::{Path, PathBuf};
 

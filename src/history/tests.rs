@@ -1,5 +1,7 @@
 //! Tests of hints, walks through history, schemas and the manifest cache, with their requests counted.
 
+mod goldens;
+
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;

@@ -1,1 +1,26 @@
-//! (being built)
+//! Looking inside a table: its system tables as record batches, and a picture of its levels.
+//!
+//! Nothing here writes, and nothing asks whether this version could read the rows: a table with options that
+//! it cannot honour can still be looked at. What does not decode is shown as what it is instead of ending the
+//! view. The order of rows is fixed, so equal tables show equally.
+//!
+//! | view | one row for each |
+//! |---|---|
+//! | [`snapshots`], [`schemas`], [`consumers`] | file of that kind |
+//! | [`manifests`], [`files`], [`partitions`], [`buckets`] | such thing of the newest snapshot |
+//! | [`options`] | option that is set |
+//! | [`picture`] | sorted run, as text |
+
+mod columns;
+mod contents;
+mod history;
+mod picture;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use contents::{buckets, files, manifests, partitions};
+pub use history::{consumers, schemas, snapshots};
+pub use picture::picture;
+pub use settings::options;

@@ -8,6 +8,8 @@ pub mod merge;
 mod merge_reader;
 mod order;
 mod sort;
+#[cfg(test)]
+mod tests;
 mod write_buffer;
 
 pub use intervals::{KeyBound, Ranged, Section, sections};

@@ -11,6 +11,7 @@
 //! Values compare as Paimon's (Java's `compareTo`): NaN equals NaN and is the largest, -0.0 is below 0.0,
 //! strings compare by bytes.
 
+mod column;
 mod evaluate;
 mod expr;
 mod lane;
@@ -20,8 +21,9 @@ mod parse;
 mod prune;
 mod text;
 
+pub use column::{Column, col};
 pub use evaluate::evaluate;
-pub use expr::{Column, Comparison, Expr, Leaf, Test, col};
+pub use expr::{Comparison, Expr, Leaf, Test};
 pub use lane::datum_lane;
 pub use like::LikePattern;
 pub use literal::Literal;

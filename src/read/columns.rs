@@ -7,8 +7,8 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 
 use crate::error::Result;
-use crate::format::BinaryRow;
 use crate::files::PlannedColumn;
+use crate::format::BinaryRow;
 use crate::predicate::Expr;
 use crate::schema::{Schema, column_mapping};
 use crate::types::{DataType, Datum, lane_schema};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int8Array, RecordBatch};
-use arrow_select::filter::{filter as keep_rows, filter_record_batch};
 use arrow_schema::SchemaRef;
+use arrow_select::filter::{filter as keep_rows, filter_record_batch};
 use tokio::runtime::Handle;
 
 use super::columns::{Origin, PartitionValues, WorkColumns};
@@ -136,7 +136,13 @@ impl SplitReader {
     }
 
     /// A reader of one file, mapped to the working columns. Runs on a thread of its own.
-    fn open(&self, located: &Arc<Located>, file: &DataFileMeta, versions: bool, window: u64) -> Box<dyn Iterator<Item = Result<FileBatch>> + Send> {
+    fn open(
+        &self,
+        located: &Arc<Located>,
+        file: &DataFileMeta,
+        versions: bool,
+        window: u64,
+    ) -> Box<dyn Iterator<Item = Result<FileBatch>> + Send> {
         let (this, located, file) = (self.clone(), Arc::clone(located), file.clone());
         let path = format!("{}/{}", located.directory, file.file_name);
         read_ahead(&self.runtime, path.clone(), move || this.open_here(&located, &file, &path, versions, window))
@@ -229,7 +235,17 @@ impl SplitReader {
     fn merge_section(&self, located: &Arc<Located>, mut runs: Vec<Vec<DataFileMeta>>) -> Result<Batches> {
         // Older runs first: the last of two equal versions wins.
         let age = |run: &Vec<DataFileMeta>| {
-            run.iter().map(|file| (std::cmp::Reverse(file.level), file.max_sequence_number, file.min_sequence_number, file.creation_time, file.file_name.clone())).max()
+            run.iter()
+                .map(|file| {
+                    (
+                        std::cmp::Reverse(file.level),
+                        file.max_sequence_number,
+                        file.min_sequence_number,
+                        file.creation_time,
+                        file.file_name.clone(),
+                    )
+                })
+                .max()
         };
         runs.sort_by_cached_key(age);
         let columns = (runs.len() * (self.work.positions.len() + 2)).max(1) as u64;

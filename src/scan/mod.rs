@@ -6,8 +6,6 @@
 mod at;
 mod plan;
 mod prune;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +17,7 @@ use crate::error::Result;
 use crate::format::{Snapshot, SnapshotId, Split, decode_index_manifest, layout};
 use crate::history::History;
 use crate::predicate::Expr;
-use crate::schema::{Schema, TableOptions, check_options, Use};
+use crate::schema::{Schema, TableOptions, Use, check_options};
 use prune::Pruner;
 
 /// The splits of a read.

@@ -69,7 +69,12 @@ fn by_bucket(entries: Vec<Arc<ManifestEntry>>) -> Buckets {
 ///
 /// # Errors
 /// [`crate::Error::Corrupt`] when a file's key bytes are no key.
-pub fn plan_rows(rules: &PlanRules, snapshot: SnapshotId, entries: Vec<Arc<ManifestEntry>>, pruner: &Pruner) -> Result<Vec<Split>> {
+pub fn plan_rows(
+    rules: &PlanRules,
+    snapshot: SnapshotId,
+    entries: Vec<Arc<ManifestEntry>>,
+    pruner: &Pruner,
+) -> Result<Vec<Split>> {
     let mut splits = Vec::new();
     for ((partition, bucket), files) in by_bucket(entries) {
         let packs = if rules.key_types.is_empty() {

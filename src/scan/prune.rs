@@ -10,7 +10,7 @@ use crate::history::{EntryTest, FileFilter, ManifestTest};
 use crate::lsm::KeyBound;
 use crate::predicate::{ColumnRange, Expr, may_match};
 use crate::schema::{BucketFunction, BucketMode, Schema, TableOptions, column_mapping};
-use crate::types::{DataType, Datum};
+use crate::types::{DataType, Datum, TypeKind};
 
 /// Combinations of bucket keys beyond which bucket pruning is not worth it.
 const MOST_BUCKET_KEYS: usize = 1000;
@@ -53,7 +53,14 @@ impl Pruner {
             buckets: Mutex::default(),
         };
         let first_key = keys.into_iter().next();
-        Ok(Self { schema: Arc::clone(schema), entries: Arc::new(entries), key, value, first_key, known: BTreeMap::new() })
+        Ok(Self {
+            schema: Arc::clone(schema),
+            entries: Arc::new(entries),
+            key,
+            value,
+            first_key,
+            known: BTreeMap::new(),
+        })
     }
 
     /// Learns the schema that files were written with, so that their statistics can be read.
@@ -102,7 +109,9 @@ impl Pruner {
                 return Some(ColumnRange::constant(&Datum::Null, row_count)); // the file does not have the column
             };
             let stats = stats.get(*at)?.as_ref()?;
-            let bound = |value: &Datum| (!value.is_null()).then(|| value.clone());
+            // Not every writer counts NaN in a float's bounds, and NaN is the largest value here.
+            let float = matches!(stats.data_type.kind, TypeKind::Float | TypeKind::Double);
+            let bound = |value: &Datum| (!value.is_null() && !float).then(|| value.clone());
             Some(ColumnRange {
                 min: bound(&stats.min),
                 max: bound(&stats.max),
@@ -186,7 +195,12 @@ fn bucket_keys(options: &TableOptions, filter: &Expr) -> Option<Vec<Vec<Datum>>>
         if rows.len() * values.len() > MOST_BUCKET_KEYS {
             return None;
         }
-        let extend = |row: &Vec<Datum>| values.iter().map(|value| row.iter().cloned().chain([value.clone()]).collect::<Vec<_>>()).collect::<Vec<_>>();
+        let extend = |row: &Vec<Datum>| {
+            values
+                .iter()
+                .map(|value| row.iter().cloned().chain([value.clone()]).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        };
         rows = rows.iter().flat_map(extend).collect();
     }
     Some(rows)

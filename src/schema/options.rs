@@ -222,8 +222,6 @@ pub struct TableOptions {
     pub target_file_rows: u64,
     /// How Parquet files are laid out.
     pub parquet: ParquetOptions,
-    /// All options that begin with `parquet.`, as they are stored.
-    pub parquet_raw: BTreeMap<String, String>,
     /// What metadata keeps of columns.
     pub stats: StatsOptions,
     /// Memory for rows before they are sorted and written.
@@ -234,8 +232,6 @@ pub struct TableOptions {
     pub write_buffer_max_disk: u64,
     /// Rows a reader hands out at once.
     pub read_batch_rows: usize,
-    /// Rows a format writer takes at once.
-    pub write_batch_rows: usize,
     /// Levels of a bucket, level 0 included.
     pub num_levels: i32,
     /// Bytes of a split.
@@ -262,7 +258,7 @@ impl TableOptions {
     /// The options of a table with Paimon's defaults.
     ///
     /// # Errors
-    /// [`Error::Invalid`] that names an option whose value is no value of its type.
+    /// [`crate::Error::Invalid`] that names an option whose value is no value of its type.
     pub fn parse(schema: &Schema) -> Result<Self> {
         let read = Reader { options: &schema.options };
         let bucket = schema.bucket_mode()?;
@@ -299,14 +295,12 @@ impl TableOptions {
             target_file_size: read.optional("target-file-size", parse_memory_size)?.unwrap_or(target),
             target_file_rows: read.with("target-file-row-num", number)?,
             parquet: read.parquet()?,
-            parquet_raw: read.prefixed("parquet."),
             stats: read.stats(schema)?,
             write_buffer_size: read.with("write-buffer-size", parse_memory_size)?,
             write_buffer_spillable: read.boolean("write-buffer-spillable")?,
             write_buffer_max_disk: read.with("write-buffer-spill.max-disk-size", parse_memory_size)?,
             // Paimon's default of 1024 is made for its row readers; columns want longer batches.
             read_batch_rows: read.optional("read.batch-size", number)?.unwrap_or(8192),
-            write_batch_rows: read.with("write.batch-size", number)?,
             num_levels: read
                 .optional("num-levels", number)?
                 .unwrap_or(read.optional("num-sorted-run.compaction-trigger", number::<i32>)?.unwrap_or(5) + 1),

@@ -32,7 +32,7 @@ pub fn options_page() -> String {
                 kind(key.kind),
                 key.default.map_or_else(String::new, |text| code(&text.escape_debug().to_string())),
                 key.about,
-                stance(key)
+                key.stance_text()
             );
         }
     }
@@ -70,10 +70,13 @@ fn kind(kind: Kind) -> String {
     }
 }
 
-fn stance(key: &OptionKey) -> String {
-    let (read, write) = (rule(key, key.stance.read), rule(key, key.stance.write));
-    let both = if read == write { read } else { format!("reading: {read}; writing: {write}") };
-    if key.stance.why.is_empty() { both } else { format!("{both} ({})", key.stance.why) }
+impl OptionKey {
+    /// What this version makes of the option, in words.
+    pub fn stance_text(&self) -> String {
+        let (read, write) = (rule(self, self.stance.read), rule(self, self.stance.write));
+        let both = if read == write { read } else { format!("reading: {read}; writing: {write}") };
+        if self.stance.why.is_empty() { both } else { format!("{both} ({})", self.stance.why) }
+    }
 }
 
 fn rule(key: &OptionKey, rule: Rule) -> String {

@@ -82,7 +82,12 @@ const CHECK_EVERY: u64 = 16;
 
 impl ChangeStream {
     /// Opens a stream on a table's newest schema.
-    pub(crate) async fn open(history: History, schema: Arc<Schema>, options: TableOptions, follow: FollowOptions) -> Result<Self> {
+    pub(crate) async fn open(
+        history: History,
+        schema: Arc<Schema>,
+        options: TableOptions,
+        follow: FollowOptions,
+    ) -> Result<Self> {
         let select = match &follow.select {
             Some(names) => schema.positions(names)?,
             None => (0..schema.fields.len()).collect(),
@@ -268,7 +273,9 @@ impl ChangeStream {
         }
         let (manifests, all) = (&self.history.manifests, FileFilter::default());
         let entries = match self.options.changelog_producer {
-            ChangelogProducer::None if snapshot.commit_kind == CommitKind::Append => manifests.delta_files(snapshot, &all).await?,
+            ChangelogProducer::None if snapshot.commit_kind == CommitKind::Append => {
+                manifests.delta_files(snapshot, &all).await?
+            }
             ChangelogProducer::None => Vec::new(),
             _ => manifests.changelog_files(snapshot, &all).await?,
         };
@@ -287,7 +294,8 @@ impl ChangeStream {
     /// What an overwrite took away as `-D`, then what it brought as `+I`.
     async fn queue_overwrite(&mut self, rules: &PlanRules, snapshot: &Snapshot) -> Result<()> {
         let entries = self.history.manifests.delta_files(snapshot, &FileFilter::default()).await?;
-        let (added, deleted): (Vec<Arc<ManifestEntry>>, Vec<_>) = entries.into_iter().partition(|entry| entry.kind == FileKind::Add);
+        let (added, deleted): (Vec<Arc<ManifestEntry>>, Vec<_>) =
+            entries.into_iter().partition(|entry| entry.kind == FileKind::Add);
         let deleted = if self.schema.has_primary_key() { deleted } else { Vec::new() };
         for (entries, kind) in [(deleted, RowKind::Delete), (added, RowKind::Insert)] {
             for mut split in plan_changes(rules, snapshot.id, entries) {

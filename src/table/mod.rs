@@ -1,6 +1,7 @@
 //! The handle of a table: everything a newcomer does starts here.
 
 mod changes;
+mod lifetime;
 mod scan_builder;
 mod writer;
 
@@ -9,6 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use changes::ChangesBuilder;
+use lifetime::create_table;
+pub(crate) use lifetime::{delete_table, has_schema};
 pub use scan_builder::ScanBuilder;
 pub use writer::TableWriter;
 
@@ -16,8 +19,7 @@ use crate::commit::Committer;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::history::History;
-use crate::format::{encode_schema, layout};
-use crate::io::{Created, TableStore, open_location};
+use crate::io::{TableStore, open_location};
 use crate::schema::{Schema, TableOptions, Use, check_options, validate};
 use crate::write::StreamWriter;
 
@@ -60,7 +62,11 @@ impl Table {
     /// # Errors
     /// [`Error::AlreadyExists`]; [`Error::Invalid`] or [`Error::Unsupported`] naming what in the schema or its options
     /// is wrong.
-    pub async fn create(location: &str, schema: Schema, options: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+    pub async fn create(
+        location: &str,
+        schema: Schema,
+        options: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
         let options: BTreeMap<String, String> = options.into_iter().collect();
         Self::create_store(open_location(location, &options, &Env::system())?, schema).await
     }
@@ -69,12 +75,20 @@ impl Table {
     ///
     /// # Errors
     /// As [`Table::create`].
-    pub async fn create_store(store: TableStore, mut schema: Schema) -> Result<Self> {
+    pub async fn create_store(store: TableStore, schema: Schema) -> Result<Self> {
         validate(&schema)?;
-        schema.time_millis = store.env().now_millis();
+        let schema = Schema { id: 0, time_millis: store.env().now_millis(), ..schema };
         let history = History::new(store);
-        publish_first_schema(&history, &schema).await?;
+        create_table(&history.store, &schema).await?;
         Ok(Self { history, schema: Arc::new(schema), spill_directory: None })
+    }
+
+    /// Deletes the table with all its files.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; part of the files may be gone then.
+    pub async fn drop(self) -> Result<()> {
+        delete_table(&self.history.store).await
     }
 
     /// The schema, with the options of this handle.
@@ -101,7 +115,10 @@ impl Table {
     ///
     /// # Errors
     /// [`Error::Invalid`] or [`Error::Unsupported`] naming the option.
-    pub fn with_options<K: Into<String>, V: Into<String>>(mut self, options: impl IntoIterator<Item = (K, V)>) -> Result<Self> {
+    pub fn with_options<K: Into<String>, V: Into<String>>(
+        mut self,
+        options: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self> {
         let mut schema = Schema::clone(&self.schema);
         schema.options.extend(options.into_iter().map(|(key, value)| (key.into(), value.into())));
         check_options(&schema, Use::Read)?;
@@ -132,7 +149,9 @@ impl Table {
     /// # Errors
     /// [`Error::Unsupported`] or [`Error::Invalid`] naming an option that forbids writing.
     pub async fn writer(&self) -> Result<TableWriter> {
-        let user = self.history.store.env().uuid();
+        let prefix = TableOptions::parse(&self.schema)?.commit.user_prefix;
+        let unique = self.history.store.env().uuid();
+        let user = prefix.map_or(unique.clone(), |prefix| format!("{prefix}_{unique}"));
         Ok(TableWriter::new(self.stream_writer(&user).await?, self.committer(&user)?))
     }
 
@@ -154,15 +173,5 @@ impl Table {
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
         Committer::new(self.history.clone(), &self.schema, &options, commit_user)
-    }
-}
-
-/// Writes `schema-0`. One of several creators wins.
-async fn publish_first_schema(history: &History, schema: &Schema) -> Result<()> {
-    let store = &history.store;
-    match store.create(&layout::schema(0), encode_schema(schema)?).await? {
-        Created::Won => Ok(()),
-        Created::Exists => Err(Error::already_exists(format!("a table at {}", store.location()))),
-        Created::Unknown(reason) => Err(Error::storage(format!("whether the table was created is unknown: {reason}"))),
     }
 }

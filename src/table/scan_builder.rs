@@ -100,13 +100,7 @@ impl ScanBuilder {
             None => (0..schema.fields.len()).collect(),
         };
         let batch_rows = TableOptions::parse(&schema)?.read_batch_rows;
-        let request = ReadRequest {
-            schema,
-            select,
-            filter,
-            batch_rows,
-            wide_timestamps: self.wide_timestamps,
-        };
+        let request = ReadRequest { schema, select, filter, batch_rows, wide_timestamps: self.wide_timestamps };
         let reader = SplitReader::new(&self.history, request, &splits).await?;
         Ok(RowStream::new(reader, splits, self.limit))
     }

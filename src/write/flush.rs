@@ -79,14 +79,25 @@ fn in_parallel<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) 
 }
 
 /// Writes buckets to files: what the buffer holds of them, merged with their spilled runs.
-pub(super) fn flush(rules: &FlushRules, buffer: &WriteBuffer, spills: &[Spill], mut buckets: Vec<BucketRows>) -> Result<Vec<Flushed>> {
+pub(super) fn flush(
+    rules: &FlushRules,
+    buffer: &WriteBuffer,
+    spills: &[Spill],
+    mut buckets: Vec<BucketRows>,
+) -> Result<Vec<Flushed>> {
     buckets.sort_by_key(|bucket| std::cmp::Reverse(bucket.rows.len()));
     let across = rules.threads.min(buckets.len()).max(1);
     let inside = if buckets.len() == 1 { rules.threads } else { 1 };
     in_parallel(across, &buckets, |bucket| flush_bucket(rules, buffer, spills, bucket, inside))
 }
 
-fn flush_bucket(rules: &FlushRules, buffer: &WriteBuffer, spills: &[Spill], bucket: &BucketRows, threads: usize) -> Result<Flushed> {
+fn flush_bucket(
+    rules: &FlushRules,
+    buffer: &WriteBuffer,
+    spills: &[Spill],
+    bucket: &BucketRows,
+    threads: usize,
+) -> Result<Flushed> {
     let mut done = Flushed { target: bucket.target, files: Vec::new(), changelog: Vec::new() };
     let view = View::new(buffer, bucket, rules.merge.is_some());
     let result = (|| {
@@ -159,7 +170,12 @@ fn spilled_runs(rules: &FlushRules, spills: &[Spill], target: u32) -> Result<Vec
 type MergedBatches = Box<dyn Iterator<Item = Result<crate::lsm::MergedBatch>> + Send>;
 
 /// Merges spilled runs with what is in memory. The rows in memory are gathered first: they are as many as fit.
-fn merge_with_memory(rules: &FlushRules, view: &View<'_>, mut runs: Vec<RunReader>, function: &Arc<dyn MergeFunction>) -> Result<MergedBatches> {
+fn merge_with_memory(
+    rules: &FlushRules,
+    view: &View<'_>,
+    mut runs: Vec<RunReader>,
+    function: &Arc<dyn MergeFunction>,
+) -> Result<MergedBatches> {
     let mut memory = Vec::new();
     for slab in view.slabs(&KeepAll) {
         let slab = slab?;
@@ -237,7 +253,11 @@ impl<'a> View<'a> {
     }
 
     /// The merged rows, `keys` keys at a time.
-    fn slabs_of<'v>(&'v self, function: &'v dyn MergeFunction, keys: usize) -> impl Iterator<Item = Result<Box<dyn Slab + 'v>>> + 'v {
+    fn slabs_of<'v>(
+        &'v self,
+        function: &'v dyn MergeFunction,
+        keys: usize,
+    ) -> impl Iterator<Item = Result<Box<dyn Slab + 'v>>> + 'v {
         self.sorted.ends.chunks(keys).scan(0_usize, move |start, ends| {
             let from = std::mem::replace(start, ends.last().map_or(*start, |end| *end as usize));
             Some(self.slab(function, from, ends))

@@ -109,13 +109,20 @@ impl SpillWriter {
     }
 
     /// Writes the sorted rows of a bucket.
-    pub(super) fn write<'s>(&mut self, target: u32, slabs: impl Iterator<Item = Result<Box<dyn Slab + 's>>>) -> Result<()> {
+    pub(super) fn write<'s>(
+        &mut self,
+        target: u32,
+        slabs: impl Iterator<Item = Result<Box<dyn Slab + 's>>>,
+    ) -> Result<()> {
         let start = self.position()?;
-        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(disk)?;
-        let mut stream = StreamWriter::try_new_with_options(&mut self.out, &self.format.schema, options).map_err(disk)?;
+        let options =
+            IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(disk)?;
+        let mut stream =
+            StreamWriter::try_new_with_options(&mut self.out, &self.format.schema, options).map_err(disk)?;
         for slab in slabs {
             let slab = slab?;
-            let sources = (0..self.format.values).map(ColumnSource::Value).chain([ColumnSource::Sequence, ColumnSource::Kind]);
+            let sources =
+                (0..self.format.values).map(ColumnSource::Value).chain([ColumnSource::Sequence, ColumnSource::Kind]);
             let columns = sources.map(|source| slab.column(source, 0..slab.rows())).collect::<Result<Vec<_>>>()?;
             let batch = RecordBatch::try_new(self.format.schema.clone(), columns).map_err(disk)?;
             stream.write(&batch).map_err(disk)?;

@@ -59,7 +59,12 @@ struct BucketState {
 
 impl StreamWriter {
     /// A writer on a table's newest schema.
-    pub(crate) fn new(history: History, schema: Arc<Schema>, options: TableOptions, spill_directory: Option<PathBuf>) -> Result<Self> {
+    pub(crate) fn new(
+        history: History,
+        schema: Arc<Schema>,
+        options: TableOptions,
+        spill_directory: Option<PathBuf>,
+    ) -> Result<Self> {
         let settings = Settings::new(schema, options)?;
         let schema = &settings.schema;
         let budget = usize::try_from(settings.options.write_buffer_size).unwrap_or(usize::MAX);

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use forebay::Table;
 use forebay::commit::{CommitOutcome, CommitProperties};
-use forebay::types::RowKind;
+use forebay::format::CommitMessage;
+use forebay::schema::Schema;
+use forebay::stream::Start;
+use forebay::types::{DataType, Datum, RowKind};
 use serde_json::Value;
 
-use crate::support::{all_rows, as_set, changes, golden_dirs, json_lines, row_of};
+use crate::support::{Row, all_rows, as_set, changes, golden_dirs, json_lines, lanes, row_of};
 
 /// Replays the operations of a golden through our writer and gives the table.
 async fn replay(dir: &std::path::Path, place: &std::path::Path) -> Result<Table, forebay::Error> {
@@ -76,4 +79,165 @@ async fn operations_replayed_through_our_writer_give_the_same_rows() {
     }
     println!("{passed} goldens replayed");
     assert!(passed > 0);
+}
+
+fn orders(options: &[(&str, &str)]) -> Schema {
+    let mut builder = Schema::builder()
+        .column("id", DataType::BIGINT)
+        .column("day", DataType::DATE.not_null())
+        .column("amount", DataType::decimal(12, 2))
+        .column("note", DataType::STRING)
+        .partition_by(["day"])
+        .primary_key(["id", "day"]);
+    for (key, value) in options {
+        builder = builder.option(*key, *value);
+    }
+    builder.build().unwrap()
+}
+
+/// Row `n`: few days, keys that repeat, a note that is sometimes NULL.
+fn order(n: i64) -> Row {
+    let note =
+        if n % 7 == 0 { Datum::Null } else { Datum::String(format!("note {}", n.wrapping_mul(2_654_435_761) % 1000)) };
+    vec![Datum::BigInt(n * 7919 % 5000), Datum::Date((n % 3) as i32), Datum::Decimal(i128::from(n)), note]
+}
+
+async fn write_orders(table: &Table, rows: std::ops::Range<i64>, identifier: i64) {
+    let mut writer = table.stream_writer("w").await.unwrap();
+    for start in rows.clone().step_by(500) {
+        let rows: Vec<Row> = (start..rows.end.min(start + 500)).map(order).collect();
+        writer.upsert(&lanes(table.schema(), &rows)).await.unwrap();
+    }
+    let messages = writer.prepare_commit().await.unwrap();
+    let mut committer = table.committer("w").unwrap();
+    committer.commit(identifier, messages, CommitProperties::default()).await.unwrap().snapshot_id().unwrap();
+}
+
+/// The newest row of every key.
+fn newest(rows: std::ops::Range<i64>) -> Vec<Row> {
+    let by_key: BTreeMap<String, Row> = rows.map(order).map(|row| (format!("{:?}", &row[..2]), row)).collect();
+    by_key.into_values().collect()
+}
+
+#[tokio::test]
+async fn a_writer_with_little_memory_spills_and_loses_nothing() {
+    for (producer, spillable) in [("none", "true"), ("input", "true"), ("none", "false")] {
+        let place = tempfile::tempdir().unwrap();
+        let options = [
+            ("bucket", "2"),
+            ("write-buffer-size", "256 kb"),
+            ("changelog-producer", producer),
+            ("write-buffer-spillable", spillable),
+        ];
+        let table = Table::create(place.path().join("t").to_str().unwrap(), orders(&options), []).await.unwrap();
+        write_orders(&table, 0..30_000, 1).await;
+        let found = all_rows(table.schema(), table.scan().read().await.unwrap()).await.unwrap();
+        assert_eq!(as_set(found), as_set(newest(0..30_000)), "producer {producer}, spillable {spillable}");
+        let files = table.scan().plan().await.unwrap().splits.iter().map(|split| split.files.len()).sum::<usize>();
+        // Six buckets: one file each when spilled runs were merged, many when every full buffer was flushed.
+        assert_eq!(files > 6, spillable == "false", "{files} files");
+        if producer == "input" {
+            let mut stream = table.changes().from(Start::Earliest).read().await.unwrap();
+            let mut changes = 0;
+            while let Some(change) = stream.next().await.unwrap() {
+                changes += change.rows.rows().num_rows();
+            }
+            assert_eq!(changes, 30_000, "every row that came is a change");
+        }
+    }
+}
+
+#[tokio::test]
+async fn conditions_show_the_rows_that_a_full_read_would_keep() {
+    let place = tempfile::tempdir().unwrap();
+    let table = Table::create(place.path().join("t").to_str().unwrap(), orders(&[("bucket", "3")]), []).await.unwrap();
+    for commit in 0..4 {
+        write_orders(&table, commit * 2000..commit * 2000 + 3000, commit + 1).await;
+    }
+    let all = all_rows(table.schema(), table.scan().read().await.unwrap()).await.unwrap();
+    for text in [
+        "id = 42",
+        "id in (1, 5, 4999) and day = '1970-01-02'",
+        "day > '1970-01-01'",
+        "amount < 100",
+        "note is null",
+        "id < 50 or amount >= 7000",
+        "not (id between 100 and 4900)",
+        "note like 'note 1%' and id > 4000",
+    ] {
+        let filter = forebay::predicate::parse(text, table.schema()).unwrap();
+        let lanes = lanes(table.schema(), &all);
+        let keep = forebay::predicate::evaluate(&filter, &lanes).unwrap();
+        let wanted = all.iter().zip(keep.iter()).filter(|(_, keep)| *keep == Some(true)).map(|(row, _)| row.clone());
+        let found = all_rows(table.schema(), table.scan().filter(filter).read().await.unwrap()).await.unwrap();
+        let wanted = as_set(wanted);
+        assert!(!wanted.is_empty(), "{text} keeps no row, so it proves nothing");
+        assert_eq!(as_set(found), wanted, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_point_read_opens_only_the_files_of_its_bucket_and_key() {
+    let place = tempfile::tempdir().unwrap();
+    let table = Table::create(place.path().join("t").to_str().unwrap(), orders(&[("bucket", "8")]), []).await.unwrap();
+    write_orders(&table, 0..3000, 1).await;
+    let files = |plan: forebay::scan::Plan| plan.splits.iter().map(|split| split.files.len()).sum::<usize>();
+    assert_eq!(files(table.scan().plan().await.unwrap()), 24);
+    let filter = forebay::predicate::parse("id = 42 and day = '1970-01-02'", table.schema()).unwrap();
+    assert_eq!(files(table.scan().filter(filter).plan().await.unwrap()), 1);
+}
+
+#[tokio::test]
+async fn splits_are_read_by_another_process_from_their_bytes() {
+    let place = tempfile::tempdir().unwrap();
+    let location = place.path().join("t");
+    let table = Table::create(location.to_str().unwrap(), orders(&[("bucket", "2")]), []).await.unwrap();
+    write_orders(&table, 0..1000, 1).await;
+    write_orders(&table, 500..1500, 2).await;
+    let mut found = Vec::new();
+    for split in table.scan().plan().await.unwrap().splits {
+        let other = Table::open(location.to_str().unwrap(), []).await.unwrap();
+        let split = forebay::format::Split::decode(&split.encode()).unwrap();
+        found.extend(all_rows(other.schema(), other.scan().read_splits(vec![split]).await.unwrap()).await.unwrap());
+    }
+    assert_eq!(as_set(found), as_set(newest(0..1500)));
+}
+
+#[tokio::test]
+async fn messages_are_committed_elsewhere_from_their_bytes_and_only_once() {
+    let place = tempfile::tempdir().unwrap();
+    let table = Table::create(place.path().join("t").to_str().unwrap(), orders(&[("bucket", "1")]), []).await.unwrap();
+    let mut writer = table.stream_writer("job").await.unwrap();
+    writer.upsert(&lanes(table.schema(), &[order(1), order(2)])).await.unwrap();
+    let messages = writer.prepare_commit().await.unwrap();
+    let decode =
+        || messages.iter().map(|message| CommitMessage::decode(&message.encode()).unwrap()).collect::<Vec<_>>();
+    assert!(table.scan().plan().await.unwrap().splits.is_empty(), "nothing is visible before the commit");
+    for round in 0..2 {
+        let mut committer = table.committer("job").unwrap();
+        let outcome = committer.commit(1, decode(), CommitProperties::default()).await.unwrap();
+        assert_eq!(matches!(outcome, CommitOutcome::AlreadyCommitted { .. }), round == 1, "{outcome:?}");
+    }
+    let found = all_rows(table.schema(), table.scan().read().await.unwrap()).await.unwrap();
+    assert_eq!(as_set(found), as_set([order(1), order(2)]));
+}
+
+#[tokio::test]
+async fn a_row_that_does_not_fit_refuses_its_batch_and_leaves_the_table_as_it_was() {
+    let place = tempfile::tempdir().unwrap();
+    let schema = Schema::builder()
+        .column("k", DataType::INT)
+        .column("c", "VARCHAR(3)".parse().unwrap())
+        .column("d", DataType::decimal(4, 2))
+        .primary_key(["k"])
+        .option("bucket", "1");
+    let table = Table::create(place.path().join("t").to_str().unwrap(), schema.build().unwrap(), []).await.unwrap();
+    let row = |k: Datum, c: &str, d: i128| vec![k, Datum::String(c.to_string()), Datum::Decimal(d)];
+    let mut writer = table.stream_writer("w").await.unwrap();
+    for wrong in [row(Datum::Null, "abc", 1), row(Datum::Int(1), "abcd", 1), row(Datum::Int(1), "abc", 10_000)] {
+        let batch = lanes(table.schema(), &[row(Datum::Int(2), "äöü", 9999), wrong]);
+        assert!(matches!(writer.upsert(&batch).await, Err(forebay::Error::Invalid(_))));
+    }
+    assert!(writer.prepare_commit().await.unwrap().is_empty());
+    assert!(!place.path().join("t/bucket-0").exists());
 }

@@ -177,7 +177,7 @@ async fn must_or_dropped(committer: &mut Committer, step: &(i64, Vec<CommitMessa
 
 #[tokio::test]
 async fn many_faults_by_chance_lose_nothing_and_double_nothing() {
-    let seeds: u64 = std::env::var("FOREBAY_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
+    let seeds: u64 = std::env::var("FOREBAY_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     let first: u64 = std::env::var("FOREBAY_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut unknown = 0;
     for seed in first..first + seeds {
@@ -222,7 +222,7 @@ async fn many_faults_by_chance_lose_nothing_and_double_nothing() {
         assert_all_committed(&table).await;
         unknown += note.unknown;
     }
-    assert!(unknown > 0 || seeds < 50, "the chance of an unknown outcome was never met");
+    assert!(unknown > 0 || seeds < 60, "the chance of an unknown outcome was never met");
 }
 
 /// Others commit and the oldest snapshots expire while a writer sleeps at one operation of its commit.

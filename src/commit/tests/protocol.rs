@@ -8,7 +8,7 @@ use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties};
 use crate::error::Error;
 use crate::format::{CommitKind, CommitMessage};
 use crate::history::{FileFilter, History};
-use crate::io::{CountingStore, Op, PathClass};
+use crate::io::{CountingStore, Fault, FaultPlan, Gate, Op, PathClass};
 
 #[tokio::test]
 async fn commits_make_a_chain_of_snapshots() {
@@ -303,15 +303,45 @@ async fn a_steady_commit_costs_few_requests_and_never_lists() {
     }
 }
 
+/// Lets another commit each time before a fresh committer creates its snapshot, so that it loses every race.
+async fn lose_races(option: (&str, &str)) -> Error {
+    let table = Arc::new(Table::with_options(&[option]).await);
+    let mut other = table.calm_committer("other");
+    must(&mut other, 0, append("other-0")).await;
+    must(&mut table.committer("probe"), BATCH_COMMIT, append("p")).await;
+    let create = table.faulty.trace().iter().position(|(op, _, _)| *op == Op::Create).unwrap() as u64;
+    let gate = Gate::default();
+    table.faulty.replan(FaultPlan::none().at(create, Fault::Pause(gate.clone())));
+    let mut loser = table.committer("loser");
+    let losing = tokio::spawn(async move { loser.commit(BATCH_COMMIT, append("a"), plain()).await });
+    gate.reached().await;
+    must(&mut other, 1, append("other-1")).await;
+    table.clock.pass(Duration::from_secs(5));
+    gate.open();
+    let error = losing.await.unwrap().unwrap_err();
+    assert!(!table.live().await.contains("a"));
+    table.assert_sound().await;
+    table.assert_no_orphans().await;
+    error
+}
+
 #[tokio::test]
-async fn time_and_races_that_run_out_are_errors_and_leave_nothing() {
+async fn races_and_time_that_run_out_are_errors_that_leave_nothing() {
+    for option in [("commit.max-retries", "0"), ("commit.timeout", "1 s")] {
+        let error = lose_races(option).await;
+        assert!(matches!(&error, Error::Exhausted(text) if text.contains(option.0)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_others_committed_between_two_commits_is_no_lost_race() {
     let table = Table::with_options(&[("commit.max-retries", "0")]).await;
     let (mut first, mut second) = (table.committer("first"), table.committer("second"));
     must(&mut first, 1, append("a")).await;
-    // The second knows an old base and loses no race: that others committed meanwhile is not counted.
     must(&mut second, 1, append("b")).await;
     must(&mut first, 2, append("c")).await;
     must(&mut second, 2, append("d")).await;
+    assert_eq!((first.stats().retries, second.stats().retries), (0, 0));
     table.assert_no_orphans().await;
 }
 

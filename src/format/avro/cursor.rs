@@ -21,6 +21,11 @@ impl<'a> Cursor<'a> {
         Self { schema, rest: bytes }
     }
 
+    /// A cursor that stands some bytes further on.
+    pub(in crate::format) fn ahead(&self, bytes: usize) -> Self {
+        Self { schema: self.schema, rest: self.rest.get(bytes..).unwrap_or_default() }
+    }
+
     pub(in crate::format) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -40,6 +45,14 @@ impl<'a> Cursor<'a> {
     /// A zigzag number of at most ten bytes.
     #[inline]
     pub(in crate::format) fn long(&mut self) -> Result<i64> {
+        if let [byte @ ..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
+        }
+        self.long_of_bytes()
+    }
+
+    fn long_of_bytes(&mut self) -> Result<i64> {
         let mut number = 0u64;
         for (index, byte) in self.rest.iter().take(10).enumerate() {
             let bits = u64::from(byte & 0x7f);

@@ -127,38 +127,48 @@ impl FileCache {
 /// How a file stores `_FILE`.
 pub(in crate::format) struct FilePlan {
     record: Record,
+    /// The node of each wanted field that the file has.
+    nodes: [NodeId; FIELDS.len()],
     key_stats: Option<StatsPlan>,
     value_stats: Option<StatsPlan>,
 }
 
-/// Where the value of each field of `_FILE` begins, if the file has it, and the level.
-pub(in crate::format) struct RawFile<'a> {
-    fields: [Option<(Cursor<'a>, NodeId)>; FIELDS.len()],
+/// Where the value of each field of `_FILE` begins, and the level.
+pub(in crate::format) struct RawFile<'p, 'a> {
+    plan: &'p FilePlan,
+    start: Cursor<'a>,
+    /// For each field its distance from the start, or [`ABSENT`].
+    places: [usize; FIELDS.len()],
     pub(in crate::format) level: i32,
 }
+
+const ABSENT: usize = usize::MAX;
 
 impl FilePlan {
     pub(in crate::format) fn new(schema: &Schema, node: NodeId) -> Result<Self> {
         let stats = |name: &str| schema.field(node, name).map(|node| StatsPlan::new(schema, node, name)).transpose();
-        Ok(Self {
-            record: schema.record(node, "_FILE", &FIELDS)?,
-            key_stats: stats("_KEY_STATS")?,
-            value_stats: stats("_VALUE_STATS")?,
-        })
+        let record = schema.record(node, "_FILE", &FIELDS)?;
+        let mut nodes = [0; FIELDS.len()];
+        for (slot, node) in &record.steps {
+            if let Some(slot) = slot {
+                nodes[*slot] = *node;
+            }
+        }
+        Ok(Self { record, nodes, key_stats: stats("_KEY_STATS")?, value_stats: stats("_VALUE_STATS")? })
     }
 
     /// Passes over one record and remembers where its fields are.
-    pub(in crate::format) fn scan<'a>(&self, cursor: &mut Cursor<'a>, node: NodeId) -> Result<RawFile<'a>> {
+    pub(in crate::format) fn scan<'a>(&self, cursor: &mut Cursor<'a>, node: NodeId) -> Result<RawFile<'_, 'a>> {
         if !cursor.record(node)? {
             return Err(missing("_FILE"));
         }
-        let mut raw = RawFile { fields: [const { None }; FIELDS.len()], level: 0 };
+        let mut raw = RawFile { plan: self, start: *cursor, places: [ABSENT; FIELDS.len()], level: 0 };
         let mut level = None;
         for (slot, node) in &self.record.steps {
             match slot {
                 Some(10) => level = cursor.int(*node).map_err(|error| name_field(error, "_LEVEL"))?,
                 Some(slot) => {
-                    raw.fields[*slot] = Some((*cursor, *node));
+                    raw.places[*slot] = raw.start.left() - cursor.left();
                     cursor.skip(*node).map_err(|error| name_field(error, FIELDS[*slot]))?;
                 }
                 None => cursor.skip(*node)?,
@@ -167,17 +177,23 @@ impl FilePlan {
         raw.level = level.ok_or_else(|| missing("_LEVEL"))?;
         Ok(raw)
     }
+}
 
+fn string(cursor: &mut Cursor<'_>, node: NodeId) -> Result<String> {
+    Ok(cursor.text(node)?.ok_or_else(|| missing("a text"))?.to_string())
+}
+
+impl<'a> RawFile<'_, 'a> {
     /// The value of a scanned record.
-    pub(in crate::format) fn materialise(&self, raw: &RawFile<'_>, cache: &mut FileCache) -> Result<DataFileMeta> {
-        let file_name = raw.required(0, Cursor::text)?.to_string();
+    pub(in crate::format) fn materialise(&self, cache: &mut FileCache) -> Result<DataFileMeta> {
+        let file_name = self.required(0, Cursor::text)?.to_string();
         layout::check_name("data file", &file_name).map_err(|error| Error::corrupt("", error.to_string()))?;
-        let strings = |slot| raw.optional(slot, |cursor, node| cursor.array(node, string));
+        let strings = |slot| self.optional(slot, |cursor, node| cursor.array(node, string));
         let extra_files: Vec<String> = strings(11)?.unwrap_or_default();
         for name in &extra_files {
             layout::check_name("extra file", name).map_err(|error| Error::corrupt("", error.to_string()))?;
         }
-        let source = raw.optional(15, Cursor::int)?;
+        let source = self.optional(15, Cursor::int)?;
         let file_source = source
             .map(|number| {
                 FileSource::from_number(number)
@@ -186,45 +202,40 @@ impl FilePlan {
             .transpose()?;
         Ok(DataFileMeta {
             file_name,
-            file_size: raw.count(1)?,
-            row_count: raw.count(2)?,
-            min_key: cache.row(raw.optional(3, Cursor::bytes)?, FIELDS[3])?,
-            max_key: cache.row(raw.optional(4, Cursor::bytes)?, FIELDS[4])?,
-            key_stats: raw.stats(5, self.key_stats.as_ref(), cache)?,
-            value_stats: raw.stats(6, self.value_stats.as_ref(), cache)?,
-            min_sequence_number: raw.required(7, Cursor::number)?,
-            max_sequence_number: raw.required(8, Cursor::number)?,
-            schema_id: raw.count(9)?,
-            level: raw.level,
+            file_size: self.count(1)?,
+            row_count: self.count(2)?,
+            min_key: cache.row(self.optional(3, Cursor::bytes)?, FIELDS[3])?,
+            max_key: cache.row(self.optional(4, Cursor::bytes)?, FIELDS[4])?,
+            key_stats: self.stats(5, self.plan.key_stats.as_ref(), cache)?,
+            value_stats: self.stats(6, self.plan.value_stats.as_ref(), cache)?,
+            min_sequence_number: self.required(7, Cursor::number)?,
+            max_sequence_number: self.required(8, Cursor::number)?,
+            schema_id: self.count(9)?,
+            level: self.level,
             extra_files,
-            creation_time: raw.optional(12, Cursor::number)?,
-            delete_row_count: raw.optional(13, Cursor::number)?,
-            embedded_file_index: raw.optional(14, Cursor::bytes)?.map(Bytes::copy_from_slice),
+            creation_time: self.optional(12, Cursor::number)?,
+            delete_row_count: self.optional(13, Cursor::number)?,
+            embedded_file_index: self.optional(14, Cursor::bytes)?.map(Bytes::copy_from_slice),
             file_source,
             value_stats_cols: strings(16)?,
-            external_path: raw.optional(17, Cursor::text)?.map(str::to_string),
-            first_row_id: raw.optional(18, Cursor::number)?,
+            external_path: self.optional(17, Cursor::text)?.map(str::to_string),
+            first_row_id: self.optional(18, Cursor::number)?,
             write_cols: strings(19)?,
-            write_cols_sequences: raw.optional(20, |cursor, node| {
+            write_cols_sequences: self.optional(20, |cursor, node| {
                 cursor.array(node, |cursor, item| cursor.number(item)?.ok_or_else(|| missing("a number")))
             })?,
         })
     }
-}
 
-fn string(cursor: &mut Cursor<'_>, node: NodeId) -> Result<String> {
-    Ok(cursor.text(node)?.ok_or_else(|| missing("a text"))?.to_string())
-}
-
-impl<'a> RawFile<'a> {
     fn optional<T>(
         &self,
         slot: usize,
         read: impl FnOnce(&mut Cursor<'a>, NodeId) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
-        match self.fields[slot] {
-            Some((mut cursor, node)) => read(&mut cursor, node).map_err(|error| name_field(error, FIELDS[slot])),
-            None => Ok(None),
+        match self.places[slot] {
+            ABSENT => Ok(None),
+            place => read(&mut self.start.ahead(place), self.plan.nodes[slot])
+                .map_err(|error| name_field(error, FIELDS[slot])),
         }
     }
 
@@ -242,10 +253,8 @@ impl<'a> RawFile<'a> {
     }
 
     fn stats(&self, slot: usize, plan: Option<&StatsPlan>, cache: &mut FileCache) -> Result<SimpleStats> {
-        let (Some(plan), Some((mut cursor, node))) = (plan, self.fields[slot]) else {
-            return Err(missing(FIELDS[slot]));
-        };
-        plan.read(&mut cursor, node, cache).map_err(|error| name_field(error, FIELDS[slot]))
+        let read = |cursor: &mut Cursor<'a>, node| plan.map(|plan| plan.read(cursor, node, cache)).transpose();
+        self.required(slot, read)
     }
 }
 

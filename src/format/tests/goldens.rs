@@ -8,6 +8,7 @@ use super::{committed, files_in};
 use crate::error::Error;
 use crate::format::avro::Container;
 use crate::format::*;
+use crate::schema::TableOptions;
 use crate::schema::{BucketMode, Schema};
 
 /// How many files of each kind a sweep has seen: a sweep that sees none proves nothing.
@@ -172,7 +173,7 @@ impl Table {
     fn bucket(&self, schema: &Schema, entry: &ManifestEntry) -> usize {
         let keys = schema.trimmed_primary_keys();
         let (true, BucketMode::Fixed(_)) = (schema.has_primary_key(), schema.bucket_mode().unwrap()) else { return 0 };
-        let function: BucketFunction = schema.option("bucket-function.type").unwrap_or("default").parse().unwrap();
+        let function = TableOptions::parse(schema).unwrap().bucket_function;
         let key_types = schema.types_of(&keys).unwrap();
         let bucket_keys = schema.bucket_keys();
         let types = schema.types_of(&bucket_keys).unwrap();

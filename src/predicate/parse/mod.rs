@@ -15,7 +15,8 @@
 mod token;
 
 use self::token::{Token, tokens};
-use super::expr::{Column, Comparison, Expr, col};
+use super::column::{Column, col};
+use super::expr::{Comparison, Expr};
 use super::literal::Literal;
 use crate::error::{Error, Result};
 use crate::schema::Schema;

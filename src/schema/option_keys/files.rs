@@ -53,8 +53,9 @@ keys! {
     "metadata.stats-dense-store": Boolean = "true", HONOURED, "keep only columns that have statistics";
     "metadata.stats-keep-first-n-columns": Int = "-1", HONOURED, "statistics of the first columns only";
     "fields.<column>.stats-mode": StatsMode, HONOURED, "statistics of one column";
-    "read.batch-size": Int = "1024", HONOURED, "rows a format reader hands out at once";
-    "write.batch-size" | "orc.write.batch-size": Int = "1024", HONOURED, "rows a format writer takes at once";
+    "read.batch-size": Int = "1024", HONOURED, "rows a reader hands out at once (8192 here when it is not set)";
+    "write.batch-size" | "orc.write.batch-size": Int = "1024", harmless("columns are encoded as they come"),
+        "rows a format writer takes at once";
     "write.batch-memory": MemorySize = "128 mb", harmless("batches are bounded by the write buffer"),
         "bytes a format writer takes at once";
     "variant.shreddingSchema" | "parquet.variant.shreddingSchema": Text, harmless(VARIANT),

@@ -6,7 +6,9 @@ use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
 const NO_CALLBACK: &str = "user code cannot run here after a commit";
 
 keys! {
-    "manifest.compression": Text = "zstd", HONOURED, "codec of manifests and manifest lists";
+    "manifest.compression": Text = "zstd",
+        unwritable(&["zstd", "zstandard", "snappy", "deflate", "none", "null"], "only these codecs"),
+        "codec of manifests and manifest lists";
     "manifest.target-file-size": MemorySize = "8 mb", HONOURED, "bytes of a manifest";
     "manifest.full-compaction-threshold-size": MemorySize = "16 mb", HONOURED,
         "bytes of changing manifests after which all are merged";

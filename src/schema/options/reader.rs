@@ -105,11 +105,6 @@ impl Reader<'_> {
         self.word(name, BOOLEANS)
     }
 
-    pub(super) fn prefixed(&self, prefix: &str) -> BTreeMap<String, String> {
-        let own = self.options.iter().filter(|(name, _)| name.starts_with(prefix));
-        own.map(|(name, value)| (name.clone(), value.clone())).collect()
-    }
-
     /// The values of a family with one `<..>`, by what stands there.
     fn family<T>(&self, family: &str, parse: impl Fn(&str) -> Result<T>) -> Result<BTreeMap<String, T>> {
         let mut values = BTreeMap::new();

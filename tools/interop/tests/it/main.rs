@@ -2,4 +2,5 @@
 //! test prints its seed, and `FOREBAY_INTEROP_SEEDS=20` runs twenty times as many.
 
 mod both_ways;
+mod form;
 mod support;

@@ -1,0 +1,145 @@
+//! Merging against a plain model: a map from key to its newest version.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{ArrayRef, Int8Array, Int64Array, StringArray};
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::Result;
+use crate::types::DataType;
+
+/// A version: key, user sequence, kind. Its arrival number is its sequence number.
+type Version = (i64, Option<i64>, i8);
+
+fn encoder(long: bool) -> KeyEncoder {
+    KeyEncoder::new(&[if long { DataType::STRING } else { DataType::BIGINT }]).unwrap()
+}
+
+fn key_lane(keys: &[i64], long: bool) -> ArrayRef {
+    match long {
+        true => Arc::new(StringArray::from_iter_values(keys.iter().map(|key| format!("a common prefix {key:05}")))),
+        false => Arc::new(Int64Array::from(keys.to_vec())),
+    }
+}
+
+/// Columns key, arrival and user sequence.
+fn columns(versions: &[(i64, Version)], long: bool) -> Vec<ArrayRef> {
+    let keys: Vec<i64> = versions.iter().map(|(_, version)| version.0).collect();
+    let arrivals = Int64Array::from_iter_values(versions.iter().map(|(arrival, _)| *arrival));
+    let user: Int64Array = versions.iter().map(|(_, version)| version.1).collect();
+    vec![key_lane(&keys, long), Arc::new(arrivals), Arc::new(user)]
+}
+
+fn kinds(versions: &[(i64, Version)]) -> Int8Array {
+    Int8Array::from_iter_values(versions.iter().map(|(_, version)| version.2))
+}
+
+/// The arrival number of the newest version of each key.
+fn newest(versions: &[(i64, Version)], ordered: bool, ignore_delete: bool) -> BTreeMap<i64, i64> {
+    let mut best: BTreeMap<i64, (Option<i64>, i64)> = BTreeMap::new();
+    for (arrival, (key, user, kind)) in versions {
+        if ignore_delete && matches!(kind, 1 | 3) {
+            continue;
+        }
+        let rank = (user.filter(|_| ordered), *arrival);
+        let entry = best.entry(*key).or_insert(rank);
+        *entry = rank.max(*entry);
+    }
+    best.into_iter().map(|(key, (_, arrival))| (key, arrival)).collect()
+}
+
+fn order(ordered: bool) -> Option<SequenceOrder> {
+    ordered.then(|| SequenceOrder::new(vec![2], &[DataType::BIGINT], false).unwrap())
+}
+
+/// A run of batches of at most three rows, sorted as a file would be.
+fn run(mut versions: Vec<(i64, Version)>, long: bool) -> RunReader {
+    versions.sort_by_key(|(_, version)| version.0);
+    let batches: Vec<Result<RunBatch>> = versions
+        .chunks(3)
+        .map(|chunk| {
+            let columns = columns(chunk, long);
+            Ok(RunBatch {
+                keys: encoder(long).encode(&columns[..1], chunk.len())?,
+                sequence: columns[1].as_primitive::<Int64Type>().clone(),
+                kinds: Some(kinds(chunk)),
+                columns,
+            })
+        })
+        .collect();
+    Box::new(batches.into_iter())
+}
+
+fn versions() -> impl Strategy<Value = Vec<Version>> {
+    prop::collection::vec((0_i64..40, prop::option::of(0_i64..5), 0_i8..4), 0..120)
+}
+
+proptest! {
+    #[test]
+    fn merged_runs_give_the_newest_version_of_every_key(
+        all in versions(), cuts in 1_usize..6, long in any::<bool>(), ordered in any::<bool>(),
+        ignore_delete in any::<bool>(), batch_rows in 1_usize..10,
+    ) {
+        let all: Vec<(i64, Version)> = (0..).zip(all).collect();
+        // A run holds a key once, as a file does: what its own rows merge to.
+        let runs = all.chunks(all.len().div_ceil(cuts).max(1)).map(|chunk| {
+            let kept = newest(chunk, ordered, ignore_delete);
+            run(chunk.iter().copied().filter(|(at, version)| kept.get(&version.0) == Some(at)).collect(), long)
+        });
+        let function = Arc::new(Deduplicate { ignore_delete });
+        let merged = merge_runs(runs.collect(), order(ordered), function, batch_rows).unwrap();
+        let mut found = Vec::new();
+        for batch in merged {
+            let batch = batch.unwrap();
+            prop_assert_eq!(&batch.sequence, batch.columns[1].as_primitive::<Int64Type>());
+            found.extend(batch.sequence.values().iter().copied());
+        }
+        let wanted: Vec<i64> = newest(&all, ordered, ignore_delete).into_values().collect();
+        prop_assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn the_buffer_sorts_by_key_then_sequence_column_then_arrival(all in versions(), long in any::<bool>(), ordered in any::<bool>()) {
+        let mut buffer = WriteBuffer::new(encoder(long), vec![0], order(ordered));
+        let all: Vec<(i64, Version)> = (0..).zip(all).collect();
+        let mut places = Vec::new();
+        for chunk in all.chunks(7) {
+            let batch = buffer.push(columns(chunk, long), Some(kinds(chunk)), chunk.len()).unwrap();
+            places.extend((0..chunk.len() as u32).map(|row| (batch, row)));
+        }
+        let sorted = buffer.sort(&places);
+        let mut wanted: Vec<(i64, Option<i64>, u32)> =
+            all.iter().map(|(at, (key, user, _))| (*key, user.filter(|_| ordered), *at as u32)).collect();
+        wanted.sort_unstable();
+        prop_assert_eq!(&sorted.arrivals, &wanted.iter().map(|(_, _, at)| *at).collect::<Vec<_>>());
+        let groups = wanted.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len);
+        let ends: Vec<u32> = groups.scan(0, |end, len| { *end += len as u32; Some(*end) }).collect();
+        prop_assert_eq!(&sorted.ends, &ends);
+    }
+
+    #[test]
+    fn numeric_keys_order_as_their_values(a in any::<i64>(), b in any::<i64>(), x in any::<f64>(), y in any::<f64>()) {
+        let keys = |types: &[DataType], columns: &[ArrayRef]| match KeyEncoder::new(types).unwrap().encode(columns, 2).unwrap() {
+            Keys::Narrow(keys) => keys[0].cmp(&keys[1]),
+            Keys::Wide(keys) => keys[0].cmp(&keys[1]),
+            Keys::Rows(rows) => rows.row(0).cmp(&rows.row(1)),
+        };
+        let longs: ArrayRef = Arc::new(Int64Array::from(vec![a, b]));
+        prop_assert_eq!(keys(&[DataType::BIGINT], &[longs.clone()]), a.cmp(&b));
+        let ints: ArrayRef = Arc::new(arrow_array::Int32Array::from(vec![a as i32, b as i32]));
+        prop_assert_eq!(keys(&[DataType::INT, DataType::BIGINT], &[ints, longs]), (a as i32, a).cmp(&(b as i32, b)));
+        let floats: ArrayRef = Arc::new(arrow_array::Float64Array::from(vec![x, y]));
+        let java = crate::types::Datum::Double(x).total_cmp(&crate::types::Datum::Double(y));
+        prop_assert_eq!(keys(&[DataType::DOUBLE], &[floats]), java);
+    }
+}
+
+#[test]
+fn a_null_key_is_refused() {
+    let keys: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
+    assert!(encoder(false).encode(&[keys], 2).is_err());
+}

@@ -1,0 +1,75 @@
+//! Building conditions: `col("a").gt(5)`.
+
+use super::expr::{Comparison, Expr, Leaf, Test};
+use super::like::LikePattern;
+use super::literal::Literal;
+use crate::error::Result;
+
+/// A column on the way to a condition.
+#[derive(Debug, Clone)]
+pub struct Column(String);
+
+/// Begins a condition on a column.
+pub fn col(name: impl Into<String>) -> Column {
+    Column(name.into())
+}
+
+impl Column {
+    fn test(self, test: Test) -> Expr {
+        Expr::Leaf(Leaf { column: self.0, kind: None, test })
+    }
+    pub(super) fn compare(self, comparison: Comparison, literal: impl Into<Literal>) -> Expr {
+        self.test(Test::Compare(comparison, literal.into()))
+    }
+    /// `column = literal`
+    pub fn eq(self, literal: impl Into<Literal>) -> Expr {
+        self.compare(Comparison::Eq, literal)
+    }
+    /// `column <> literal`
+    pub fn ne(self, literal: impl Into<Literal>) -> Expr {
+        self.compare(Comparison::Ne, literal)
+    }
+    /// `column < literal`
+    pub fn lt(self, literal: impl Into<Literal>) -> Expr {
+        self.compare(Comparison::Lt, literal)
+    }
+    /// `column <= literal`
+    pub fn le(self, literal: impl Into<Literal>) -> Expr {
+        self.compare(Comparison::Le, literal)
+    }
+    /// `column > literal`
+    pub fn gt(self, literal: impl Into<Literal>) -> Expr {
+        self.compare(Comparison::Gt, literal)
+    }
+    /// `column >= literal`
+    pub fn ge(self, literal: impl Into<Literal>) -> Expr {
+        self.compare(Comparison::Ge, literal)
+    }
+    /// `column between low and high`, both included
+    pub fn between(self, low: impl Into<Literal>, high: impl Into<Literal>) -> Expr {
+        Expr::And(vec![self.clone().ge(low), self.le(high)])
+    }
+    /// `column in (literals)`
+    pub fn is_in<L: Into<Literal>>(self, literals: impl IntoIterator<Item = L>) -> Expr {
+        self.test(Test::In(literals.into_iter().map(Into::into).collect()))
+    }
+    /// `column is null`
+    pub fn is_null(self) -> Expr {
+        self.test(Test::IsNull)
+    }
+    /// `column is not null`
+    pub fn is_not_null(self) -> Expr {
+        self.is_null().negate()
+    }
+    /// `column like 'pattern'`: `%` any text, `_` any character, `\` takes the next one as it is
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a pattern that ends in a lone `\`.
+    pub fn like(self, pattern: &str) -> Result<Expr> {
+        Ok(self.test(Test::Like(LikePattern::parse(pattern)?)))
+    }
+    /// `column like 'prefix%'`, whatever stands in the prefix
+    pub fn starts_with(self, prefix: &str) -> Expr {
+        self.test(Test::Like(LikePattern::prefixed(prefix)))
+    }
+}

@@ -1,0 +1,331 @@
+//! What can be typed: the arguments of every command, and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Upserts, exactly-once commits, merged reads and changes on Apache Paimon tables, without a JVM.
+#[derive(Debug, Parser)]
+#[command(name = "forebay", version, max_term_width = 110, propagate_version = true, subcommand_required = true)]
+#[command(
+    after_help = "A TABLE is a location (./dir, /abs/dir, file:///dir, s3://bucket/dir) or db.table inside a warehouse.\n\
+                        Start with `forebay demo`. Exit code: 0 success, 1 failure, 2 wrong usage."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What every command understands.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Arguments that every command understands.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The warehouse that db.table names are looked up in: a directory or URL
+    #[arg(long, global = true, env = "FOREBAY_WAREHOUSE", value_name = "LOCATION", help_heading = "Common options")]
+    pub warehouse: Option<String>,
+    /// An option of the store (s3.endpoint, s3.region, ..); credentials are better left to the environment
+    #[arg(long = "store", global = true, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Common options")]
+    pub store: Vec<(String, String)>,
+    /// Machine output: JSON on standard output, errors as a JSON object on standard error
+    #[arg(long, global = true, help_heading = "Common options")]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a table
+    Create(Create),
+    /// Write rows or changes into a table
+    Write(Write),
+    /// Read a table's merged rows
+    Read(Read),
+    /// Read a table's changes, once or for ever
+    Changes(Changes),
+    /// Look inside a table: snapshots, files, levels
+    Inspect(Inspect),
+    /// List databases and tables of a warehouse
+    List(List),
+    /// Show a table's columns, keys and options
+    Describe(Describe),
+    /// Drop a table and its files, or a database
+    Drop(Drop),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// The main job in one command, on a table made on the spot
+    Demo(Demo),
+}
+
+/// Arguments of `create`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Types: BOOLEAN TINYINT SMALLINT INT BIGINT FLOAT DOUBLE DECIMAL(p,s) CHAR(n) VARCHAR(n) STRING BINARY(n) \
+                        VARBINARY(n) BYTES DATE TIME(p) TIMESTAMP(p) TIMESTAMP_LTZ(p), each with or without NOT NULL.\n\
+                        A table with a primary key gets option bucket=1 when none is given."
+)]
+pub struct Create {
+    /// The table: a location, or db.table (the database is created when it is missing)
+    pub table: String,
+    /// A column: 'name TYPE [NOT NULL] [COMMENT 'text']'; repeat for each
+    #[arg(short, long = "column", value_name = "COLUMN", conflicts_with_all = ["schema", "like"], required_unless_present_any = ["schema", "like"])]
+    pub columns: Vec<String>,
+    /// Columns from a JSON file: an array of Paimon's schema fields, or a whole schema file
+    #[arg(long, value_name = "FILE.json", conflicts_with = "like")]
+    pub schema: Option<PathBuf>,
+    /// Columns like those of a Parquet or Arrow file
+    #[arg(long, value_name = "FILE.parquet")]
+    pub like: Option<PathBuf>,
+    /// The primary key; its columns become NOT NULL
+    #[arg(short = 'k', long, value_name = "COLUMN,..", value_delimiter = ',')]
+    pub primary_key: Vec<String>,
+    /// The partition columns
+    #[arg(short, long, value_name = "COLUMN,..", value_delimiter = ',')]
+    pub partition_by: Vec<String>,
+    /// A table option; repeat for each
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
+    /// A comment on the table
+    #[arg(long)]
+    pub comment: Option<String>,
+    /// Succeed when the table exists (its columns are not compared)
+    #[arg(long)]
+    pub if_not_exists: bool,
+}
+
+/// Arguments of `write`.
+#[derive(Debug, Args)]
+#[command(after_help = "CSV: the first line names the columns. An empty field is NULL, \"\" is an empty text.\n\
+                        JSON lines: an object a line; decimals and 64-bit integers exact, timestamps 2023-11-14T22:13:20.123456 \
+                        (with Z for TIMESTAMP_LTZ), bytes base64.\n\
+                        changes: {\"kind\":\"+I\",\"row\":{..}} a line, as `forebay changes` prints them.\n\n\
+                        With --commit-user, a rerun of the same input continues behind the last commit of that user and \
+                        duplicates nothing, as long as that commit's snapshot has not expired.")]
+pub struct Write {
+    /// The table: a location or db.table
+    pub table: String,
+    /// Input files; standard input when none is given, or for '-'
+    pub files: Vec<PathBuf>,
+    /// The input's format; by default told from the file's extension
+    #[arg(short, long, value_enum)]
+    pub format: Option<InputFormat>,
+    /// Commit after so many rows; by default once, at the end
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub commit_every: Option<u64>,
+    /// A stable name that makes a rerun continue where it was
+    #[arg(long, value_name = "NAME")]
+    pub commit_user: Option<String>,
+    /// The memory that rows are buffered in before they are written: 256mb, 1gb (option write-buffer-size)
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// CSV: an unquoted text that stands for NULL, besides the empty one
+    #[arg(long, value_name = "TEXT")]
+    pub null: Option<String>,
+    /// CSV: what stands between fields; 'tab' for a tabulator
+    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    pub delimiter: Option<u8>,
+    /// A table option for this run only
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
+}
+
+/// Arguments of `read`.
+#[derive(Debug, Args)]
+pub struct Read {
+    /// The table: a location or db.table
+    pub table: String,
+    /// The columns, in this order
+    #[arg(short, long, value_name = "COLUMN,..", value_delimiter = ',')]
+    pub select: Vec<String>,
+    /// Which rows: "amount > 100 and status in ('open', 'paid')"
+    #[arg(short = 'w', long = "where", value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// As of a snapshot's number, or of a time (2024-01-31, 2024-01-31T12:00:00, with Z or an offset, else local)
+    #[arg(long, value_name = "SNAPSHOT|TIMESTAMP")]
+    pub at: Option<String>,
+    /// At most so many rows
+    #[arg(short = 'n', long, value_name = "ROWS")]
+    pub limit: Option<usize>,
+    /// How rows come out [default: table; jsonl with --json]
+    #[arg(long, value_enum)]
+    pub output: Option<OutputFormat>,
+    /// A table option for this run only
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
+}
+
+/// Arguments of `changes`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A line of jsonl is {\"kind\":\"+I\",\"snapshot\":3,\"row\":{..}}, which `forebay write --format changes` takes.\n\
+                        Without --follow and --to the command ends with the newest snapshot."
+)]
+pub struct Changes {
+    /// The table: a location or db.table
+    pub table: String,
+    /// Where to begin: latest-full (all rows, then changes), latest, earliest, a snapshot's number (its changes first),
+    /// full:SNAPSHOT (all its rows, then changes), or a time
+    #[arg(long, value_name = "START", default_value = "latest-full")]
+    pub from: String,
+    /// The last snapshot
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with = "follow")]
+    pub to: Option<i64>,
+    /// Go on until interrupted
+    #[arg(long)]
+    pub follow: bool,
+    /// Keep the progress in the table under this name, and continue from there
+    #[arg(long, value_name = "NAME")]
+    pub consumer: Option<String>,
+    /// How changes come out
+    #[arg(long, value_enum, default_value_t = OutputFormat::Jsonl)]
+    pub output: OutputFormat,
+    /// A table option for this run only
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The table: a location or db.table
+    pub table: String,
+    /// What to look at
+    #[arg(value_enum, default_value_t = View::Picture)]
+    pub view: View,
+    /// How rows come out [default: table; jsonl with --json]
+    #[arg(long, value_enum)]
+    pub output: Option<OutputFormat>,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only this database
+    pub database: Option<String>,
+}
+
+/// Arguments of `describe`.
+#[derive(Debug, Args)]
+pub struct Describe {
+    /// The table: a location or db.table
+    pub table: String,
+}
+
+/// Arguments of `drop`.
+#[derive(Debug, Args)]
+pub struct Drop {
+    /// The table: db.table or a location; with --database the database's name
+    pub table: String,
+    /// Drop a database, which must have no tables
+    #[arg(long)]
+    pub database: bool,
+    /// Do it; without this the command only says what would go
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Succeed when there is nothing to drop
+    #[arg(long)]
+    pub if_exists: bool,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where the table is made; by default in a new temporary directory, which is kept
+    pub dir: Option<PathBuf>,
+    /// TPC-H scale: 1 is 1,500,000 orders
+    #[arg(long, default_value_t = 0.1)]
+    pub scale: f64,
+    /// Buckets of the table
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub buckets: u32,
+}
+
+/// Formats that come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InputFormat {
+    /// Comma-separated values with a header line
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+    /// Parquet files
+    Parquet,
+    /// Arrow IPC files or streams
+    Arrow,
+    /// A change a line: {"kind":"+I","row":{..}}
+    Changes,
+}
+
+/// Formats that go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people
+    Table,
+    /// A JSON object a line
+    Jsonl,
+    /// Comma-separated values with a header line
+    Csv,
+    /// A Parquet file
+    Parquet,
+    /// An Arrow IPC stream
+    Arrow,
+}
+
+/// What `inspect` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum View {
+    /// A row for each snapshot
+    Snapshots,
+    /// A row for each version of the schema
+    Schemas,
+    /// The manifests of the newest snapshot
+    Manifests,
+    /// The live data files
+    Files,
+    /// Rows, files and bytes of each partition
+    Partitions,
+    /// Rows, files and bytes of each bucket
+    Buckets,
+    /// The table's options
+    Options,
+    /// Readers that keep their progress in the table
+    Consumers,
+    /// The levels of each bucket, drawn as text
+    Picture,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("give it as KEY=VALUE")?;
+    match key.trim() {
+        "" => Err("the key is empty".into()),
+        key => Ok((key.to_string(), value.trim().to_string())),
+    }
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" | b"\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
+        _ => Err("give one ASCII character, or 'tab'".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

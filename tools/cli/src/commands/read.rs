@@ -1,0 +1,72 @@
+//! `forebay read`: merged rows.
+
+use forebay::predicate;
+use forebay::scan::At;
+use futures::StreamExt as _;
+
+use super::{MOMENTS, Moment};
+use crate::cli::{Common, OutputFormat, Read};
+use crate::failure::{Failure, Result};
+use crate::sink::Sink;
+use crate::values::Columns;
+
+/// Reads the rows.
+pub async fn run(args: Read, common: &Common) -> Result<()> {
+    let table = super::open_table(&args.table, common, &args.options).await?;
+    let at = match &args.at {
+        None => At::Latest,
+        Some(text) => match super::parse_moment(text) {
+            Some(Moment::Snapshot(id)) => At::Snapshot(id),
+            Some(Moment::Millis(millis)) => At::Timestamp(millis),
+            None => return Err(Failure::usage(format!("--at {text:?} is neither a snapshot nor a time")).help(MOMENTS)),
+        },
+    };
+    let mut scan = table.scan().at(at).wide_timestamps();
+    if !args.select.is_empty() {
+        scan = scan.select(args.select.iter().map(|name| name.trim().to_string()));
+    }
+    if let Some(limit) = args.limit {
+        scan = scan.limit(limit);
+    }
+    if let Some(text) = &args.filter {
+        scan = scan
+            .filter(predicate::parse(text, table.schema()).map_err(|error| Failure::from(error).context("--where"))?);
+    }
+    let default = if common.json { OutputFormat::Jsonl } else { OutputFormat::Table };
+    let format = args.output.unwrap_or(default);
+    let plan = scan.plan().await?;
+    let columns = selected(&super::columns_of(&plan.schema), &args.select)?;
+    let mut rows = scan.read_splits(plan.splits).await?;
+    let sink = Sink::open(format, &columns, false)?;
+    let mut failed = None;
+    while let Some(batch) = rows.next().await {
+        match batch {
+            Ok(batch) => {
+                if !sink.write(batch, None).await {
+                    break;
+                }
+            }
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    let written = sink.finish(failed.is_none()).await;
+    match failed {
+        Some(error) => Err(error.into()),
+        None => written.map(|_| ()),
+    }
+}
+
+/// The columns that come out.
+fn selected(columns: &Columns, names: &[String]) -> Result<Columns> {
+    if names.is_empty() {
+        return Ok(columns.clone());
+    }
+    let find = |name: &String| {
+        let found = columns.iter().find(|(column, _)| column == name.trim());
+        found.cloned().ok_or_else(|| Failure::new("invalid", format!("--select: the table has no column {name:?}")))
+    };
+    names.iter().map(find).collect()
+}

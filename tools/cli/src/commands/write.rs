@@ -1,0 +1,227 @@
+//! `forebay write`: rows or changes into a table, exactly once for a stable commit user.
+//!
+//! Commit `n` of a user holds the input's rows up to a [`Mark`], which the snapshot keeps among its properties. A rerun
+//! asks for the user's last commit, goes behind its mark and continues with identifier `n + 1`. Whatever was written
+//! after that commit and not committed was never visible.
+
+use std::io::{IsTerminal as _, stderr};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use forebay::Env;
+use forebay::Table;
+use forebay::commit::{CommitOutcome, CommitProperties, Committer};
+use forebay::format::Snapshot;
+use forebay::write::{ChangeBatch, StreamWriter};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::cli::{Common, Write};
+use crate::failure::{Failure, Result};
+use crate::feed::{self, Fed, Input, Mark};
+use crate::output;
+use crate::values::csv_in::Dialect;
+
+/// Properties of a snapshot that keep the mark.
+const ROWS: &str = "forebay.input.rows";
+const CHECK: &str = "forebay.input.check";
+
+/// Writes the input.
+pub async fn run(args: Write, common: &Common) -> Result<()> {
+    let sources = feed::sources(&args.files, args.format)?;
+    let mut options = args.options.clone();
+    options.extend(args.memory.iter().map(|size| ("write-buffer-size".to_string(), size.clone())));
+    let table = super::open_table(&args.table, common, &options).await?;
+    let env = Env::system();
+    let stable = args.commit_user.is_some();
+    let user = args.commit_user.clone().unwrap_or_else(|| format!("forebay-{}", env.uuid()));
+    if user.trim().is_empty() {
+        return Err(Failure::usage("the commit user's name is empty"));
+    }
+    let committer = table.committer(&user)?;
+    let resume = match stable {
+        true => table.history().snapshots.latest_of_user(&user).await?.map(|last| mark_of(&last)).transpose()?,
+        false => None,
+    };
+    let tab = args.files.iter().all(|file| file.extension().is_some_and(|e| e == "tsv")) && !args.files.is_empty();
+    let delimiter = args.delimiter.unwrap_or(if tab { b'\t' } else { b',' });
+    let input = Input {
+        sources,
+        dialect: Dialect { delimiter, null: args.null },
+        commit_every: args.commit_every,
+        resume: resume.map(|(_, mark)| mark),
+    };
+    if let Some((identifier, mark)) = resume {
+        let rows = output::count(mark.rows);
+        output::note(&format!(
+            "commit user {user} has committed {rows} rows (commit {identifier}): continuing behind them"
+        ));
+    }
+    let bar = progress(feed::size(&input.sources));
+    let writer = table.stream_writer(&user).await?;
+    let start = env.monotonic();
+    let mut run = Run { writer, committer, last: resume, rows: 0, uncommitted: 0, commits: 0, snapshot: None };
+    let written = tokio::select! {
+        written = run.all(input, &table, &bar) => written,
+        () = super::interrupted() => Err(Failure::interrupted("interrupted")),
+    };
+    bar.finish_and_clear();
+    if let Err(failure) = written {
+        // What is left behind when this fails too is invisible, and orphan clean finds it.
+        let told = run.told();
+        let _ = run.writer.abort().await;
+        let hint = if stable {
+            "run the same command again to continue behind it"
+        } else {
+            "a stable --commit-user makes a rerun continue where it was"
+        };
+        return Err(failure.and(told).help(hint));
+    }
+    let seconds = (env.monotonic() - start).as_secs_f64().max(1e-3);
+    run.summary(common, &user, seconds)
+}
+
+/// A commit's identifier and where in its input it ended.
+fn mark_of(last: &Snapshot) -> Result<(i64, Mark)> {
+    let properties = last.properties.as_ref();
+    let number = |key: &str| properties.and_then(|all| all.get(key)).and_then(|text| text.parse().ok());
+    match (number(ROWS), number(CHECK)) {
+        (Some(rows), Some(check)) => Ok((last.commit_identifier, Mark { rows, check })),
+        _ => {
+            let user = &last.commit_user;
+            let what =
+                format!("snapshot {} of commit user {user} does not say which rows of an input it holds", last.id);
+            Err(Failure::new("invalid", what).help("it was not made by `forebay write`: use another --commit-user"))
+        }
+    }
+}
+
+/// A bar on a terminal, and nothing anywhere else.
+fn progress(size: Option<u64>) -> ProgressBar {
+    if !stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match size {
+        Some(size) => (ProgressBar::new(size), "{bar:30} {binary_bytes} of {binary_total_bytes}  {msg}  eta {eta}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {binary_bytes}  {msg}"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+struct Run {
+    writer: StreamWriter,
+    committer: Committer,
+    /// The last commit of this user, by this run or an earlier one.
+    last: Option<(i64, Mark)>,
+    /// Rows written by this run.
+    rows: u64,
+    uncommitted: u64,
+    commits: u64,
+    snapshot: Option<i64>,
+}
+
+impl Run {
+    async fn all(&mut self, input: Input, table: &Table, bar: &ProgressBar) -> Result<()> {
+        let (mut fed, bytes) = feed::start(input, super::columns_of(table.schema()))?;
+        while let Some(item) = fed.recv().await {
+            match item? {
+                Fed::Piece(piece) => {
+                    let rows = piece.batch.num_rows() as u64;
+                    let at = self.rows;
+                    let written = self.writer.write(&ChangeBatch::new(piece.batch, piece.kinds)?).await;
+                    written.map_err(|error| {
+                        Failure::from(error).context(format!("rows {} to {} of this run", at + 1, at + rows))
+                    })?;
+                    self.rows += rows;
+                    self.uncommitted += rows;
+                    bar.set_position(bytes.load(Ordering::Relaxed));
+                    bar.set_message(format!("{} rows, {} commits", output::count(self.rows), self.commits));
+                }
+                Fed::Boundary(mark) => self.commit(mark).await?,
+                Fed::End(mark) => {
+                    if self.uncommitted > 0 {
+                        self.commit(mark).await?;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Err(Failure::new("bug", "the input ended without a word"))
+    }
+
+    async fn commit(&mut self, mark: Mark) -> Result<()> {
+        let identifier = self.last.map_or(1, |(identifier, _)| identifier + 1);
+        let messages = self.writer.prepare_commit().await?;
+        let properties = [(ROWS, mark.rows), (CHECK, mark.check)];
+        let properties = properties.map(|(key, value)| (key.to_string(), value.to_string())).into();
+        let properties = CommitProperties { properties, ..CommitProperties::default() };
+        let failure = match self.committer.commit(identifier, messages.clone(), properties).await {
+            Ok(CommitOutcome::Committed { snapshot_id, .. }) => {
+                self.snapshot = Some(snapshot_id);
+                self.last = Some((identifier, mark));
+                self.commits += 1;
+                self.uncommitted = 0;
+                return Ok(());
+            }
+            // Rows that an option drops (`ignore-delete`) may leave nothing. The next commit takes the identifier.
+            Ok(CommitOutcome::Empty) => {
+                self.uncommitted = 0;
+                return Ok(());
+            }
+            Ok(CommitOutcome::Unknown { reason }) => {
+                // Its files may be live: nothing is deleted.
+                let what = format!("whether commit {identifier} took place is not known: {reason}");
+                return Err(Failure::new("storage", what));
+            }
+            Ok(CommitOutcome::AlreadyCommitted { .. }) => Failure::new(
+                "conflict",
+                format!("commit {identifier} of this commit user was made by another process meanwhile"),
+            ),
+            Ok(CommitOutcome::Conflicted { reason }) => {
+                Failure::new("conflict", format!("commit {identifier}: {reason}"))
+            }
+            Err(error) => Failure::from(error).context(format!("commit {identifier}")),
+        };
+        // What is left behind when this fails too is invisible, and orphan clean finds it.
+        let _ = self.committer.abort(&messages).await;
+        Err(failure)
+    }
+
+    /// What is visible after a failure.
+    fn told(&self) -> String {
+        match self.last {
+            Some((identifier, mark)) => format!(
+                "the last commit is {identifier} (the first {} rows), nothing behind it is visible",
+                output::count(mark.rows)
+            ),
+            None => "nothing was committed".into(),
+        }
+    }
+
+    fn summary(&self, common: &Common, user: &str, seconds: f64) -> Result<()> {
+        if common.json {
+            return output::print_json(&json!({
+                "rows": self.rows,
+                "commits": self.commits,
+                "snapshot": self.snapshot,
+                "commitUser": user,
+                "commitIdentifier": self.last.map(|(identifier, _)| identifier),
+                "seconds": (seconds * 1000.0).round() / 1000.0,
+            }));
+        }
+        if self.rows == 0 {
+            output::note("there was nothing to write");
+            return Ok(());
+        }
+        let rate = output::count((self.rows as f64 / seconds) as u64);
+        let (rows, commits) = (output::count(self.rows), output::count(self.commits));
+        let many = if self.commits == 1 { "commit" } else { "commits" };
+        let snapshot = self.snapshot.map(|id| format!(", snapshot {id}")).unwrap_or_default();
+        output::note(&format!("wrote {rows} rows in {commits} {many}{snapshot}: {seconds:.2} s, {rate} rows/s"));
+        Ok(())
+    }
+}

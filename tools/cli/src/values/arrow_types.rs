@@ -1,0 +1,54 @@
+//! The table column that fits an Arrow column: for `create --like`, and to show Arrow batches to people.
+
+use arrow_schema::{DataType as ArrowType, Field, Schema, TimeUnit};
+use forebay::types::{DataType, TypeKind};
+use forebay::{Error, Result};
+
+use super::Columns;
+
+/// The kind that holds every value of an Arrow type.
+///
+/// # Errors
+/// [`Error::Unsupported`] when there is none; names the column.
+pub fn kind_of(name: &str, arrow: &ArrowType) -> Result<TypeKind> {
+    let digits = |unit: &TimeUnit| match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 3,
+        TimeUnit::Microsecond => 6,
+        TimeUnit::Nanosecond => 9,
+    };
+    Ok(match arrow {
+        ArrowType::Boolean => TypeKind::Boolean,
+        ArrowType::Int8 => TypeKind::TinyInt,
+        ArrowType::Int16 | ArrowType::UInt8 => TypeKind::SmallInt,
+        ArrowType::Int32 | ArrowType::UInt16 => TypeKind::Int,
+        ArrowType::Int64 | ArrowType::UInt32 => TypeKind::BigInt,
+        ArrowType::Float32 => TypeKind::Float,
+        ArrowType::Float64 => TypeKind::Double,
+        ArrowType::Decimal32(p, s) | ArrowType::Decimal64(p, s) | ArrowType::Decimal128(p, s)
+            if (1..=38).contains(p) && (0..=*p as i8).contains(s) =>
+        {
+            TypeKind::Decimal { precision: *p, scale: *s as u8 }
+        }
+        ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View | ArrowType::Null => TypeKind::STRING,
+        ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView => TypeKind::BYTES,
+        ArrowType::FixedSizeBinary(n) if *n > 0 => TypeKind::Binary(*n as u32),
+        ArrowType::Date32 => TypeKind::Date,
+        ArrowType::Time32(_) | ArrowType::Time64(_) => TypeKind::Time(3),
+        ArrowType::Timestamp(unit, None) => TypeKind::Timestamp(digits(unit)),
+        ArrowType::Timestamp(unit, Some(_)) => TypeKind::TimestampLtz(digits(unit)),
+        ArrowType::Dictionary(_, values) => kind_of(name, values)?,
+        other => return Err(Error::unsupported(format!("column {name:?} of Arrow type {other}"))),
+    })
+}
+
+/// The column that fits an Arrow field.
+pub fn column_of(field: &Field) -> Result<(String, DataType)> {
+    let kind = kind_of(field.name(), field.data_type())?;
+    Ok((field.name().clone(), DataType { kind, nullable: field.is_nullable() }))
+}
+
+/// The columns that fit an Arrow schema.
+pub fn columns_of(schema: &Schema) -> Result<Columns> {
+    schema.fields().iter().map(|field| column_of(field)).collect()
+}

@@ -1,0 +1,101 @@
+//! Rows from Parquet files and from Arrow IPC files and streams. Types are matched when the rows are written.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+
+use arrow_array::RecordBatch;
+use arrow_ipc::reader::{FileReader, StreamReader};
+use arrow_schema::{ArrowError, SchemaRef};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::{InputError, Piece, Rows};
+
+/// Rows of a decoded batch.
+const BATCH_ROWS: usize = 16 << 10;
+
+/// A file's batches, cut to the sizes that are asked for.
+pub struct Batches {
+    file: String,
+    batches: Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>,
+    rest: Option<RecordBatch>,
+}
+
+impl Batches {
+    /// The rows of a Parquet file.
+    pub fn parquet(file: File, name: &str) -> Result<Self, InputError> {
+        let bad = |error: parquet::errors::ParquetError| InputError::of_file(name, plain(&error.to_string()));
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(bad)?;
+        let reader = reader.with_batch_size(BATCH_ROWS).build().map_err(bad)?;
+        Ok(Self { file: name.to_string(), batches: Box::new(reader), rest: None })
+    }
+
+    /// The rows of an Arrow IPC file, or of a stream, told apart by how it begins.
+    pub fn arrow(mut file: File, name: &str) -> Result<Self, InputError> {
+        let bad = |error: ArrowError| InputError::of_file(name, plain(&error.to_string()));
+        let is_file = starts_with(&mut file, b"ARROW1").map_err(|error| InputError::of_file(name, error))?;
+        let input = BufReader::with_capacity(1 << 20, file);
+        let batches: Box<dyn Iterator<Item = _> + Send> = match is_file {
+            true => Box::new(FileReader::try_new(input, None).map_err(bad)?),
+            false => Box::new(StreamReader::try_new(input, None).map_err(bad)?),
+        };
+        Ok(Self { file: name.to_string(), batches, rest: None })
+    }
+}
+
+impl Rows for Batches {
+    fn next(&mut self, most: usize) -> Result<Option<Piece>, InputError> {
+        let batch = loop {
+            let batch = match self.rest.take() {
+                Some(rest) => rest,
+                None => match self.batches.next() {
+                    Some(batch) => batch.map_err(|error| InputError::of_file(&self.file, plain(&error.to_string())))?,
+                    None => return Ok(None),
+                },
+            };
+            if batch.num_rows() > 0 {
+                break batch;
+            }
+        };
+        if batch.num_rows() <= most {
+            return Ok(Some(Piece { batch, kinds: None }));
+        }
+        self.rest = Some(batch.slice(most, batch.num_rows() - most));
+        Ok(Some(Piece { batch: batch.slice(0, most), kinds: None }))
+    }
+}
+
+/// The Arrow schema of a Parquet or Arrow file.
+pub fn schema_of(mut file: File, name: &str) -> Result<SchemaRef, InputError> {
+    let failed = |error: std::io::Error| InputError::of_file(name, error);
+    if starts_with(&mut file, b"PAR1").map_err(failed)? {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file);
+        let reader = reader.map_err(|error| InputError::of_file(name, plain(&error.to_string())))?;
+        return Ok(reader.schema().clone());
+    }
+    let bad = |error: ArrowError| InputError::of_file(name, format!("is neither Parquet nor Arrow: {error}"));
+    if starts_with(&mut file, b"ARROW1").map_err(failed)? {
+        return FileReader::try_new(file, None).map(|reader| reader.schema()).map_err(bad);
+    }
+    StreamReader::try_new(BufReader::new(file), None).map(|reader| reader.schema()).map_err(bad)
+}
+
+/// Copies an input that cannot seek to a temporary file.
+pub fn spool(mut input: impl Read) -> std::io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    std::io::copy(&mut input, &mut file)?;
+    file.flush()?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+fn starts_with(file: &mut File, magic: &[u8]) -> std::io::Result<bool> {
+    let mut begin = Vec::with_capacity(magic.len());
+    Read::take(&mut *file, magic.len() as u64).read_to_end(&mut begin)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(begin == magic)
+}
+
+/// A decoder's words without its prefix.
+fn plain(text: &str) -> String {
+    text.trim_start_matches("Parquet error: ").trim_start_matches("Parquet argument error: ").to_string()
+}

@@ -1,0 +1,428 @@
+//! The command line from outside: the binary itself, on tables in temporary directories.
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A directory with tables in it.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn command(&self, line: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("forebay"));
+        command.current_dir(self.0.path()).env_remove("FOREBAY_WAREHOUSE").args(line);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, line: &[&str]) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    /// Runs a command that must succeed, and gives its standard output.
+    #[track_caller]
+    fn ok(&self, line: &[&str]) -> String {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// Runs a command that must fail with this code, and gives its standard error.
+    #[track_caller]
+    fn fails(&self, code: i32, line: &[&str]) -> String {
+        let output = self.run(line);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{line:?}: {error}");
+        assert!(!error.is_empty(), "{line:?} fails without a word");
+        error
+    }
+
+    #[track_caller]
+    fn feed(&self, line: &[&str], input: &str) -> Output {
+        let mut child = self.command(line).stdin(Stdio::piped()).spawn().unwrap();
+        // A command that refuses its arguments does not read.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    #[track_caller]
+    fn feed_ok(&self, line: &[&str], input: &str) -> String {
+        let output = self.feed(line, input);
+        assert!(output.status.success(), "{line:?}: {}", text(&output.stderr));
+        text(&output.stderr)
+    }
+
+    fn file(&self, name: &str, content: &str) {
+        std::fs::write(self.0.path().join(name), content).unwrap();
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_string()
+    }
+
+    fn orders(&self, table: &str) {
+        self.ok(&[
+            "create",
+            table,
+            "--column",
+            "id BIGINT NOT NULL",
+            "--column",
+            "name STRING",
+            "--column",
+            "amount DECIMAL(12, 2)",
+            "--column",
+            "at TIMESTAMP(3)",
+            "--primary-key",
+            "id",
+            "-o",
+            "changelog-producer=input",
+        ]);
+    }
+
+    fn log(&self, table: &str) {
+        self.ok(&["create", table, "--column", "id BIGINT NOT NULL", "--column", "name STRING"]);
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn sorted(lines: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = lines.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+fn rows(from: u32, to: u32) -> String {
+    (from..to).map(|id| format!("{{\"id\":{id},\"name\":\"row {id}\"}}\n")).collect()
+}
+
+const FIRST: &str = "{\"id\":1,\"name\":\"a\",\"amount\":1.50,\"at\":\"2024-01-01T00:00:00.001\"}\n\
+                     {\"id\":2,\"name\":null,\"amount\":9999999999.99,\"at\":null}\n\
+                     {\"id\":9007199254740993,\"name\":\"\",\"amount\":null,\"at\":\"1969-12-31T23:59:59.999\"}\n";
+const SECOND: &str = "{\"kind\":\"+U\",\"row\":{\"id\":1,\"name\":\"b\",\"amount\":2.00}}\n\
+                      {\"kind\":\"-D\",\"row\":{\"id\":2}}\n";
+
+#[test]
+fn rows_go_in_and_come_out_merged() {
+    let place = Place::new();
+    place.orders("./t");
+    assert!(place.feed_ok(&["write", "./t", "--format", "jsonl"], FIRST).contains("wrote 3 rows in 1 commit"));
+    assert_eq!(place.ok(&["read", "./t", "--output", "jsonl"]), FIRST);
+    place.feed_ok(&["write", "./t", "--format", "changes"], SECOND);
+    let merged = "{\"id\":1,\"name\":\"b\",\"amount\":2.00,\"at\":null}\n\
+                  {\"id\":9007199254740993,\"name\":\"\",\"amount\":null,\"at\":\"1969-12-31T23:59:59.999\"}\n";
+    assert_eq!(place.ok(&["read", "./t", "--json"]), merged);
+    assert_eq!(place.ok(&["read", "./t", "--json", "--at", "1"]), FIRST);
+    assert_eq!(place.ok(&["read", "./t", "--json", "--at", "2999-01-01"]), merged);
+    assert_eq!(
+        place.ok(&["read", "./t", "--json", "--select", "name,id", "--where", "id = 1"]),
+        "{\"name\":\"b\",\"id\":1}\n"
+    );
+    assert_eq!(place.ok(&["read", "./t", "--json", "--limit", "1"]).lines().count(), 1);
+    assert_eq!(
+        place.ok(&["read", "./t", "--output", "csv"]),
+        "id,name,amount,at\n1,b,2.00,\n9007199254740993,\"\",,1969-12-31T23:59:59.999\n"
+    );
+    let table = place.ok(&["read", "./t"]);
+    assert!(table.starts_with(" ") && table.contains("NULL") && table.ends_with("(2 rows)\n"), "{table}");
+}
+
+#[test]
+fn one_tables_changes_are_the_next_ones_input() {
+    let place = Place::new();
+    place.orders("./a");
+    place.orders("./b");
+    place.feed_ok(&["write", "./a", "--format", "jsonl"], FIRST);
+    place.feed_ok(&["write", "./a", "--format", "changes"], SECOND);
+    let changes = place.ok(&["changes", "./a", "--from", "earliest"]);
+    assert_eq!(changes.lines().count(), 5);
+    assert!(
+        changes.contains(
+            "{\"kind\":\"-D\",\"snapshot\":2,\"row\":{\"id\":2,\"name\":null,\"amount\":null,\"at\":null}}\n"
+        )
+    );
+    place.feed_ok(&["write", "./b", "--format", "changes"], &changes);
+    assert_eq!(place.ok(&["read", "./a", "--json"]), place.ok(&["read", "./b", "--json"]));
+    assert_eq!(place.ok(&["changes", "./a", "--from", "2"]).lines().count(), 2);
+    assert_eq!(place.ok(&["changes", "./a", "--from", "earliest", "--to", "1"]).lines().count(), 3);
+    assert_eq!(place.ok(&["changes", "./a", "--from", "full:1", "--to", "1"]).lines().count(), 3);
+    assert_eq!(place.ok(&["changes", "./a"]).lines().count(), 2);
+    assert_eq!(place.ok(&["changes", "./a", "--from", "latest"]), "");
+    let csv = place.ok(&["changes", "./a", "--from", "2", "--output", "csv"]);
+    assert!(csv.starts_with("rowkind,_snapshot,id,name,amount,at\n") && csv.contains("-D,2,2,,,\n"), "{csv}");
+}
+
+#[test]
+fn a_consumer_gets_each_change_once() {
+    let place = Place::new();
+    place.orders("./t");
+    let next = ["changes", "./t", "--from", "earliest", "--consumer", "reader"];
+    assert_eq!(place.ok(&next), "");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], FIRST);
+    assert_eq!(place.ok(&next).lines().count(), 3);
+    assert_eq!(place.ok(&next), "");
+    place.feed_ok(&["write", "./t", "--format", "changes"], SECOND);
+    assert_eq!(place.ok(&next).lines().count(), 2);
+    assert!(place.ok(&["inspect", "./t", "consumers", "--json"]).contains("reader"));
+}
+
+#[test]
+fn a_follower_sees_new_commits_and_ends_in_peace() {
+    let place = Place::new();
+    place.orders("./t");
+    let mut follower = place.command(&["changes", "./t", "--follow", "--consumer", "f"]).spawn().unwrap();
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], FIRST);
+    let mut seen = [0];
+    let out = follower.stdout.as_mut().unwrap();
+    // Lines arrive although nothing follows them.
+    let mut lines = 0;
+    while lines < 3 {
+        let count = out.read(&mut seen).unwrap();
+        assert_eq!(count, 1, "the follower ended");
+        lines += usize::from(seen[0] == b'\n');
+    }
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    interrupt(&follower);
+    assert!(follower.wait().unwrap().success());
+    assert_eq!(place.ok(&["changes", "./t", "--consumer", "f"]), "");
+}
+
+fn interrupt(child: &Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn a_rerun_with_the_same_commit_user_duplicates_nothing() {
+    let place = Place::new();
+    place.log("./t");
+    place.file("in.jsonl", &rows(0, 1050));
+    let line = ["write", "./t", "in.jsonl", "--commit-every", "100", "--commit-user", "loader"];
+    place.ok(&line);
+    assert_eq!(place.ok(&["inspect", "./t", "snapshots", "--json"]).lines().count(), 11);
+    let again = place.run(&line);
+    assert!(again.status.success());
+    assert!(text(&again.stderr).contains("has committed 1,050 rows (commit 11)"), "{}", text(&again.stderr));
+    // The input has grown, and the size of commits is another.
+    place.file("in.jsonl", &rows(0, 2000));
+    place.ok(&["write", "./t", "in.jsonl", "--commit-user", "loader"]);
+    assert_eq!(sorted(&place.ok(&["read", "./t", "--json"])), sorted(&rows(0, 2000)));
+    // Another input is refused.
+    place.file("other.jsonl", &rows(5, 3000));
+    let error = place.fails(1, &["write", "./t", "other.jsonl", "--commit-user", "loader"]);
+    assert!(error.contains("another input"), "{error}");
+    place.ok(&["write", "./t", "other.jsonl", "--commit-user", "second"]);
+    assert_eq!(place.ok(&["read", "./t", "--json"]).lines().count(), 2000 + 2995);
+}
+
+#[test]
+fn a_killed_writer_goes_on_where_it_was() {
+    let place = Place::new();
+    place.log("./t");
+    let input = rows(0, 40_000);
+    place.file("in.jsonl", &input);
+    let line = ["write", "./t", "in.jsonl", "--commit-every", "997", "--commit-user", "loader"];
+    for wait in [20, 60, 150, 250] {
+        let mut writer = place.command(&line).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        let seen = place.ok(&["read", "./t", "--json"]).lines().count();
+        assert!(seen == 40_000 || seen.is_multiple_of(997), "{seen} rows are visible: a part of a commit");
+    }
+    place.ok(&line);
+    assert_eq!(sorted(&place.ok(&["read", "./t", "--json"])), sorted(&input));
+}
+
+#[test]
+fn a_bad_row_leaves_what_was_committed_before_it_and_says_so() {
+    let place = Place::new();
+    place.log("./t");
+    place.file("in.jsonl", &format!("{}{{\"id\":\"x\"}}\n", rows(0, 25)));
+    let error = place.fails(1, &["write", "./t", "in.jsonl", "--commit-every", "10"]);
+    for words in ["in.jsonl, line 26, column id", "no BIGINT", "the last commit is 2 (the first 20 rows)"] {
+        assert!(error.contains(words), "{error}");
+    }
+    assert_eq!(place.ok(&["read", "./t", "--json"]).lines().count(), 20);
+    let error = place.fails(1, &["write", "./t", "in.jsonl", "--json"]);
+    let error: serde_json::Value = serde_json::from_str(&error).unwrap();
+    assert_eq!(error["error"]["kind"], "input");
+    assert!(error["error"]["message"].as_str().unwrap().contains("nothing was committed"));
+    assert_eq!(place.ok(&["inspect", "./t", "snapshots", "--json"]).lines().count(), 2);
+}
+
+#[test]
+fn csv_with_quotes_and_na_comes_in_and_goes_round() {
+    let place = Place::new();
+    place.ok(&[
+        "create",
+        "./f",
+        "--column",
+        "year INT NOT NULL",
+        "--column",
+        "dep_time INT",
+        "--column",
+        "carrier STRING",
+        "--column",
+        "time_hour TIMESTAMP_LTZ(0)",
+        "--column",
+        "flown BOOLEAN",
+    ]);
+    place.file(
+        "f.csv",
+        "carrier,year,dep_time,time_hour,flown\n\"UA, \"\"united\"\"\",2013,517.0,2013-01-01T10:00:00Z,TRUE\nAA,2013,NA,NA,false\n,2013,,,\n\"\",2013,1,2013-01-01 05:00:00-05:00,1\n",
+    );
+    place.ok(&["write", "./f", "f.csv", "--null", "NA"]);
+    let wanted = "{\"year\":2013,\"dep_time\":517,\"carrier\":\"UA, \\\"united\\\"\",\"time_hour\":\"2013-01-01T10:00:00Z\",\"flown\":true}\n\
+                  {\"year\":2013,\"dep_time\":null,\"carrier\":\"AA\",\"time_hour\":null,\"flown\":false}\n\
+                  {\"year\":2013,\"dep_time\":null,\"carrier\":null,\"time_hour\":null,\"flown\":null}\n\
+                  {\"year\":2013,\"dep_time\":1,\"carrier\":\"\",\"time_hour\":\"2013-01-01T10:00:00Z\",\"flown\":true}\n";
+    assert_eq!(place.ok(&["read", "./f", "--json"]), wanted);
+    let csv = place.ok(&["read", "./f", "--output", "csv"]);
+    let described = place.ok(&["describe", "./f", "--json"]);
+    let described: serde_json::Value = serde_json::from_str(&described).unwrap();
+    place.file("schema.json", &described["columns"].to_string());
+    place.ok(&["create", "./g", "--schema", "schema.json"]);
+    place.feed_ok(&["write", "./g", "--format", "csv"], &csv);
+    assert_eq!(place.ok(&["read", "./g", "--json"]), wanted);
+}
+
+#[test]
+fn parquet_and_arrow_go_round() {
+    let place = Place::new();
+    place.orders("./t");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], FIRST);
+    for (format, name) in [("parquet", "rows.parquet"), ("arrow", "rows.arrow")] {
+        let bytes = place.run(&["read", "./t", "--output", format]).stdout;
+        std::fs::write(place.path(name), bytes).unwrap();
+        let copy = format!("./copy_{format}");
+        place.ok(&["create", &copy, "--like", name, "--primary-key", "id"]);
+        place.ok(&["write", &copy, name]);
+        assert_eq!(place.ok(&["read", &copy, "--json"]), FIRST);
+        // From a pipe, which cannot seek.
+        let mut child = place.command(&["write", &copy, "--format", format]).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&std::fs::read(place.path(name)).unwrap()).unwrap();
+        assert!(child.wait().unwrap().success());
+        assert_eq!(place.ok(&["read", &copy, "--json"]), FIRST);
+    }
+}
+
+#[test]
+fn a_warehouse_has_databases_and_tables() {
+    let place = Place::new();
+    let warehouse = place.path("wh");
+    let w = ["--warehouse", warehouse.as_str()];
+    let with =
+        |line: &[&'static str]| [line, &w.map(|s| Box::leak(s.to_string().into_boxed_str()) as &'static str)].concat();
+    place.ok(&with(&[
+        "create",
+        "shop.orders",
+        "--column",
+        "id INT",
+        "--primary-key",
+        "id",
+        "--comment",
+        "all \u{1b}[31morders",
+    ]));
+    assert!(Path::new(&warehouse).join("shop.db/orders/schema/schema-0").is_file());
+    let listed: serde_json::Value = serde_json::from_str(&place.ok(&with(&["list", "--json"]))).unwrap();
+    assert_eq!(listed, serde_json::json!([{"database": "shop", "tables": ["orders"]}]));
+    place.fails(1, &with(&["create", "shop.orders", "--column", "id INT", "--primary-key", "id"]));
+    place.ok(&with(&["create", "shop.orders", "--column", "id INT", "--primary-key", "id", "--if-not-exists"]));
+    let shown = place.ok(&with(&["describe", "shop.orders"]));
+    assert!(shown.contains("INT NOT NULL") && shown.contains("bucket") && !shown.contains('\u{1b}'), "{shown}");
+    let refused = place.fails(2, &with(&["drop", "shop.orders"]));
+    assert!(refused.contains("nothing was dropped"), "{refused}");
+    place.fails(1, &with(&["drop", "--database", "shop", "--yes"]));
+    place.ok(&with(&["drop", "shop.orders", "--yes"]));
+    place.fails(1, &with(&["read", "shop.orders"]));
+    place.ok(&with(&["drop", "shop.orders", "--yes", "--if-exists"]));
+    place.ok(&with(&["drop", "--database", "shop", "--yes"]));
+    assert_eq!(place.ok(&with(&["list", "--json"])), "[]\n");
+}
+
+#[test]
+fn every_view_of_the_inside_shows_something() {
+    let place = Place::new();
+    place.orders("./t");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], FIRST);
+    place.feed_ok(&["write", "./t", "--format", "changes"], SECOND);
+    for view in ["snapshots", "schemas", "manifests", "files", "partitions", "buckets", "options", "consumers"] {
+        let lines = place.ok(&["inspect", "./t", view, "--json"]);
+        assert_eq!(lines.is_empty(), view == "consumers", "{view}");
+        for line in lines.lines() {
+            serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line).unwrap();
+        }
+        assert!(place.ok(&["inspect", "./t", view]).contains("row"), "{view}");
+    }
+    assert!(!place.ok(&["inspect", "./t"]).trim().is_empty());
+}
+
+#[test]
+fn wrong_usage_is_two_and_failure_is_one() {
+    let place = Place::new();
+    place.orders("./t");
+    place.fails(2, &["read"]);
+    place.fails(2, &["nonsense"]);
+    place.fails(2, &["read", "shop.orders"]);
+    place.fails(2, &["read", "./t", "--at", "yesterday"]);
+    place.fails(2, &["changes", "./t", "--from", "somewhere"]);
+    place.fails(2, &["write", "./t", "rows.unknown"]);
+    place.fails(2, &["write", "./t"]);
+    place.fails(2, &["create", "./u", "--column", "id NOPE"]);
+    place.fails(2, &["create", "./u"]);
+    place.fails(1, &["read", "./none"]);
+    place.fails(1, &["read", "./t", "--select", "nope"]);
+    place.fails(1, &["read", "./t", "--where", "nope = 1"]);
+    place.fails(1, &["read", "./t", "--where", "id ="]);
+    place.fails(1, &["read", "./t", "--at", "7"]);
+    place.fails(1, &["write", "./t", "none.csv"]);
+    place.fails(1, &["create", "./t", "--column", "id INT"]);
+    place.fails(1, &["create", "./u", "--column", "id INT", "-o", "no-such-option=1"]);
+    place.fails(1, &["create", "./u", "--column", "id INT", "--primary-key", "nope"]);
+    let error = place.fails(2, &["read", "shop.orders", "--json"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&error).unwrap()["error"]["kind"], "usage");
+    assert!(!Path::new(&place.path("u")).exists());
+}
+
+#[test]
+fn a_closed_output_is_no_failure() {
+    let place = Place::new();
+    place.log("./t");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], &rows(0, 100_000));
+    for line in
+        [&["read", "./t", "--json"][..], &["read", "./t"], &["changes", "./t"], &["read", "./t", "--output", "arrow"]]
+    {
+        let mut reader = place.command(line).spawn().unwrap();
+        let mut first = [0; 10];
+        reader.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let output = reader.wait_with_output().unwrap();
+        assert!(output.status.success(), "{line:?}");
+        assert_eq!(text(&output.stderr), "", "{line:?}");
+    }
+}
+
+#[test]
+fn the_demo_checks_itself() {
+    let place = Place::new();
+    let shown = place.ok(&["demo", "./demo", "--scale", "0.002"]);
+    assert!(shown.contains("They agree, order by order."), "{shown}");
+    place.fails(1, &["demo", "./demo"]);
+}
+
+#[test]
+fn completions_are_printed_for_every_shell() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(place.ok(&["completions", shell]).contains("forebay"));
+    }
+}
