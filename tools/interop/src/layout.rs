@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use forebay::format::{ManifestFileMeta, Snapshot, decode_manifest_list};
+use forebay::types::TypeKind;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::printer::print_schema;
 use serde_json::{Value, json};
 
-use crate::Server;
+use crate::{Engine, Server, TableSpec};
 
 /// All files below a directory, sorted.
 pub fn files_below(directory: &Path) -> Vec<PathBuf> {
@@ -63,10 +64,11 @@ pub fn parquet_forms(table: &Path) -> BTreeMap<String, Vec<String>> {
 
 /// Snapshots as they lie on disk, without names, sizes, ids and times.
 pub fn snapshot_forms(table: &Path) -> BTreeMap<i64, Value> {
-    const OWN: [&str; 14] = [
+    // Java counts row ids in every table; only row tracking reads them, which this engine does not offer.
+    const OWN: [&str; 15] = [
         "uuid", "commitUser", "timeMillis", "baseManifestList", "baseManifestListSize", "deltaManifestList",
         "deltaManifestListSize", "changelogManifestList", "changelogManifestListSize", "indexManifest", "version", "operation",
-        "logOffsets", "properties",
+        "logOffsets", "properties", "nextRowId",
     ];
     let form = |(id, bytes): (i64, Vec<u8>)| {
         let mut value: Value = serde_json::from_slice(&bytes).expect("a snapshot is JSON");
@@ -113,12 +115,23 @@ fn snapshot_files(table: &Path) -> Vec<(i64, Vec<u8>)> {
 }
 
 /// A server's description of the live files, without names, sizes and times, sorted.
-pub fn file_forms(server: &mut Server, table: &Path) -> Vec<String> {
+pub fn file_forms(server: &mut Server, table: &Path, spec: &TableSpec) -> Vec<String> {
     let answer = server.run("files", table, json!({}));
+    let is_bytes = |kind| matches!(kind, TypeKind::Binary(_) | TypeKind::VarBinary(_));
+    // Java 1.x keeps no bounds of bytes.
+    let unbounded: Vec<&String> = match server.engine() {
+        Engine::Java1x => spec.columns.iter().filter(|(_, it)| is_bytes(it.kind)).map(|(name, _)| name).collect(),
+        _ => Vec::new(),
+    };
     let form = |file: &Value| {
         let mut file = file.clone();
         for own in ["name", "size", "creationTime"] {
             file.as_object_mut().expect("a file is an object").remove(own);
+        }
+        for (stats, name) in ["stats", "keyStats"].iter().flat_map(|stats| unbounded.iter().map(move |name| (stats, name))) {
+            if let Some(column) = file[*stats].get_mut(name.as_str()) {
+                (column["min"], column["max"]) = (Value::Null, Value::Null);
+            }
         }
         file.to_string()
     };

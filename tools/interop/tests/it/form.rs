@@ -11,10 +11,10 @@ use forebay_interop::{
 use crate::support::{check, place, server_write};
 
 /// Fails unless two tables that had the same operations, one written by us and one by Java, are alike.
-pub fn assert_alike(what: &str, server: &mut Server, ours: &Path, javas: &Path) {
+pub fn assert_alike(what: &str, server: &mut Server, spec: &TableSpec, ours: &Path, javas: &Path) {
     assert_eq!(schema_form(javas), schema_form(ours), "{what}: schema-0, Java's on the left");
     assert_eq!(data_directories(javas), data_directories(ours), "{what}: data directories, Java's on the left");
-    if let Some(difference) = difference(&file_forms(server, javas), &file_forms(server, ours)) {
+    if let Some(difference) = difference(&file_forms(server, javas, spec), &file_forms(server, ours, spec)) {
         panic!("{what}: data files, wanted as Java has them: {difference}");
     }
     assert_eq!(snapshot_forms(javas), snapshot_forms(ours), "{what}: snapshots, Java's on the left");
@@ -45,7 +45,7 @@ async fn both_write(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u6
             assert_eq!(server_write(&mut server, &javas, &spec, identifier, &operations, "none"), snapshot, "{what}");
             model.commit(&operations, snapshot..=snapshot);
         }
-        assert_alike(&what, &mut server, &ours, &javas);
+        assert_alike(&what, &mut server, &spec, &ours, &javas);
         check(&what, model.view(), &mut server, &javas).await;
     }
 }

@@ -5,9 +5,14 @@ use std::path::Path;
 use forebay_interop::{Op, Random, Server, TableSpec, View, assert_same, json_row, open};
 use serde_json::{Value, json};
 
-/// A directory for the tables of one seed.
+/// A directory for the tables of one seed. `FOREBAY_INTEROP_KEEP` keeps it and tells where it is.
 pub fn place() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("forebay-interop-").tempdir().unwrap()
+    let mut place = tempfile::Builder::new().prefix("forebay-interop-").tempdir().unwrap();
+    if std::env::var_os("FOREBAY_INTEROP_KEEP").is_some() {
+        place.disable_cleanup(true);
+        println!("tables are kept in {}", place.path().display());
+    }
+    place
 }
 
 /// Lets a server commit operations; answers its newest snapshot. An empty commit makes a snapshot, as ours does.
@@ -15,8 +20,10 @@ pub fn server_write(server: &mut Server, path: &Path, spec: &TableSpec, identifi
     let schema = spec.schema();
     let row = |op: &Op| json!({"kind": op.kind.short(), "row": json_row(&schema, &op.row)});
     let rows: Vec<Value> = operations.iter().map(row).collect();
+    // Beyond ten buckets Java's append writer writes what it holds again, and gives the rows new sequence numbers.
+    let options = json!({"write-max-writers-to-spill": "1000"});
     let arguments = json!({
-        "user": server.engine().name(), "identifier": identifier, "rows": rows, "compact": compact, "ignoreEmpty": false,
+        "options": options, "user": server.engine().name(), "identifier": identifier, "rows": rows, "compact": compact, "ignoreEmpty": false,
     });
     server.run("write", path, arguments)["snapshot"].as_i64().unwrap()
 }
