@@ -6,5 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
 mod budgets;
+mod kill;
 mod model;
+mod simulation;
 mod support;
