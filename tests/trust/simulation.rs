@@ -10,9 +10,7 @@ use forebay::schema::Schema;
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Error, Table};
 
-use crate::support::{
-    Changes, Random, Row, as_set, batch, block_on, each_seed, read_at, read_changes, seeded_env,
-};
+use crate::support::{Changes, Random, Row, as_set, batch, block_on, each_seed, read_at, read_changes, seeded_env};
 
 const COMMITS: i64 = 3;
 
@@ -61,7 +59,11 @@ fn rows_after(commits: i64) -> Vec<Row> {
     let mut rows = std::collections::BTreeMap::new();
     for (kind, row) in (1..=commits).flat_map(changes_of) {
         let Datum::BigInt(id) = row[0] else { panic!("{row:?}") };
-        if kind.is_retract() { rows.remove(&id) } else { rows.insert(id, row) };
+        if kind.is_retract() {
+            rows.remove(&id)
+        } else {
+            rows.insert(id, row)
+        };
     }
     rows.into_values().collect()
 }

@@ -1,6 +1,8 @@
 //! One engine writes, the other reads: rows of every snapshot and changes of every snapshot.
 
-use forebay_interop::{Engine, Model, Random, Server, Shape, TableSpec, View, Writer, assert_same_rows, create, open, seeds, write_once};
+use forebay_interop::{
+    Engine, Model, Random, Server, Shape, TableSpec, View, Writer, assert_same_rows, create, open, seeds, write_once,
+};
 
 use crate::support::{check, place, random_compaction, server_write};
 
@@ -53,7 +55,11 @@ async fn we_read(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>)
 async fn check_rows(what: &str, wanted: &View, server: &mut Server, path: &std::path::Path) {
     let table = open(path).await;
     assert_same_rows(&format!("{what}, read by forebay"), wanted, &View::ours(&table).await);
-    assert_same_rows(&format!("{what}, read by {}", server.engine().name()), wanted, &View::rows_of(server, &table, path).await);
+    assert_same_rows(
+        &format!("{what}, read by {}", server.engine().name()),
+        wanted,
+        &View::rows_of(server, &table, path).await,
+    );
 }
 
 #[tokio::test]

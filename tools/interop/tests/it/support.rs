@@ -16,7 +16,14 @@ pub fn place() -> tempfile::TempDir {
 }
 
 /// Lets a server commit operations; answers its newest snapshot. An empty commit makes a snapshot, as ours does.
-pub fn server_write(server: &mut Server, path: &Path, spec: &TableSpec, identifier: i64, operations: &[Op], compact: &str) -> i64 {
+pub fn server_write(
+    server: &mut Server,
+    path: &Path,
+    spec: &TableSpec,
+    identifier: i64,
+    operations: &[Op],
+    compact: &str,
+) -> i64 {
     let schema = spec.schema();
     let row = |op: &Op| json!({"kind": op.kind.short(), "row": json_row(&schema, &op.row)});
     let rows: Vec<Value> = operations.iter().map(row).collect();
