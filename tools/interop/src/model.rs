@@ -17,6 +17,13 @@ pub struct Op {
     pub row: Row,
 }
 
+impl Op {
+    /// A `+I`.
+    pub fn insert(row: Row) -> Self {
+        Self { kind: RowKind::Insert, row }
+    }
+}
+
 /// Operations, commit by commit.
 pub type Operations = Vec<Vec<Op>>;
 

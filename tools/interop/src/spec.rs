@@ -93,6 +93,16 @@ impl TableSpec {
         Self { columns: columns.iter().map(column).collect(), ..Self::default() }
     }
 
+    /// A table as it is now.
+    pub fn of_schema(schema: &Schema) -> Self {
+        Self {
+            columns: schema.fields.iter().map(|field| (field.name.clone(), field.data_type)).collect(),
+            primary_key: schema.primary_keys.clone(),
+            partition_by: schema.partition_keys.clone(),
+            options: schema.options.clone(),
+        }
+    }
+
     /// With a primary key.
     #[must_use]
     pub fn key(mut self, columns: &[&str]) -> Self {
@@ -194,12 +204,25 @@ impl TableSpec {
 
     /// Random commits of random operations on few keys, so that they meet.
     pub fn operations(&self, random: &mut Random, commits: usize) -> Operations {
-        let pools: Vec<Vec<Datum>> = self.columns.iter().map(|column| self.pool(random, column)).collect();
-        (0..commits).map(|_| self.commit(random, &pools)).collect()
+        let keys = random.between(4, 12) as usize;
+        self.operations_on(random, commits, keys, |random| if random.chance(10) { 0 } else { random.between(1, 40) as usize })
+    }
+
+    /// Random commits of `rows` operations on `keys` values of each key column.
+    pub fn operations_on(
+        &self,
+        random: &mut Random,
+        commits: usize,
+        keys: usize,
+        rows: impl Fn(&mut Random) -> usize,
+    ) -> Operations {
+        let pools: Vec<Vec<Datum>> = self.columns.iter().map(|column| self.pool(random, column, keys)).collect();
+        let op = |random: &mut Random| Op { kind: self.kind(random), row: self.row(random, &pools) };
+        (0..commits).map(|_| (0..rows(random)).map(|_| op(random)).collect()).collect()
     }
 
     /// The values that a key or partition column takes; none for other columns.
-    fn pool(&self, random: &mut Random, (name, data_type): &(String, DataType)) -> Vec<Datum> {
+    fn pool(&self, random: &mut Random, (name, data_type): &(String, DataType), keys: usize) -> Vec<Datum> {
         if self.partition_by.contains(name) {
             let mut pool: Vec<Datum> = (0..3).map(|_| partition_value(random, data_type.kind)).collect();
             if data_type.nullable {
@@ -208,14 +231,9 @@ impl TableSpec {
             return pool;
         }
         match self.primary_key.contains(name) {
-            true => (0..random.between(4, 12)).map(|_| random_value(random, data_type.kind)).collect(),
+            true => (0..keys).map(|_| random_value(random, data_type.kind)).collect(),
             false => Vec::new(),
         }
-    }
-
-    fn commit(&self, random: &mut Random, pools: &[Vec<Datum>]) -> Vec<Op> {
-        let rows = if random.chance(10) { 0 } else { random.between(1, 40) };
-        (0..rows).map(|_| Op { kind: self.kind(random), row: self.row(random, pools) }).collect()
     }
 
     fn kind(&self, random: &mut Random) -> RowKind {

@@ -1,10 +1,15 @@
 //! One engine writes, the other reads: rows of every snapshot and changes of every snapshot.
 
+<<<<<<< HEAD
 use forebay_interop::{
     Engine, Model, Random, Server, Shape, TableSpec, View, Writer, assert_same_rows, create, open, seeds, write_once,
 };
+=======
+use forebay::types::RowKind;
+use forebay_interop::{Engine, Model, Random, Server, Shape, TableSpec, View, Writer, assert_same_rows, create, open, seeds, write_once};
+>>>>>>> interop2
 
-use crate::support::{check, place, random_compaction, server_write};
+use crate::support::{agreed, check, place, random_compaction, server_write};
 
 /// Writes random commits with this engine and lets a server read them.
 async fn we_write(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>) {
@@ -85,4 +90,49 @@ async fn we_read_what_java_2x_writes() {
 #[tokio::test]
 async fn we_read_what_java_1x_writes() {
     we_read(Engine::Java1x, Shape::JAVA_1X, seeds(8)).await;
+}
+
+#[tokio::test]
+async fn we_read_what_pypaimon_writes() {
+    let mut server = Server::get(Engine::Python);
+    for seed in seeds(6) {
+        let mut random = Random::new(seed);
+        let spec = TableSpec::random(&mut random, Shape::PYTHON);
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = place.path().join("t");
+        spec.create_by(&mut server, &path);
+        for (identifier, mut operations) in (1..).zip(spec.operations(&mut random, 4)) {
+            // It writes no other kinds, and makes no snapshot of nothing.
+            operations.iter_mut().for_each(|op| op.kind = RowKind::Insert);
+            if operations.is_empty() {
+                continue;
+            }
+            let snapshot = server_write(&mut server, &path, &spec, identifier, &operations, "none");
+            model.commit(&operations, snapshot..=snapshot);
+        }
+        check_rows(&format!("seed {seed}: {spec:?}"), model.view(), &mut server, &path).await;
+    }
+}
+
+/// Changelogs of producers that this engine does not write itself.
+#[tokio::test]
+async fn we_follow_every_changelog_that_java_makes() {
+    let mut server = Server::get(Engine::Java2x);
+    for seed in seeds(8) {
+        let mut random = Random::new(seed);
+        let producer = *random.pick(&["lookup", "full-compaction"]);
+        let spec = TableSpec::random(&mut random, Shape::ALL.with_key()).option("changelog-producer", producer);
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = place.path().join("t");
+        spec.create_by(&mut server, &path);
+        let mut newest = 0;
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
+            let snapshot = server_write(&mut server, &path, &spec, identifier, &operations, *random.pick(&["auto", "full"]));
+            model.commit(&operations, newest + 1..=snapshot);
+            newest = snapshot;
+        }
+        let what = format!("seed {seed}: {spec:?}");
+        let theirs = agreed(&what, &mut server, &path).await;
+        assert_same_rows(&what, model.view(), &theirs);
+    }
 }
