@@ -120,7 +120,11 @@ async fn check(location: &str, keyed: bool, acknowledged: &BTreeMap<i64, i64>) {
         let mut rows: BTreeMap<String, Row> = BTreeMap::new();
         for (_, (kind, row)) in all() {
             let key = format!("{:?}", &row[..2]);
-            if kind.is_retract() { rows.remove(&key) } else { rows.insert(key, row) };
+            if kind.is_retract() {
+                rows.remove(&key)
+            } else {
+                rows.insert(key, row)
+            };
         }
         as_set(rows.into_values())
     } else {
