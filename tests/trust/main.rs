@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
 mod budgets;
+mod damage;
+mod hostile;
 mod kill;
 mod model;
 mod simulation;
