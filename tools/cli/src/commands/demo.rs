@@ -65,7 +65,7 @@ pub async fn run(args: Demo, common: &Common) -> Result<()> {
     ))?;
     check(&table, &feed).await?;
     last_changes(&table, snapshot, wrote).await?;
-    say("\nThe levels of each bucket (a fuller picture: forebay inspect):\n")?;
+    say("\nThe levels of each bucket (forebay inspect draws them):\n")?;
     let picture = inspect::picture(table.history()).await?;
     say(&format!("{}\n", output::clean_lines(picture.trim_end())))?;
     say(&format!(

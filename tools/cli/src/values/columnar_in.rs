@@ -106,5 +106,6 @@ fn starts_with(file: &mut File, magic: &[u8]) -> std::io::Result<bool> {
 
 /// A decoder's words without its prefix.
 fn plain(text: &str) -> String {
-    text.trim_start_matches("Parquet error: ").trim_start_matches("Parquet argument error: ").to_string()
+    let text = text.trim_start_matches("Parquet error: ").trim_start_matches("Parquet argument error: ");
+    text.replace("Io error: failed to fill whole buffer", "ends too early")
 }
