@@ -24,6 +24,9 @@ use crate::values::{Columns, InputError, Piece, Rows};
 /// Rows that are parsed in one go.
 const PIECE_ROWS: usize = 16 << 10;
 
+/// The name of the thread that parses.
+pub const THREAD: &str = "input";
+
 /// What is read, and how.
 #[derive(Debug, Clone)]
 pub struct Input {
@@ -69,7 +72,7 @@ pub type Feeding = mpsc::Receiver<Result<Fed, InputError>>;
 
 /// Starts to parse. Gives the rows in order, and counts the bytes it has read.
 pub fn start(input: Input, columns: Columns) -> Result<(Feeding, Arc<AtomicU64>)> {
-    let (sender, fed) = mpsc::channel(4);
+    let (sender, fed) = mpsc::channel(2);
     let bytes = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&bytes);
     let run = move || {
@@ -82,12 +85,17 @@ pub fn start(input: Input, columns: Columns) -> Result<(Feeding, Arc<AtomicU64>)
             count,
             place: Place::default(),
         };
-        if let Err(Stop::Failed(error)) = feed.run(&input.sources) {
-            // Nobody listens when the command has failed elsewhere.
-            let _ = feed.sender.blocking_send(Err(error));
-        }
+        // Decoders of Arrow files panic on some bytes that are no Arrow: that is a bad input, not the end of the process.
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| feed.run(&input.sources)));
+        let failed = match run {
+            Ok(Ok(()) | Err(Stop::Unheard)) => return,
+            Ok(Err(Stop::Failed(error))) => error,
+            Err(_) => InputError::of_file("the input", format!("is corrupt (after row {})", feed.place.rows)),
+        };
+        // Nobody listens when the command has failed elsewhere.
+        let _ = feed.sender.blocking_send(Err(failed));
     };
-    std::thread::Builder::new().name("input".into()).spawn(run)?;
+    std::thread::Builder::new().name(THREAD.into()).spawn(run)?;
     Ok((fed, bytes))
 }
 

@@ -7,10 +7,11 @@ use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{ArrowError, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
-use super::{InputError, Piece, Rows};
+use super::{InputError, PIECE_BYTES, Piece, Rows};
 
-/// Rows of a decoded batch.
+/// The most rows of a decoded batch.
 const BATCH_ROWS: usize = 16 << 10;
 
 /// A file's batches, cut to the sizes that are asked for.
@@ -25,7 +26,8 @@ impl Batches {
     pub fn parquet(file: File, name: &str) -> Result<Self, InputError> {
         let bad = |error: parquet::errors::ParquetError| InputError::of_file(name, plain(&error.to_string()));
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(bad)?;
-        let reader = reader.with_batch_size(BATCH_ROWS).build().map_err(bad)?;
+        let rows = batch_rows(reader.metadata());
+        let reader = reader.with_batch_size(rows).build().map_err(bad)?;
         Ok(Self { file: name.to_string(), batches: Box::new(reader), rest: None })
     }
 
@@ -64,6 +66,13 @@ impl Rows for Batches {
     }
 }
 
+/// Rows that make a batch of about the size of a piece, by what the footer says about the largest row group's rows.
+fn batch_rows(metadata: &ParquetMetaData) -> usize {
+    let bytes_of_row = |group: &RowGroupMetaData| group.total_byte_size() / group.num_rows().max(1);
+    let widest = metadata.row_groups().iter().map(bytes_of_row).max().unwrap_or(0);
+    usize::try_from(widest.max(1)).map_or(1, |bytes| PIECE_BYTES / bytes).clamp(64, BATCH_ROWS)
+}
+
 /// The Arrow schema of a Parquet or Arrow file.
 pub fn schema_of(mut file: File, name: &str) -> Result<SchemaRef, InputError> {
     let failed = |error: std::io::Error| InputError::of_file(name, error);
@@ -97,5 +106,6 @@ fn starts_with(file: &mut File, magic: &[u8]) -> std::io::Result<bool> {
 
 /// A decoder's words without its prefix.
 fn plain(text: &str) -> String {
-    text.trim_start_matches("Parquet error: ").trim_start_matches("Parquet argument error: ").to_string()
+    let text = text.trim_start_matches("Parquet error: ").trim_start_matches("Parquet argument error: ");
+    text.replace("Io error: failed to fill whole buffer", "ends too early")
 }

@@ -12,10 +12,7 @@ use forebay::types::RowKind;
 
 use super::lane_in::{self, LaneBuilder};
 use super::window::Window;
-use super::{Columns, InputError, Piece, Rows};
-
-/// Bytes of texts after which a batch ends although it has few rows.
-const MOST_BYTES: usize = 32 << 20;
+use super::{Columns, InputError, PIECE_BYTES, Piece, Rows};
 
 /// The rows of one input.
 pub struct JsonLines<R> {
@@ -73,7 +70,7 @@ impl<R: Read + Send> JsonLines<R> {
 impl<R: Read + Send> Rows for JsonLines<R> {
     fn next(&mut self, most: usize) -> Result<Option<Piece>, InputError> {
         let (mut rows, mut bytes) = (0, 0);
-        while rows < most && bytes < MOST_BYTES {
+        while rows < most && bytes < PIECE_BYTES {
             match self.step()? {
                 0 => break,
                 taken => bytes += taken,

@@ -19,6 +19,10 @@ use forebay::types::DataType;
 /// Names and types of a row's columns.
 pub type Columns = Vec<(String, DataType)>;
 
+/// Bytes after which a piece ends although it has few rows: some pieces are on their way at a time, beside the memory
+/// that the writer was given.
+const PIECE_BYTES: usize = 4 << 20;
+
 /// Some rows of an input, with their kinds when the input has them.
 #[derive(Debug)]
 pub struct Piece {
