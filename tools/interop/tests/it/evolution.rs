@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use forebay_interop::{Engine, Random, Server, TableSpec, create, open, seeds, write_once};
+use forebay::Error;
+use forebay_interop::{Engine, Random, Server, TableSpec, create, open, rows_at, seeds, write_once};
 use serde_json::{Value, json};
 
 use crate::support::{agreed, place, server_compact, server_write_as};
@@ -30,7 +31,6 @@ async fn evolve(engine: Engine, base: TableSpec, seeds: impl Iterator<Item = u64
             json!([{"drop": "b"}]),
             json!([{"rename": "c", "to": "renamed"}]),
             json!([{"add": "first", "type": "TIMESTAMP(6)", "first": true}]),
-            json!([{"retype": "a", "type": "BIGINT"}]),
             json!([{"set": "file.compression", "value": "lz4"}]),
         ];
         for turn in 0.. {
@@ -60,15 +60,34 @@ fn keyed() -> TableSpec {
 
 #[tokio::test]
 async fn tables_with_a_key_evolve_under_java_2x() {
-    evolve(Engine::Java2x, keyed().option("changelog-producer", "input"), seeds(3)).await;
+    evolve(Engine::Java2x, keyed().option("changelog-producer", "input"), seeds(2)).await;
 }
 
 #[tokio::test]
 async fn tables_with_a_key_evolve_under_java_1x() {
-    evolve(Engine::Java1x, keyed(), seeds(2)).await;
+    evolve(Engine::Java1x, keyed(), seeds(1)).await;
 }
 
 #[tokio::test]
 async fn append_tables_evolve_under_java_2x() {
-    evolve(Engine::Java2x, TableSpec::of(&COLUMNS), seeds(2)).await;
+    evolve(Engine::Java2x, TableSpec::of(&COLUMNS), seeds(1)).await;
+}
+
+/// Changed types are not cast yet: such a table is refused by name, and its older snapshots read as before.
+#[tokio::test]
+async fn a_changed_type_is_refused_by_name() {
+    let mut server = Server::get(Engine::Java2x);
+    let place = place();
+    let path = place.path().join("t");
+    create(&path, &keyed()).await;
+    both_write(&mut server, &mut Random::new(1), &path, &mut 0).await;
+    let older = rows_at(&open(&path).await, 2).await.unwrap();
+    server.run("alter", &path, json!({"changes": [{"retype": "a", "type": "BIGINT"}]}));
+    both_write(&mut server, &mut Random::new(2), &path, &mut 1).await;
+    let table = open(&path).await;
+    assert_eq!(rows_at(&table, 2).await.unwrap(), older);
+    match table.scan().read().await.map(drop) {
+        Err(Error::Unsupported(what)) => assert!(what.contains("\"a\" was INT"), "{what}"),
+        other => panic!("{other:?}"),
+    }
 }

@@ -1,5 +1,8 @@
 //! Where rows go: the bytes and hashes of rows of all types, and the directory names of partitions.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
 use forebay::format::{BinaryRow, bucket_hashes};
 use forebay::types::{DataType, Datum, TypeKind};
 use forebay_interop::{
@@ -76,17 +79,37 @@ async fn directories(engine: Engine, seeds: impl Iterator<Item = u64>) {
                 spec.create_by(&mut server, &javas);
                 server_write(&mut server, &javas, &spec, 1, &operations, "none");
                 let what = format!("seed {seed}: legacy {legacy}, {kind}: {values:?}");
-                assert_eq!(data_directories(&javas), data_directories(&ours), "{what}, Java's on the left");
+                let (mut wanted, mut found) = (data_directories(&javas), data_directories(&ours));
+                if matches!(kind, TypeKind::Float | TypeKind::Double) {
+                    forgive_old_jdks(&mut wanted, &mut found);
+                }
+                assert_eq!(wanted, found, "{what}, Java's on the left");
             }
         }
     }
 }
 
-/// Values that have a name: bytes must be a text, and floats must be spelled alike by every JDK.
+/// Until JDK 19 Java spelled some numbers with more digits than they need. Takes the directories away that mean the
+/// same number and of which Java's has the longer name.
+fn forgive_old_jdks(javas: &mut BTreeMap<PathBuf, usize>, ours: &mut BTreeMap<PathBuf, usize>) {
+    let number = |path: &Path| path.to_str()?.strip_prefix("p=")?.split('/').next()?.parse::<f64>().ok();
+    let (only_javas, only_ours): (Vec<_>, Vec<_>) = (
+        javas.keys().filter(|path| !ours.contains_key(*path)).cloned().collect(),
+        ours.keys().filter(|path| !javas.contains_key(*path)).cloned().collect(),
+    );
+    for (long, short) in only_javas.iter().flat_map(|long| only_ours.iter().map(move |short| (long, short))) {
+        let (Some(one), Some(other)) = (number(long), number(short)) else { continue };
+        // As single precision they may be one number and two as double.
+        if (one as f32).to_bits() == (other as f32).to_bits() && long.as_os_str().len() > short.as_os_str().len() {
+            javas.remove(long);
+            ours.remove(short);
+        }
+    }
+}
+
+/// Values that have a name: bytes must be a text.
 fn partition_value(random: &mut Random, kind: TypeKind) -> Datum {
     match (random_value(random, kind), kind) {
-        (Datum::Float(value), _) => Datum::Float(if value.is_finite() { random.between(-9_999_999, 9_999_999) as f32 / 8.0 } else { value }),
-        (Datum::Double(value), _) => Datum::Double(if value.is_finite() { random.between(-99_999_999, 99_999_999) as f64 / 8.0 } else { value }),
         (Datum::Bytes(_), TypeKind::Binary(most) | TypeKind::VarBinary(most)) => match random_value(random, TypeKind::Char(most.clamp(1, 9) / 4 + 1)) {
             Datum::String(text) if text.len() <= most as usize => Datum::Bytes(text.into_bytes()),
             _ => Datum::Bytes(b"x".to_vec()),

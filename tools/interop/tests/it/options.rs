@@ -57,7 +57,7 @@ async fn codecs_and_names_of_files() {
     let others = [
         ("file.compression.per.level", "0:lz4,5:none"), ("changelog-file.compression", "gzip"), ("data-file.prefix", "d-"),
         ("changelog-file.prefix", "c-"), ("file.suffix.include.compression", "true"), ("data-file.path-directory", "data"),
-        ("data-file.thin-mode", "true"), ("manifest.compression", "none"), ("parquet.enable.dictionary", "false"),
+        ("data-file.thin-mode", "true"), ("manifest.compression", "null"), ("manifest.compression", "snappy"), ("manifest.compression", "deflate"), ("parquet.enable.dictionary", "false"),
         ("changelog-file.stats-mode", "full"),
     ];
     each(&others, &base).await;
