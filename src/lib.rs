@@ -43,7 +43,8 @@
 //! // The changes, with a place to go on from that is kept in the table.
 //! let mut changes = orders.changes().from(Start::LatestFull).consumer("dashboard").read().await?;
 //! while let Some(change) = changes.next().await? {
-//!     changes.ack(change.snapshot_id).await?;
+//!     println!("{:?}", change.rows.rows());
+//!     changes.ack().await?; // everything delivered so far was handled
 //! }
 //! # Ok::<(), forebay::Error>(())
 //! # }).unwrap();

@@ -68,6 +68,7 @@ fn run(mut versions: Vec<(i64, Version)>, long: bool) -> RunReader {
                 sequence: columns[1].as_primitive::<Int64Type>().clone(),
                 kinds: Some(kinds(chunk)),
                 columns,
+                age: 0,
             })
         })
         .collect();

@@ -124,6 +124,9 @@ fn codec(compression: Compression, zstd_level: i32) -> Result<Codec> {
     })
 }
 
+/// The years 1 to 9999 in nanoseconds since 1970.
+const YEARS: std::ops::Range<i128> = -62_135_596_800_000_000_000..253_402_300_800_000_000_000;
+
 fn check_column(name: &str, data_type: DataType, lane: &ArrayRef) -> Result<()> {
     let fits = match data_type.kind {
         TypeKind::Char(limit) | TypeKind::VarChar(limit) if limit < i32::MAX as u32 => {
@@ -140,6 +143,10 @@ fn check_column(name: &str, data_type: DataType, lane: &ArrayRef) -> Result<()> 
         TypeKind::Time(_) => {
             let lane = lane.as_primitive::<arrow_array::types::Time32MillisecondType>();
             lane.iter().flatten().all(|millis| (0..86_400_000).contains(&millis))
+        }
+        TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => {
+            let lane = lane.as_primitive::<arrow_array::types::Decimal128Type>();
+            lane.iter().flatten().all(|nanos| YEARS.contains(&nanos))
         }
         _ => true,
     };

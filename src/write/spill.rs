@@ -86,6 +86,7 @@ impl SpillFormat {
             sequence: sequence.as_primitive::<Int64Type>().clone(),
             kinds: (!plain).then(|| kinds.clone()),
             columns,
+            age: 0,
         })
     }
 }

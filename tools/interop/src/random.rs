@@ -2,18 +2,26 @@
 
 /// A generator of random numbers: equal seed, equal numbers.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub struct Random {
+    seed: u64,
+    state: u64,
+}
 
 impl Random {
     /// From a seed.
     pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5EED)
+        Self { seed, state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5EED }
+    }
+
+    /// The seed, for choices that must all come in the first seeds.
+    pub fn seed(&self) -> usize {
+        self.seed as usize
     }
 
     /// 64 random bits (splitmix64).
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
@@ -45,9 +53,7 @@ impl Random {
 /// `FOREBAY_INTEROP_SEED` names. Each is printed as the test comes to it, so that a failure tells its own.
 pub fn seeds(usual: u64) -> impl Iterator<Item = u64> {
     let number = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+        std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name}={text} is no number")))
     };
     let range = match number("FOREBAY_INTEROP_SEED") {
         Some(seed) => seed..seed + 1,
