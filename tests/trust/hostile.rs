@@ -91,6 +91,8 @@ fn refused<T>(what: &str, result: Result<T, Error>, named: &str) {
     }
 }
 
+type Columns = Vec<(&'static str, ArrayRef)>;
+
 #[test]
 fn rows_that_do_not_fit_are_refused_and_change_nothing() {
     block_on(async {
@@ -99,7 +101,7 @@ fn rows_that_do_not_fit_are_refused_and_change_nothing() {
         let mut writer = place.table.stream_writer("w").await.unwrap();
         let texts = |text: &'static str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
         let ids = || Arc::new(Int64Array::from(vec![7])) as ArrayRef;
-        let cases: Vec<(&str, Vec<(&str, ArrayRef)>, &str)> = vec![
+        let cases: [(&str, Columns, &str); 6] = [
             ("a NULL key", vec![("id", Arc::new(Int64Array::from(vec![None]))), ("p", texts("a"))], "id"),
             ("a NULL partition", vec![("id", ids()), ("p", Arc::new(StringArray::from(vec![None::<&str>])))], "p"),
             ("no key", vec![("p", texts("a")), ("v", texts("x"))], "id"),
