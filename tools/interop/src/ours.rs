@@ -91,7 +91,8 @@ pub fn lanes(schema: &Schema, rows: &[&Row]) -> RecordBatch {
     RecordBatch::try_new(fields, columns.collect()).expect("lanes of the schema")
 }
 
-fn rows_of(schema: &Schema, batch: &RecordBatch) -> Vec<Row> {
+/// The rows of a batch of lanes.
+pub fn rows_of(schema: &Schema, batch: &RecordBatch) -> Vec<Row> {
     let fields = batch.schema();
     let kinds: Vec<_> = fields.fields().iter().map(|field| schema.fields[schema.index_of(field.name()).expect("a column")].data_type.kind).collect();
     let cell = |row: usize, at: usize| datum_at(batch.column(at), kinds[at], row).expect("a lane of the column");

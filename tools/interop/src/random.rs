@@ -2,18 +2,26 @@
 
 /// A generator of random numbers: equal seed, equal numbers.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub struct Random {
+    seed: u64,
+    state: u64,
+}
 
 impl Random {
     /// From a seed.
     pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5EED)
+        Self { seed, state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5EED }
+    }
+
+    /// The seed, for choices that must all come in the first seeds.
+    pub fn seed(&self) -> usize {
+        self.seed as usize
     }
 
     /// 64 random bits (splitmix64).
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)

@@ -50,8 +50,9 @@ impl Shape {
         Self { keyed: Some(true), ..self }
     }
 
-    fn partition_kind(self, random: &mut Random) -> TypeKind {
-        let which = *random.pick(self.partitions);
+    /// The kind that is wanted, or another one where that cannot be.
+    fn partition_kind(self, random: &mut Random, wanted: usize) -> TypeKind {
+        let which = if self.partitions.contains(&wanted) { wanted } else { *random.pick(self.partitions) };
         loop {
             let kind = random_kind(random, which);
             if self.allows(kind, false) {
@@ -68,9 +69,11 @@ impl Shape {
         }
     }
 
-    fn kind(self, random: &mut Random, key: bool) -> TypeKind {
+    /// The kind that is wanted, if any and if it can be.
+    fn kind(self, random: &mut Random, key: bool, wanted: Option<usize>) -> TypeKind {
+        let mut wanted = wanted;
         loop {
-            let which = random.below(ALL_KINDS);
+            let which = wanted.take().unwrap_or_else(|| random.below(ALL_KINDS));
             let kind = random_kind(random, which);
             if self.allows(kind, key) {
                 return kind;
@@ -125,26 +128,28 @@ impl TableSpec {
         self
     }
 
-    /// A random table.
+    /// A random table. Sixteen seeds in a row have every kind of type as a key, as a partition column and as a value.
     pub fn random(random: &mut Random, shape: Shape) -> Self {
-        let keyed = shape.keyed.unwrap_or_else(|| random.chance(70));
+        let seed = random.seed();
+        let keyed = shape.keyed.unwrap_or(seed % 4 != 0);
         let mut spec = Self::default();
-        for at in 0..*random.pick(&[0, 0, 1, 2]) {
-            let kind = shape.partition_kind(random);
+        for at in 0..if seed % 2 == 0 { 2 } else { *random.pick(&[0, 0, 1]) } {
+            let kind = shape.partition_kind(random, (seed / 2 + 8 * at) % ALL_KINDS);
             spec.add(format!("p{at}"), kind, !keyed && random.chance(50));
             spec.partition_by.push(format!("p{at}"));
         }
-        for at in 0..if keyed { *random.pick(&[1, 1, 2, 3]) } else { 0 } {
+        let keys = if seed % 4 == 1 { 2 } else { *random.pick(&[1, 1, 2, 3]) };
+        for at in 0..if keyed { keys } else { 0 } {
             let name = format!("{}{at}", random.pick(&["k", "Key", "Schlüssel", "key of "]));
-            let kind = shape.kind(random, true);
+            let kind = shape.kind(random, true, (at < 2).then_some((seed + 3 * at) % ALL_KINDS));
             spec.add(name, kind, false);
         }
         if keyed {
             spec.primary_key = spec.columns.iter().map(|(name, _)| name.clone()).collect();
             shuffle(random, &mut spec.primary_key);
         }
-        for at in 0..random.between(3, 8) {
-            let kind = shape.kind(random, false);
+        for at in 0..random.between(3, 8) as usize {
+            let kind = shape.kind(random, false, (at == 0).then_some(seed % ALL_KINDS));
             let nullable = random.chance(80);
             spec.add(format!("{}{at}", random.pick(&["v", "Value", "wert_"])), kind, nullable);
         }
@@ -268,5 +273,30 @@ fn partition_value(random: &mut Random, kind: TypeKind) -> Datum {
 fn shuffle<T>(random: &mut Random, items: &mut [T]) {
     for at in (1..items.len()).rev() {
         items.swap(at, random.below(at + 1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::mem::discriminant;
+
+    use super::*;
+
+    #[test]
+    fn sixteen_seeds_have_every_kind_of_type_in_every_role() {
+        let mut roles = [BTreeSet::new(), BTreeSet::new(), BTreeSet::new()];
+        for seed in 1..=16 {
+            let spec = TableSpec::random(&mut Random::new(seed), Shape::ALL);
+            for (name, data_type) in &spec.columns {
+                let role = match () {
+                    () if spec.partition_by.contains(name) => 0,
+                    () if spec.primary_key.contains(name) => 1,
+                    () => 2,
+                };
+                roles[role].insert(format!("{:?}", discriminant(&data_type.kind)));
+            }
+        }
+        assert_eq!(roles.map(|kinds| kinds.len()), [ALL_KINDS; 3]);
     }
 }

@@ -59,7 +59,7 @@ async fn check_rows(what: &str, wanted: &View, server: &mut Server, path: &std::
 
 #[tokio::test]
 async fn java_2x_reads_what_we_write() {
-    we_write(Engine::Java2x, Shape::ALL, seeds(12)).await;
+    we_write(Engine::Java2x, Shape::ALL, seeds(16)).await;
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn pypaimon_reads_what_we_write() {
 
 #[tokio::test]
 async fn we_read_what_java_2x_writes() {
-    we_read(Engine::Java2x, Shape::ALL, seeds(12)).await;
+    we_read(Engine::Java2x, Shape::ALL, seeds(16)).await;
 }
 
 #[tokio::test]
@@ -108,10 +108,12 @@ async fn we_read_what_pypaimon_writes() {
 #[tokio::test]
 async fn we_follow_every_changelog_that_java_makes() {
     let mut server = Server::get(Engine::Java2x);
+    // No texts as partitions: Java's lookup makes temporary files of that name and fails on a slash.
+    let shape = Shape { partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15], ..Shape::ALL.with_key() };
     for seed in seeds(8) {
         let mut random = Random::new(seed);
         let producer = *random.pick(&["lookup", "full-compaction"]);
-        let spec = TableSpec::random(&mut random, Shape::ALL.with_key()).option("changelog-producer", producer);
+        let spec = TableSpec::random(&mut random, shape).option("changelog-producer", producer);
         let (place, mut model) = (place(), Model::new(&spec));
         let path = place.path().join("t");
         spec.create_by(&mut server, &path);

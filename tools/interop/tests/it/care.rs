@@ -77,7 +77,7 @@ async fn expire(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>) 
             model.commit(&operations, newest + 1..=snapshot);
             newest = snapshot;
             if random.chance(40) {
-                let snapshot = server_compact(&mut server, &path, random.chance(50));
+                let snapshot = server_compact(&mut server, &path, &spec, random.chance(50));
                 model.stand(newest + 1..=snapshot);
                 newest = snapshot;
             }

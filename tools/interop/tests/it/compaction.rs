@@ -23,7 +23,7 @@ async fn compact(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>)
             model.commit(&operations, newest + 1..=snapshot);
             newest = snapshot;
             if random.chance(60) {
-                let snapshot = server_compact(&mut server, &path, random.chance(30));
+                let snapshot = server_compact(&mut server, &path, &spec, random.chance(30));
                 model.stand(newest + 1..=snapshot);
                 newest = snapshot;
             }

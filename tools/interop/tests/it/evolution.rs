@@ -45,7 +45,7 @@ async fn evolve(engine: Engine, base: TableSpec, seeds: impl Iterator<Item = u64
             server.run("alter", &path, json!({"changes": change}));
             both_write(&mut server, &mut random, &path, &mut identifier).await;
             if random.chance(30) {
-                server_compact(&mut server, &path, turn % 2 == 0);
+                server_compact(&mut server, &path, &base, turn % 2 == 0);
             }
             agreed(&what, &mut server, &path).await;
         }

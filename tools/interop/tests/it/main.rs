@@ -5,6 +5,7 @@ mod both_ways;
 mod care;
 mod compaction;
 mod evolution;
+mod filters;
 mod flink;
 mod form;
 mod mixed;

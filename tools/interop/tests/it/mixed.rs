@@ -26,7 +26,7 @@ async fn by_turns(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>
                 1 => kept.commit(identifier, &operations).await,
                 2 | 3 => server_write(&mut server, &path, &spec, identifier, &operations, compact),
                 _ if newest == 0 => continue,
-                _ => server_compact(&mut server, &path, random.chance(50)),
+                _ => server_compact(&mut server, &path, &spec, random.chance(50)),
             };
             match turn {
                 0..=3 => model.commit(&operations, newest + 1..=snapshot),

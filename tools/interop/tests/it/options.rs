@@ -24,7 +24,7 @@ async fn alike(name: &str, spec: TableSpec, operations: Operations) {
     assert_same(&format!("{name}: our table"), &view, &agreed(&format!("{name}: our table"), &mut java, &ours).await);
     let table = open(&ours).await;
     assert_same(&format!("{name}: our table, read by java-1x"), &view, &View::of(&mut older, &table, &ours).await);
-    server_compact(&mut java, &ours, true);
+    server_compact(&mut java, &ours, &spec, true);
     let compacted = agreed(&format!("{name}: our table, compacted"), &mut java, &ours).await;
     assert_eq!(compacted.rows.values().next_back(), view.rows.values().next_back(), "{name}: rows after a compaction");
 }

@@ -1,0 +1,125 @@
+//! Conditions: what both engines skip and show of a table that both wrote and Java compacted.
+
+use forebay::predicate::{Expr, Literal, col};
+use forebay::scan::At;
+use forebay::schema::Schema;
+use forebay::types::Datum;
+use forebay_interop::{
+    Engine, Random, Row, Server, Shape, TableSpec, create, difference, json_of, open, random_value, row_of, rows_at, rows_of, seeds,
+    snapshots_of, write_once,
+};
+use serde_json::{Value, json};
+
+use crate::support::{place, server_compact, server_write};
+
+/// A condition in three languages: ours, the server's, and a plain function.
+struct Condition {
+    ours: Expr,
+    theirs: Value,
+    holds: Box<dyn Fn(&Row) -> bool>,
+}
+
+fn random_condition(random: &mut Random, schema: &Schema, rows: &[Row], depth: usize) -> Condition {
+    if depth > 0 && random.chance(50) {
+        let (one, other) = (random_condition(random, schema, rows, depth - 1), random_condition(random, schema, rows, depth - 1));
+        return match random.chance(50) {
+            true => Condition {
+                ours: one.ours.and(other.ours),
+                theirs: json!({"and": [one.theirs, other.theirs]}),
+                holds: Box::new(move |row| (one.holds)(row) && (other.holds)(row)),
+            },
+            false => Condition {
+                ours: one.ours.or(other.ours),
+                theirs: json!({"or": [one.theirs, other.theirs]}),
+                holds: Box::new(move |row| (one.holds)(row) || (other.holds)(row)),
+            },
+        };
+    }
+    let at = random.below(schema.fields.len());
+    let (name, kind) = (schema.fields[at].name.clone(), schema.fields[at].data_type.kind);
+    let mut value = || {
+        // Mostly a value that is there, so that the condition tells rows apart.
+        let row = random.pick(rows);
+        if random.chance(70) && !row[at].is_null() { row[at].clone() } else { random_value(random, kind) }
+    };
+    let (first, second, third) = (value(), value(), value());
+    let literal = |datum: &Datum| Literal::Datum(datum.clone());
+    let leaf = |op: &str| json!({"column": name, "op": op, "value": json_of(&first, kind)});
+    let column = col(&name);
+    type Holds = Box<dyn Fn(&Row) -> bool>;
+    let compare = |test: fn(std::cmp::Ordering) -> bool| -> Holds {
+        let first = first.clone();
+        Box::new(move |row: &Row| !row[at].is_null() && test(row[at].total_cmp(&first)))
+    };
+    let (ours, theirs, holds): (Expr, Value, Holds) = match random.below(9) {
+        0 => (column.eq(literal(&first)), leaf("="), compare(|it| it.is_eq())),
+        1 => (column.ne(literal(&first)), leaf("<>"), compare(|it| it.is_ne())),
+        2 => (column.lt(literal(&first)), leaf("<"), compare(|it| it.is_lt())),
+        3 => (column.le(literal(&first)), leaf("<="), compare(|it| it.is_le())),
+        4 => (column.gt(literal(&first)), leaf(">"), compare(|it| it.is_gt())),
+        5 => (column.ge(literal(&first)), leaf(">="), compare(|it| it.is_ge())),
+        6 => (column.is_null(), json!({"column": name, "op": "is null"}), Box::new(move |row| row[at].is_null())),
+        7 => (column.is_not_null(), json!({"column": name, "op": "is not null"}), Box::new(move |row| !row[at].is_null())),
+        _ => {
+            let all = [first, second, third];
+            let values: Vec<Value> = all.iter().map(|datum| json_of(datum, kind)).collect();
+            (
+                column.is_in(all.iter().map(literal)),
+                json!({"column": name, "op": "in", "values": values}),
+                Box::new(move |row| !row[at].is_null() && all.iter().any(|one| one.total_cmp(&row[at]).is_eq())),
+            )
+        }
+    };
+    Condition { ours, theirs, holds }
+}
+
+fn texts<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<String> {
+    let mut texts: Vec<String> = rows.into_iter().map(|row| format!("{row:?}")).collect();
+    texts.sort();
+    texts
+}
+
+#[tokio::test]
+async fn conditions_show_the_same_rows_in_both_engines() {
+    let mut server = Server::get(Engine::Java2x);
+    for seed in seeds(8) {
+        let mut random = Random::new(seed);
+        let spec = TableSpec::random(&mut random, Shape::ALL);
+        let place = place();
+        let path = place.path().join("t");
+        create(&path, &spec).await;
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
+            match random.chance(60) {
+                true => write_once(&path, &format!("ours-{identifier}"), identifier, &operations).await,
+                false => server_write(&mut server, &path, &spec, identifier, &operations, "none"),
+            };
+            if random.chance(20) {
+                server_compact(&mut server, &path, &spec, random.chance(50));
+            }
+        }
+        let table = open(&path).await;
+        let snapshot = *snapshots_of(&table).await.last().unwrap();
+        let (schema, rows) = (table.schema().clone(), rows_at(&table, snapshot).await.unwrap());
+        if rows.is_empty() {
+            continue;
+        }
+        for _ in 0..25 {
+            let condition = random_condition(&mut random, &schema, &rows, 2);
+            let what = format!("seed {seed}: where {}", condition.theirs);
+            let wanted = texts(rows.iter().filter(|row| (condition.holds)(row)));
+            let mut stream = table.scan().at(At::Snapshot(snapshot)).filter(condition.ours).wide_timestamps().read().await.unwrap();
+            let mut found = Vec::new();
+            while let Some(batch) = stream.next_batch().await.unwrap() {
+                found.extend(rows_of(&schema, &batch));
+            }
+            if let Some(difference) = difference(&wanted, &texts(&found)) {
+                panic!("{what}, read by forebay: {difference}\n{spec:?}");
+            }
+            let answer = server.run("read", &path, json!({"filter": condition.theirs, "snapshot": snapshot}));
+            let found: Vec<Row> = answer["rows"].as_array().unwrap().iter().map(|row| row_of(&schema, row)).collect();
+            if let Some(difference) = difference(&wanted, &texts(&found)) {
+                panic!("{what}, read by java-2x: {difference}\n{spec:?}");
+            }
+        }
+    }
+}
