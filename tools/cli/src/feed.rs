@@ -22,10 +22,20 @@ use crate::values::json_out::JsonRows;
 use crate::values::{Columns, InputError, Piece, Rows};
 
 /// Rows that are parsed in one go.
-const PIECE_ROWS: usize = 16 << 10;
+const PIECE_ROWS: usize = 8 << 10;
 
 /// The name of the thread that parses.
-pub const THREAD: &str = "input";
+const THREAD: &str = "input";
+
+/// Keeps panics of the thread that parses from being printed: it tells them as errors of the input.
+pub fn mute_panics() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() != Some(THREAD) {
+            hook(panic);
+        }
+    }));
+}
 
 /// What is read, and how.
 #[derive(Debug, Clone)]
@@ -400,6 +410,33 @@ mod tests {
         let (_, marks) = run(&[&whole], Some(10), None).unwrap();
         assert!(run(&[&shifted], Some(10), Some(marks[0])).unwrap_err().contains("another input"));
         assert!(run(&[&short], Some(10), Some(marks[0])).unwrap_err().contains("another input"));
+    }
+
+    #[test]
+    fn a_corrupt_arrow_file_is_an_error_and_no_panic() {
+        mute_panics();
+        let batch = arrow_array::record_batch!(("id", Int32, [1, 2, 3]), ("s", Utf8, ["a", "bb", ""])).unwrap();
+        let mut whole = Vec::new();
+        let mut writer = arrow_ipc::writer::StreamWriter::try_new(&mut whole, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        let write = |bytes: &[u8]| {
+            let mut file = tempfile::Builder::new().suffix(".arrow").tempfile().unwrap();
+            file.write_all(bytes).unwrap();
+            file
+        };
+        assert_eq!(run(&[&write(&whole)], None, None).unwrap().0, 3);
+        let mut refused = 0;
+        for at in 0..whole.len() {
+            for flip in [0x01, 0x80, 0xFF] {
+                let mut bytes = whole.clone();
+                bytes[at] ^= flip;
+                // Arrow has no checksums: a flipped value is a value.
+                refused += usize::from(run(&[&write(&bytes)], None, None).is_err());
+            }
+            refused += usize::from(run(&[&write(&whole[..at])], None, None).is_err());
+        }
+        assert!(refused > whole.len(), "{refused} of {}", whole.len());
     }
 
     #[test]

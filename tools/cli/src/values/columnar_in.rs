@@ -12,7 +12,7 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use super::{InputError, PIECE_BYTES, Piece, Rows};
 
 /// The most rows of a decoded batch.
-const BATCH_ROWS: usize = 16 << 10;
+const BATCH_ROWS: usize = 8 << 10;
 
 /// A file's batches, cut to the sizes that are asked for.
 pub struct Batches {
