@@ -247,7 +247,7 @@ struct Stats {
 
 impl Stats {
     fn of(spec: &WriteSpec, finished: &Finished) -> Result<Self> {
-        let of_columns = statistics::from_footer(&spec.layout, &finished.groups, &finished.nan);
+        let of_columns = statistics::from_footer(&spec.layout, &finished.groups, &finished.float_bounds);
         let mut values: BTreeMap<usize, (String, ColumnStats)> = BTreeMap::new();
         for (column, stats) in spec.layout.columns.iter().zip(of_columns) {
             if let ColumnSource::Value(at) = column.source {

@@ -1,6 +1,11 @@
-//! The statistics of a file's columns, taken from its footer: the encoder saw every value already.
+//! The statistics of a file's columns, taken from its footer: the encoder saw every value already. Only the bounds of
+//! floats are gathered here, because Parquet's leave NaN out.
 //! Spec: `format-spec/statistics.md`.
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType as ArrowType;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
@@ -8,13 +13,54 @@ use super::layout::FileLayout;
 use crate::format::ColumnStats;
 use crate::types::{DataType, Datum, TypeKind};
 
-/// The statistics of each column of a file just written. `nan` tells the columns whose bounds do not hold
-/// because a NaN was written.
-pub(super) fn from_footer(layout: &FileLayout, groups: &[RowGroupMetaData], nan: &[bool]) -> Vec<ColumnStats> {
+/// The smallest and the largest value of a column of floats in Paimon's order; `None` without any.
+pub(super) type FloatBounds = Option<(Datum, Datum)>;
+
+/// The bounds of a lane of floats. Parquet's own leave NaN out and make zeros -0.0 and 0.0; Paimon keeps every value
+/// in its order, where NaN is the largest and -0.0 lies below 0.0.
+pub(super) fn float_bounds(lane: &ArrayRef) -> FloatBounds {
+    match lane.data_type() {
+        ArrowType::Float32 => {
+            let canonical = |value: f32| if value.is_nan() { f32::NAN } else { value };
+            let values = || lane.as_primitive::<Float32Type>().iter().flatten().map(canonical);
+            values()
+                .min_by(f32::total_cmp)
+                .zip(values().max_by(f32::total_cmp))
+                .map(|(a, b)| (Datum::Float(a), Datum::Float(b)))
+        }
+        ArrowType::Float64 => {
+            let canonical = |value: f64| if value.is_nan() { f64::NAN } else { value };
+            let values = || lane.as_primitive::<Float64Type>().iter().flatten().map(canonical);
+            values()
+                .min_by(f64::total_cmp)
+                .zip(values().max_by(f64::total_cmp))
+                .map(|(a, b)| (Datum::Double(a), Datum::Double(b)))
+        }
+        _ => None,
+    }
+}
+
+/// Takes more values of a column in.
+pub(super) fn widen_bounds(bounds: &mut FloatBounds, more: FloatBounds) {
+    *bounds = match (bounds.take(), more) {
+        (Some((min, max)), Some((low, high))) => Some((
+            if low.total_cmp(&min).is_lt() { low } else { min },
+            if high.total_cmp(&max).is_gt() { high } else { max },
+        )),
+        (one, other) => one.or(other),
+    };
+}
+
+/// The statistics of each column of a file just written, with the bounds of its columns of floats.
+pub(super) fn from_footer(
+    layout: &FileLayout,
+    groups: &[RowGroupMetaData],
+    floats: &[FloatBounds],
+) -> Vec<ColumnStats> {
     let column = |(at, column): (usize, &super::FileColumn)| {
         let mut stats = of_column(column.data_type, groups, at);
-        if nan[at] {
-            (stats.min, stats.max) = (Datum::Null, Datum::Null);
+        if matches!(column.data_type.kind, TypeKind::Float | TypeKind::Double) {
+            (stats.min, stats.max) = floats[at].clone().unwrap_or((Datum::Null, Datum::Null));
         }
         stats
     };
@@ -57,15 +103,13 @@ fn bounds(kind: TypeKind, stats: &Statistics) -> Option<(Datum, Datum)> {
         Statistics::Boolean(s) => Some((Datum::Boolean(*s.min_opt()?), Datum::Boolean(*s.max_opt()?))),
         Statistics::Int32(s) => Some((of_i64(kind, (*s.min_opt()?).into())?, of_i64(kind, (*s.max_opt()?).into())?)),
         Statistics::Int64(s) => Some((of_i64(kind, *s.min_opt()?)?, of_i64(kind, *s.max_opt()?)?)),
-        Statistics::Float(s) => Some((Datum::Float(*s.min_opt()?), Datum::Float(*s.max_opt()?))),
-        Statistics::Double(s) => Some((Datum::Double(*s.min_opt()?), Datum::Double(*s.max_opt()?))),
         Statistics::ByteArray(s) => {
             Some((of_bytes(kind, s.min_opt()?.as_ref())?, of_bytes(kind, s.max_opt()?.as_ref())?))
         }
         Statistics::FixedLenByteArray(s) => {
             Some((of_bytes(kind, s.min_opt()?.as_ref())?, of_bytes(kind, s.max_opt()?.as_ref())?))
         }
-        Statistics::Int96(_) => None,
+        Statistics::Float(_) | Statistics::Double(_) | Statistics::Int96(_) => None,
     }
 }
 
@@ -98,4 +142,32 @@ fn of_bytes(kind: TypeKind, bytes: &[u8]) -> Option<Datum> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::Float64Array;
+
+    use super::*;
+
+    fn bounds(batches: &[&[Option<f64>]]) -> String {
+        let mut all = None;
+        for batch in batches {
+            let lane: ArrayRef = Arc::new(Float64Array::from(batch.to_vec()));
+            widen_bounds(&mut all, float_bounds(&lane));
+        }
+        format!("{all:?}")
+    }
+
+    #[test]
+    fn bounds_of_floats_hold_every_value_in_java_s_order() {
+        assert_eq!(bounds(&[&[Some(1.0), None, Some(-2.5)]]), "Some((Double(-2.5), Double(1.0)))");
+        assert_eq!(bounds(&[&[Some(0.0)], &[Some(5.0)]]), "Some((Double(0.0), Double(5.0)))");
+        assert_eq!(bounds(&[&[Some(0.0), Some(-0.0)]]), "Some((Double(-0.0), Double(0.0)))");
+        let negative_nan = f64::from_bits(0xFFF8_0000_0000_0001);
+        assert_eq!(bounds(&[&[Some(f64::INFINITY)], &[Some(negative_nan)]]), "Some((Double(inf), Double(NaN)))");
+        assert_eq!(bounds(&[&[None], &[]]), "None");
+    }
 }

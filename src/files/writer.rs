@@ -10,11 +10,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef};
 use arrow_row::{RowConverter, SortField};
-use arrow_schema::{DataType as ArrowType, FieldRef};
+use arrow_schema::FieldRef;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::Compression;
 use parquet::data_type::Int96Type;
@@ -25,6 +23,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::int96;
 use super::layout::{ColumnSource, FileLayout};
+use super::statistics::{FloatBounds, float_bounds, widen_bounds};
 use crate::error::{Error, Result};
 use crate::types::TypeKind;
 
@@ -70,13 +69,13 @@ pub(super) struct FileWriter<W: Write + Send> {
     groups: usize,
     closed_bytes: u64,
     rows: u64,
-    nan: Vec<bool>,
+    float_bounds: Vec<FloatBounds>,
 }
 
 /// One column of the open row group.
 struct Slot {
     encoder: Encoder,
-    nan: bool,
+    float_bounds: FloatBounds,
 }
 
 enum Encoder {
@@ -89,8 +88,8 @@ enum Encoder {
 pub(super) struct Finished {
     /// Its row groups, with the statistics of their columns.
     pub groups: Vec<RowGroupMetaData>,
-    /// For each column whether a NaN was written, which Parquet's bounds leave out.
-    pub nan: Vec<bool>,
+    /// The bounds of each column of floats.
+    pub float_bounds: Vec<FloatBounds>,
 }
 
 impl<W: Write + Send> FileWriter<W> {
@@ -100,8 +99,8 @@ impl<W: Write + Send> FileWriter<W> {
         let root = layout.parquet.root_schema_ptr();
         let file = SerializedFileWriter::new(out, root, properties).map_err(write_error)?;
         let factory = ArrowRowGroupWriterFactory::new(&file, layout.arrow.clone());
-        let nan = vec![false; layout.columns.len()];
-        Ok(Self { layout, encoding, file, factory, group: None, groups: 0, closed_bytes: 0, rows: 0, nan })
+        let float_bounds = vec![None; layout.columns.len()];
+        Ok(Self { layout, encoding, file, factory, group: None, groups: 0, closed_bytes: 0, rows: 0, float_bounds })
     }
 
     /// Rows written.
@@ -143,7 +142,7 @@ impl<W: Write + Send> FileWriter<W> {
                 TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => Encoder::Int96(Vec::new()),
                 _ => Encoder::Arrow(Box::new(writer)),
             };
-            Mutex::new(Slot { encoder, nan: false })
+            Mutex::new(Slot { encoder, float_bounds: None })
         });
         Ok(slots.collect())
     }
@@ -153,7 +152,7 @@ impl<W: Write + Send> FileWriter<W> {
         let mut group = self.file.next_row_group().map_err(write_error)?;
         for (at, slot) in slots.into_iter().enumerate() {
             let slot = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
-            self.nan[at] |= slot.nan;
+            widen_bounds(&mut self.float_bounds[at], slot.float_bounds);
             match slot.encoder {
                 Encoder::Arrow(writer) => {
                     let chunk = writer.close().map_err(write_error)?;
@@ -182,7 +181,7 @@ impl<W: Write + Send> FileWriter<W> {
         self.close_group()?;
         let groups = self.file.flushed_row_groups().to_vec();
         let out = self.file.into_inner().map_err(write_error)?;
-        Ok((out, Finished { groups, nan: self.nan }))
+        Ok((out, Finished { groups, float_bounds: self.float_bounds }))
     }
 }
 
@@ -221,7 +220,7 @@ fn encode_slab(layout: &FileLayout, slots: &[Mutex<Slot>], slab: &dyn Slab, thre
 
 impl Slot {
     fn write(&mut self, field: &FieldRef, lane: &ArrayRef) -> Result<()> {
-        self.nan |= has_nan(lane);
+        widen_bounds(&mut self.float_bounds, float_bounds(lane));
         match &mut self.encoder {
             Encoder::Int96(lanes) => lanes.push(Arc::clone(lane)),
             Encoder::Arrow(writer) => {
@@ -231,14 +230,6 @@ impl Slot {
             }
         }
         Ok(())
-    }
-}
-
-fn has_nan(lane: &ArrayRef) -> bool {
-    match lane.data_type() {
-        ArrowType::Float32 => lane.as_primitive::<Float32Type>().values().iter().any(|value| value.is_nan()),
-        ArrowType::Float64 => lane.as_primitive::<Float64Type>().values().iter().any(|value| value.is_nan()),
-        _ => false,
     }
 }
 

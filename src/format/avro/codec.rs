@@ -29,7 +29,7 @@ impl std::str::FromStr for Codec {
     fn from_str(text: &str) -> Result<Self> {
         Ok(match text.trim().to_ascii_lowercase().as_str() {
             "zstd" | "zstandard" => Self::Zstandard,
-            "none" | "null" => Self::Null,
+            "null" => Self::Null,
             "snappy" => Self::Snappy,
             "deflate" => Self::Deflate,
             _ => return Err(Error::unsupported(format!("option manifest.compression: {text:?}"))),

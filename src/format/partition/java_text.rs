@@ -1,6 +1,7 @@
 //! Numbers and times as Java prints them.
 
 use std::fmt::{LowerExp, Write};
+use std::str::FromStr;
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
@@ -15,7 +16,10 @@ pub fn java_float(value: f32) -> String {
 }
 
 /// Digits as they are between 10^-3 and 10^7, with an exponent outside, always with a digit behind the point.
-fn java_number(nan: bool, infinite: bool, negative: bool, magnitude: impl LowerExp, zero: bool) -> String {
+fn java_number<T>(nan: bool, infinite: bool, negative: bool, magnitude: T, zero: bool) -> String
+where
+    T: LowerExp + FromStr + PartialEq,
+{
     if nan {
         return "NaN".to_string();
     }
@@ -26,10 +30,7 @@ fn java_number(nan: bool, infinite: bool, negative: bool, magnitude: impl LowerE
     if zero {
         return format!("{sign}0.0");
     }
-    let shortest = format!("{magnitude:e}");
-    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let (digits, exponent) = shortest(&magnitude);
     let or_zero = |text: &str| if text.is_empty() { "0".to_string() } else { text.to_string() };
     match exponent {
         -3..=-1 => format!("{sign}0.{}{digits}", "0".repeat((-exponent - 1) as usize)),
@@ -40,6 +41,26 @@ fn java_number(nan: bool, infinite: bool, negative: bool, magnitude: impl LowerE
         }
         _ => format!("{sign}{}.{}E{exponent}", &digits[..1], or_zero(&digits[1..])),
     }
+}
+
+/// The digits and the exponent of a positive number: as few digits as parse back, at least two where two come nearer,
+/// and of two equally near texts the one with an even last digit.
+fn shortest<T: LowerExp + FromStr + PartialEq>(magnitude: &T) -> (String, i32) {
+    let parts = |text: &str| {
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+        let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+        (digits, exponent.parse().unwrap_or(0))
+    };
+    let text = format!("{magnitude:e}");
+    let behind_point = parts(&text).0.len().max(2) - 1;
+    // Rounded to so many digits, ties go to the even one.
+    let nearest = format!("{magnitude:.behind_point$e}");
+    let (digits, exponent) = match nearest.parse::<T>() {
+        Ok(parsed) if parsed == *magnitude => parts(&nearest),
+        _ => parts(&text),
+    };
+    let kept = digits.trim_end_matches('0').len().max(1);
+    (digits[..kept].to_string(), exponent)
 }
 
 /// Java's `LocalDateTime.toString`: no seconds when they and the fraction are zero, the fraction in groups of three digits.

@@ -7,7 +7,7 @@ const NO_CALLBACK: &str = "user code cannot run here after a commit";
 
 keys! {
     "manifest.compression": Text = "zstd",
-        unwritable(&["zstd", "zstandard", "snappy", "deflate", "none", "null"], "only these codecs"),
+        unwritable(&["zstd", "zstandard", "snappy", "deflate", "null"], "only Avro's names of these codecs"),
         "codec of manifests and manifest lists";
     "manifest.target-file-size": MemorySize = "8 mb", HONOURED, "bytes of a manifest";
     "manifest.full-compaction-threshold-size": MemorySize = "16 mb", HONOURED,

@@ -1,0 +1,166 @@
+//! What lies on disk, without names and times that differ from run to run.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use forebay::format::{ManifestFileMeta, Snapshot, decode_manifest_list};
+use forebay::types::TypeKind;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::printer::print_schema;
+use serde_json::{Value, json};
+
+use crate::{Engine, Server, TableSpec};
+
+/// All files below a directory, sorted.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The directories that hold data, below the table, each with the number of its files. Checksum files of Hadoop count.
+pub fn data_directories(table: &Path) -> BTreeMap<PathBuf, usize> {
+    let mut directories = BTreeMap::new();
+    for file in files_below(table) {
+        let directory = file.parent().and_then(|parent| parent.strip_prefix(table).ok()).unwrap_or(table).to_path_buf();
+        if directory.to_string_lossy().contains("bucket-") {
+            *directories.entry(directory).or_default() += 1;
+        }
+    }
+    directories
+}
+
+/// Schema and codecs of every Parquet file, each distinct one once; data and changelog files apart by their prefix.
+pub fn parquet_forms(table: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut forms: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in
+        files_below(table).iter().filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
+    {
+        let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let reader = SerializedFileReader::new(file).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let metadata = reader.metadata();
+        let mut text = Vec::new();
+        print_schema(&mut text, metadata.file_metadata().schema());
+        let mut text = String::from_utf8_lossy(&text).to_string();
+        for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+            text.push_str(&format!("{} {:?}\n", column.column_path(), column.compression()));
+        }
+        let name = path.file_name().expect("a file name").to_string_lossy();
+        let kind = name.split('-').next().unwrap_or_default().to_string();
+        let forms = forms.entry(kind).or_default();
+        if !forms.contains(&text) {
+            forms.push(text);
+        }
+    }
+    forms.values_mut().for_each(|texts| texts.sort());
+    forms
+}
+
+/// Snapshots as they lie on disk, without names, sizes, ids and times.
+pub fn snapshot_forms(table: &Path) -> BTreeMap<i64, Value> {
+    // Java counts row ids in every table; only row tracking reads them, which this engine does not offer.
+    const OWN: [&str; 15] = [
+        "uuid",
+        "commitUser",
+        "timeMillis",
+        "baseManifestList",
+        "baseManifestListSize",
+        "deltaManifestList",
+        "deltaManifestListSize",
+        "changelogManifestList",
+        "changelogManifestListSize",
+        "indexManifest",
+        "version",
+        "operation",
+        "logOffsets",
+        "properties",
+        "nextRowId",
+    ];
+    let form = |(id, bytes): (i64, Vec<u8>)| {
+        let mut value: Value = serde_json::from_slice(&bytes).expect("a snapshot is JSON");
+        let object = value.as_object_mut().expect("a snapshot is an object");
+        // Which lists there are is told; how they are named is not.
+        let lists: Vec<String> = object.keys().filter(|key| key.ends_with("List")).cloned().collect();
+        object.retain(|key, value| !OWN.contains(&key.as_str()) && !value.is_null());
+        object.insert("lists".to_string(), json!(lists));
+        (id, value)
+    };
+    snapshot_files(table).into_iter().map(form).collect()
+}
+
+/// The manifests of every snapshot, list by list, without names and sizes.
+pub fn manifest_forms(table: &Path) -> BTreeMap<(i64, &'static str), Vec<ManifestFileMeta>> {
+    let mut forms = BTreeMap::new();
+    for (id, bytes) in snapshot_files(table) {
+        let snapshot = Snapshot::decode(&bytes, "snapshot").unwrap_or_else(|error| panic!("snapshot {id}: {error}"));
+        let lists = [
+            ("base", Some(snapshot.base_manifest_list)),
+            ("delta", Some(snapshot.delta_manifest_list)),
+            ("changelog", snapshot.changelog_manifest_list),
+        ];
+        for (kind, name) in lists {
+            let Some(name) = name else { continue };
+            let bytes =
+                std::fs::read(table.join("manifest").join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let mut metas = decode_manifest_list(&bytes, &name).unwrap_or_else(|error| panic!("{name}: {error}"));
+            for meta in &mut metas {
+                meta.file_name.clear();
+                meta.file_size = 0;
+            }
+            forms.insert((id, kind), metas);
+        }
+    }
+    forms
+}
+
+fn snapshot_files(table: &Path) -> Vec<(i64, Vec<u8>)> {
+    let of = |path: &PathBuf| {
+        let id = path.file_name()?.to_str()?.strip_prefix("snapshot-")?.parse().ok()?;
+        Some((id, std::fs::read(path).ok()?))
+    };
+    files_below(&table.join("snapshot")).iter().filter_map(of).collect()
+}
+
+/// A server's description of the live files, without names, sizes and times, sorted.
+pub fn file_forms(server: &mut Server, table: &Path, spec: &TableSpec) -> Vec<String> {
+    let answer = server.run("files", table, json!({}));
+    let is_bytes = |kind| matches!(kind, TypeKind::Binary(_) | TypeKind::VarBinary(_));
+    // Java 1.x keeps no bounds of bytes.
+    let unbounded: Vec<&String> = match server.engine() {
+        Engine::Java1x => spec.columns.iter().filter(|(_, it)| is_bytes(it.kind)).map(|(name, _)| name).collect(),
+        _ => Vec::new(),
+    };
+    let form = |file: &Value| {
+        let mut file = file.clone();
+        for own in ["name", "size", "creationTime"] {
+            file.as_object_mut().expect("a file is an object").remove(own);
+        }
+        for (stats, name) in
+            ["stats", "keyStats"].iter().flat_map(|stats| unbounded.iter().map(move |name| (stats, name)))
+        {
+            if let Some(column) = file[*stats].get_mut(name.as_str()) {
+                (column["min"], column["max"]) = (Value::Null, Value::Null);
+            }
+        }
+        file.to_string()
+    };
+    let mut forms: Vec<String> = answer["files"].as_array().expect("a list of files").iter().map(form).collect();
+    forms.sort();
+    forms
+}
+
+/// The first schema file, without its time.
+pub fn schema_form(table: &Path) -> Value {
+    let bytes = std::fs::read(table.join("schema/schema-0")).expect("schema-0");
+    let mut value: Value = serde_json::from_slice(&bytes).expect("a schema is JSON");
+    value["timeMillis"] = Value::Null;
+    value
+}

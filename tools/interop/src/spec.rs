@@ -1,0 +1,276 @@
+//! Tables to be: columns, keys and options, for both engines; and random ones.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use forebay::schema::Schema;
+use forebay::types::{DataType, Datum, RowKind, TypeKind};
+use serde_json::{Value, json};
+
+use crate::{ALL_KINDS, Op, Operations, Random, Row, Server, random_kind, random_value};
+
+/// A table to be created by either engine.
+#[derive(Debug, Clone, Default)]
+pub struct TableSpec {
+    /// Names and types.
+    pub columns: Vec<(String, DataType)>,
+    /// Empty for append tables.
+    pub primary_key: Vec<String>,
+    /// The partition columns.
+    pub partition_by: Vec<String>,
+    /// The table's options.
+    pub options: BTreeMap<String, String>,
+}
+
+/// What a random table may be, by what its readers can do.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// FLOAT and DOUBLE as keys: only Paimon 2.x has an order for -0.0 and NaN.
+    pub float_keys: bool,
+    /// Timestamps finer than microseconds.
+    pub nanoseconds: bool,
+    /// Kinds of partition columns.
+    pub partitions: &'static [usize],
+    /// Whether the table has a primary key; `None` leaves it to chance.
+    pub keyed: Option<bool>,
+}
+
+impl Shape {
+    /// All that Paimon 2.x can do.
+    pub const ALL: Self = Self {
+        float_keys: true,
+        nanoseconds: true,
+        partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        keyed: None,
+    };
+    /// All that Paimon 1.x can do too. Its writers fail on a second commit to a table that is partitioned by bytes.
+    pub const JAVA_1X: Self =
+        Self { float_keys: false, partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15], ..Self::ALL };
+    /// All that pypaimon can do too.
+    pub const PYTHON: Self = Self { float_keys: false, nanoseconds: false, partitions: &[3, 4, 9, 12], keyed: None };
+    /// With a primary key.
+    #[must_use]
+    pub const fn with_key(self) -> Self {
+        Self { keyed: Some(true), ..self }
+    }
+
+    fn partition_kind(self, random: &mut Random) -> TypeKind {
+        let which = *random.pick(self.partitions);
+        loop {
+            let kind = random_kind(random, which);
+            if self.allows(kind, false) {
+                return kind;
+            }
+        }
+    }
+
+    fn allows(self, kind: TypeKind, key: bool) -> bool {
+        match kind {
+            TypeKind::Float | TypeKind::Double => self.float_keys || !key,
+            TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => self.nanoseconds,
+            _ => true,
+        }
+    }
+
+    fn kind(self, random: &mut Random, key: bool) -> TypeKind {
+        loop {
+            let which = random.below(ALL_KINDS);
+            let kind = random_kind(random, which);
+            if self.allows(kind, key) {
+                return kind;
+            }
+        }
+    }
+}
+
+impl TableSpec {
+    /// A table of these columns, each as `name TYPE`.
+    pub fn of(columns: &[&str]) -> Self {
+        let column = |text: &&str| {
+            let (name, data_type) = text.split_once(' ').unwrap_or_else(|| panic!("{text}"));
+            (name.to_string(), data_type.parse().unwrap_or_else(|error| panic!("{text}: {error}")))
+        };
+        Self { columns: columns.iter().map(column).collect(), ..Self::default() }
+    }
+
+    /// A table as it is now.
+    pub fn of_schema(schema: &Schema) -> Self {
+        Self {
+            columns: schema.fields.iter().map(|field| (field.name.clone(), field.data_type)).collect(),
+            primary_key: schema.primary_keys.clone(),
+            partition_by: schema.partition_keys.clone(),
+            options: schema.options.clone(),
+        }
+    }
+
+    /// With a primary key.
+    #[must_use]
+    pub fn key(mut self, columns: &[&str]) -> Self {
+        self.primary_key = columns.iter().map(ToString::to_string).collect();
+        for (name, data_type) in &mut self.columns {
+            if self.primary_key.contains(name) {
+                data_type.nullable = false;
+            }
+        }
+        self
+    }
+
+    /// With partition columns.
+    #[must_use]
+    pub fn partition(mut self, columns: &[&str]) -> Self {
+        self.partition_by = columns.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// With an option.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: &str) -> Self {
+        self.options.insert(name.to_string(), value.to_string());
+        self
+    }
+
+    /// A random table.
+    pub fn random(random: &mut Random, shape: Shape) -> Self {
+        let keyed = shape.keyed.unwrap_or_else(|| random.chance(70));
+        let mut spec = Self::default();
+        for at in 0..*random.pick(&[0, 0, 1, 2]) {
+            let kind = shape.partition_kind(random);
+            spec.add(format!("p{at}"), kind, !keyed && random.chance(50));
+            spec.partition_by.push(format!("p{at}"));
+        }
+        for at in 0..if keyed { *random.pick(&[1, 1, 2, 3]) } else { 0 } {
+            let name = format!("{}{at}", random.pick(&["k", "Key", "Schlüssel", "key of "]));
+            let kind = shape.kind(random, true);
+            spec.add(name, kind, false);
+        }
+        if keyed {
+            spec.primary_key = spec.columns.iter().map(|(name, _)| name.clone()).collect();
+            shuffle(random, &mut spec.primary_key);
+        }
+        for at in 0..random.between(3, 8) {
+            let kind = shape.kind(random, false);
+            let nullable = random.chance(80);
+            spec.add(format!("{}{at}", random.pick(&["v", "Value", "wert_"])), kind, nullable);
+        }
+        spec.random_options(random, keyed);
+        shuffle(random, &mut spec.columns);
+        spec
+    }
+
+    fn add(&mut self, name: String, kind: TypeKind, nullable: bool) {
+        self.columns.push((name, DataType { kind, nullable }));
+    }
+
+    fn random_options(&mut self, random: &mut Random, keyed: bool) {
+        let mut set = |name: &str, value: &str| drop(self.options.insert(name.to_string(), value.to_string()));
+        // Bytes have a directory name only where names are not legacy ones.
+        let bytes = |(name, data_type): &(String, DataType)| {
+            self.partition_by.contains(name) && matches!(data_type.kind, TypeKind::Binary(_) | TypeKind::VarBinary(_))
+        };
+        if random.chance(30) || self.columns.iter().any(bytes) {
+            set("partition.legacy-name", "false");
+        }
+        if keyed {
+            set("bucket", *random.pick(&["1", "1", "2", "3"]));
+            set("changelog-producer", *random.pick(&["none", "input"]));
+        } else if random.chance(50) {
+            set("bucket", "2");
+            let key = self.columns.iter().find(|(name, _)| !self.partition_by.contains(name));
+            set("bucket-key", &key.expect("a value column").0);
+        }
+    }
+
+    /// The schema as this engine creates it.
+    pub fn schema(&self) -> Schema {
+        let mut builder = Schema::builder().primary_key(&self.primary_key).partition_by(&self.partition_by);
+        for (name, data_type) in &self.columns {
+            builder = builder.column(name, *data_type);
+        }
+        for (name, value) in &self.options {
+            builder = builder.option(name, value);
+        }
+        builder.build().unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Lets another engine create the table.
+    pub fn create_by(&self, server: &mut Server, table: &Path) {
+        let column = |(name, data_type): &(String, DataType)| json!({"name": name, "type": data_type.to_string()});
+        let columns: Vec<Value> = self.columns.iter().map(column).collect();
+        let arguments = json!({
+            "columns": columns, "primaryKey": self.primary_key, "partitionBy": self.partition_by, "options": self.options,
+        });
+        server.run("create", table, arguments);
+    }
+
+    /// Random commits of random operations on few keys, so that they meet.
+    pub fn operations(&self, random: &mut Random, commits: usize) -> Operations {
+        let keys = random.between(4, 12) as usize;
+        self.operations_on(random, commits, keys, |random| if random.chance(10) { 0 } else { random.between(1, 40) as usize })
+    }
+
+    /// Random commits of `rows` operations on `keys` values of each key column.
+    pub fn operations_on(
+        &self,
+        random: &mut Random,
+        commits: usize,
+        keys: usize,
+        rows: impl Fn(&mut Random) -> usize,
+    ) -> Operations {
+        let pools: Vec<Vec<Datum>> = self.columns.iter().map(|column| self.pool(random, column, keys)).collect();
+        let op = |random: &mut Random| Op { kind: self.kind(random), row: self.row(random, &pools) };
+        (0..commits).map(|_| (0..rows(random)).map(|_| op(random)).collect()).collect()
+    }
+
+    /// The values that a key or partition column takes; none for other columns.
+    fn pool(&self, random: &mut Random, (name, data_type): &(String, DataType), keys: usize) -> Vec<Datum> {
+        if self.partition_by.contains(name) {
+            let mut pool: Vec<Datum> = (0..3).map(|_| partition_value(random, data_type.kind)).collect();
+            if data_type.nullable {
+                pool.push(Datum::Null);
+            }
+            return pool;
+        }
+        match self.primary_key.contains(name) {
+            true => (0..keys).map(|_| random_value(random, data_type.kind)).collect(),
+            false => Vec::new(),
+        }
+    }
+
+    fn kind(&self, random: &mut Random) -> RowKind {
+        match random.below(100) {
+            _ if self.primary_key.is_empty() => RowKind::Insert,
+            0..50 => RowKind::Insert,
+            50..70 => RowKind::UpdateAfter,
+            70..90 => RowKind::Delete,
+            _ => RowKind::UpdateBefore,
+        }
+    }
+
+    fn row(&self, random: &mut Random, pools: &[Vec<Datum>]) -> Row {
+        let cell = |((_, data_type), pool): (&(String, DataType), &Vec<Datum>)| match pool.is_empty() {
+            false => random.pick(pool).clone(),
+            true if data_type.nullable && random.chance(20) => Datum::Null,
+            true => random_value(random, data_type.kind),
+        };
+        self.columns.iter().zip(pools).map(cell).collect()
+    }
+}
+
+/// Values whose directory names every engine agrees on: the text of floats depends on the JDK, and bytes must be a text.
+fn partition_value(random: &mut Random, kind: TypeKind) -> Datum {
+    match (random_value(random, kind), kind) {
+        (Datum::Float(_), _) => Datum::Float(*random.pick(&[1.5, -2.0, 0.25, 1e10])),
+        (Datum::Double(_), _) => Datum::Double(*random.pick(&[1.5, -2.0, 0.25, 1e10])),
+        (Datum::String(text), _) => Datum::String(text.chars().take(20).collect()),
+        (Datum::Bytes(_), TypeKind::Binary(most) | TypeKind::VarBinary(most)) => Datum::Bytes(
+            random.pick(&["a", "b", "c=d", "é"]).bytes().take(most as usize).filter(|_| most > 2).collect(),
+        ),
+        (other, _) => other,
+    }
+}
+
+fn shuffle<T>(random: &mut Random, items: &mut [T]) {
+    for at in (1..items.len()).rev() {
+        items.swap(at, random.below(at + 1));
+    }
+}

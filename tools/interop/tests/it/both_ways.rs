@@ -1,0 +1,138 @@
+//! One engine writes, the other reads: rows of every snapshot and changes of every snapshot.
+
+<<<<<<< HEAD
+use forebay_interop::{
+    Engine, Model, Random, Server, Shape, TableSpec, View, Writer, assert_same_rows, create, open, seeds, write_once,
+};
+=======
+use forebay::types::RowKind;
+use forebay_interop::{Engine, Model, Random, Server, Shape, TableSpec, View, Writer, assert_same_rows, create, open, seeds, write_once};
+>>>>>>> interop2
+
+use crate::support::{agreed, check, place, random_compaction, server_write};
+
+/// Writes random commits with this engine and lets a server read them.
+async fn we_write(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>) {
+    let mut server = Server::get(engine);
+    for seed in seeds {
+        let mut random = Random::new(seed);
+        let spec = TableSpec::random(&mut random, shape);
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = place.path().join("t");
+        create(&path, &spec).await;
+        let mut writer = Writer::open(&path, "ours").await;
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 4)) {
+            // One writer for all commits, or a fresh one for each: their sequence numbers must go on alike.
+            let snapshot = match random.chance(50) {
+                true => writer.commit(identifier, &operations).await,
+                false => write_once(&path, &format!("ours-{identifier}"), identifier, &operations).await,
+            };
+            model.commit(&operations, snapshot..=snapshot);
+        }
+        match engine {
+            Engine::Python => check_rows(&format!("seed {seed}: {spec:?}"), model.view(), &mut server, &path).await,
+            _ => check(&format!("seed {seed}: {spec:?}"), model.view(), &mut server, &path).await,
+        }
+    }
+}
+
+/// Lets a server write random commits and reads them with this engine.
+async fn we_read(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>) {
+    let mut server = Server::get(engine);
+    for seed in seeds {
+        let mut random = Random::new(seed);
+        let spec = TableSpec::random(&mut random, shape);
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = place.path().join("t");
+        spec.create_by(&mut server, &path);
+        let mut newest = 0;
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
+            let compact = random_compaction(&mut random, &spec);
+            let snapshot = server_write(&mut server, &path, &spec, identifier, &operations, compact);
+            model.commit(&operations, newest + 1..=snapshot);
+            newest = snapshot;
+        }
+        check(&format!("seed {seed}: {spec:?}"), model.view(), &mut server, &path).await;
+    }
+}
+
+/// As `check` for a server that does not follow changes.
+async fn check_rows(what: &str, wanted: &View, server: &mut Server, path: &std::path::Path) {
+    let table = open(path).await;
+    assert_same_rows(&format!("{what}, read by forebay"), wanted, &View::ours(&table).await);
+    assert_same_rows(
+        &format!("{what}, read by {}", server.engine().name()),
+        wanted,
+        &View::rows_of(server, &table, path).await,
+    );
+}
+
+#[tokio::test]
+async fn java_2x_reads_what_we_write() {
+    we_write(Engine::Java2x, Shape::ALL, seeds(12)).await;
+}
+
+#[tokio::test]
+async fn java_1x_reads_what_we_write() {
+    we_write(Engine::Java1x, Shape::JAVA_1X, seeds(8)).await;
+}
+
+#[tokio::test]
+async fn pypaimon_reads_what_we_write() {
+    we_write(Engine::Python, Shape::PYTHON, seeds(6)).await;
+}
+
+#[tokio::test]
+async fn we_read_what_java_2x_writes() {
+    we_read(Engine::Java2x, Shape::ALL, seeds(12)).await;
+}
+
+#[tokio::test]
+async fn we_read_what_java_1x_writes() {
+    we_read(Engine::Java1x, Shape::JAVA_1X, seeds(8)).await;
+}
+
+#[tokio::test]
+async fn we_read_what_pypaimon_writes() {
+    let mut server = Server::get(Engine::Python);
+    for seed in seeds(6) {
+        let mut random = Random::new(seed);
+        let spec = TableSpec::random(&mut random, Shape::PYTHON);
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = place.path().join("t");
+        spec.create_by(&mut server, &path);
+        for (identifier, mut operations) in (1..).zip(spec.operations(&mut random, 4)) {
+            // It writes no other kinds, and makes no snapshot of nothing.
+            operations.iter_mut().for_each(|op| op.kind = RowKind::Insert);
+            if operations.is_empty() {
+                continue;
+            }
+            let snapshot = server_write(&mut server, &path, &spec, identifier, &operations, "none");
+            model.commit(&operations, snapshot..=snapshot);
+        }
+        check_rows(&format!("seed {seed}: {spec:?}"), model.view(), &mut server, &path).await;
+    }
+}
+
+/// Changelogs of producers that this engine does not write itself.
+#[tokio::test]
+async fn we_follow_every_changelog_that_java_makes() {
+    let mut server = Server::get(Engine::Java2x);
+    for seed in seeds(8) {
+        let mut random = Random::new(seed);
+        let producer = *random.pick(&["lookup", "full-compaction"]);
+        let spec = TableSpec::random(&mut random, Shape::ALL.with_key()).option("changelog-producer", producer);
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = place.path().join("t");
+        spec.create_by(&mut server, &path);
+        let mut newest = 0;
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
+            let snapshot = server_write(&mut server, &path, &spec, identifier, &operations, *random.pick(&["auto", "full"]));
+            model.commit(&operations, newest + 1..=snapshot);
+            newest = snapshot;
+        }
+        let what = format!("seed {seed}: {spec:?}");
+        let theirs = agreed(&what, &mut server, &path).await;
+        assert_same_rows(&what, model.view(), &theirs);
+    }
+}

@@ -1,0 +1,66 @@
+//! What this engine writes is what Java writes for the same operations: schema, snapshots, manifests, file descriptions
+//! with their statistics, directories, and the form of the Parquet files.
+
+use std::path::Path;
+
+use forebay_interop::{
+    Engine, Model, Random, Server, Shape, TableSpec, create, data_directories, difference, file_forms, manifest_forms,
+    parquet_forms, schema_form, seeds, snapshot_forms, write_once,
+};
+
+use crate::support::{check, place, server_write};
+
+/// Fails unless two tables that had the same operations, one written by us and one by Java, are alike.
+pub fn assert_alike(what: &str, server: &mut Server, spec: &TableSpec, ours: &Path, javas: &Path) {
+    assert_eq!(schema_form(javas), schema_form(ours), "{what}: schema-0, Java's on the left");
+    assert_eq!(data_directories(javas), data_directories(ours), "{what}: data directories, Java's on the left");
+    if let Some(difference) = difference(&file_forms(server, javas, spec), &file_forms(server, ours, spec)) {
+        panic!("{what}: data files, wanted as Java has them: {difference}");
+    }
+    assert_eq!(snapshot_forms(javas), snapshot_forms(ours), "{what}: snapshots, Java's on the left");
+    let (wanted, found) = (manifest_forms(javas), manifest_forms(ours));
+    assert_eq!(wanted.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>(), "{what}: manifest lists");
+    for (list, metas) in wanted {
+        assert_eq!(metas, found[&list], "{what}: manifest list {list:?}, Java's on the left");
+    }
+    let (wanted, found) = (parquet_forms(javas), parquet_forms(ours));
+    assert_eq!(wanted.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>(), "{what}: kinds of Parquet files");
+    for (kind, forms) in wanted {
+        assert!(
+            forms == found[&kind],
+            "{what}: form of {kind} files: Java's\n{}\nours\n{}",
+            forms.join("\n"),
+            found[&kind].join("\n")
+        );
+    }
+}
+
+async fn both_write(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>) {
+    let mut server = Server::get(engine);
+    for seed in seeds {
+        let mut random = Random::new(seed);
+        let spec = TableSpec::random(&mut random, shape);
+        let what = format!("seed {seed}: {spec:?}");
+        let (place, mut model) = (place(), Model::new(&spec));
+        let (ours, javas) = (place.path().join("ours"), place.path().join("javas"));
+        create(&ours, &spec).await;
+        spec.create_by(&mut server, &javas);
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 4)) {
+            let snapshot = write_once(&ours, "ours", identifier, &operations).await;
+            assert_eq!(server_write(&mut server, &javas, &spec, identifier, &operations, "none"), snapshot, "{what}");
+            model.commit(&operations, snapshot..=snapshot);
+        }
+        assert_alike(&what, &mut server, &spec, &ours, &javas);
+        check(&what, model.view(), &mut server, &javas).await;
+    }
+}
+
+#[tokio::test]
+async fn our_table_is_described_as_java_2x_describes_its_own() {
+    both_write(Engine::Java2x, Shape::ALL, seeds(12)).await;
+}
+
+#[tokio::test]
+async fn our_table_is_described_as_java_1x_describes_its_own() {
+    both_write(Engine::Java1x, Shape::JAVA_1X, seeds(6)).await;
+}

@@ -1,0 +1,63 @@
+//! What the tests share.
+
+use std::path::Path;
+
+use forebay_interop::{Op, Random, Server, TableSpec, View, assert_same, json_row, open};
+use forebay::schema::Schema;
+use serde_json::{Value, json};
+
+/// A directory for the tables of one seed. `FOREBAY_INTEROP_KEEP` keeps it and tells where it is.
+pub fn place() -> tempfile::TempDir {
+    let mut place = tempfile::Builder::new().prefix("forebay-interop-").tempdir().unwrap();
+    if std::env::var_os("FOREBAY_INTEROP_KEEP").is_some() {
+        place.disable_cleanup(true);
+        println!("tables are kept in {}", place.path().display());
+    }
+    place
+}
+
+/// Lets a server commit operations; answers its newest snapshot. An empty commit makes a snapshot, as ours does.
+pub fn server_write(server: &mut Server, path: &Path, spec: &TableSpec, identifier: i64, operations: &[Op], compact: &str) -> i64 {
+    server_write_as(server, path, &spec.schema(), identifier, operations, compact)
+}
+
+/// The same for rows of a schema.
+pub fn server_write_as(server: &mut Server, path: &Path, schema: &Schema, identifier: i64, operations: &[Op], compact: &str) -> i64 {
+    let row = |op: &Op| json!({"kind": op.kind.short(), "row": json_row(schema, &op.row)});
+    let rows: Vec<Value> = operations.iter().map(row).collect();
+    // Beyond ten buckets Java's append writer writes what it holds again, and gives the rows new sequence numbers.
+    let options = json!({"write-max-writers-to-spill": "1000"});
+    let arguments = json!({
+        "options": options, "user": server.engine().name(), "identifier": identifier, "rows": rows, "compact": compact, "ignoreEmpty": false,
+    });
+    server.run("write", path, arguments)["snapshot"].as_i64().unwrap()
+}
+
+/// Fails unless this engine and a Java server show what is wanted.
+pub async fn check(what: &str, wanted: &View, server: &mut Server, path: &Path) {
+    let table = open(path).await;
+    assert_same(&format!("{what}, read by forebay"), wanted, &View::ours(&table).await);
+    let name = server.engine().name();
+    assert_same(&format!("{what}, read by {name}"), wanted, &View::of(server, &table, path).await);
+}
+
+/// How much a server compacts when it writes. Append tables without buckets are compacted by a job of their own only.
+pub fn random_compaction(random: &mut Random, spec: &TableSpec) -> &'static str {
+    let bucketed = spec.options.contains_key("bucket");
+    *random.pick(if bucketed { &["none", "auto", "full"] as &[&str] } else { &["none", "auto"] })
+}
+
+/// Lets a server compact the whole table; answers its newest snapshot.
+pub fn server_compact(server: &mut Server, path: &Path, full: bool) -> i64 {
+    // Append tables without buckets are left alone below this number of files.
+    let options = json!({"compaction.min.file-num": "2", "write-max-writers-to-spill": "1000"});
+    server.run("compact", path, json!({"user": "compactor", "full": full, "options": options}))["snapshot"].as_i64().unwrap()
+}
+
+/// Fails unless this engine reads a table as a Java server does; answers what both show.
+pub async fn agreed(what: &str, server: &mut Server, path: &Path) -> View {
+    let table = open(path).await;
+    let theirs = View::of(server, &table, path).await;
+    assert_same(&format!("{what}, read by forebay and wanted as {} has it", server.engine().name()), &theirs, &View::ours(&table).await);
+    theirs
+}
