@@ -1,5 +1,6 @@
 //! Rows between bytes and Arrow: JSON lines and CSV in both directions, Parquet and Arrow files in.
 
+mod arrow_frames;
 pub mod arrow_types;
 pub mod columnar_in;
 pub mod csv_in;
