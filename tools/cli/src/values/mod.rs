@@ -5,6 +5,7 @@ pub mod arrow_types;
 pub mod columnar_in;
 pub mod csv_in;
 pub mod csv_out;
+mod json_cursor;
 pub mod json_in;
 pub mod json_out;
 pub mod lane_in;
