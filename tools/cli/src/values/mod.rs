@@ -1,9 +1,11 @@
 //! Rows between bytes and Arrow: JSON lines and CSV in both directions, Parquet and Arrow files in.
 
+mod arrow_frames;
 pub mod arrow_types;
 pub mod columnar_in;
 pub mod csv_in;
 pub mod csv_out;
+mod json_cursor;
 pub mod json_in;
 pub mod json_out;
 pub mod lane_in;
