@@ -257,7 +257,15 @@ impl<K: KeyColumn> Loaded<K> {
         let order = order.map(|order| order.encode(&batch.columns)).transpose()?;
         let rows = batch.keys.len();
         let keys = K::from_keys(batch.keys).ok_or_else(|| Error::bug("runs of one merge have different keys"))?;
-        Ok(Self { keys, sequence: batch.sequence, kinds: batch.kinds, order, columns: batch.columns, rows, age: batch.age })
+        Ok(Self {
+            keys,
+            sequence: batch.sequence,
+            kinds: batch.kinds,
+            order,
+            columns: batch.columns,
+            rows,
+            age: batch.age,
+        })
     }
 
     fn is_addition(&self, row: usize) -> bool {

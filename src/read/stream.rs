@@ -36,9 +36,9 @@ impl SplitBatches {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Rows>>> {
         // The end is told: a thread that stopped early must not look like the end of the rows.
-        self.0.poll_recv(context).map(|item| {
-            item.unwrap_or_else(|| Some(Err(Error::bug("reading a split stopped before its end"))))
-        })
+        self.0
+            .poll_recv(context)
+            .map(|item| item.unwrap_or_else(|| Some(Err(Error::bug("reading a split stopped before its end")))))
     }
 }
 

@@ -286,7 +286,9 @@ impl ChangeStream {
             (_, Some(last)) if self.next <= *last => {
                 self.misses = 0; // it came while we looked, or it is missing
                 let found = snapshots.try_load(self.next).await?;
-                found.map(Some).ok_or_else(|| Error::not_found(format!("snapshot {}, though {last} is there", self.next)))
+                found
+                    .map(Some)
+                    .ok_or_else(|| Error::not_found(format!("snapshot {}, though {last} is there", self.next)))
             }
             _ => Ok(None),
         }

@@ -127,7 +127,8 @@ impl StreamWriter {
     /// Rows are about to move. Whoever comes to the end clears the mark.
     fn begin(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.broken, true) {
-            let what = "an earlier call of this writer failed, so rows may be lost: abort it and write again".to_string();
+            let what =
+                "an earlier call of this writer failed, so rows may be lost: abort it and write again".to_string();
             return Err(Error::Storage { what, retryable: false });
         }
         Ok(())

@@ -128,7 +128,13 @@ fn numbers_print_as_in_java() {
     assert_eq!(java_float(3.4028235e38), "3.4028235E38");
     assert_eq!(java_float(16_777_216.0), "1.6777216E7");
     // Two digits where they come nearer than one, and the even one of two texts that are equally near.
-    assert_eq!((java_double(f64::from_bits(1)).as_str(), java_float(f32::from_bits(1)).as_str()), ("4.9E-324", "1.4E-45"));
+    assert_eq!(
+        (java_double(f64::from_bits(1)).as_str(), java_float(f32::from_bits(1)).as_str()),
+        ("4.9E-324", "1.4E-45")
+    );
     assert_eq!((java_double(2e23), java_double(2e-3)), ("2.0E23".to_string(), "0.002".to_string()));
-    assert_eq!((java_float(-147_719.125), java_float(147_719.375)), ("-147719.12".to_string(), "147719.38".to_string()));
+    assert_eq!(
+        (java_float(-147_719.125), java_float(147_719.375)),
+        ("-147719.12".to_string(), "147719.38".to_string())
+    );
 }
