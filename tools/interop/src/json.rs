@@ -16,7 +16,9 @@ const DAY_NANOS: i128 = 86_400_000_000_000;
 /// A row as a JSON object.
 pub fn json_row(schema: &Schema, row: &Row) -> Value {
     let cells = schema.fields.iter().zip(row);
-    Value::Object(cells.map(|(field, datum)| (field.name.clone(), json_of(datum, field.data_type.kind))).collect::<Map<_, _>>())
+    Value::Object(
+        cells.map(|(field, datum)| (field.name.clone(), json_of(datum, field.data_type.kind))).collect::<Map<_, _>>(),
+    )
 }
 
 /// A JSON object as a row. It must have the columns of the schema and no other.

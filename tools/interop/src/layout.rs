@@ -41,7 +41,9 @@ pub fn data_directories(table: &Path) -> BTreeMap<PathBuf, usize> {
 /// Schema and codecs of every Parquet file, each distinct one once; data and changelog files apart by their prefix.
 pub fn parquet_forms(table: &Path) -> BTreeMap<String, Vec<String>> {
     let mut forms: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for path in files_below(table).iter().filter(|path| path.extension().is_some_and(|extension| extension == "parquet")) {
+    for path in
+        files_below(table).iter().filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
+    {
         let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let reader = SerializedFileReader::new(file).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let metadata = reader.metadata();
@@ -66,9 +68,21 @@ pub fn parquet_forms(table: &Path) -> BTreeMap<String, Vec<String>> {
 pub fn snapshot_forms(table: &Path) -> BTreeMap<i64, Value> {
     // Java counts row ids in every table; only row tracking reads them, which this engine does not offer.
     const OWN: [&str; 15] = [
-        "uuid", "commitUser", "timeMillis", "baseManifestList", "baseManifestListSize", "deltaManifestList",
-        "deltaManifestListSize", "changelogManifestList", "changelogManifestListSize", "indexManifest", "version", "operation",
-        "logOffsets", "properties", "nextRowId",
+        "uuid",
+        "commitUser",
+        "timeMillis",
+        "baseManifestList",
+        "baseManifestListSize",
+        "deltaManifestList",
+        "deltaManifestListSize",
+        "changelogManifestList",
+        "changelogManifestListSize",
+        "indexManifest",
+        "version",
+        "operation",
+        "logOffsets",
+        "properties",
+        "nextRowId",
     ];
     let form = |(id, bytes): (i64, Vec<u8>)| {
         let mut value: Value = serde_json::from_slice(&bytes).expect("a snapshot is JSON");
@@ -94,7 +108,8 @@ pub fn manifest_forms(table: &Path) -> BTreeMap<(i64, &'static str), Vec<Manifes
         ];
         for (kind, name) in lists {
             let Some(name) = name else { continue };
-            let bytes = std::fs::read(table.join("manifest").join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let bytes =
+                std::fs::read(table.join("manifest").join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
             let mut metas = decode_manifest_list(&bytes, &name).unwrap_or_else(|error| panic!("{name}: {error}"));
             for meta in &mut metas {
                 meta.file_name.clear();
@@ -128,7 +143,9 @@ pub fn file_forms(server: &mut Server, table: &Path, spec: &TableSpec) -> Vec<St
         for own in ["name", "size", "creationTime"] {
             file.as_object_mut().expect("a file is an object").remove(own);
         }
-        for (stats, name) in ["stats", "keyStats"].iter().flat_map(|stats| unbounded.iter().map(move |name| (stats, name))) {
+        for (stats, name) in
+            ["stats", "keyStats"].iter().flat_map(|stats| unbounded.iter().map(move |name| (stats, name)))
+        {
             if let Some(column) = file[*stats].get_mut(name.as_str()) {
                 (column["min"], column["max"]) = (Value::Null, Value::Null);
             }

@@ -40,7 +40,8 @@ pub struct Model {
 impl Model {
     /// Of an empty table.
     pub fn new(spec: &TableSpec) -> Self {
-        let position = |name: &String| spec.columns.iter().position(|(column, _)| column == name).expect("a key column");
+        let position =
+            |name: &String| spec.columns.iter().position(|(column, _)| column == name).expect("a key column");
         Self {
             key: spec.primary_key.iter().map(position).collect(),
             input: spec.options.get("changelog-producer").is_some_and(|producer| producer == "input"),

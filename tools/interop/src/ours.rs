@@ -83,7 +83,8 @@ fn change_batch(schema: &Schema, operations: &[Op]) -> ChangeBatch {
 /// Rows as a batch of lanes.
 pub fn lanes(schema: &Schema, rows: &[&Row]) -> RecordBatch {
     let columns = schema.fields.iter().enumerate().map(|(at, field)| {
-        let cells: Vec<ArrayRef> = rows.iter().map(|row| row[at].repeat(field.data_type.kind, 1).expect("a value of the type")).collect();
+        let cells: Vec<ArrayRef> =
+            rows.iter().map(|row| row[at].repeat(field.data_type.kind, 1).expect("a value of the type")).collect();
         let cells: Vec<&dyn Array> = cells.iter().map(AsRef::as_ref).collect();
         arrow_select::concat::concat(&cells).expect("lanes of one type")
     });
@@ -94,7 +95,11 @@ pub fn lanes(schema: &Schema, rows: &[&Row]) -> RecordBatch {
 /// The rows of a batch of lanes.
 pub fn rows_of(schema: &Schema, batch: &RecordBatch) -> Vec<Row> {
     let fields = batch.schema();
-    let kinds: Vec<_> = fields.fields().iter().map(|field| schema.fields[schema.index_of(field.name()).expect("a column")].data_type.kind).collect();
+    let kinds: Vec<_> = fields
+        .fields()
+        .iter()
+        .map(|field| schema.fields[schema.index_of(field.name()).expect("a column")].data_type.kind)
+        .collect();
     let cell = |row: usize, at: usize| datum_at(batch.column(at), kinds[at], row).expect("a lane of the column");
     (0..batch.num_rows()).map(|row| (0..kinds.len()).map(|at| cell(row, at)).collect()).collect()
 }

@@ -53,7 +53,9 @@ impl Random {
 /// `FOREBAY_INTEROP_SEED` names. Each is printed as the test comes to it, so that a failure tells its own.
 pub fn seeds(usual: u64) -> impl Iterator<Item = u64> {
     let number = |name: &str| {
-        std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name}={text} is no number")))
     };
     let range = match number("FOREBAY_INTEROP_SEED") {
         Some(seed) => seed..seed + 1,

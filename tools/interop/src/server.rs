@@ -113,7 +113,13 @@ impl Drop for Server {
 fn start(engine: Engine) -> Process {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("serve");
     let errors = || if std::env::var_os("INTEROP_LOG").is_some() { Stdio::inherit() } else { Stdio::null() };
-    let child = Command::new(&program).arg(engine.name()).env("LC_ALL", "C.UTF-8").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors()).spawn();
+    let child = Command::new(&program)
+        .arg(engine.name())
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(errors())
+        .spawn();
     let mut child = child.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let input = child.stdin.take().expect("a piped input");
     let output = BufReader::new(child.stdout.take().expect("a piped output"));

@@ -37,8 +37,12 @@ pub struct Shape {
 
 impl Shape {
     /// All that Paimon 2.x can do.
-    pub const ALL: Self =
-        Self { float_keys: true, nanoseconds: true, partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], keyed: None };
+    pub const ALL: Self = Self {
+        float_keys: true,
+        nanoseconds: true,
+        partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        keyed: None,
+    };
     /// All that Paimon 1.x can do too. Its writers fail on a second commit to a table that is partitioned by bytes.
     pub const JAVA_1X: Self =
         Self { float_keys: false, partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15], ..Self::ALL };
@@ -206,7 +210,12 @@ impl TableSpec {
     /// Random commits of random operations on few keys, so that they meet.
     pub fn operations(&self, random: &mut Random, commits: usize) -> Operations {
         let keys = random.between(4, 12) as usize;
-        self.operations_on(random, commits, keys, |random| if random.chance(10) { 0 } else { random.between(1, 40) as usize })
+        self.operations_on(
+            random,
+            commits,
+            keys,
+            |random| if random.chance(10) { 0 } else { random.between(1, 40) as usize },
+        )
     }
 
     /// Random commits of `rows` operations on `keys` values of each key column.
@@ -263,9 +272,9 @@ fn partition_value(random: &mut Random, kind: TypeKind) -> Datum {
         (Datum::Float(_), _) => Datum::Float(*random.pick(&[1.5, -2.0, 0.25, 1e10])),
         (Datum::Double(_), _) => Datum::Double(*random.pick(&[1.5, -2.0, 0.25, 1e10])),
         (Datum::String(text), _) => Datum::String(text.chars().take(20).collect()),
-        (Datum::Bytes(_), TypeKind::Binary(most) | TypeKind::VarBinary(most)) => {
-            Datum::Bytes(random.pick(&["a", "b", "c=d", "é"]).bytes().take(most as usize).filter(|_| most > 2).collect())
-        }
+        (Datum::Bytes(_), TypeKind::Binary(most) | TypeKind::VarBinary(most)) => Datum::Bytes(
+            random.pick(&["a", "b", "c=d", "é"]).bytes().take(most as usize).filter(|_| most > 2).collect(),
+        ),
         (other, _) => other,
     }
 }

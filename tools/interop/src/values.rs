@@ -30,9 +30,21 @@ pub fn random_kind(random: &mut Random, which: usize) -> TypeKind {
             TypeKind::Decimal { precision, scale: random.below(usize::from(precision) + 1) as u8 }
         }
         8 => TypeKind::Char(random.between(1, 20) as u32),
-        9 => if random.chance(60) { TypeKind::STRING } else { TypeKind::VarChar(random.between(1, 40) as u32) },
+        9 => {
+            if random.chance(60) {
+                TypeKind::STRING
+            } else {
+                TypeKind::VarChar(random.between(1, 40) as u32)
+            }
+        }
         10 => TypeKind::Binary(random.between(1, 20) as u32),
-        11 => if random.chance(60) { TypeKind::BYTES } else { TypeKind::VarBinary(random.between(1, 40) as u32) },
+        11 => {
+            if random.chance(60) {
+                TypeKind::BYTES
+            } else {
+                TypeKind::VarBinary(random.between(1, 40) as u32)
+            }
+        }
         12 => TypeKind::Date,
         13 => TypeKind::Time(precision(random)),
         14 => TypeKind::Timestamp(precision(random)),
@@ -56,11 +68,29 @@ pub fn random_value(random: &mut Random, kind: TypeKind) -> Datum {
         TypeKind::Int => Datum::Int(whole(i32::MIN.into(), i32::MAX.into()) as i32),
         TypeKind::BigInt => Datum::BigInt(whole(i64::MIN, i64::MAX)),
         TypeKind::Float => Datum::Float(match extreme {
-            true => *random.pick(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MIN, f32::MAX, f32::from_bits(1), -0.0, 0.0]),
+            true => *random.pick(&[
+                f32::NAN,
+                f32::INFINITY,
+                f32::NEG_INFINITY,
+                f32::MIN,
+                f32::MAX,
+                f32::from_bits(1),
+                -0.0,
+                0.0,
+            ]),
             false => random.between(-100_000, 100_000) as f32 / *random.pick(&[1.0, 8.0, 7.0, 1e-20]),
         }),
         TypeKind::Double => Datum::Double(match extreme {
-            true => *random.pick(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MIN, f64::MAX, f64::from_bits(1), -0.0, 0.0]),
+            true => *random.pick(&[
+                f64::NAN,
+                f64::INFINITY,
+                f64::NEG_INFINITY,
+                f64::MIN,
+                f64::MAX,
+                f64::from_bits(1),
+                -0.0,
+                0.0,
+            ]),
             false => random.between(-100_000, 100_000) as f64 / *random.pick(&[1.0, 8.0, 7.0, 1e-200]),
         }),
         TypeKind::Decimal { precision, .. } => {
@@ -110,7 +140,12 @@ fn cut(value: i128, digits: u8, precision: u8) -> i128 {
 
 fn random_text(random: &mut Random, extreme: bool, most: u32) -> String {
     let alphabet: &[char] = match extreme {
-        true => *random.pick(&[&['\u{10FFFF}', 'a'] as &[char], &['\u{FFFF}', '\u{E000}', 'é'], &['\u{0}', '\u{7F}', ' '], &['z']]),
+        true => *random.pick(&[
+            &['\u{10FFFF}', 'a'] as &[char],
+            &['\u{FFFF}', '\u{E000}', 'é'],
+            &['\u{0}', '\u{7F}', ' '],
+            &['z'],
+        ]),
         false => &['a', 'b', 'c', 'x', 'Z', '0', '9', '-', '/', '=', '"', 'ß', '你', '🦀'],
     };
     let length = random.below(most.min(if extreme { 40 } else { 14 }) as usize + 1);

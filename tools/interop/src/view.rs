@@ -24,7 +24,9 @@ impl View {
     pub async fn ours(table: &Table) -> Self {
         let mut view = Self::default();
         for snapshot in snapshots_of(table).await {
-            let rows = rows_at(table, snapshot).await.unwrap_or_else(|error| panic!("our rows of snapshot {snapshot}: {error}"));
+            let rows = rows_at(table, snapshot)
+                .await
+                .unwrap_or_else(|error| panic!("our rows of snapshot {snapshot}: {error}"));
             view.rows.insert(snapshot, texts(rows));
         }
         let changes = changes_of(table).await.unwrap_or_else(|error| panic!("our changes: {error}"));

@@ -1,7 +1,9 @@
 //! One engine writes, the other reads: rows of every snapshot and changes of every snapshot.
 
 use forebay::types::RowKind;
-use forebay_interop::{Engine, Model, Random, Server, Shape, TableSpec, View, Writer, assert_same_rows, create, open, seeds, write_once};
+use forebay_interop::{
+    Engine, Model, Random, Server, Shape, TableSpec, View, Writer, assert_same_rows, create, open, seeds, write_once,
+};
 
 use crate::support::{agreed, check, place, random_compaction, server_write};
 
@@ -54,7 +56,11 @@ async fn we_read(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>)
 async fn check_rows(what: &str, wanted: &View, server: &mut Server, path: &std::path::Path) {
     let table = open(path).await;
     assert_same_rows(&format!("{what}, read by forebay"), wanted, &View::ours(&table).await);
-    assert_same_rows(&format!("{what}, read by {}", server.engine().name()), wanted, &View::rows_of(server, &table, path).await);
+    assert_same_rows(
+        &format!("{what}, read by {}", server.engine().name()),
+        wanted,
+        &View::rows_of(server, &table, path).await,
+    );
 }
 
 #[tokio::test]
@@ -87,7 +93,12 @@ async fn we_read_what_pypaimon_writes() {
     let mut server = Server::get(Engine::Python);
     for seed in seeds(6) {
         let mut random = Random::new(seed);
-        let spec = TableSpec::random(&mut random, Shape::PYTHON);
+        let mut spec = TableSpec::random(&mut random, Shape::PYTHON);
+        // It fails to order partitions of NULL.
+        spec.columns
+            .iter_mut()
+            .filter(|(name, _)| spec.partition_by.contains(name))
+            .for_each(|(_, it)| it.nullable = false);
         let (place, mut model) = (place(), Model::new(&spec));
         let path = place.path().join("t");
         spec.create_by(&mut server, &path);
@@ -119,7 +130,8 @@ async fn we_follow_every_changelog_that_java_makes() {
         spec.create_by(&mut server, &path);
         let mut newest = 0;
         for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
-            let snapshot = server_write(&mut server, &path, &spec, identifier, &operations, *random.pick(&["auto", "full"]));
+            let snapshot =
+                server_write(&mut server, &path, &spec, identifier, &operations, *random.pick(&["auto", "full"]));
             model.commit(&operations, newest + 1..=snapshot);
             newest = snapshot;
         }

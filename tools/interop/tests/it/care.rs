@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use forebay_interop::{Engine, Model, Random, Server, Shape, TableSpec, View, Writer, create, files_below, open, seeds, write_once};
+use forebay_interop::{
+    Engine, Model, Random, Server, Shape, TableSpec, View, Writer, create, files_below, open, seeds, write_once,
+};
 use serde_json::json;
 
 use crate::support::{agreed, check, place, server_compact};

@@ -18,7 +18,9 @@ async fn compact(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>)
         create(&path, &spec).await;
         let keys = *random.pick(&[10, 60, 600]);
         let mut newest = 0;
-        for (identifier, operations) in (1..).zip(spec.operations_on(&mut random, 8, keys, |random| *random.pick(&[20, 300, 1500]))) {
+        for (identifier, operations) in
+            (1..).zip(spec.operations_on(&mut random, 8, keys, |random| *random.pick(&[20, 300, 1500])))
+        {
             let snapshot = write_once(&path, "ours", identifier, &operations).await;
             model.commit(&operations, newest + 1..=snapshot);
             newest = snapshot;

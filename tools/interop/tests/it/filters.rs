@@ -5,8 +5,8 @@ use forebay::scan::At;
 use forebay::schema::Schema;
 use forebay::types::Datum;
 use forebay_interop::{
-    Engine, Random, Row, Server, Shape, TableSpec, create, difference, json_of, open, random_value, row_of, rows_at, rows_of, seeds,
-    snapshots_of, write_once,
+    Engine, Random, Row, Server, Shape, TableSpec, create, difference, json_of, open, random_value, row_of, rows_at,
+    rows_of, seeds, snapshots_of, write_once,
 };
 use serde_json::{Value, json};
 
@@ -21,7 +21,8 @@ struct Condition {
 
 fn random_condition(random: &mut Random, schema: &Schema, rows: &[Row], depth: usize) -> Condition {
     if depth > 0 && random.chance(50) {
-        let (one, other) = (random_condition(random, schema, rows, depth - 1), random_condition(random, schema, rows, depth - 1));
+        let (one, other) =
+            (random_condition(random, schema, rows, depth - 1), random_condition(random, schema, rows, depth - 1));
         return match random.chance(50) {
             true => Condition {
                 ours: one.ours.and(other.ours),
@@ -59,7 +60,11 @@ fn random_condition(random: &mut Random, schema: &Schema, rows: &[Row], depth: u
         4 => (column.gt(literal(&first)), leaf(">"), compare(|it| it.is_gt())),
         5 => (column.ge(literal(&first)), leaf(">="), compare(|it| it.is_ge())),
         6 => (column.is_null(), json!({"column": name, "op": "is null"}), Box::new(move |row| row[at].is_null())),
-        7 => (column.is_not_null(), json!({"column": name, "op": "is not null"}), Box::new(move |row| !row[at].is_null())),
+        7 => (
+            column.is_not_null(),
+            json!({"column": name, "op": "is not null"}),
+            Box::new(move |row| !row[at].is_null()),
+        ),
         _ => {
             let all = [first, second, third];
             let values: Vec<Value> = all.iter().map(|datum| json_of(datum, kind)).collect();
@@ -107,7 +112,8 @@ async fn conditions_show_the_same_rows_in_both_engines() {
             let condition = random_condition(&mut random, &schema, &rows, 2);
             let what = format!("seed {seed}: where {}", condition.theirs);
             let wanted = texts(rows.iter().filter(|row| (condition.holds)(row)));
-            let mut stream = table.scan().at(At::Snapshot(snapshot)).filter(condition.ours).wide_timestamps().read().await.unwrap();
+            let mut stream =
+                table.scan().at(At::Snapshot(snapshot)).filter(condition.ours).wide_timestamps().read().await.unwrap();
             let mut found = Vec::new();
             while let Some(batch) = stream.next_batch().await.unwrap() {
                 found.extend(rows_of(&schema, &batch));

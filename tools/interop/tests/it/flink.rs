@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use forebay::types::{DataType, Datum, RowKind};
 use forebay_interop::{
-    Engine, Op, Random, Row, Server, TableSpec, View, changes_of, create, datum_of, difference, open, rows_at, seeds, snapshots_of,
-    write_once,
+    Engine, Op, Random, Row, Server, TableSpec, View, changes_of, create, datum_of, difference, open, rows_at, seeds,
+    snapshots_of, write_once,
 };
 use serde_json::{Value, json};
 
@@ -14,9 +14,29 @@ use crate::support::{agreed, place};
 /// All types as Flink has them: its TIME has milliseconds at the most.
 fn all_types() -> TableSpec {
     const COLUMNS: [&str; 24] = [
-        "k1 INT", "k2 STRING", "v1 BOOLEAN", "v2 TINYINT", "v3 SMALLINT", "v4 INT", "v5 BIGINT", "v6 FLOAT", "v7 DOUBLE", "v8 DECIMAL(9, 4)",
-        "v9 DECIMAL(18, 0)", "v10 DECIMAL(38, 18)", "v11 CHAR(5)", "v12 VARCHAR(9)", "v13 STRING", "v14 BYTES", "v15 VARBINARY(9)", "v16 DATE",
-        "v17 TIME(0)", "v18 TIME(3)", "v19 TIMESTAMP(3)", "v20 TIMESTAMP(9)", "v21 TIMESTAMP(6) WITH LOCAL TIME ZONE",
+        "k1 INT",
+        "k2 STRING",
+        "v1 BOOLEAN",
+        "v2 TINYINT",
+        "v3 SMALLINT",
+        "v4 INT",
+        "v5 BIGINT",
+        "v6 FLOAT",
+        "v7 DOUBLE",
+        "v8 DECIMAL(9, 4)",
+        "v9 DECIMAL(18, 0)",
+        "v10 DECIMAL(38, 18)",
+        "v11 CHAR(5)",
+        "v12 VARCHAR(9)",
+        "v13 STRING",
+        "v14 BYTES",
+        "v15 VARBINARY(9)",
+        "v16 DATE",
+        "v17 TIME(0)",
+        "v18 TIME(3)",
+        "v19 TIMESTAMP(3)",
+        "v20 TIMESTAMP(9)",
+        "v21 TIMESTAMP(6) WITH LOCAL TIME ZONE",
         "v22 TIMESTAMP(0) WITH LOCAL TIME ZONE",
     ];
     TableSpec::of(&COLUMNS).key(&["k1", "k2"]).option("bucket", "2")
@@ -49,8 +69,16 @@ fn batch_rows(answer: &Value, columns: &[(String, DataType)]) -> Vec<String> {
 /// Flink's rows with their kinds, by the columns' types.
 fn rows_of(answer: &Value, columns: &[(String, DataType)]) -> Vec<String> {
     let kinds = answer["kinds"].as_array().unwrap();
-    let row = |row: &Value| columns.iter().zip(row.as_array().unwrap()).map(|((_, it), cell)| datum_of(cell, *it)).collect::<Row>();
-    let mut texts: Vec<String> = answer["rows"].as_array().unwrap().iter().zip(kinds).map(|(it, kind)| format!("{kind} {:?}", row(it))).collect();
+    let row = |row: &Value| {
+        columns.iter().zip(row.as_array().unwrap()).map(|((_, it), cell)| datum_of(cell, *it)).collect::<Row>()
+    };
+    let mut texts: Vec<String> = answer["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(kinds)
+        .map(|(it, kind)| format!("{kind} {:?}", row(it)))
+        .collect();
     texts.sort();
     texts
 }
@@ -97,7 +125,11 @@ async fn flink_reads_our_table_and_copies_it_into_another_of_ours() {
         assert_equal(&format!("seed {seed}: Flink's rows"), &wanted, &batch_rows(&answer, &spec.columns));
         sql(&mut flink, place.path(), None, &["INSERT INTO b SELECT * FROM a".to_string()]);
         let copied = newest(&to).await;
-        assert_equal(&format!("seed {seed}: the copy"), &wanted, &texts(copied.iter().map(|row| (RowKind::Insert, row))));
+        assert_equal(
+            &format!("seed {seed}: the copy"),
+            &wanted,
+            &texts(copied.iter().map(|row| (RowKind::Insert, row))),
+        );
     }
 }
 
@@ -127,18 +159,28 @@ async fn flink_inserts_updates_and_deletes_between_our_commits() {
     let mut flink = Server::get(Engine::Flink);
     let mut java = Server::get(Engine::Java2x);
     let place = place();
-    let spec = TableSpec::of(&["k INT", "v STRING", "n BIGINT"]).key(&["k"]).option("bucket", "2").option("changelog-producer", "input");
+    let spec = TableSpec::of(&["k INT", "v STRING", "n BIGINT"])
+        .key(&["k"])
+        .option("bucket", "2")
+        .option("changelog-producer", "input");
     let path = table(place.path(), "t");
     create(&path, &spec).await;
     let row = |k: i32, v: &str, n: i64| vec![Datum::Int(k), Datum::String(v.to_string()), Datum::BigInt(n)];
     let ours: Vec<Op> = (0..6).map(|k| Op::insert(row(k, "ours", 0))).collect();
     write_once(&path, "ours", 1, &ours).await;
     let statements = [
-        "INSERT INTO t VALUES (4, 'flink', 1), (5, 'flink', 1), (6, 'flink', 1)", "UPDATE t SET n = n + 10 WHERE k <= 1",
+        "INSERT INTO t VALUES (4, 'flink', 1), (5, 'flink', 1), (6, 'flink', 1)",
+        "UPDATE t SET n = n + 10 WHERE k <= 1",
         "DELETE FROM t WHERE k = 2",
     ];
     sql(&mut flink, place.path(), None, &statements.map(str::to_string));
-    write_once(&path, "ours", 2, &[Op::insert(row(5, "ours", 2)), Op { kind: RowKind::Delete, row: row(0, "ours", 10) }]).await;
+    write_once(
+        &path,
+        "ours",
+        2,
+        &[Op::insert(row(5, "ours", 2)), Op { kind: RowKind::Delete, row: row(0, "ours", 10) }],
+    )
+    .await;
     let wanted = [row(1, "ours", 10), row(3, "ours", 0), row(4, "flink", 1), row(5, "ours", 2), row(6, "flink", 1)];
     let wanted = texts(wanted.iter().map(|row| (RowKind::Insert, row)));
     let rows = newest(&path).await;

@@ -26,7 +26,12 @@ pub fn assert_alike(what: &str, server: &mut Server, spec: &TableSpec, ours: &Pa
     let (wanted, found) = (parquet_forms(javas), parquet_forms(ours));
     assert_eq!(wanted.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>(), "{what}: kinds of Parquet files");
     for (kind, forms) in wanted {
-        assert!(forms == found[&kind], "{what}: form of {kind} files: Java's\n{}\nours\n{}", forms.join("\n"), found[&kind].join("\n"));
+        assert!(
+            forms == found[&kind],
+            "{what}: form of {kind} files: Java's\n{}\nours\n{}",
+            forms.join("\n"),
+            found[&kind].join("\n")
+        );
     }
 }
 

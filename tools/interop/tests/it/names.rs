@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use forebay::format::{BinaryRow, bucket_hashes};
 use forebay::types::{DataType, Datum, TypeKind};
 use forebay_interop::{
-    ALL_KINDS, Engine, Op, Random, Row, Server, TableSpec, create, data_directories, json_of, lanes, random_kind, random_value, seeds,
-    write_once,
+    ALL_KINDS, Engine, Op, Random, Row, Server, TableSpec, create, data_directories, json_of, lanes, random_kind,
+    random_value, seeds, write_once,
 };
 use serde_json::{Value, json};
 
@@ -25,15 +25,20 @@ fn hashes_of(engine: Engine, seeds: impl Iterator<Item = u64>) {
                 DataType { kind: random_kind(&mut random, which), nullable: true }
             })
             .collect();
-        let value = |random: &mut Random, kind| if random.chance(10) { Datum::Null } else { random_value(random, kind) };
+        let value =
+            |random: &mut Random, kind| if random.chance(10) { Datum::Null } else { random_value(random, kind) };
         let rows: Vec<Row> = (0..25).map(|_| types.iter().map(|it| value(&mut random, it.kind)).collect()).collect();
-        let schema = types.iter().enumerate().fold(forebay::schema::Schema::builder(), |it, (at, kind)| it.column(format!("c{at}"), *kind));
+        let schema = types
+            .iter()
+            .enumerate()
+            .fold(forebay::schema::Schema::builder(), |it, (at, kind)| it.column(format!("c{at}"), *kind));
         let batch = lanes(&schema.build().unwrap(), &rows.iter().collect::<Vec<_>>());
         let hashes = bucket_hashes(batch.columns(), &types, rows.len()).unwrap();
         for (row, hash) in rows.iter().zip(hashes) {
             let values: Vec<Value> = row.iter().zip(&types).map(|(datum, it)| json_of(datum, it.kind)).collect();
             let names: Vec<String> = types.iter().map(ToString::to_string).collect();
-            let answer = server.call(&json!({"command": "hash", "types": names, "values": values, "buckets": 7})).unwrap();
+            let answer =
+                server.call(&json!({"command": "hash", "types": names, "values": values, "buckets": 7})).unwrap();
             let bytes = BinaryRow::encode(row, &types).unwrap();
             let hex: String = bytes.prefixed().iter().map(|byte| format!("{byte:02x}")).collect();
             let what = format!("seed {seed}: {row:?} of {types:?}");
@@ -67,11 +72,14 @@ async fn directories(engine: Engine, seeds: impl Iterator<Item = u64>) {
                 if bytes && legacy {
                     continue;
                 }
-                let mut spec = TableSpec::default().partition(&["p"]).option("partition.legacy-name", &legacy.to_string());
-                spec.columns = vec![("p".to_string(), DataType { kind, nullable: true }), ("v".to_string(), DataType::INT)];
+                let mut spec =
+                    TableSpec::default().partition(&["p"]).option("partition.legacy-name", &legacy.to_string());
+                spec.columns =
+                    vec![("p".to_string(), DataType { kind, nullable: true }), ("v".to_string(), DataType::INT)];
                 let mut values: Vec<Datum> = (0..12).map(|_| partition_value(&mut random, kind)).collect();
                 values.push(Datum::Null);
-                let operations: Vec<Op> = values.iter().map(|value| Op::insert(vec![value.clone(), Datum::Int(1)])).collect();
+                let operations: Vec<Op> =
+                    values.iter().map(|value| Op::insert(vec![value.clone(), Datum::Int(1)])).collect();
                 let place = place();
                 let (ours, javas) = (place.path().join("ours"), place.path().join("javas"));
                 create(&ours, &spec).await;
@@ -110,10 +118,12 @@ fn forgive_old_jdks(javas: &mut BTreeMap<PathBuf, usize>, ours: &mut BTreeMap<Pa
 /// Values that have a name: bytes must be a text.
 fn partition_value(random: &mut Random, kind: TypeKind) -> Datum {
     match (random_value(random, kind), kind) {
-        (Datum::Bytes(_), TypeKind::Binary(most) | TypeKind::VarBinary(most)) => match random_value(random, TypeKind::Char(most.clamp(1, 9) / 4 + 1)) {
-            Datum::String(text) if text.len() <= most as usize => Datum::Bytes(text.into_bytes()),
-            _ => Datum::Bytes(b"x".to_vec()),
-        },
+        (Datum::Bytes(_), TypeKind::Binary(most) | TypeKind::VarBinary(most)) => {
+            match random_value(random, TypeKind::Char(most.clamp(1, 9) / 4 + 1)) {
+                Datum::String(text) if text.len() <= most as usize => Datum::Bytes(text.into_bytes()),
+                _ => Datum::Bytes(b"x".to_vec()),
+            }
+        }
         (other, _) => other,
     }
 }

@@ -31,9 +31,8 @@ async fn alike(name: &str, spec: TableSpec, operations: Operations) {
 
 /// Two key columns and values of several types.
 fn keyed() -> TableSpec {
-    const COLUMNS: [&str; 8] = [
-        "k1 INT", "k2 STRING", "a BIGINT", "b DOUBLE", "c STRING", "d DECIMAL(20, 4)", "e TIMESTAMP(3)", "f BYTES",
-    ];
+    const COLUMNS: [&str; 8] =
+        ["k1 INT", "k2 STRING", "a BIGINT", "b DOUBLE", "c STRING", "d DECIMAL(20, 4)", "e TIMESTAMP(3)", "f BYTES"];
     TableSpec::of(&COLUMNS).key(&["k1", "k2"]).option("bucket", "2")
 }
 
@@ -55,9 +54,17 @@ async fn codecs_and_names_of_files() {
     let codecs = ["zstd", "lz4", "snappy", "gzip", "none"].map(|codec| ("file.compression", codec));
     each(&codecs, &base).await;
     let others = [
-        ("file.compression.per.level", "0:lz4,5:none"), ("changelog-file.compression", "gzip"), ("data-file.prefix", "d-"),
-        ("changelog-file.prefix", "c-"), ("file.suffix.include.compression", "true"), ("data-file.path-directory", "data"),
-        ("data-file.thin-mode", "true"), ("manifest.compression", "null"), ("manifest.compression", "snappy"), ("manifest.compression", "deflate"), ("parquet.enable.dictionary", "false"),
+        ("file.compression.per.level", "0:lz4,5:none"),
+        ("changelog-file.compression", "gzip"),
+        ("data-file.prefix", "d-"),
+        ("changelog-file.prefix", "c-"),
+        ("file.suffix.include.compression", "true"),
+        ("data-file.path-directory", "data"),
+        ("data-file.thin-mode", "true"),
+        ("manifest.compression", "null"),
+        ("manifest.compression", "snappy"),
+        ("manifest.compression", "deflate"),
+        ("parquet.enable.dictionary", "false"),
         ("changelog-file.stats-mode", "full"),
     ];
     each(&others, &base).await;
@@ -66,12 +73,21 @@ async fn codecs_and_names_of_files() {
 #[tokio::test]
 async fn statistics_modes() {
     let cases = [
-        ("metadata.stats-mode", "none"), ("metadata.stats-mode", "counts"), ("metadata.stats-mode", "truncate(3)"),
-        ("metadata.stats-mode", "full"), ("metadata.stats-dense-store", "false"), ("metadata.stats-keep-first-n-columns", "3"),
-        ("fields.c.stats-mode", "none"), ("metadata.stats-mode.per.level", "0:none"),
+        ("metadata.stats-mode", "none"),
+        ("metadata.stats-mode", "counts"),
+        ("metadata.stats-mode", "truncate(3)"),
+        ("metadata.stats-mode", "full"),
+        ("metadata.stats-dense-store", "false"),
+        ("metadata.stats-keep-first-n-columns", "3"),
+        ("fields.c.stats-mode", "none"),
+        ("metadata.stats-mode.per.level", "0:none"),
     ];
     each(&cases, &keyed()).await;
-    each(&[("metadata.stats-mode", "none"), ("fields.c.stats-mode", "full")], &keyed().option("data-file.thin-mode", "true")).await;
+    each(
+        &[("metadata.stats-mode", "none"), ("fields.c.stats-mode", "full")],
+        &keyed().option("data-file.thin-mode", "true"),
+    )
+    .await;
     each(&[("metadata.stats-mode", "none")], &keyed().option("metadata.stats-dense-store", "false")).await;
 }
 
@@ -83,8 +99,20 @@ async fn buckets() {
         each(&[("bucket-function.type", "mod")], &spec).await;
     }
     for kind in [
-        "BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL(5, 2)", "DECIMAL(30, 9)", "CHAR(6)", "STRING",
-        "BYTES", "BINARY(4)", "DATE",
+        "BOOLEAN",
+        "TINYINT",
+        "SMALLINT",
+        "INT",
+        "BIGINT",
+        "FLOAT",
+        "DOUBLE",
+        "DECIMAL(5, 2)",
+        "DECIMAL(30, 9)",
+        "CHAR(6)",
+        "STRING",
+        "BYTES",
+        "BINARY(4)",
+        "DATE",
     ] {
         let column = format!("k {kind}");
         // An append table: 1.x has no order for floats as keys.
@@ -97,7 +125,8 @@ async fn buckets() {
 
 #[tokio::test]
 async fn sequence_fields() {
-    let cases = [("sequence.field", "a"), ("sequence.field", "e"), ("sequence.field", "d,c"), ("sequence.field", "b,a")];
+    let cases =
+        [("sequence.field", "a"), ("sequence.field", "e"), ("sequence.field", "d,c"), ("sequence.field", "b,a")];
     each(&cases, &keyed()).await;
     each(&cases, &keyed().option("sequence.field.sort-order", "descending")).await;
     each(&cases[..1], &keyed().option("changelog-producer", "input")).await;
@@ -117,14 +146,16 @@ async fn row_kinds() {
     };
     for producer in ["none", "input"] {
         let spec = spec.clone().option("changelog-producer", producer);
-        let operations = random_operations(&spec).into_iter().map(|commit| commit.into_iter().map(told).collect()).collect();
+        let operations =
+            random_operations(&spec).into_iter().map(|commit| commit.into_iter().map(told).collect()).collect();
         alike(&format!("rowkind.field with changelog-producer {producer}"), spec, operations).await;
     }
 }
 
 #[tokio::test]
 async fn partitions() {
-    const COLUMNS: [&str; 7] = ["day DATE", "k INT", "v STRING", "region STRING", "at TIMESTAMP(3)", "flag BOOLEAN", "n DECIMAL(6, 2)"];
+    const COLUMNS: [&str; 7] =
+        ["day DATE", "k INT", "v STRING", "region STRING", "at TIMESTAMP(3)", "flag BOOLEAN", "n DECIMAL(6, 2)"];
     for by in [&["day", "region"] as &[&str], &["at"], &["region", "flag", "n"]] {
         for legacy in ["true", "false"] {
             let mut key = by.to_vec();
@@ -140,7 +171,11 @@ async fn partitions() {
 #[tokio::test]
 async fn append_tables() {
     const COLUMNS: [&str; 5] = ["a INT", "b STRING", "c DOUBLE", "d TIMESTAMP(9)", "e DECIMAL(38, 10)"];
-    each(&[("file.compression", "zstd"), ("file.compression", "none"), ("metadata.stats-mode", "full")], &TableSpec::of(&COLUMNS)).await;
+    each(
+        &[("file.compression", "zstd"), ("file.compression", "none"), ("metadata.stats-mode", "full")],
+        &TableSpec::of(&COLUMNS),
+    )
+    .await;
     let bucketed = TableSpec::of(&COLUMNS).option("bucket", "3");
     each(&[("bucket-key", "a"), ("bucket-key", "b,d")], &bucketed).await;
 }

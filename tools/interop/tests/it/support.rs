@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use forebay_interop::{Op, Random, Server, TableSpec, View, assert_same, json_row, open};
 use forebay::schema::Schema;
+use forebay_interop::{Op, Random, Server, TableSpec, View, assert_same, json_row, open};
 use serde_json::{Value, json};
 
 /// A directory for the tables of one seed. `FOREBAY_INTEROP_KEEP` keeps it and tells where it is.
@@ -17,12 +17,26 @@ pub fn place() -> tempfile::TempDir {
 }
 
 /// Lets a server commit operations; answers its newest snapshot. An empty commit makes a snapshot, as ours does.
-pub fn server_write(server: &mut Server, path: &Path, spec: &TableSpec, identifier: i64, operations: &[Op], compact: &str) -> i64 {
+pub fn server_write(
+    server: &mut Server,
+    path: &Path,
+    spec: &TableSpec,
+    identifier: i64,
+    operations: &[Op],
+    compact: &str,
+) -> i64 {
     server_write_as(server, path, &spec.schema(), identifier, operations, compact)
 }
 
 /// The same for rows of a schema.
-pub fn server_write_as(server: &mut Server, path: &Path, schema: &Schema, identifier: i64, operations: &[Op], compact: &str) -> i64 {
+pub fn server_write_as(
+    server: &mut Server,
+    path: &Path,
+    schema: &Schema,
+    identifier: i64,
+    operations: &[Op],
+    compact: &str,
+) -> i64 {
     let row = |op: &Op| json!({"kind": op.kind.short(), "row": json_row(schema, &op.row)});
     let rows: Vec<Value> = operations.iter().map(row).collect();
     // Beyond ten buckets Java's append writer writes what it holds again, and gives the rows new sequence numbers.
@@ -53,13 +67,19 @@ pub fn server_compact(server: &mut Server, path: &Path, spec: &TableSpec, full: 
     // compact twice in one commit, which contradicts itself.
     let least = if spec.options.contains_key("bucket") { "5" } else { "2" };
     let options = json!({"compaction.min.file-num": least, "write-max-writers-to-spill": "1000"});
-    server.run("compact", path, json!({"user": "compactor", "full": full, "options": options}))["snapshot"].as_i64().unwrap()
+    server.run("compact", path, json!({"user": "compactor", "full": full, "options": options}))["snapshot"]
+        .as_i64()
+        .unwrap()
 }
 
 /// Fails unless this engine reads a table as a Java server does; answers what both show.
 pub async fn agreed(what: &str, server: &mut Server, path: &Path) -> View {
     let table = open(path).await;
     let theirs = View::of(server, &table, path).await;
-    assert_same(&format!("{what}, read by forebay and wanted as {} has it", server.engine().name()), &theirs, &View::ours(&table).await);
+    assert_same(
+        &format!("{what}, read by forebay and wanted as {} has it", server.engine().name()),
+        &theirs,
+        &View::ours(&table).await,
+    );
     theirs
 }
