@@ -123,7 +123,7 @@ async fn we_follow_every_changelog_that_java_makes() {
     let shape = Shape { partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15], ..Shape::ALL.with_key() };
     for seed in seeds(8) {
         let mut random = Random::new(seed);
-        let producer = *random.pick(&["lookup", "full-compaction"]);
+        let producer = random.pick(&["lookup", "full-compaction"]);
         let spec = TableSpec::random(&mut random, shape).option("changelog-producer", producer);
         let (place, mut model) = (place(), Model::new(&spec));
         let path = place.path().join("t");
@@ -131,7 +131,7 @@ async fn we_follow_every_changelog_that_java_makes() {
         let mut newest = 0;
         for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
             let snapshot =
-                server_write(&mut server, &path, &spec, identifier, &operations, *random.pick(&["auto", "full"]));
+                server_write(&mut server, &path, &spec, identifier, &operations, random.pick(&["auto", "full"]));
             model.commit(&operations, newest + 1..=snapshot);
             newest = snapshot;
         }
