@@ -23,12 +23,18 @@ pub(super) fn float_bounds(lane: &ArrayRef) -> FloatBounds {
         ArrowType::Float32 => {
             let canonical = |value: f32| if value.is_nan() { f32::NAN } else { value };
             let values = || lane.as_primitive::<Float32Type>().iter().flatten().map(canonical);
-            values().min_by(f32::total_cmp).zip(values().max_by(f32::total_cmp)).map(|(a, b)| (Datum::Float(a), Datum::Float(b)))
+            values()
+                .min_by(f32::total_cmp)
+                .zip(values().max_by(f32::total_cmp))
+                .map(|(a, b)| (Datum::Float(a), Datum::Float(b)))
         }
         ArrowType::Float64 => {
             let canonical = |value: f64| if value.is_nan() { f64::NAN } else { value };
             let values = || lane.as_primitive::<Float64Type>().iter().flatten().map(canonical);
-            values().min_by(f64::total_cmp).zip(values().max_by(f64::total_cmp)).map(|(a, b)| (Datum::Double(a), Datum::Double(b)))
+            values()
+                .min_by(f64::total_cmp)
+                .zip(values().max_by(f64::total_cmp))
+                .map(|(a, b)| (Datum::Double(a), Datum::Double(b)))
         }
         _ => None,
     }
@@ -46,7 +52,11 @@ pub(super) fn widen_bounds(bounds: &mut FloatBounds, more: FloatBounds) {
 }
 
 /// The statistics of each column of a file just written, with the bounds of its columns of floats.
-pub(super) fn from_footer(layout: &FileLayout, groups: &[RowGroupMetaData], floats: &[FloatBounds]) -> Vec<ColumnStats> {
+pub(super) fn from_footer(
+    layout: &FileLayout,
+    groups: &[RowGroupMetaData],
+    floats: &[FloatBounds],
+) -> Vec<ColumnStats> {
     let column = |(at, column): (usize, &super::FileColumn)| {
         let mut stats = of_column(column.data_type, groups, at);
         if matches!(column.data_type.kind, TypeKind::Float | TypeKind::Double) {
