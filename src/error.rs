@@ -91,6 +91,7 @@ impl Error {
     pub fn in_file(self, name: &str) -> Self {
         match self {
             Self::Corrupt { file, what } if file.is_empty() => Self::Corrupt { file: name.to_string(), what },
+            Self::Unsupported(what) if !what.contains(name) => Self::Unsupported(format!("{what} in {name}")),
             other => other,
         }
     }

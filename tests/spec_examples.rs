@@ -12,7 +12,8 @@ use forebay::format::{
     BinaryRow, Codec, ColumnStats, CommitMessage, Consumer, DEFAULT_PARTITION, DataFileMeta, DeletionVectorRange,
     FileKind, FileSource, IndexManifestEntry, ManifestEntry, ManifestFileMeta, ManifestFilter, SimpleStats, Snapshot,
     Split, Tag, assign, decode_hint, decode_index_manifest, decode_manifest, decode_manifest_list, decode_schema,
-    encode_hint, encode_index_manifest, encode_manifest, encode_manifest_list, encode_schema, layout, partition_path, reduce_stats,
+    encode_hint, encode_index_manifest, encode_manifest, encode_manifest_list, encode_schema, layout, partition_path,
+    reduce_stats,
 };
 use forebay::schema::{BucketFunction, StatsMode};
 use forebay::types::{DataType, Datum, TypeKind};

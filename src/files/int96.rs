@@ -70,7 +70,7 @@ impl<R: ChunkReader + 'static> Int96Reader<R> {
         let mut lane = Decimal128Builder::with_capacity(rows);
         let mut missing = rows;
         while missing > 0 {
-            if self.current.as_ref().is_none_or(|(_, left)| *left == 0) {
+            while self.current.as_ref().is_none_or(|(_, left)| *left == 0) {
                 self.next_group()?;
             }
             let Some((reader, left)) = &mut self.current else { break };

@@ -107,7 +107,8 @@ impl File<'_> {
         if matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..)) {
             return None; // INT96 has no order in Parquet
         }
-        StatisticsConverter::try_new(column, self.metadata.schema(), self.metadata.parquet_schema()).ok()
+        let converter = StatisticsConverter::try_new(column, self.metadata.schema(), self.metadata.parquet_schema());
+        converter.ok().map(|converter| converter.with_missing_null_counts_as_zero(false))
     }
 
     fn group_bounds(&self, column: &str, kind: TypeKind, group: usize) -> Result<Option<Bounds>> {
@@ -148,7 +149,7 @@ impl File<'_> {
 
     /// The rows of a group that pages leave over. A conjunct on one column skips that column's pages.
     fn page_selectors(&self, filter: &Expr, group: usize) -> Result<Vec<RowSelector>> {
-        let rows = self.metadata.metadata().row_group(group).num_rows() as usize;
+        let rows = usize::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
         let mut selection = RowSelection::from(vec![RowSelector::select(rows)]);
         for conjunct in filter.clone().conjuncts() {
             let columns = conjunct.columns();
@@ -174,8 +175,9 @@ impl File<'_> {
         let descriptor = self.metadata.parquet_schema();
         let leaf = descriptor.columns().iter().position(|leaf| leaf.name() == in_file)?;
         let pages = self.metadata.metadata().offset_index()?.get(group)?.get(leaf)?.page_locations();
+        let rows = usize::try_from(self.metadata.metadata().row_group(group).num_rows()).ok()?;
         let starts: Vec<usize> = pages.iter().map(|page| usize::try_from(page.first_row_index).unwrap_or(0)).collect();
         let rising = starts.first() == Some(&0) && starts.windows(2).all(|pair| pair[0] < pair[1]);
-        (rising && !starts.is_empty()).then_some(starts)
+        (rising && starts.last().is_some_and(|last| *last < rows)).then_some(starts)
     }
 }

@@ -1,6 +1,7 @@
 //! Reading a Parquet data file as batches of lanes.
 //! Spec: `format-spec/data-files.md`.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -87,6 +88,10 @@ impl FileReader {
     /// # Errors
     /// The store's errors; [`Error::Corrupt`] when the file is no Parquet file of these columns.
     pub fn open(store: &TableStore, runtime: &Handle, path: &str, size: u64, plan: ReadPlan) -> Result<Self> {
+        contained(path, || Self::open_file(store, runtime, path, size, plan))
+    }
+
+    fn open_file(store: &TableStore, runtime: &Handle, path: &str, size: u64, plan: ReadPlan) -> Result<Self> {
         let source = FileSource::open(store, runtime, path.to_string(), size, plan.window)?;
         let shared = Shared(Arc::clone(&source));
         let policy = if plan.filter.is_some() { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
@@ -122,6 +127,21 @@ impl FileReader {
             sequence: slots.sequence,
             kinds: slots.kinds,
         })
+    }
+
+    fn next_batch(&mut self) -> Result<Option<FileBatch>> {
+        match self.batches.next() {
+            None => Ok(None),
+            Some(Ok(batch)) => self.convert(&batch).map(Some),
+            Some(Err(error)) => Err(match error {
+                arrow_schema::ArrowError::ParquetError(text) => Error::corrupt(&self.path, text),
+                arrow_schema::ArrowError::ExternalError(inner) => match inner.downcast::<Error>() {
+                    Ok(error) => *error,
+                    Err(other) => Error::corrupt(&self.path, other.to_string()),
+                },
+                other => Error::corrupt(&self.path, other.to_string()),
+            }),
+        }
     }
 
     fn convert(&mut self, batch: &arrow_array::RecordBatch) -> Result<FileBatch> {
@@ -164,18 +184,17 @@ impl Iterator for FileReader {
     type Item = Result<FileBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.batches.next()? {
-            Ok(batch) => Some(self.convert(&batch)),
-            Err(error) => Some(Err(match error {
-                arrow_schema::ArrowError::ParquetError(text) => Error::corrupt(&self.path, text),
-                arrow_schema::ArrowError::ExternalError(inner) => match inner.downcast::<Error>() {
-                    Ok(error) => *error,
-                    Err(other) => Error::corrupt(&self.path, other.to_string()),
-                },
-                other => Error::corrupt(&self.path, other.to_string()),
-            })),
-        }
+        let path = self.path.clone();
+        contained(&path, || self.next_batch()).transpose()
     }
+}
+
+/// Runs the decoder. Damaged bytes make it panic in a few places; that is the file's fault and no bug of ours.
+fn contained<T>(path: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+        Err(Error::corrupt(path, format!("the Parquet decoder gave up: {}", text.unwrap_or("no reason given"))))
+    })
 }
 
 /// Where the planned columns stand in a file.

@@ -148,7 +148,11 @@ impl<'a> RollingWriter<'a> {
         Ok(Open { name, writer, last_key: first_key.clone(), first_key, sequence: None, retractions: 0 })
     }
 
-    fn close(&mut self) -> Result<()> {
+    /// Ends the last file.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub fn close(&mut self) -> Result<()> {
         let Some(open) = self.open.take() else { return Ok(()) };
         let rows = open.writer.rows() as i64;
         let (upload, finished) = open.writer.finish()?;
@@ -181,18 +185,9 @@ impl<'a> RollingWriter<'a> {
         Ok(())
     }
 
-    /// Ends the last file and gives the descriptions of all.
-    ///
-    /// # Errors
-    /// The store's errors.
-    pub fn finish(mut self) -> Result<Vec<DataFileMeta>> {
-        self.close()?;
-        Ok(std::mem::take(&mut self.done))
-    }
-
-    /// Paths of the files that are finished, to delete them after a failure.
-    pub fn finished_paths(&self) -> Vec<String> {
-        self.done.iter().map(|file| self.names.path(&file.file_name)).collect()
+    /// The descriptions of the files that were closed.
+    pub fn into_files(self) -> Vec<DataFileMeta> {
+        self.done
     }
 }
 

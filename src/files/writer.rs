@@ -79,7 +79,7 @@ struct Slot {
 }
 
 enum Encoder {
-    Arrow(ArrowColumnWriter),
+    Arrow(Box<ArrowColumnWriter>),
     /// INT96 columns wait as lanes: the Arrow writer cannot encode them.
     Int96(Vec<ArrayRef>),
 }
@@ -140,7 +140,7 @@ impl<W: Write + Send> FileWriter<W> {
         let slots = writers.into_iter().zip(&self.layout.columns).map(|(writer, column)| {
             let encoder = match column.data_type.kind {
                 TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => Encoder::Int96(Vec::new()),
-                _ => Encoder::Arrow(writer),
+                _ => Encoder::Arrow(Box::new(writer)),
             };
             Mutex::new(Slot { encoder, float_bounds: None })
         });

@@ -26,11 +26,9 @@ struct SchemaJson {
     id: i64,
     fields: Vec<FieldJson>,
     highest_field_id: i32,
-    #[serde(default)]
+    // Every Paimon writes these three, be they empty. Without the key a table would read as one without merging.
     partition_keys: Vec<String>,
-    #[serde(default)]
     primary_keys: Vec<String>,
-    #[serde(default)]
     options: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     comment: Option<String>,

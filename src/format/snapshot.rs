@@ -123,6 +123,10 @@ impl Snapshot {
         if snapshot.schema_id < 0 {
             return Err(Error::corrupt(file, format!("schemaId: {} is no schema id", snapshot.schema_id)));
         }
+        // A changelog that is counted and not named would be read as no changes.
+        if snapshot.changelog_manifest_list.is_none() && snapshot.changelog_record_count.is_some_and(|rows| rows > 0) {
+            return Err(Error::corrupt(file, "changelogManifestList is missing, and changelogRecordCount counts rows"));
+        }
         let lists = [&snapshot.base_manifest_list, &snapshot.delta_manifest_list].into_iter();
         let names = lists.chain(&snapshot.changelog_manifest_list).chain(&snapshot.index_manifest);
         for name in names.chain(&snapshot.statistics) {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::future::try_join;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{
     BinaryRow, EntryHead, FileIdentifier, FileKind, ManifestEntry, ManifestFileMeta, ManifestFilter, Snapshot,
     decode_manifest, decode_manifest_list, layout,
@@ -101,14 +101,28 @@ impl Manifests {
     /// # Errors
     /// [`crate::Error::NotFound`], [`crate::Error::Corrupt`], [`crate::Error::Storage`].
     pub async fn list(&self, name: &str) -> Result<Arc<Vec<ManifestFileMeta>>> {
+        self.sized_list(name, None).await
+    }
+
+    /// The list of a snapshot, which may tell its size.
+    async fn sized_list(&self, name: &str, size: Option<i64>) -> Result<Arc<Vec<ManifestFileMeta>>> {
         if let Some(Kept::List(list)) = self.cache().get(name) {
             return Ok(list);
         }
         let path = layout::manifest(name)?;
         let bytes = self.store.read(&path).await?;
+        check_size(&path, &bytes, size)?;
         let list = Arc::new(decode_manifest_list(&bytes, &path)?);
         self.keep_list(name, Arc::clone(&list));
         Ok(list)
+    }
+
+    async fn base_list(&self, snapshot: &Snapshot) -> Result<Arc<Vec<ManifestFileMeta>>> {
+        self.sized_list(&snapshot.base_manifest_list, snapshot.base_manifest_list_size).await
+    }
+
+    async fn delta_list(&self, snapshot: &Snapshot) -> Result<Arc<Vec<ManifestFileMeta>>> {
+        self.sized_list(&snapshot.delta_manifest_list, snapshot.delta_manifest_list_size).await
     }
 
     /// All manifests of a snapshot: those of its base list, then those of its delta list.
@@ -116,8 +130,7 @@ impl Manifests {
     /// # Errors
     /// As [`Manifests::list`].
     pub async fn of(&self, snapshot: &Snapshot) -> Result<Vec<ManifestFileMeta>> {
-        let (base, delta) =
-            try_join(self.list(&snapshot.base_manifest_list), self.list(&snapshot.delta_manifest_list)).await?;
+        let (base, delta) = try_join(self.base_list(snapshot), self.delta_list(snapshot)).await?;
         Ok(base.iter().chain(delta.iter()).cloned().collect())
     }
 
@@ -157,7 +170,7 @@ impl Manifests {
     /// # Errors
     /// As [`Manifests::list`].
     pub async fn delta_files(&self, snapshot: &Snapshot, filter: &FileFilter) -> Result<Vec<Arc<ManifestEntry>>> {
-        let metas = self.list(&snapshot.delta_manifest_list).await?;
+        let metas = self.delta_list(snapshot).await?;
         self.entries_of(&metas, filter).await
     }
 
@@ -167,7 +180,7 @@ impl Manifests {
     /// As [`Manifests::list`].
     pub async fn changelog_files(&self, snapshot: &Snapshot, filter: &FileFilter) -> Result<Vec<Arc<ManifestEntry>>> {
         let Some(name) = &snapshot.changelog_manifest_list else { return Ok(Vec::new()) };
-        let metas = self.list(name).await?;
+        let metas = self.sized_list(name, snapshot.changelog_manifest_list_size).await?;
         self.entries_of(&metas, filter).await
     }
 
@@ -195,6 +208,7 @@ impl Manifests {
         }
         let path = layout::manifest(&meta.file_name)?;
         let bytes = self.store.read(&path).await?;
+        check_size(&path, &bytes, Some(meta.file_size))?;
         let test = if keep { None } else { filter.entry.clone() };
         let decoded = self.store.env().blocking(move || {
             let keep = |head: &EntryHead<'_>| test.as_ref().is_none_or(|test| test(head));
@@ -222,6 +236,16 @@ impl Manifests {
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An Avro file that was cut between two blocks reads as one with fewer records: its size tells.
+fn check_size(path: &str, bytes: &[u8], size: Option<i64>) -> Result<()> {
+    match size {
+        Some(size) if usize::try_from(size) != Ok(bytes.len()) => {
+            Err(Error::corrupt(path, format!("{} bytes, not the {size} that the file naming it tells", bytes.len())))
+        }
+        _ => Ok(()),
     }
 }
 

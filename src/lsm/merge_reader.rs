@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Order inside one key: the user's sequence columns, the sequence number, retractions before additions, then the
-//! number of the run (the caller passes older runs first). Java leaves the last step undefined;
+//! age of the file, then the number of the run (the caller passes older runs first). Java leaves the last step undefined;
 //! `format-spec/decisions/0001-equal-sequence-numbers.md`.
 
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub struct RunBatch {
     pub kinds: Option<Int8Array>,
     /// Value columns.
     pub columns: Vec<ArrayRef>,
+    /// The place of the batch's file from old to new among all files merged.
+    pub age: u32,
 }
 
 /// The batches of one sorted run, in key order.
@@ -119,6 +121,7 @@ struct Loaded<K> {
     order: Option<Rows>,
     columns: Vec<ArrayRef>,
     rows: usize,
+    age: u32,
 }
 
 struct Merge<K> {
@@ -254,7 +257,7 @@ impl<K: KeyColumn> Loaded<K> {
         let order = order.map(|order| order.encode(&batch.columns)).transpose()?;
         let rows = batch.keys.len();
         let keys = K::from_keys(batch.keys).ok_or_else(|| Error::bug("runs of one merge have different keys"))?;
-        Ok(Self { keys, sequence: batch.sequence, kinds: batch.kinds, order, columns: batch.columns, rows })
+        Ok(Self { keys, sequence: batch.sequence, kinds: batch.kinds, order, columns: batch.columns, rows, age: batch.age })
     }
 
     fn is_addition(&self, row: usize) -> bool {
@@ -280,6 +283,7 @@ fn less<K: KeyColumn>(live: &[Loaded<K>], heads: &[Option<(u32, u32)>], a: usize
     by_order
         .then_with(|| x.sequence.value(i).cmp(&y.sequence.value(j)))
         .then_with(|| x.is_addition(i).cmp(&y.is_addition(j)))
+        .then(x.age.cmp(&y.age))
         .then(a.cmp(&b))
         .is_lt()
 }

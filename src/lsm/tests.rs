@@ -68,6 +68,7 @@ fn run(mut versions: Vec<(i64, Version)>, long: bool) -> RunReader {
                 sequence: columns[1].as_primitive::<Int64Type>().clone(),
                 kinds: Some(kinds(chunk)),
                 columns,
+                age: 0,
             })
         })
         .collect();
@@ -129,7 +130,7 @@ proptest! {
             Keys::Rows(rows) => rows.row(0).cmp(&rows.row(1)),
         };
         let longs: ArrayRef = Arc::new(Int64Array::from(vec![a, b]));
-        prop_assert_eq!(keys(&[DataType::BIGINT], &[longs.clone()]), a.cmp(&b));
+        prop_assert_eq!(keys(&[DataType::BIGINT], std::slice::from_ref(&longs)), a.cmp(&b));
         let ints: ArrayRef = Arc::new(arrow_array::Int32Array::from(vec![a as i32, b as i32]));
         prop_assert_eq!(keys(&[DataType::INT, DataType::BIGINT], &[ints, longs]), (a as i32, a).cmp(&(b as i32, b)));
         let floats: ArrayRef = Arc::new(arrow_array::Float64Array::from(vec![x, y]));

@@ -1,6 +1,8 @@
 //! Reading one split.
 
 use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int8Array, RecordBatch};
@@ -85,8 +87,8 @@ impl SplitReader {
         };
         let mut schemas = BTreeMap::from([(schema.id, Arc::clone(&schema))]);
         for file in splits.iter().flat_map(|split| &split.files) {
-            if !schemas.contains_key(&file.schema_id) {
-                schemas.insert(file.schema_id, history.schemas.load(file.schema_id).await?);
+            if let Entry::Vacant(missing) = schemas.entry(file.schema_id) {
+                missing.insert(history.schemas.load(file.schema_id).await?);
             }
         }
         Ok(Self {
@@ -205,10 +207,11 @@ impl SplitReader {
     fn read_raw(&self, located: Arc<Located>, changes: bool) -> Batches {
         let this = self.clone();
         let versions = changes && self.request.schema.has_primary_key();
+        let window = (WINDOW_BUDGET / 2 / self.work.positions.len().max(1) as u64).clamp(WINDOW.0, WINDOW.1);
         let files = located.files.clone();
         let batches = files.into_iter().flat_map({
             let this = this.clone();
-            move |file| this.open(&located, &file, versions, WINDOW.1)
+            move |file| this.open(&located, &file, versions, window)
         });
         Box::new(batches.map(move |batch| {
             let batch = batch?;
@@ -233,24 +236,19 @@ impl SplitReader {
     }
 
     fn merge_section(&self, located: &Arc<Located>, mut runs: Vec<Vec<DataFileMeta>>) -> Result<Batches> {
-        // Older runs first: the last of two equal versions wins.
-        let age = |run: &Vec<DataFileMeta>| {
-            run.iter()
-                .map(|file| {
-                    (
-                        std::cmp::Reverse(file.level),
-                        file.max_sequence_number,
-                        file.min_sequence_number,
-                        file.creation_time,
-                        file.file_name.clone(),
-                    )
-                })
-                .max()
+        // Older files first: the newer of two equal versions wins.
+        let age = |file: &DataFileMeta| {
+            let sequence = (file.max_sequence_number, file.min_sequence_number);
+            (Reverse(file.level), sequence, file.creation_time, file.file_name.clone())
         };
-        runs.sort_by_cached_key(age);
+        let mut ages: Vec<_> = runs.iter().flatten().map(age).collect();
+        ages.sort_unstable();
+        let age_of = |file: &DataFileMeta| ages.binary_search(&age(file)).unwrap_or(0) as u32;
+        runs.sort_by_cached_key(|run| run.iter().map(age_of).max());
         let columns = (runs.len() * (self.work.positions.len() + 2)).max(1) as u64;
         let window = (WINDOW_BUDGET / columns).clamp(WINDOW.0, WINDOW.1);
-        let readers = runs.into_iter().map(|run| self.run(located, run, window)).collect();
+        let aged = |run: Vec<DataFileMeta>| run.into_iter().map(|file| (age_of(&file), file)).collect();
+        let readers = runs.into_iter().map(|run| self.run(located, aged(run), window)).collect();
         let merged = merge_runs(readers, self.order.clone(), Arc::clone(&self.function), self.request.batch_rows)?;
         let this = self.clone();
         Ok(Box::new(merged.map(move |batch| {
@@ -261,18 +259,21 @@ impl SplitReader {
     }
 
     /// The files of one sorted run, one after another.
-    fn run(&self, located: &Arc<Located>, files: Vec<DataFileMeta>, window: u64) -> RunReader {
+    fn run(&self, located: &Arc<Located>, files: Vec<(u32, DataFileMeta)>, window: u64) -> RunReader {
         let (this, located) = (self.clone(), Arc::clone(located));
         let encode = self.clone();
-        let batches = files.into_iter().flat_map(move |file| this.open(&located, &file, true, window));
+        let batches = files.into_iter().flat_map(move |(age, file)| {
+            this.open(&located, &file, true, window).map(move |batch| batch.map(|batch| (age, batch)))
+        });
         Box::new(batches.map(move |batch| {
-            let batch = batch?;
+            let (age, batch) = batch?;
             let keys: Vec<ArrayRef> = encode.key_places.iter().map(|at| batch.columns[*at].clone()).collect();
             Ok(RunBatch {
                 keys: encode.encoder.encode(&keys, batch.rows)?,
                 sequence: batch.sequence.ok_or_else(|| Error::bug("a run without sequence numbers"))?,
                 kinds: batch.kinds,
                 columns: batch.columns,
+                age,
             })
         }))
     }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use futures::Stream;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::SplitReader;
@@ -18,8 +19,11 @@ use crate::format::Split;
 const SPLITS_AHEAD: usize = 2;
 const BATCHES_AHEAD: usize = 2;
 
+/// Splits that are read at once in the whole process: each keeps a thread of the blocking pool while its batches wait.
+static SPLITS: Semaphore = Semaphore::const_new(64);
+
 /// The batches of one split, made on the blocking pool. Dropping it ends that work.
-pub struct SplitBatches(Receiver<Result<Rows>>);
+pub struct SplitBatches(Receiver<Option<Result<Rows>>>);
 
 impl SplitBatches {
     /// The next batch; `None` at the end.
@@ -27,7 +31,14 @@ impl SplitBatches {
     /// # Errors
     /// The store's errors and [`Error::Corrupt`] with the file.
     pub async fn next(&mut self) -> Result<Option<Rows>> {
-        self.0.recv().await.transpose()
+        futures::future::poll_fn(|context| self.poll(context)).await.transpose()
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Rows>>> {
+        // The end is told: a thread that stopped early must not look like the end of the rows.
+        self.0.poll_recv(context).map(|item| {
+            item.unwrap_or_else(|| Some(Err(Error::bug("reading a split stopped before its end"))))
+        })
     }
 }
 
@@ -35,18 +46,23 @@ impl SplitReader {
     /// Begins to read a split on the blocking pool.
     pub fn start(&self, split: Split) -> SplitBatches {
         let (sender, receiver) = channel(BATCHES_AHEAD);
-        let reader = self.clone();
-        self.runtime().spawn_blocking(move || {
-            let batches = match reader.read(&split) {
-                Ok(batches) => batches,
-                Err(error) => return drop(sender.blocking_send(Err(error))),
-            };
-            for batch in batches {
-                let failed = batch.is_err();
-                if sender.blocking_send(batch).is_err() || failed {
-                    return;
+        let (reader, runtime) = (self.clone(), self.runtime().clone());
+        self.runtime().spawn(async move {
+            let permit = SPLITS.acquire().await;
+            runtime.spawn_blocking(move || {
+                let _permit = permit;
+                let batches = match reader.read(&split) {
+                    Ok(batches) => batches,
+                    Err(error) => return drop(sender.blocking_send(Some(Err(error)))),
+                };
+                for batch in batches {
+                    let failed = batch.is_err();
+                    if sender.blocking_send(Some(batch)).is_err() || failed {
+                        return;
+                    }
                 }
-            }
+                drop(sender.blocking_send(None));
+            });
         });
         SplitBatches(receiver)
     }
@@ -57,7 +73,7 @@ pub struct RowStream {
     schema: SchemaRef,
     reader: SplitReader,
     waiting: VecDeque<Split>,
-    running: VecDeque<Receiver<Result<Rows>>>,
+    running: VecDeque<SplitBatches>,
     /// Rows still to be shown.
     left: usize,
 }
@@ -86,7 +102,7 @@ impl RowStream {
     fn start(&mut self) {
         while self.running.len() < SPLITS_AHEAD {
             let Some(split) = self.waiting.pop_front() else { return };
-            self.running.push_back(self.reader.start(split).0);
+            self.running.push_back(self.reader.start(split));
         }
     }
 
@@ -98,7 +114,7 @@ impl RowStream {
             }
             self.start();
             let Some(first) = self.running.front_mut() else { return Poll::Ready(None) };
-            match first.poll_recv(context) {
+            match first.poll(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => drop(self.running.pop_front()),
                 Poll::Ready(Some(Err(error))) => {

@@ -7,7 +7,7 @@ mod at;
 mod plan;
 mod prune;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use at::At;
@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::format::{Snapshot, SnapshotId, Split, decode_index_manifest, layout};
 use crate::history::History;
 use crate::predicate::Expr;
-use crate::schema::{Schema, TableOptions, Use, check_options};
+use crate::schema::{Schema, TableOptions, Use};
 use prune::Pruner;
 
 /// The splits of a read.
@@ -40,21 +40,35 @@ pub struct Plan {
 /// fit the schema, [`crate::Error::Unsupported`] for a table feature this version cannot read.
 pub async fn plan(history: &History, newest: &Arc<Schema>, at: &At, filter: Option<&Expr>) -> Result<Plan> {
     let Some(snapshot) = at.find(history).await? else {
-        return Ok(Plan { snapshot: None, schema: Arc::clone(newest), filter: None, splits: Vec::new() });
+        let filter = filter.map(|filter| filter.bind(newest)).transpose()?;
+        return Ok(Plan { snapshot: None, schema: Arc::clone(newest), filter, splits: Vec::new() });
     };
     let schema = schema_at(history, newest, at, &snapshot).await?;
-    check_options(&schema, Use::Read)?;
-    let options = TableOptions::parse(&schema)?;
-    let bound = filter.map(|filter| filter.bind(&schema)).transpose()?;
-    refuse_unread_indexes(history, &snapshot).await?;
-    let mut pruner = Pruner::new(&schema, &options, bound.as_ref())?;
-    let entries = history.manifests.live_files(&snapshot, &pruner.file_filter()).await?;
-    for id in schema_ids(entries.iter().map(|entry| entry.file.schema_id)) {
+    plan_snapshot(history, &schema, &snapshot, filter).await
+}
+
+/// Plans a read of a snapshot whose rows come out in `schema`.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn plan_snapshot(
+    history: &History,
+    schema: &Arc<Schema>,
+    snapshot: &Snapshot,
+    filter: Option<&Expr>,
+) -> Result<Plan> {
+    let options = TableOptions::checked(schema, Use::Read)?;
+    let filter = filter.map(|filter| filter.bind(schema)).transpose()?;
+    refuse_unread_indexes(history, snapshot).await?;
+    let mut pruner = Pruner::new(schema, &options, filter.as_ref())?;
+    let entries = history.manifests.live_files(snapshot, &pruner.file_filter()).await?;
+    let ids: BTreeSet<i64> = entries.iter().map(|entry| entry.file.schema_id).collect();
+    for id in ids {
         pruner.know(&*history.schemas.load(id).await?)?;
     }
-    let rules = PlanRules::new(&schema, &options)?;
+    let rules = PlanRules::new(schema, &options)?;
     let splits = plan_rows(&rules, snapshot.id, entries, &pruner)?;
-    Ok(Plan { snapshot: Some(snapshot.id), schema, filter: bound, splits })
+    Ok(Plan { snapshot: Some(snapshot.id), schema: Arc::clone(schema), filter, splits })
 }
 
 /// The newest schema for the newest rows; the snapshot's own for a look back.
@@ -77,9 +91,4 @@ async fn refuse_unread_indexes(history: &History, snapshot: &Snapshot) -> Result
         }
     }
     Ok(())
-}
-
-fn schema_ids(ids: impl Iterator<Item = i64>) -> Vec<i64> {
-    let ids: BTreeMap<i64, ()> = ids.map(|id| (id, ())).collect();
-    ids.into_keys().collect()
 }

@@ -54,15 +54,19 @@ pub fn bound(key: &BinaryRow, types: &[DataType]) -> Result<KeyBound> {
     key.decode(types).map(KeyBound)
 }
 
-type Buckets = BTreeMap<(BinaryRow, i32), Vec<DataFileMeta>>;
-
-fn by_bucket(entries: Vec<Arc<ManifestEntry>>) -> Buckets {
-    let mut buckets = Buckets::new();
-    for entry in entries {
-        let ManifestEntry { partition, bucket, file, .. } = Arc::unwrap_or_clone(entry);
-        buckets.entry((partition, bucket)).or_default().push(file);
-    }
-    buckets
+/// The files of each bucket, by partition and bucket; inside a bucket in manifest order.
+fn by_bucket(mut entries: Vec<Arc<ManifestEntry>>) -> impl Iterator<Item = (BinaryRow, i32, Vec<DataFileMeta>)> {
+    entries.sort_by(|a, b| (&a.partition, a.bucket).cmp(&(&b.partition, b.bucket)));
+    let mut entries = entries.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let first = Arc::unwrap_or_clone(entries.next()?);
+        let mut files = vec![first.file];
+        let same = |next: &Arc<ManifestEntry>| next.bucket == first.bucket && next.partition == first.partition;
+        while let Some(entry) = entries.next_if(same) {
+            files.push(Arc::unwrap_or_clone(entry).file);
+        }
+        Some((first.partition, first.bucket, files))
+    })
 }
 
 /// The splits that show the merged rows of live files.
@@ -76,7 +80,7 @@ pub fn plan_rows(
     pruner: &Pruner,
 ) -> Result<Vec<Split>> {
     let mut splits = Vec::new();
-    for ((partition, bucket), files) in by_bucket(entries) {
+    for (partition, bucket, files) in by_bucket(entries) {
         let packs = if rules.key_types.is_empty() {
             let mut files = files;
             files.retain(|file| pruner.values_may_match(file));
@@ -105,13 +109,16 @@ fn reads_raw(files: &[DataFileMeta]) -> bool {
     apart && files.iter().all(has_no_deletes)
 }
 
-/// An old file that does not tell counts as one without deletes, as Java plans it.
+/// A file that does not tell (before 0.8) is read by its row kinds.
 fn has_no_deletes(file: &DataFileMeta) -> bool {
-    file.delete_row_count.unwrap_or(0) == 0
+    file.delete_row_count == Some(0)
 }
 
 /// Packs of a primary-key bucket. A section is dropped when no file of it can match: its keys stand nowhere else.
 fn pack_tree(rules: &PlanRules, files: Vec<DataFileMeta>, pruner: &Pruner) -> Result<Vec<Vec<DataFileMeta>>> {
+    if files.len() == 1 && !pruner.prunes_files() {
+        return Ok(vec![files]);
+    }
     let mut ranged = Vec::with_capacity(files.len());
     for file in files {
         let (min, max) = (bound(&file.min_key, &rules.key_types)?, bound(&file.max_key, &rules.key_types)?);
@@ -144,11 +151,11 @@ fn pack_tree(rules: &PlanRules, files: Vec<DataFileMeta>, pruner: &Pruner) -> Re
 /// Packs groups in order up to the target size. A group is never cut.
 fn pack(rules: &PlanRules, groups: impl Iterator<Item = Vec<DataFileMeta>>) -> Vec<Vec<DataFileMeta>> {
     let mut packs: Vec<Vec<DataFileMeta>> = Vec::new();
-    let mut size = 0;
+    let mut size: u64 = 0;
     for group in groups {
-        let weight: u64 = group.iter().map(|file| rules.weight(file)).sum();
+        let weight = group.iter().fold(0_u64, |sum, file| sum.saturating_add(rules.weight(file)));
         match packs.last_mut() {
-            Some(pack) if size + weight <= rules.target => {
+            Some(pack) if size.saturating_add(weight) <= rules.target => {
                 size += weight;
                 pack.extend(group);
             }
@@ -163,7 +170,7 @@ fn pack(rules: &PlanRules, groups: impl Iterator<Item = Vec<DataFileMeta>>) -> V
 
 /// The splits that show the changes of one snapshot: the files of each bucket in manifest order, unmerged.
 pub fn plan_changes(rules: &PlanRules, snapshot: SnapshotId, entries: Vec<Arc<ManifestEntry>>) -> Vec<Split> {
-    let split = |((partition, bucket), files)| Split {
+    let split = |(partition, bucket, files)| Split {
         snapshot_id: snapshot,
         schema_id: rules.schema_id,
         partition,
@@ -172,5 +179,81 @@ pub fn plan_changes(rules: &PlanRules, snapshot: SnapshotId, entries: Vec<Arc<Ma
         raw: true,
         changes: true,
     };
-    by_bucket(entries).into_iter().map(split).collect()
+    by_bucket(entries).map(split).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{FileKind, SimpleStats};
+    use crate::types::Datum;
+
+    fn key(value: i32) -> BinaryRow {
+        BinaryRow::encode(&[Datum::Int(value)], &[DataType::INT]).unwrap()
+    }
+
+    /// A file of a level with a key range, a size and deletes.
+    fn file(level: i32, keys: (i32, i32), size: i64, deletes: Option<i64>) -> DataFileMeta {
+        DataFileMeta {
+            file_name: format!("data-{level}-{}-{}.parquet", keys.0, keys.1),
+            file_size: size,
+            row_count: 10,
+            min_key: key(keys.0),
+            max_key: key(keys.1),
+            key_stats: SimpleStats::empty(),
+            value_stats: SimpleStats::empty(),
+            min_sequence_number: 0,
+            max_sequence_number: 9,
+            schema_id: 0,
+            level,
+            extra_files: Vec::new(),
+            creation_time: None,
+            delete_row_count: deletes,
+            embedded_file_index: None,
+            file_source: None,
+            value_stats_cols: None,
+            external_path: None,
+            first_row_id: None,
+            write_cols: None,
+            write_cols_sequences: None,
+        }
+    }
+
+    /// For each split whether it is raw, and how many files it has.
+    fn shape(files: Vec<DataFileMeta>) -> Vec<(bool, usize)> {
+        let schema =
+            Schema::builder().column("k", DataType::INT).primary_key(["k"]).option("bucket", "1").build().unwrap();
+        let options = TableOptions::parse(&schema).unwrap();
+        let rules = PlanRules { target: 100, open_cost: 10, ..PlanRules::new(&schema, &options).unwrap() };
+        let pruner = Pruner::new(&Arc::new(schema), &options, None).unwrap();
+        let entry = |file| {
+            let (kind, partition) = (FileKind::Add, BinaryRow::empty());
+            Arc::new(ManifestEntry { kind, partition, bucket: 0, total_buckets: 1, file })
+        };
+        let splits = plan_rows(&rules, 1, files.into_iter().map(entry).collect(), &pruner).unwrap();
+        splits.iter().map(|split| (split.raw, split.files.len())).collect()
+    }
+
+    #[test]
+    fn files_are_raw_where_no_key_stands_twice_and_none_is_deleted() {
+        let none = Some(0);
+        for (what, files, wanted) in [
+            ("one flush", vec![file(0, (1, 9), 20, none)], vec![(true, 1)]),
+            ("one flush with deletes", vec![file(0, (1, 9), 20, Some(1))], vec![(false, 1)]),
+            ("a file that does not tell", vec![file(0, (1, 9), 20, None)], vec![(false, 1)]),
+            ("two flushes that overlap", vec![file(0, (1, 9), 20, none), file(0, (5, 12), 20, none)], vec![(false, 2)]),
+            ("one level", vec![file(5, (1, 4), 20, none), file(5, (5, 9), 20, none)], vec![(true, 2)]),
+            (
+                "one level, too large for a split",
+                vec![file(5, (1, 4), 80, none), file(5, (5, 9), 80, none)],
+                vec![(true, 1); 2],
+            ),
+            ("small files count for opening", vec![file(5, (1, 2), 1, none); 1], vec![(true, 1)]),
+            ("levels that overlap", vec![file(0, (1, 9), 20, none), file(5, (3, 5), 20, none)], vec![(false, 2)]),
+            ("levels apart", vec![file(4, (1, 2), 20, none), file(5, (3, 5), 20, none)], vec![(true, 1), (true, 1)]),
+            ("a section is never cut", vec![file(0, (1, 9), 80, none), file(5, (1, 9), 80, none)], vec![(false, 2)]),
+        ] {
+            assert_eq!(shape(files), wanted, "{what}");
+        }
+    }
 }

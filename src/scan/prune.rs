@@ -87,6 +87,11 @@ impl Pruner {
         }
     }
 
+    /// Whether [`Pruner::keys_may_match`] or [`Pruner::values_may_match`] can ever say no.
+    pub fn prunes_files(&self) -> bool {
+        self.value.is_some()
+    }
+
     /// Whether a file with these bounds of its key can hold a matching row.
     pub fn keys_may_match(&self, min: &KeyBound, max: &KeyBound) -> bool {
         let Some(filter) = &self.key else { return true };

@@ -16,7 +16,7 @@ use crate::format::{BinaryRow, CommitKind, FileKind, ManifestEntry, Snapshot, Sn
 use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, SplitBatches, SplitReader};
-use crate::scan::{At, PlanRules, plan, plan_changes};
+use crate::scan::{PlanRules, plan_changes, plan_snapshot};
 use crate::schema::{ChangelogProducer, Schema, TableOptions};
 use crate::types::RowKind;
 use crate::write::ChangeBatch;
@@ -66,6 +66,10 @@ pub struct ChangeStream {
     next: SnapshotId,
     /// The snapshot that the queued splits belong to.
     current: Option<SnapshotId>,
+    /// The queue holds rows of a snapshot that is shown whole.
+    showing_rows: bool,
+    /// An error may have cost rows.
+    failed: bool,
     queue: VecDeque<(Split, Option<RowKind>)>,
     open: Option<Open>,
     misses: u64,
@@ -123,6 +127,8 @@ impl ChangeStream {
             consumer: follow.consumer,
             next,
             current: None,
+            showing_rows: false,
+            failed: false,
             queue: VecDeque::new(),
             open: None,
             misses: 0,
@@ -138,8 +144,12 @@ impl ChangeStream {
     /// # Errors
     /// [`Error::NotFound`] when the next snapshot has expired; the store's errors.
     pub async fn next(&mut self) -> Result<Option<Change>> {
+        if self.failed {
+            let what = "an earlier read of this stream failed: open it again where its consumer stands".to_string();
+            return Err(Error::Storage { what, retryable: false });
+        }
         loop {
-            if let Some(change) = self.next_batch().await? {
+            if let Some(change) = self.next_batch().await.inspect_err(|_| self.failed = true)? {
                 return Ok(Some(change));
             }
             if self.to.is_some_and(|to| self.next > to) {
@@ -154,24 +164,32 @@ impl ChangeStream {
         }
     }
 
-    /// The snapshot that a consumer should go on with when everything shown so far was handled. Only between
-    /// snapshots does it move.
-    pub fn position(&self) -> SnapshotId {
+    /// The snapshot to go on with when everything delivered so far was handled: the one being delivered, or the next one
+    /// behind its last change. `None` while the rows of a whole snapshot are delivered: there is no place inside them.
+    pub fn position(&self) -> Option<SnapshotId> {
         match self.current {
-            Some(current) if self.open.is_some() || !self.queue.is_empty() => current,
-            _ => self.next,
+            Some(_) if self.delivering() && self.showing_rows => None,
+            Some(current) if self.delivering() => Some(current),
+            _ => Some(self.next),
         }
     }
 
-    /// Saves in the table that the changes up to and with `snapshot` were handled.
+    fn delivering(&self) -> bool {
+        self.open.is_some() || !self.queue.is_empty()
+    }
+
+    /// Saves [`ChangeStream::position`] in the table for the stream's consumer: everything delivered so far was handled.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a stream without a consumer; the store's errors.
-    pub async fn ack(&self, snapshot: SnapshotId) -> Result<()> {
+    pub async fn ack(&self) -> Result<()> {
         let Some(consumer) = &self.consumer else {
             return Err(Error::invalid("the stream has no consumer to save progress for"));
         };
-        self.history.consumers.store(consumer, snapshot + 1).await
+        match self.position() {
+            Some(next) => self.history.consumers.store(consumer, next).await,
+            None => Ok(()),
+        }
     }
 
     fn pause(&self) -> Duration {
@@ -201,8 +219,10 @@ impl ChangeStream {
                     rows: ChangeBatch::new(rows, kinds)?,
                 }));
             }
-            let Some((split, kind)) = self.queue.pop_front() else { return Ok(None) };
+            // Taken from the queue only when it is open, so that a call dropped half-way loses nothing.
+            let Some((split, kind)) = self.queue.front().cloned() else { return Ok(None) };
             let reader = SplitReader::new(&self.history, self.request.clone(), std::slice::from_ref(&split)).await?;
+            self.queue.pop_front();
             self.open = Some(Open { batches: reader.start(split.clone()), split, kind });
         }
     }
@@ -210,7 +230,9 @@ impl ChangeStream {
     /// Queues the rows of a whole snapshot. What a changelog will tell later is left out: level 0 with producer
     /// lookup, everything below the top with full-compaction.
     async fn queue_rows(&mut self, id: SnapshotId) -> Result<()> {
-        let plan = plan(&self.history, &self.schema, &At::Snapshot(id), self.request.filter.as_ref()).await?;
+        let snapshot = self.history.snapshots.load(id).await?;
+        let filter = self.request.filter.as_ref();
+        let plan = plan_snapshot(&self.history, &self.schema, &snapshot, filter).await?;
         let lowest = match self.options.changelog_producer {
             ChangelogProducer::None | ChangelogProducer::Input => 0,
             ChangelogProducer::Lookup => 1,
@@ -222,7 +244,7 @@ impl ChangeStream {
                 self.queue.push_back((split, Some(RowKind::Insert)));
             }
         }
-        self.current = Some(id);
+        (self.current, self.showing_rows) = (Some(id), true);
         Ok(())
     }
 
@@ -230,8 +252,8 @@ impl ChangeStream {
     async fn advance(&mut self) -> Result<bool> {
         let Some(snapshot) = self.find_next().await? else { return Ok(false) };
         self.queue_changes(&snapshot).await?;
-        self.current = Some(snapshot.id);
-        self.next = snapshot.id + 1;
+        (self.current, self.showing_rows) = (Some(snapshot.id), false);
+        self.next = snapshot.id.saturating_add(1);
         Ok(true)
     }
 
@@ -239,13 +261,12 @@ impl ChangeStream {
     async fn find_next(&mut self) -> Result<Option<Snapshot>> {
         let snapshots = &self.history.snapshots;
         self.misses += 1;
-        let idle = self.misses % CHECK_EVERY != 0 && self.misses > 1;
-        if self.misses % CHECK_EVERY != 0 || self.misses == 1 {
+        if !self.misses.is_multiple_of(CHECK_EVERY) {
             if let Some(snapshot) = snapshots.try_load(self.next).await? {
                 self.misses = 0;
                 return Ok(Some(snapshot));
             }
-            if idle {
+            if self.wait && self.misses > 1 {
                 return Ok(None);
             }
         }
@@ -258,10 +279,15 @@ impl ChangeStream {
             (Some(first), _) if self.next < *first => {
                 Err(expired(self.next, earliest(&self.history).await?.unwrap_or(*first)))
             }
-            (_, Some(last)) if self.next > last + 1 => Err(Error::conflict(format!(
+            (_, Some(last)) if self.next > last.saturating_add(1) => Err(Error::conflict(format!(
                 "snapshot {} was followed, and the newest one is {last}: the table was rolled back or made anew",
                 self.next - 1
             ))),
+            (_, Some(last)) if self.next <= *last => {
+                self.misses = 0; // it came while we looked, or it is missing
+                let found = snapshots.try_load(self.next).await?;
+                found.map(Some).ok_or_else(|| Error::not_found(format!("snapshot {}, though {last} is there", self.next)))
+            }
             _ => Ok(None),
         }
     }

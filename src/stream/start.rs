@@ -33,7 +33,7 @@ impl Start {
         let snapshots = &history.snapshots;
         let latest = snapshots.latest_id().await?;
         Ok(match self {
-            Self::LatestFull => FirstStep { full: latest, next: latest.map_or(1, |id| id + 1) },
+            Self::LatestFull => FirstStep { full: latest, next: latest.map_or(1, |id| id.saturating_add(1)) },
             Self::Latest => FirstStep { full: None, next: latest.map_or(1, |id| id + 1) },
             Self::Earliest => FirstStep { full: None, next: earliest(history).await?.unwrap_or(1) },
             Self::Snapshot(id) => {
@@ -42,7 +42,7 @@ impl Start {
             }
             Self::SnapshotFull(id) => {
                 snapshots.load(*id).await?;
-                FirstStep { full: Some(*id), next: id + 1 }
+                FirstStep { full: Some(*id), next: id.saturating_add(1) }
             }
             Self::Timestamp(millis) => FirstStep { full: None, next: first_since(history, *millis).await? },
         })
@@ -83,8 +83,8 @@ async fn first_since(history: &History, millis: i64) -> Result<SnapshotId> {
             return Ok(id);
         }
     }
-    match snapshots.at_time(millis - 1).await? {
-        Some(before) => Ok(before.id + 1),
+    match snapshots.at_time(millis.saturating_sub(1)).await? {
+        Some(before) => Ok(before.id.saturating_add(1)),
         None => Ok(snapshots.earliest_id().await?.unwrap_or(1)),
     }
 }

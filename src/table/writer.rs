@@ -4,6 +4,7 @@ use arrow_array::RecordBatch;
 
 use crate::commit::{CommitOutcome, CommitProperties, Committer};
 use crate::error::Result;
+use crate::format::CommitMessage;
 use crate::write::{ChangeBatch, StreamWriter};
 
 /// Writes and commits as one. Nothing is visible before [`TableWriter::commit`].
@@ -11,12 +12,14 @@ pub struct TableWriter {
     writer: StreamWriter,
     committer: Committer,
     next_identifier: i64,
+    /// What was prepared and is not known to be committed.
+    pending: Option<Vec<CommitMessage>>,
 }
 
 impl TableWriter {
     /// The committer's user must be new: identifiers count from 1.
     pub(super) fn new(writer: StreamWriter, committer: Committer) -> Self {
-        Self { writer, committer, next_identifier: 1 }
+        Self { writer, committer, next_identifier: 1, pending: None }
     }
 
     /// Writes rows as `+I`.
@@ -43,22 +46,32 @@ impl TableWriter {
         self.writer.write(batch).await
     }
 
-    /// Makes everything written since the last commit visible at once.
+    /// Makes everything written since the last commit visible at once. When it fails, or its outcome is a conflict or
+    /// unknown, the next call commits the same files under the same identifier again.
     ///
     /// # Errors
     /// Errors before the snapshot was published: nothing of it is visible. What happened at publishing is the outcome.
     pub async fn commit(&mut self) -> Result<CommitOutcome> {
-        let messages = self.writer.prepare_commit().await?;
-        let identifier = self.next_identifier;
-        self.next_identifier += 1;
-        self.committer.commit(identifier, messages, CommitProperties::default()).await
+        let messages = match self.pending.take() {
+            Some(messages) => messages,
+            None => self.writer.prepare_commit().await?,
+        };
+        self.pending = Some(messages.clone());
+        let outcome = self.committer.commit(self.next_identifier, messages, CommitProperties::default()).await?;
+        if !matches!(outcome, CommitOutcome::Conflicted { .. } | CommitOutcome::Unknown { .. }) {
+            self.pending = None;
+            self.next_identifier += 1;
+        }
+        Ok(outcome)
     }
 
-    /// Forgets what was not committed and deletes its files.
+    /// Forgets what was not committed and deletes its files, except where a commit's outcome is unknown.
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn abort(self) -> Result<()> {
-        self.writer.abort().await
+    pub async fn abort(mut self) -> Result<()> {
+        let pending = self.pending.take().unwrap_or_default();
+        let prepared = self.committer.abort(&pending).await.map(|_| ());
+        self.writer.abort().await.and(prepared)
     }
 }

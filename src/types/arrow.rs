@@ -84,9 +84,10 @@ pub fn to_lane(name: &str, kind: TypeKind, array: &ArrayRef) -> Result<ArrayRef>
     }
     let refuse = || Error::invalid(format!("column {name}: Arrow type {found} does not fit {kind}"));
     if matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..)) {
-        let ArrowType::Timestamp(_, _) = found else {
+        let zoned = matches!(kind, TypeKind::TimestampLtz(_));
+        if !matches!(found, ArrowType::Timestamp(_, zone) if zone.is_some() == zoned) {
             return Err(refuse());
-        };
+        }
         return widen_timestamp(array).ok_or_else(refuse);
     }
     let acceptable = match (&wanted, found) {

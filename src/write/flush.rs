@@ -13,14 +13,17 @@ use tokio::runtime::Handle;
 use super::slabs::{Scattered, Whole};
 use super::spill::{Spill, SpillFormat, SpillWriter};
 use crate::error::{Error, Result};
-use crate::files::{ColumnSource, FileNames, RollingWriter, Slab, WriteSpec};
+use crate::files::{FileNames, RollingWriter, Slab, WriteSpec};
 use crate::format::DataFileMeta;
 use crate::io::TableStore;
 use crate::lsm::{KeepAll, MergeFunction, RunReader, SequenceOrder, Sorted, Versions, WriteBuffer, merge_runs};
 
 /// Bytes of a slab, and its bounds in rows.
 const SLAB_BYTES: usize = 4 << 20;
-const SLAB_ROWS: (usize, usize) = (64, 32 << 10);
+const SLAB_ROWS: (usize, usize) = (1, 32 << 10);
+
+/// Rows of a batch of merged spills.
+const MERGED_ROWS: usize = 4096;
 
 /// What all flushes of a writer share.
 pub(super) struct FlushRules {
@@ -56,8 +59,12 @@ pub(super) struct Flushed {
     pub changelog: Vec<DataFileMeta>,
 }
 
-/// Runs `work` on every item with up to `threads` threads.
-fn in_parallel<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+/// Runs `work` on every item with up to `threads` threads, until one fails. Gives what was done in any case.
+fn in_parallel<T: Sync, R: Send>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&T) -> Result<R> + Sync,
+) -> (Vec<R>, Result<()>) {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(items.len()));
     let run = || -> Result<()> {
@@ -67,18 +74,18 @@ fn in_parallel<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) 
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
+    let result = std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads.min(items.len())).map(|_| scope.spawn(run)).collect();
         let mine = run();
         let join = |handle: std::thread::ScopedJoinHandle<'_, Result<()>>| {
             handle.join().unwrap_or_else(|_| Err(Error::bug("a flushing thread panicked")))
         };
         others.into_iter().map(join).fold(mine, Result::and)
-    })?;
-    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
+    });
+    (done.into_inner().unwrap_or_else(PoisonError::into_inner), result)
 }
 
-/// Writes buckets to files: what the buffer holds of them, merged with their spilled runs.
+/// Writes buckets to files, from the buffer or, where there are spills, from those: then the buffer is empty.
 pub(super) fn flush(
     rules: &FlushRules,
     buffer: &WriteBuffer,
@@ -86,9 +93,16 @@ pub(super) fn flush(
     mut buckets: Vec<BucketRows>,
 ) -> Result<Vec<Flushed>> {
     buckets.sort_by_key(|bucket| std::cmp::Reverse(bucket.rows.len()));
-    let across = rules.threads.min(buckets.len()).max(1);
+    // The memory for merging and encoding is made for two buckets at a time.
+    let across = rules.threads.min(buckets.len()).clamp(1, 2);
     let inside = if buckets.len() == 1 { rules.threads } else { 1 };
-    in_parallel(across, &buckets, |bucket| flush_bucket(rules, buffer, spills, bucket, inside))
+    let (done, result) = in_parallel(across, &buckets, |bucket| flush_bucket(rules, buffer, spills, bucket, inside));
+    if result.is_err() {
+        for bucket in &buckets {
+            done.iter().filter(|files| files.target == bucket.target).for_each(|files| delete(rules, bucket, files));
+        }
+    }
+    result.map(|()| done)
 }
 
 fn flush_bucket(
@@ -109,8 +123,7 @@ fn flush_bucket(
         Ok(())
     })();
     if result.is_err() {
-        let files = done.files.iter().chain(&done.changelog).map(|file| bucket.names.path(&file.file_name));
-        delete(rules, files.collect());
+        delete(rules, bucket, &done);
     }
     result.map(|()| done)
 }
@@ -134,23 +147,24 @@ fn write_files(
             }
             return Ok(());
         }
-        for merged in merge_with_memory(rules, view, runs, function)? {
+        for merged in merge_runs(runs, rules.order.clone(), Arc::clone(function), MERGED_ROWS)? {
             writer.write(&Whole(merged?))?;
         }
         Ok(())
     };
-    match write_all() {
-        Ok(()) => writer.finish(),
-        Err(error) => {
-            delete(rules, writer.finished_paths());
-            Err(error)
-        }
+    let result = write_all().and_then(|()| writer.close());
+    let files = writer.into_files();
+    if result.is_err() {
+        delete(rules, view.bucket, &Flushed { target: view.bucket.target, files, changelog: Vec::new() });
+        return result.map(|()| Vec::new());
     }
+    Ok(files)
 }
 
 /// Deletes files of a failed flush. What cannot be deleted is an orphan that nobody names.
-fn delete(rules: &FlushRules, paths: Vec<String>) {
-    for path in paths {
+fn delete(rules: &FlushRules, bucket: &BucketRows, flushed: &Flushed) {
+    for file in flushed.files.iter().chain(&flushed.changelog) {
+        let path = bucket.names.path(&file.file_name);
         if let Err(error) = rules.runtime.block_on(rules.store.delete(&path)) {
             tracing::warn!(%path, %error, "a file of a failed flush stays behind");
         }
@@ -167,35 +181,11 @@ fn spilled_runs(rules: &FlushRules, spills: &[Spill], target: u32) -> Result<Vec
     Ok(runs)
 }
 
-type MergedBatches = Box<dyn Iterator<Item = Result<crate::lsm::MergedBatch>> + Send>;
-
-/// Merges spilled runs with what is in memory. The rows in memory are gathered first: they are as many as fit.
-fn merge_with_memory(
-    rules: &FlushRules,
-    view: &View<'_>,
-    mut runs: Vec<RunReader>,
-    function: &Arc<dyn MergeFunction>,
-) -> Result<MergedBatches> {
-    let mut memory = Vec::new();
-    for slab in view.slabs(&KeepAll) {
-        let slab = slab?;
-        let all = 0..slab.rows();
-        let values = view.batches.first().map_or(0, |batch| batch.len());
-        let columns = (0..values).map(|at| slab.column(ColumnSource::Value(at), all.clone()));
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        let sequence = slab.column(ColumnSource::Sequence, all.clone())?;
-        let kinds = slab.column(ColumnSource::Kind, all)?;
-        memory.push(rules.spill_format.run_batch(columns, &sequence, &kinds));
-    }
-    runs.push(Box::new(memory.into_iter()));
-    merge_runs(runs, rules.order.clone(), Arc::clone(function), SLAB_ROWS.1)
-}
-
 /// Writes what the buffer holds as one spill, merged as far as the changelog allows.
 pub(super) fn spill(rules: &FlushRules, buffer: &WriteBuffer, buckets: &[BucketRows]) -> Result<Spill> {
     let mut out = SpillWriter::new(rules.spill_directory.as_deref(), rules.spill_format.clone())?;
     let function = spill_function(rules);
-    for bucket in buckets {
+    for bucket in buckets.iter().filter(|bucket| !bucket.rows.is_empty()) {
         let view = View::new(buffer, bucket, rules.merge.is_some());
         out.write(bucket.target, view.slabs_of(function.as_ref(), spill_rows(rules, buffer)))?;
     }
@@ -210,7 +200,7 @@ pub(super) fn merge_spills(rules: &FlushRules, spills: &[Spill], targets: impl I
         if runs.is_empty() {
             continue;
         }
-        let merged = merge_runs(runs, rules.order.clone(), spill_function(rules), 2048)?;
+        let merged = merge_runs(runs, rules.order.clone(), spill_function(rules), MERGED_ROWS)?;
         let owned = merged.map(|batch| batch.map(|batch| Box::new(Whole(batch)) as Box<dyn Slab>));
         out.write(target, owned)?;
     }

@@ -65,6 +65,14 @@ impl Router {
         self.targets.get(number as usize)
     }
 
+    /// Begins anew, without any target.
+    pub(super) fn forget_targets(&mut self) {
+        self.known.clear();
+        self.targets.clear();
+        self.partitions.clear();
+        self.values.truncate(1);
+    }
+
     /// How many targets were met.
     pub(super) fn targets(&self) -> usize {
         self.targets.len()

@@ -4,15 +4,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{BinaryRow, FileKind, ManifestEntry, SnapshotId};
 use crate::history::{FileFilter, History};
 
-/// The highest sequence number of every bucket, as of a snapshot and of what this writer gave out itself.
+/// The highest sequence number of every bucket and the bucket count of every partition, as of a snapshot.
 #[derive(Default)]
 pub(super) struct SequenceNumbers {
     seen: Option<SnapshotId>,
     highest: HashMap<(BinaryRow, i32), i64>,
+    totals: HashMap<BinaryRow, i32>,
 }
 
 impl SequenceNumbers {
@@ -42,12 +43,21 @@ impl SequenceNumbers {
     fn take(&mut self, entries: &[Arc<ManifestEntry>]) {
         for entry in entries.iter().filter(|entry| entry.kind == FileKind::Add) {
             self.raise(&entry.partition, entry.bucket, entry.file.max_sequence_number);
+            if entry.total_buckets > 0 {
+                self.totals.insert(entry.partition.clone(), entry.total_buckets);
+            }
         }
     }
 
     /// The next number of a bucket.
-    pub(super) fn next(&self, partition: &BinaryRow, bucket: i32) -> i64 {
-        self.highest.get(&(partition.clone(), bucket)).map_or(0, |highest| highest + 1)
+    pub(super) fn next(&self, partition: &BinaryRow, bucket: i32) -> Result<i64> {
+        let highest = self.highest.get(&(partition.clone(), bucket)).copied().unwrap_or(-1);
+        highest.checked_add(1).ok_or_else(|| Error::exhausted("the sequence numbers of a bucket"))
+    }
+
+    /// The bucket count that a partition was written with.
+    pub(super) fn total_buckets(&self, partition: &BinaryRow) -> Option<i32> {
+        self.totals.get(partition).copied()
     }
 
     /// Notes that a number is taken.

@@ -124,32 +124,31 @@ fn codec(compression: Compression, zstd_level: i32) -> Result<Codec> {
     })
 }
 
+/// The years 1 to 9999 in nanoseconds since 1970.
+const YEARS: std::ops::Range<i128> = -62_135_596_800_000_000_000..253_402_300_800_000_000_000;
+
 fn check_column(name: &str, data_type: DataType, lane: &ArrayRef) -> Result<()> {
-    let too_long = |limit: u32| Error::invalid(format!("column {name}: a value is longer than {limit} ({data_type})"));
-    match data_type.kind {
+    let fits = match data_type.kind {
         TypeKind::Char(limit) | TypeKind::VarChar(limit) if limit < i32::MAX as u32 => {
             let fits = |text: &str| text.len() <= limit as usize || text.chars().count() <= limit as usize;
-            if !lane.as_string::<i32>().iter().flatten().all(fits) {
-                return Err(too_long(limit));
-            }
+            lane.as_string::<i32>().iter().flatten().all(fits)
         }
         TypeKind::Binary(limit) | TypeKind::VarBinary(limit) if limit < i32::MAX as u32 => {
-            if !lane.as_binary::<i32>().iter().flatten().all(|bytes| bytes.len() <= limit as usize) {
-                return Err(too_long(limit));
-            }
+            lane.as_binary::<i32>().iter().flatten().all(|bytes| bytes.len() <= limit as usize)
         }
         TypeKind::Decimal { precision, .. } => {
             let lane = lane.as_primitive::<arrow_array::types::Decimal128Type>();
-            lane.validate_decimal_precision(precision)
-                .map_err(|error| Error::invalid(format!("column {name}: {error}")))?;
+            lane.validate_decimal_precision(precision).is_ok()
         }
         TypeKind::Time(_) => {
             let lane = lane.as_primitive::<arrow_array::types::Time32MillisecondType>();
-            if let Some(bad) = lane.iter().flatten().find(|millis| !(0..86_400_000).contains(millis)) {
-                return Err(Error::invalid(format!("column {name}: {bad} ms is no time of day")));
-            }
+            lane.iter().flatten().all(|millis| (0..86_400_000).contains(&millis))
         }
-        _ => {}
-    }
-    Ok(())
+        TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => {
+            let lane = lane.as_primitive::<arrow_array::types::Decimal128Type>();
+            lane.iter().flatten().all(|nanos| YEARS.contains(&nanos))
+        }
+        _ => true,
+    };
+    if fits { Ok(()) } else { Err(Error::invalid(format!("column {name}: a value does not fit {data_type}"))) }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -86,6 +86,7 @@ impl SpillFormat {
             sequence: sequence.as_primitive::<Int64Type>().clone(),
             kinds: (!plain).then(|| kinds.clone()),
             columns,
+            age: 0,
         })
     }
 }
@@ -135,7 +136,7 @@ impl SpillWriter {
     }
 
     fn position(&mut self) -> Result<u64> {
-        let position = self.out.flush().and_then(|()| self.out.get_mut().seek(SeekFrom::Current(0)));
+        let position = self.out.flush().and_then(|()| self.out.get_mut().stream_position());
         position.map_err(|error| Error::storage(format!("spill file: {error}")))
     }
 

@@ -44,7 +44,10 @@ pub struct StreamWriter {
     /// Bytes of buffered rows that fill the budget.
     limit: usize,
     sequence: SequenceNumbers,
+    /// Nothing was flushed since the last commit.
     fresh: bool,
+    /// Rows may be lost: set while they are moved, cleared when that succeeded.
+    broken: bool,
 }
 
 /// What the writer holds of one bucket.
@@ -52,7 +55,7 @@ struct BucketState {
     names: Arc<FileNames>,
     /// Rows in the buffer, in arrival order.
     rows: Vec<(u32, u32)>,
-    /// The sequence number of the first of them.
+    /// The sequence number that follows the last flushed row.
     next_sequence: i64,
     done: Vec<Flushed>,
 }
@@ -92,6 +95,7 @@ impl StreamWriter {
             limit: budget / 8 * 5,
             sequence: SequenceNumbers::default(),
             fresh: true,
+            broken: false,
             rules: Arc::new(rules),
             history,
             settings,
@@ -101,10 +105,11 @@ impl StreamWriter {
     /// Takes rows in. Columns are found by name and cast without loss; a missing nullable column is NULL.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for rows that do not fit the table, and then none of the batch is taken; the store's and
-    /// the local disk's errors when memory was full and rows were flushed.
+    /// [`Error::Invalid`] for rows that do not fit the table, and then none of the batch is taken. After any other
+    /// error, or when the call was dropped half-way, rows may be lost: the writer refuses to go on and must be aborted.
     pub async fn write(&mut self, batch: &ChangeBatch) -> Result<()> {
         let (rows, kinds) = self.accept(batch)?;
+        self.begin()?;
         let mut start = 0;
         while start < rows.num_rows() {
             let length = CHUNK.min(rows.num_rows() - start);
@@ -114,6 +119,16 @@ impl StreamWriter {
             if self.buffer.bytes() + self.buffer.rows() * SORT_BYTES >= self.limit {
                 self.make_room().await?;
             }
+        }
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Rows are about to move. Whoever comes to the end clears the mark.
+    fn begin(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.broken, true) {
+            let what = "an earlier call of this writer failed, so rows may be lost: abort it and write again".to_string();
+            return Err(Error::Storage { what, retryable: false });
         }
         Ok(())
     }
@@ -197,11 +212,7 @@ impl StreamWriter {
         if !spills || disk + self.buffer.bytes() as u64 > options.write_buffer_max_disk {
             return self.flush().await;
         }
-        let waiting = self.waiting_rows().await?;
-        let (rules, buffer) = (Arc::clone(&self.rules), self.take_buffer());
-        let (spill, buffer) = self.blocking(move || Ok((spill(&rules, &buffer, &waiting)?, buffer))).await?;
-        self.give_buffer_back(buffer);
-        self.spills.push(spill);
+        self.spill().await?;
         if self.spills.len() >= MAX_SPILLS {
             let (rules, spills) = (Arc::clone(&self.rules), std::mem::take(&mut self.spills));
             let targets = self.buckets.len() as u32;
@@ -210,8 +221,20 @@ impl StreamWriter {
         Ok(())
     }
 
+    async fn spill(&mut self) -> Result<()> {
+        let waiting = self.waiting_rows().await?;
+        let (rules, buffer) = (Arc::clone(&self.rules), self.take_buffer());
+        let (spill, buffer) = self.blocking(move || Ok((spill(&rules, &buffer, &waiting)?, buffer))).await?;
+        self.give_buffer_back(buffer);
+        self.spills.push(spill);
+        Ok(())
+    }
+
     /// Writes everything, in memory and spilled, to files.
     async fn flush(&mut self) -> Result<()> {
+        if !self.spills.is_empty() && !self.buffer.is_empty() {
+            self.spill().await?; // so that a merge holds batches of runs and nothing beside
+        }
         let waiting = self.waiting_rows().await?;
         let (rules, buffer) = (Arc::clone(&self.rules), self.take_buffer());
         let spills = std::mem::take(&mut self.spills);
@@ -229,22 +252,37 @@ impl StreamWriter {
 
     /// Takes the rows out of the buckets that have any, in memory or spilled, and gives them their sequence numbers.
     async fn waiting_rows(&mut self) -> Result<Vec<BucketRows>> {
-        if std::mem::take(&mut self.fresh) && self.settings.merge.is_some() || self.is_bucketed_append() {
+        if self.fresh && (self.settings.merge.is_some() || self.is_bucketed_append()) {
             self.sequence.refresh(&self.history).await?;
         }
+        self.fresh = false;
         let mut waiting = Vec::new();
         for target in 0..self.buckets.len() as u32 {
-            let (partition, bucket) = self.target(target)?.clone();
-            let state = &mut self.buckets[target as usize];
-            if state.rows.is_empty() && self.spills.iter().all(|spill| !spill.holds(target)) {
+            let waits = !self.buckets[target as usize].rows.is_empty();
+            if !waits && self.spills.iter().all(|spill| !spill.holds(target)) {
                 continue;
             }
-            let first_sequence = self.sequence.next(&partition, bucket).max(state.next_sequence);
+            let (partition, bucket) = self.target(target)?.clone();
+            self.check_total(&partition)?;
+            let state = &mut self.buckets[target as usize];
+            let first_sequence = self.sequence.next(&partition, bucket)?.max(state.next_sequence);
             let rows = std::mem::take(&mut state.rows);
-            state.next_sequence = first_sequence + rows.len() as i64;
+            let end = first_sequence.checked_add(rows.len() as i64);
+            state.next_sequence = end.ok_or_else(|| Error::exhausted("the sequence numbers of a bucket"))?;
             waiting.push(BucketRows { target, rows, first_sequence, names: Arc::clone(&state.names) });
         }
         Ok(waiting)
+    }
+
+    /// A partition keeps the bucket count it was written with until it is rescaled: with another one a key would live
+    /// in two buckets.
+    fn check_total(&self, partition: &BinaryRow) -> Result<()> {
+        match (self.settings.options.bucket, self.sequence.total_buckets(partition)) {
+            (BucketMode::Fixed(now), Some(then)) if now != then => Err(Error::invalid(format!(
+                "option bucket={now}: a partition was written with {then} buckets and must be rescaled first"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Append tables without buckets count from 0 in every writer.
@@ -257,6 +295,7 @@ impl StreamWriter {
     /// # Errors
     /// The store's and the local disk's errors; then the writer is to be dropped, after [`StreamWriter::abort`].
     pub async fn prepare_commit(&mut self) -> Result<Vec<CommitMessage>> {
+        self.begin()?;
         if !self.buffer.is_empty() || !self.spills.is_empty() {
             self.flush().await?;
         }
@@ -278,20 +317,37 @@ impl StreamWriter {
                 messages.push(message);
             }
         }
+        self.forget_targets()?;
+        self.broken = false;
         Ok(messages)
     }
 
-    /// Deletes the files that no message names, and forgets all rows.
-    ///
-    /// # Errors
-    /// The store's errors.
-    pub async fn abort(self) -> Result<()> {
-        for bucket in &self.buckets {
-            for file in bucket.done.iter().flat_map(|flushed| flushed.files.iter().chain(&flushed.changelog)) {
-                self.history.store.delete(&bucket.names.path(&file.file_name)).await?;
+    /// Partitions come and go; what is remembered of each is its last sequence number.
+    fn forget_targets(&mut self) -> Result<()> {
+        for target in 0..self.buckets.len() as u32 {
+            let (partition, bucket) = self.target(target)?.clone();
+            let next = self.buckets[target as usize].next_sequence;
+            if next > 0 {
+                self.sequence.raise(&partition, bucket, next - 1);
             }
         }
+        self.buckets.clear();
+        self.router.forget_targets();
         Ok(())
+    }
+
+    /// Deletes the files that were flushed and stand in no message yet, and forgets all rows.
+    ///
+    /// # Errors
+    /// The store's first error; the other files are deleted all the same.
+    pub async fn abort(self) -> Result<()> {
+        let mut result = Ok(());
+        for bucket in &self.buckets {
+            for file in bucket.done.iter().flat_map(|flushed| flushed.files.iter().chain(&flushed.changelog)) {
+                result = result.and(self.history.store.delete(&bucket.names.path(&file.file_name)).await);
+            }
+        }
+        result
     }
 
     fn take_buffer(&mut self) -> WriteBuffer {

@@ -75,12 +75,16 @@ impl Codec {
     }
 
     pub(super) fn decompress(self, block: &[u8]) -> Result<Vec<u8>> {
+        self.decompress_within(block, MAX_BLOCK)
+    }
+
+    pub(super) fn decompress_within(self, block: &[u8], limit: usize) -> Result<Vec<u8>> {
         match self {
-            Self::Null => bounded(block, "null"),
-            Self::Deflate => bounded(flate2::read::DeflateDecoder::new(block), "deflate"),
+            Self::Null => bounded(block, "null", limit),
+            Self::Deflate => bounded(flate2::read::DeflateDecoder::new(block), "deflate", limit),
             Self::Zstandard => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(block);
-                bounded(decoder.map_err(|error| corrupt(format!("zstandard block: {error}")))?, "zstandard")
+                bounded(decoder.map_err(|error| corrupt(format!("zstandard block: {error}")))?, "zstandard", limit)
             }
             Self::Snappy => {
                 let Some((body, crc)) = block.split_last_chunk::<4>() else {
@@ -89,7 +93,7 @@ impl Codec {
                 let wrong = |error| corrupt(format!("snappy block: {error}"));
                 let length = snap::raw::decompress_len(body).map_err(wrong)?;
                 // Snappy copies at most 64 bytes for three bytes of input, so a larger promise is a lie.
-                if length > MAX_BLOCK || length / 32 > body.len() {
+                if length > limit || length / 32 > body.len() {
                     return Err(corrupt(format!("snappy block: {length} bytes from {}", body.len())));
                 }
                 let out = snap::raw::Decoder::new().decompress_vec(body).map_err(wrong)?;
@@ -102,12 +106,12 @@ impl Codec {
     }
 }
 
-fn bounded(reader: impl Read, codec: &str) -> Result<Vec<u8>> {
+fn bounded(reader: impl Read, codec: &str, limit: usize) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    let read = reader.take(MAX_BLOCK as u64 + 1).read_to_end(&mut out);
+    let read = reader.take(limit as u64 + 1).read_to_end(&mut out);
     read.map_err(|error| corrupt(format!("{codec} block: {error}")))?;
-    match out.len() > MAX_BLOCK {
-        true => Err(corrupt(format!("{codec} block: more than {MAX_BLOCK} bytes"))),
+    match out.len() > limit {
+        true => Err(corrupt(format!("{codec} block: more than {limit} bytes"))),
         false => Ok(out),
     }
 }

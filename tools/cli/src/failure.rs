@@ -45,6 +45,11 @@ impl Failure {
         self
     }
 
+    /// Whether the failure says what to do about it.
+    pub fn has_help(&self) -> bool {
+        self.help.is_some()
+    }
+
     /// The same failure with something put before its message.
     #[must_use]
     pub fn context(mut self, before: impl fmt::Display) -> Self {
@@ -78,8 +83,10 @@ impl Failure {
     pub fn report(&self, json: bool) {
         use std::io::Write as _;
         let text = if json {
-            let help = self.help.as_deref();
-            let error = serde_json::json!({"kind": self.kind, "message": self.message, "help": help});
+            let mut error = serde_json::json!({"kind": self.kind, "message": self.message});
+            if let Some(help) = &self.help {
+                error["help"] = help.as_str().into();
+            }
             format!("{}\n", serde_json::json!({ "error": error }))
         } else {
             self.drawn()
@@ -145,7 +152,13 @@ impl From<Error> for Failure {
 
 impl From<InputError> for Failure {
     fn from(error: InputError) -> Self {
-        Self::new("input", error.to_string())
+        let failure = Self::new("input", error.to_string());
+        let null =
+            error.value.filter(|value| matches!(value.as_str(), "NA" | "N/A" | "NULL" | "null" | "\\N" | "None" | "-"));
+        match null {
+            Some(null) => failure.help(format!("if {null} stands for NULL in a CSV file, give --null '{null}'")),
+            None => failure,
+        }
     }
 }
 

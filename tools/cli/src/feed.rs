@@ -22,7 +22,20 @@ use crate::values::json_out::JsonRows;
 use crate::values::{Columns, InputError, Piece, Rows};
 
 /// Rows that are parsed in one go.
-const PIECE_ROWS: usize = 16 << 10;
+const PIECE_ROWS: usize = 8 << 10;
+
+/// The name of the thread that parses.
+const THREAD: &str = "input";
+
+/// Keeps panics of the thread that parses from being printed: it tells them as errors of the input.
+pub fn mute_panics() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() != Some(THREAD) {
+            hook(panic);
+        }
+    }));
+}
 
 /// What is read, and how.
 #[derive(Debug, Clone)]
@@ -69,7 +82,7 @@ pub type Feeding = mpsc::Receiver<Result<Fed, InputError>>;
 
 /// Starts to parse. Gives the rows in order, and counts the bytes it has read.
 pub fn start(input: Input, columns: Columns) -> Result<(Feeding, Arc<AtomicU64>)> {
-    let (sender, fed) = mpsc::channel(4);
+    let (sender, fed) = mpsc::channel(2);
     let bytes = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&bytes);
     let run = move || {
@@ -82,12 +95,17 @@ pub fn start(input: Input, columns: Columns) -> Result<(Feeding, Arc<AtomicU64>)
             count,
             place: Place::default(),
         };
-        if let Err(Stop::Failed(error)) = feed.run(&input.sources) {
-            // Nobody listens when the command has failed elsewhere.
-            let _ = feed.sender.blocking_send(Err(error));
-        }
+        // Decoders of Arrow files panic on some bytes that are no Arrow: that is a bad input, not the end of the process.
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| feed.run(&input.sources)));
+        let failed = match run {
+            Ok(Ok(()) | Err(Stop::Unheard)) => return,
+            Ok(Err(Stop::Failed(error))) => error,
+            Err(_) => InputError::of_file("the input", format!("is corrupt (after row {})", feed.place.rows)),
+        };
+        // Nobody listens when the command has failed elsewhere.
+        let _ = feed.sender.blocking_send(Err(failed));
     };
-    std::thread::Builder::new().name("input".into()).spawn(run)?;
+    std::thread::Builder::new().name(THREAD.into()).spawn(run)?;
     Ok((fed, bytes))
 }
 
@@ -335,69 +353,4 @@ fn row_bytes(columns: &[(String, DataType)], piece: &Piece, row: usize) -> foreb
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write as _;
-
-    fn columns() -> Columns {
-        vec![("id".to_string(), DataType::INT.not_null()), ("s".to_string(), DataType::STRING)]
-    }
-
-    fn file(rows: std::ops::Range<u32>) -> tempfile::NamedTempFile {
-        let mut file = tempfile::Builder::new().suffix(".jsonl").tempfile().unwrap();
-        for id in rows {
-            writeln!(file, "{{\"id\":{id},\"s\":\"row {id}\"}}").unwrap();
-        }
-        file
-    }
-
-    fn run(
-        files: &[&tempfile::NamedTempFile],
-        every: Option<u64>,
-        resume: Option<Mark>,
-    ) -> Result<(u64, Vec<Mark>), String> {
-        let files: Vec<_> = files.iter().map(|file| file.path().to_path_buf()).collect();
-        let sources = sources(&files, None).map_err(|_| "usage".to_string())?;
-        let input = Input { sources, dialect: Dialect::default(), commit_every: every, resume };
-        let (mut fed, _) = start(input, columns()).map_err(|_| "usage".to_string())?;
-        let (mut rows, mut marks) = (0, Vec::new());
-        while let Some(fed) = fed.blocking_recv() {
-            match fed.map_err(|error| error.to_string())? {
-                Fed::Piece(piece) => rows += piece.batch.num_rows() as u64,
-                Fed::Boundary(mark) | Fed::End(mark) => marks.push(mark),
-            }
-        }
-        Ok((rows, marks))
-    }
-
-    #[test]
-    fn commits_are_cut_by_rows_over_all_files_and_every_mark_leads_back() {
-        let (a, b) = (file(0..25), file(25..47));
-        let (rows, marks) = run(&[&a, &b], Some(10), None).unwrap();
-        assert_eq!(rows, 47);
-        assert_eq!(marks.iter().map(|mark| mark.rows).collect::<Vec<_>>(), [10, 20, 30, 40, 47]);
-        for mark in &marks {
-            let (rows, again) = run(&[&a, &b], Some(10), Some(*mark)).unwrap();
-            assert_eq!(rows, 47 - mark.rows);
-            assert_eq!(again.last(), marks.last());
-        }
-        // Another size of commits finds the same places.
-        let (rows, again) = run(&[&a, &b], None, Some(marks[1])).unwrap();
-        assert_eq!((rows, again), (27, vec![marks[4]]));
-    }
-
-    #[test]
-    fn another_input_is_not_taken_for_the_one_that_was_committed() {
-        let (whole, shifted, short) = (file(0..30), file(1..31), file(0..5));
-        let (_, marks) = run(&[&whole], Some(10), None).unwrap();
-        assert!(run(&[&shifted], Some(10), Some(marks[0])).unwrap_err().contains("another input"));
-        assert!(run(&[&short], Some(10), Some(marks[0])).unwrap_err().contains("another input"));
-    }
-
-    #[test]
-    fn an_input_that_has_grown_goes_on_behind_its_old_end() {
-        let (old, new) = (file(0..30), file(0..42));
-        let (_, marks) = run(&[&old], Some(20), None).unwrap();
-        assert_eq!(run(&[&new], Some(20), marks.last().copied()).unwrap().0, 12);
-    }
-}
+mod tests;

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let json = cli.common.json;
+    feed::mute_panics();
     let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from);
     let result = result.and_then(|runtime| {
         let result = runtime.block_on(commands::run(cli));

@@ -8,6 +8,8 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType as ArrowType, Field, Schema as ArrowSchema, SchemaRef};
 use forebay::types::{DataType, RowKind, external_field, to_external};
 use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::OutputFormat;
@@ -122,9 +124,10 @@ impl Encoder {
                 csv.header(before, &mut buffer);
                 Format::Csv(csv)
             }
-            OutputFormat::Parquet => {
-                Format::Parquet(Box::new(ArrowWriter::try_new(io::stdout(), schema.clone(), None)?), schema)
-            }
+            OutputFormat::Parquet => Format::Parquet(
+                Box::new(ArrowWriter::try_new(io::stdout(), schema.clone(), Some(parquet_properties()))?),
+                schema,
+            ),
             OutputFormat::Arrow => {
                 let out = io::BufWriter::with_capacity(BLOCK, io::stdout());
                 Format::Arrow(Box::new(StreamWriter::try_new(out, &schema)?), schema)
@@ -183,8 +186,8 @@ impl Encoder {
             }
             (Format::Parquet(writer, schema), change) => {
                 writer.write(&to_batch(&self.columns, schema, batch, change)?)?;
-                // A row group of a million rows is large enough, and a bound on memory.
-                if writer.in_progress_size() > 128 << 20 {
+                // Large enough to compress well, and a bound on memory.
+                if writer.in_progress_size() > 64 << 20 {
                     writer.flush()?;
                 }
             }
@@ -244,6 +247,10 @@ impl Encoder {
         }
         self.flush()
     }
+}
+
+fn parquet_properties() -> WriterProperties {
+    WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build()
 }
 
 impl Change {

@@ -426,3 +426,29 @@ fn completions_are_printed_for_every_shell() {
         assert!(place.ok(&["completions", shell]).contains("forebay"));
     }
 }
+
+#[test]
+fn an_interrupted_writer_says_what_it_committed() {
+    let place = Place::new();
+    place.log("./t");
+    let mut writer = place
+        .command(&["write", "./t", "--format", "jsonl", "--commit-every", "10"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = writer.stdin.take().unwrap();
+    input.write_all(rows(0, 25).as_bytes()).unwrap();
+    while place.ok(&["read", "./t", "--json"]).lines().count() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    interrupt(&writer);
+    let output = writer.wait_with_output().unwrap();
+    drop(input);
+    assert_eq!(output.status.code(), Some(130));
+    assert!(
+        text(&output.stderr).contains("interrupted; the last commit is 2 (the first 20 rows)"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert_eq!(place.ok(&["read", "./t", "--json"]).lines().count(), 20);
+}

@@ -30,7 +30,7 @@ pub async fn run(args: Changes, common: &Common) -> Result<()> {
     let mut stream = changes.read().await?;
     let sink = Sink::open(args.output, &super::columns_of(table.schema()), true)?;
     let pause = args.follow.then(|| pause(&table)).transpose()?;
-    let mut copy = Copy { stream: &mut stream, sink: &sink, consumer: args.consumer.is_some(), saved: 0 };
+    let mut copy = Copy { stream: &mut stream, sink: &sink, consumer: args.consumer.is_some(), saved: None };
     let copied = tokio::select! {
         copied = copy.run(pause) => copied,
         () = super::interrupted() => match args.follow {
@@ -56,7 +56,7 @@ struct Copy<'a> {
     sink: &'a Sink,
     consumer: bool,
     /// The snapshot up to which the consumer's progress is kept.
-    saved: i64,
+    saved: Option<i64>,
 }
 
 impl Copy<'_> {
@@ -67,7 +67,7 @@ impl Copy<'_> {
         loop {
             match self.stream.next().await? {
                 Some(change) => {
-                    if change.snapshot_id > current && !self.settle(current).await? {
+                    if change.snapshot_id > current && !self.settle().await? {
                         return Ok(());
                     }
                     current = change.snapshot_id;
@@ -77,7 +77,7 @@ impl Copy<'_> {
                     }
                 }
                 None => {
-                    let going = self.sink.flush().await && self.settle(self.stream.position() - 1).await?;
+                    let going = self.sink.flush().await && self.settle().await?;
                     match pause {
                         Some(pause) if going => env.sleep(pause).await,
                         _ => return Ok(()),
@@ -87,16 +87,17 @@ impl Copy<'_> {
         }
     }
 
-    /// Makes sure that the changes up to a snapshot have left, and keeps that in the table. Answers whether output goes on.
-    async fn settle(&mut self, snapshot: i64) -> Result<bool> {
-        if snapshot <= self.saved || !self.consumer {
+    /// Makes sure that all changes so far have left, and keeps that in the table. Answers whether output goes on.
+    async fn settle(&mut self) -> Result<bool> {
+        let position = self.stream.position();
+        if position == self.saved || !self.consumer {
             return Ok(true);
         }
         if !self.sink.flush().await {
             return Ok(false);
         }
-        self.stream.ack(snapshot).await?;
-        self.saved = snapshot;
+        self.stream.ack().await?;
+        self.saved = position;
         Ok(true)
     }
 }

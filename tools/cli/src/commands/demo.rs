@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Int64Type};
-use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int8Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{
+    ArrayRef, Date32Array, Decimal128Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray,
+};
 use forebay::commit::CommitProperties;
 use forebay::inspect;
 use forebay::schema::Schema;
@@ -33,11 +35,11 @@ use crate::values::json_out::JsonRows;
 const BATCH_ROWS: usize = 32 << 10;
 /// Commits of the first load, and of updates and deletes after it.
 const LOADS: i32 = 3;
-const UPDATES: u64 = 2;
+const UPDATES: i32 = 2;
 /// Bytes of comments that the generator cuts its texts from: the official 300 MB take seconds to make.
 const TEXT_BYTES: i32 = 4 << 20;
 /// Changes of the last commit that are shown.
-const SHOWN: usize = 8;
+const SHOWN: usize = 4;
 
 /// Runs the demo.
 pub async fn run(args: Demo, common: &Common) -> Result<()> {
@@ -63,11 +65,11 @@ pub async fn run(args: Demo, common: &Common) -> Result<()> {
     ))?;
     check(&table, &feed).await?;
     last_changes(&table, snapshot, wrote).await?;
-    say("\nThe levels of each bucket (a fuller picture: forebay inspect):\n")?;
+    say("\nThe levels of each bucket (forebay inspect draws them):\n")?;
     let picture = inspect::picture(table.history()).await?;
     say(&format!("{}\n", output::clean_lines(picture.trim_end())))?;
     say(&format!(
-        "Try next, on {location}:\n\
+        "\nTry next, on {location}:\n\
          \x20 forebay read {location} --where 'o_totalprice > 500000' --limit 5\n\
          \x20 forebay read {location} --at 1 --limit 5\n\
          \x20 forebay changes {location} --from {snapshot} | head -3\n\
@@ -141,22 +143,24 @@ async fn pour(table: &Table, scale: f64, feed: &mut Feed, total: &mut Total) -> 
     let mut committer = table.committer("demo")?;
     let env = Env::system();
     let mut last = (0, 0);
-    for identifier in 1..=i64::from(LOADS) + UPDATES as i64 {
-        let round = (identifier as u64).saturating_sub(LOADS as u64);
-        let changes = match round {
-            0 => inserts(part(identifier as i32), feed)?,
-            _ => updates((1..=LOADS).flat_map(|p| part(p).into_iter()), round, feed)?,
+    for identifier in 1..=LOADS + UPDATES {
+        let round = (identifier - LOADS).max(0);
+        let mut source: Source<'_> = match round {
+            0 => Source::new(round, part(identifier).into_iter()),
+            _ => Source::new(round, (1..=LOADS).flat_map(|number| part(number).into_iter())),
         };
         // Making the feed is not the engine's work: the clock runs for writing and committing only.
-        let start = env.monotonic();
-        let mut rows = 0;
-        for change in &changes {
+        let (mut rows, mut spent) = (0, Duration::ZERO);
+        while let Some(change) = source.next(feed)? {
+            let start = env.monotonic();
             rows += change.rows().num_rows() as u64;
-            writer.write(change).await?;
+            writer.write(&change).await?;
+            spent += env.monotonic() - start;
         }
+        let start = env.monotonic();
         let messages = writer.prepare_commit().await?;
-        let outcome = committer.commit(identifier, messages, CommitProperties::default()).await?;
-        let spent = env.monotonic() - start;
+        let outcome = committer.commit(i64::from(identifier), messages, CommitProperties::default()).await?;
+        spent += env.monotonic() - start;
         let id = outcome.snapshot_id()?;
         let what = if round == 0 { "inserts" } else { "updates and deletes" };
         tell_commit(id, what, rows, spent)?;
@@ -177,41 +181,60 @@ fn tell_commit(id: i64, what: &str, rows: u64, spent: Duration) -> Result<()> {
     ))
 }
 
-fn inserts(orders: OrderGenerator<'_>, feed: &mut Feed) -> Result<Vec<ChangeBatch>> {
-    let mut batches = Batches::default();
-    for order in orders {
-        feed.prices.insert(order.o_orderkey, order.o_totalprice.0);
-        batches.push(RowKind::Insert, &order, order.o_totalprice.0, order.o_orderstatus.as_str())?;
+/// The changes of one commit, made while they are written.
+struct Source<'a> {
+    /// 0 for a load, else the number of the round of updates.
+    round: u64,
+    orders: Box<dyn Iterator<Item = (u64, Order<'a>)> + 'a>,
+    batches: Batches,
+}
+
+impl<'a> Source<'a> {
+    fn new(round: i32, orders: impl Iterator<Item = Order<'a>> + 'a) -> Self {
+        Self { round: round.unsigned_abs().into(), orders: Box::new((0..).zip(orders)), batches: Batches::default() }
     }
-    batches.finish()
+
+    /// The next batch; none at the end.
+    fn next(&mut self, feed: &mut Feed) -> Result<Option<ChangeBatch>> {
+        while self.batches.kinds.len() < BATCH_ROWS
+            && let Some((at, order)) = self.orders.next()
+        {
+            match self.round {
+                0 => insert(&mut self.batches, &order, feed),
+                round => update(&mut self.batches, round, at, &order, feed),
+            }
+        }
+        if self.batches.kinds.is_empty() { Ok(None) } else { self.batches.cut().map(Some) }
+    }
+}
+
+fn insert(batches: &mut Batches, order: &Order<'_>, feed: &mut Feed) {
+    feed.prices.insert(order.o_orderkey, order.o_totalprice.0);
+    batches.push(RowKind::Insert, order, order.o_totalprice.0, order.o_orderstatus.as_str());
 }
 
 /// In each round every tenth order gets a new price and status (`-U` and `+U`), and every hundredth goes.
-fn updates<'a>(orders: impl Iterator<Item = Order<'a>>, round: u64, feed: &mut Feed) -> Result<Vec<ChangeBatch>> {
-    let mut batches = Batches::default();
-    for (at, order) in orders.enumerate() {
-        let key = order.o_orderkey;
-        let Some(price) = feed.prices.get(&key).copied() else {
-            continue;
-        };
-        let old_status = order.o_orderstatus.as_str();
-        if at as u64 % 100 == round {
-            batches.push(RowKind::Delete, &order, price, old_status)?;
-            feed.prices.remove(&key);
-        } else if at as u64 % 10 == round + 1 {
-            let new = price + 100 * round as i64;
-            batches.push(RowKind::UpdateBefore, &order, price, old_status)?;
-            batches.push(RowKind::UpdateAfter, &order, new, "P")?;
-            feed.prices.insert(key, new);
-        }
+fn update(batches: &mut Batches, round: u64, at: u64, order: &Order<'_>, feed: &mut Feed) {
+    let key = order.o_orderkey;
+    let Some(price) = feed.prices.get(&key).copied() else {
+        return;
+    };
+    // An order that was updated before has a price of its own.
+    let status = if price == order.o_totalprice.0 { order.o_orderstatus.as_str() } else { "P" };
+    if at % 100 == round {
+        batches.push(RowKind::Delete, order, price, status);
+        feed.prices.remove(&key);
+    } else if at % 10 == round + 1 {
+        let new = price + 100 * round as i64;
+        batches.push(RowKind::UpdateBefore, order, price, status);
+        batches.push(RowKind::UpdateAfter, order, new, "P");
+        feed.prices.insert(key, new);
     }
-    batches.finish()
 }
 
 /// Orders on their way into Arrow.
 #[derive(Default)]
 struct Batches {
-    done: Vec<ChangeBatch>,
     kinds: Vec<i8>,
     keys: Vec<i64>,
     customers: Vec<i64>,
@@ -225,7 +248,7 @@ struct Batches {
 }
 
 impl Batches {
-    fn push(&mut self, kind: RowKind, order: &Order<'_>, price: i64, status: &str) -> Result<()> {
+    fn push(&mut self, kind: RowKind, order: &Order<'_>, price: i64, status: &str) {
         self.kinds.push(kind as i8);
         self.keys.push(order.o_orderkey);
         self.customers.push(order.o_custkey);
@@ -236,11 +259,11 @@ impl Batches {
         self.clerks.push(order.o_clerk.to_string());
         self.ship_priorities.push(order.o_shippriority);
         self.comments.push(order.o_comment.to_string());
-        if self.kinds.len() == BATCH_ROWS { self.cut() } else { Ok(()) }
     }
 
-    fn cut(&mut self) -> Result<()> {
-        let taken = Self { done: std::mem::take(&mut self.done), ..std::mem::take(self) };
+    /// Takes what was pushed.
+    fn cut(&mut self) -> Result<ChangeBatch> {
+        let taken = std::mem::take(self);
         let prices = Decimal128Array::from(taken.prices).with_precision_and_scale(15, 2)?;
         let texts = |texts: Vec<String>| Arc::new(StringArray::from(texts)) as ArrayRef;
         let columns: Vec<ArrayRef> = vec![
@@ -251,20 +274,11 @@ impl Batches {
             Arc::new(Date32Array::from(taken.dates)),
             texts(taken.priorities),
             texts(taken.clerks),
-            Arc::new(arrow_array::Int32Array::from(taken.ship_priorities)),
+            Arc::new(Int32Array::from(taken.ship_priorities)),
             texts(taken.comments),
         ];
         let rows = RecordBatch::try_new(external_schema(orders_columns()), columns)?;
-        self.done = taken.done;
-        self.done.push(ChangeBatch::new(rows, Some(Int8Array::from(taken.kinds)))?);
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Vec<ChangeBatch>> {
-        if !self.kinds.is_empty() {
-            self.cut()?;
-        }
-        Ok(self.done)
+        Ok(ChangeBatch::new(rows, Some(Int8Array::from(taken.kinds)))?)
     }
 }
 

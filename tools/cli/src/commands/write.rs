@@ -5,6 +5,7 @@
 //! after that commit and not committed was never visible.
 
 use std::io::{IsTerminal as _, stderr};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -12,9 +13,11 @@ use forebay::Env;
 use forebay::Table;
 use forebay::commit::{CommitOutcome, CommitProperties, Committer};
 use forebay::format::Snapshot;
+use forebay::schema::TableOptions;
 use forebay::write::{ChangeBatch, StreamWriter};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::cli::{Common, Write};
 use crate::failure::{Failure, Result};
@@ -34,7 +37,13 @@ pub async fn run(args: Write, common: &Common) -> Result<()> {
     let table = super::open_table(&args.table, common, &options).await?;
     let env = Env::system();
     let stable = args.commit_user.is_some();
-    let user = args.commit_user.clone().unwrap_or_else(|| format!("forebay-{}", env.uuid()));
+    let user = match args.commit_user {
+        Some(user) => user,
+        None => match TableOptions::parse(table.schema())?.commit.user_prefix {
+            Some(prefix) => format!("{prefix}_{}", env.uuid()),
+            None => env.uuid(),
+        },
+    };
     if user.trim().is_empty() {
         return Err(Failure::usage("the commit user's name is empty"));
     }
@@ -61,21 +70,18 @@ pub async fn run(args: Write, common: &Common) -> Result<()> {
     let writer = table.stream_writer(&user).await?;
     let start = env.monotonic();
     let mut run = Run { writer, committer, last: resume, rows: 0, uncommitted: 0, commits: 0, snapshot: None };
-    let written = tokio::select! {
-        written = run.all(input, &table, &bar) => written,
-        () = super::interrupted() => Err(Failure::interrupted("interrupted")),
-    };
+    let written = run.all(input, &table, &bar).await;
     bar.finish_and_clear();
     if let Err(failure) = written {
-        // What is left behind when this fails too is invisible, and orphan clean finds it.
         let told = run.told();
+        let continues = stable && run.last.is_some();
+        // What is left behind when this fails too is invisible, and orphan clean finds it.
         let _ = run.writer.abort().await;
-        let hint = if stable {
-            "run the same command again to continue behind it"
-        } else {
-            "a stable --commit-user makes a rerun continue where it was"
-        };
-        return Err(failure.and(told).help(hint));
+        let failure = failure.and(told);
+        return Err(match continues {
+            true if !failure.has_help() => failure.help("the same command continues behind the last commit"),
+            _ => failure,
+        });
     }
     let seconds = (env.monotonic() - start).as_secs_f64().max(1e-3);
     run.summary(common, &user, seconds)
@@ -112,6 +118,20 @@ fn progress(size: Option<u64>) -> ProgressBar {
     bar
 }
 
+/// Tells when the process is asked to end. A commit that runs is brought to its end first, so that it can be said
+/// what was committed; whoever asks twice does not wait for it.
+fn stop_between_rows() -> Arc<Notify> {
+    let stop = Arc::new(Notify::new());
+    let tell = Arc::clone(&stop);
+    tokio::spawn(async move {
+        super::interrupted().await;
+        tell.notify_one();
+        super::interrupted().await;
+        std::process::exit(130);
+    });
+    stop
+}
+
 struct Run {
     writer: StreamWriter,
     committer: Committer,
@@ -127,7 +147,15 @@ struct Run {
 impl Run {
     async fn all(&mut self, input: Input, table: &Table, bar: &ProgressBar) -> Result<()> {
         let (mut fed, bytes) = feed::start(input, super::columns_of(table.schema()))?;
-        while let Some(item) = fed.recv().await {
+        let stop = stop_between_rows();
+        loop {
+            let item = tokio::select! {
+                item = fed.recv() => item,
+                () = stop.notified() => return Err(Failure::interrupted("interrupted")),
+            };
+            let Some(item) = item else {
+                return Err(Failure::new("bug", "the input ended without a word"));
+            };
             match item? {
                 Fed::Piece(piece) => {
                     let rows = piece.batch.num_rows() as u64;
@@ -150,7 +178,6 @@ impl Run {
                 }
             }
         }
-        Err(Failure::new("bug", "the input ended without a word"))
     }
 
     async fn commit(&mut self, mark: Mark) -> Result<()> {
@@ -221,7 +248,8 @@ impl Run {
         let (rows, commits) = (output::count(self.rows), output::count(self.commits));
         let many = if self.commits == 1 { "commit" } else { "commits" };
         let snapshot = self.snapshot.map(|id| format!(", snapshot {id}")).unwrap_or_default();
-        output::note(&format!("wrote {rows} rows in {commits} {many}{snapshot}: {seconds:.2} s, {rate} rows/s"));
+        let rows = format!("{rows} {}", if self.rows == 1 { "row" } else { "rows" });
+        output::note(&format!("wrote {rows} in {commits} {many}{snapshot}: {seconds:.2} s, {rate} rows/s"));
         Ok(())
     }
 }

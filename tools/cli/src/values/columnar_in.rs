@@ -4,14 +4,16 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 
 use arrow_array::RecordBatch;
-use arrow_ipc::reader::{FileReader, StreamReader};
+use arrow_ipc::reader::StreamReader;
 use arrow_schema::{ArrowError, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
-use super::{InputError, Piece, Rows};
+use super::arrow_types::columns_of;
+use super::{InputError, PIECE_BYTES, Piece, Rows, arrow_frames};
 
-/// Rows of a decoded batch.
-const BATCH_ROWS: usize = 16 << 10;
+/// The most rows of a decoded batch.
+const BATCH_ROWS: usize = 8 << 10;
 
 /// A file's batches, cut to the sizes that are asked for.
 pub struct Batches {
@@ -25,21 +27,24 @@ impl Batches {
     pub fn parquet(file: File, name: &str) -> Result<Self, InputError> {
         let bad = |error: parquet::errors::ParquetError| InputError::of_file(name, plain(&error.to_string()));
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(bad)?;
-        let reader = reader.with_batch_size(BATCH_ROWS).build().map_err(bad)?;
+        let rows = batch_rows(reader.metadata());
+        let reader = reader.with_batch_size(rows).build().map_err(bad)?;
         Ok(Self { file: name.to_string(), batches: Box::new(reader), rest: None })
     }
 
-    /// The rows of an Arrow IPC file, or of a stream, told apart by how it begins.
-    pub fn arrow(mut file: File, name: &str) -> Result<Self, InputError> {
-        let bad = |error: ArrowError| InputError::of_file(name, plain(&error.to_string()));
-        let is_file = starts_with(&mut file, b"ARROW1").map_err(|error| InputError::of_file(name, error))?;
-        let input = BufReader::with_capacity(1 << 20, file);
-        let batches: Box<dyn Iterator<Item = _> + Send> = match is_file {
-            true => Box::new(FileReader::try_new(input, None).map_err(bad)?),
-            false => Box::new(StreamReader::try_new(input, None).map_err(bad)?),
-        };
-        Ok(Self { file: name.to_string(), batches, rest: None })
+    /// The rows of an Arrow IPC stream, or of a file, which contains one.
+    pub fn arrow(file: File, name: &str) -> Result<Self, InputError> {
+        let reader = arrow_stream(file, name)?;
+        // Nothing nested is decoded only to be refused.
+        columns_of(&reader.schema()).map_err(|error| InputError::of_file(name, error))?;
+        Ok(Self { file: name.to_string(), batches: Box::new(reader), rest: None })
     }
+}
+
+fn arrow_stream(mut file: File, name: &str) -> Result<StreamReader<BufReader<File>>, InputError> {
+    arrow_frames::check(&mut file).map_err(|why| InputError::of_file(name, why))?;
+    let input = BufReader::with_capacity(1 << 20, file);
+    StreamReader::try_new(input, None).map_err(|error| InputError::of_file(name, plain(&error.to_string())))
 }
 
 impl Rows for Batches {
@@ -64,6 +69,13 @@ impl Rows for Batches {
     }
 }
 
+/// Rows that make a batch of about the size of a piece, by what the footer says about the largest row group's rows.
+fn batch_rows(metadata: &ParquetMetaData) -> usize {
+    let bytes_of_row = |group: &RowGroupMetaData| group.total_byte_size() / group.num_rows().max(1);
+    let widest = metadata.row_groups().iter().map(bytes_of_row).max().unwrap_or(0);
+    usize::try_from(widest.max(1)).map_or(1, |bytes| PIECE_BYTES / bytes).clamp(64, BATCH_ROWS)
+}
+
 /// The Arrow schema of a Parquet or Arrow file.
 pub fn schema_of(mut file: File, name: &str) -> Result<SchemaRef, InputError> {
     let failed = |error: std::io::Error| InputError::of_file(name, error);
@@ -72,11 +84,7 @@ pub fn schema_of(mut file: File, name: &str) -> Result<SchemaRef, InputError> {
         let reader = reader.map_err(|error| InputError::of_file(name, plain(&error.to_string())))?;
         return Ok(reader.schema().clone());
     }
-    let bad = |error: ArrowError| InputError::of_file(name, format!("is neither Parquet nor Arrow: {error}"));
-    if starts_with(&mut file, b"ARROW1").map_err(failed)? {
-        return FileReader::try_new(file, None).map(|reader| reader.schema()).map_err(bad);
-    }
-    StreamReader::try_new(BufReader::new(file), None).map(|reader| reader.schema()).map_err(bad)
+    Ok(arrow_stream(file, name)?.schema())
 }
 
 /// Copies an input that cannot seek to a temporary file.
@@ -97,5 +105,6 @@ fn starts_with(file: &mut File, magic: &[u8]) -> std::io::Result<bool> {
 
 /// A decoder's words without its prefix.
 fn plain(text: &str) -> String {
-    text.trim_start_matches("Parquet error: ").trim_start_matches("Parquet argument error: ").to_string()
+    let text = text.trim_start_matches("Parquet error: ").trim_start_matches("Parquet argument error: ");
+    text.replace("Io error: failed to fill whole buffer", "ends too early")
 }

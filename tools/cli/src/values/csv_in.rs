@@ -10,10 +10,7 @@ use forebay::types::DataType;
 
 use super::lane_in::{self, LaneBuilder};
 use super::window::Window;
-use super::{Columns, InputError, Piece, Rows};
-
-/// Bytes of texts after which a batch ends although it has few rows.
-const MOST_BYTES: usize = 32 << 20;
+use super::{Columns, InputError, PIECE_BYTES, Piece, Rows};
 
 /// How a CSV file is spelled.
 #[derive(Debug, Clone)]
@@ -184,7 +181,7 @@ impl<R: Read + Send> CsvLines<R> {
 impl<R: Read + Send> Rows for CsvLines<R> {
     fn next(&mut self, most: usize) -> Result<Option<Piece>, InputError> {
         let (mut rows, mut bytes) = (0, 0);
-        while rows < most && bytes < MOST_BYTES {
+        while rows < most && bytes < PIECE_BYTES {
             match self.step()? {
                 0 => break,
                 taken => bytes += taken,

@@ -1,9 +1,11 @@
 //! Rows between bytes and Arrow: JSON lines and CSV in both directions, Parquet and Arrow files in.
 
+mod arrow_frames;
 pub mod arrow_types;
 pub mod columnar_in;
 pub mod csv_in;
 pub mod csv_out;
+mod json_cursor;
 pub mod json_in;
 pub mod json_out;
 pub mod lane_in;
@@ -18,6 +20,10 @@ use forebay::types::DataType;
 
 /// Names and types of a row's columns.
 pub type Columns = Vec<(String, DataType)>;
+
+/// Bytes after which a piece ends although it has few rows: some pieces are on their way at a time, beside the memory
+/// that the writer was given.
+const PIECE_BYTES: usize = 4 << 20;
 
 /// Some rows of an input, with their kinds when the input has them.
 #[derive(Debug)]

@@ -231,3 +231,54 @@ fn rows_are_cut_where_they_are_asked_for() {
     }
     assert_eq!(ids, (0..10).collect::<Vec<_>>());
 }
+
+/// Prints rows a second: `cargo test --release -p forebay-cli how_fast -- --ignored --nocapture`.
+#[test]
+#[ignore = "figures for people; it proves nothing"]
+fn how_fast_rows_are_parsed_and_written() {
+    let columns = columns(
+        "o_orderkey BIGINT NOT NULL;o_custkey BIGINT;o_orderstatus STRING;o_totalprice DECIMAL(15, 2);o_orderdate DATE;\
+         o_orderpriority STRING;o_clerk STRING;o_shippriority INT;o_comment STRING;at TIMESTAMP(6);x DOUBLE",
+    );
+    let line = |id: u32| {
+        format!(
+            "{{\"o_orderkey\":{},\"o_custkey\":{},\"o_orderstatus\":\"O\",\"o_totalprice\":{}.25,\"o_orderdate\":\"1996-03-{:02}\",\
+             \"o_orderpriority\":\"4-NOT SPECIFIED\",\"o_clerk\":\"Clerk#000000{:03}\",\"o_shippriority\":0,\
+             \"o_comment\":\"furiously final, deposits sleep {id}\",\"at\":\"2023-11-14T22:13:20.{:06}\",\"x\":{}.5}}\n",
+            id * 4,
+            id * 7 % 150_000,
+            id,
+            id % 28 + 1,
+            id % 1000,
+            id,
+            id
+        )
+    };
+    let text: String = (0..300_000).map(line).collect();
+    let env = forebay::Env::system();
+    let start = env.monotonic();
+    let mut lines = JsonLines::open(text.as_bytes(), "in", &columns, false).unwrap();
+    let mut pieces = Vec::new();
+    while let Some(piece) = lines.next(16 << 10).unwrap() {
+        pieces.push(piece);
+    }
+    let mut told = start;
+    let mut tell = |what: &str| {
+        let now = env.monotonic();
+        println!("{what:<12}{:>12.0} rows/s", 300_000.0 / (now - told).as_secs_f64());
+        told = env.monotonic();
+    };
+    tell("JSON in");
+    let mut out = Vec::new();
+    pieces.iter().for_each(|piece| JsonRows::new(&columns).rows(&piece.batch, &mut out).unwrap());
+    tell("JSON out");
+    assert!(out == text.as_bytes());
+    let csv = CsvRows::new(&columns);
+    out.clear();
+    csv.header(&[], &mut out);
+    pieces.iter().for_each(|piece| csv.rows(&piece.batch, &mut out).unwrap());
+    tell("CSV out");
+    let mut lines = CsvLines::open(&out[..], "in", &columns, Dialect::default()).unwrap();
+    while lines.next(16 << 10).unwrap().is_some() {}
+    tell("CSV in");
+}

@@ -1,0 +1,14 @@
+//! The harness of trust: what this engine promises, held against seeds, crashes, kills, budgets and hostile bytes.
+//!
+//! A small number of seeds runs by default. `FOREBAY_SEED` is the first seed and `FOREBAY_SEEDS` how many; every
+//! failure prints the command that replays it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+
+mod budgets;
+mod damage;
+mod hostile;
+mod kill;
+mod model;
+mod simulation;
+mod support;
