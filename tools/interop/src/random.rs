@@ -44,7 +44,12 @@ impl Random {
     }
 
     /// One of several.
-    pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        *self.one_of(choices)
+    }
+
+    /// One of several, where it lies.
+    pub fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len())]
     }
 }

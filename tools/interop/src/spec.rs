@@ -56,7 +56,7 @@ impl Shape {
 
     /// The kind that is wanted, or another one where that cannot be.
     fn partition_kind(self, random: &mut Random, wanted: usize) -> TypeKind {
-        let which = if self.partitions.contains(&wanted) { wanted } else { *random.pick(self.partitions) };
+        let which = if self.partitions.contains(&wanted) { wanted } else { random.pick(self.partitions) };
         loop {
             let kind = random_kind(random, which);
             if self.allows(kind, false) {
@@ -135,14 +135,14 @@ impl TableSpec {
     /// A random table. Sixteen seeds in a row have every kind of type as a key, as a partition column and as a value.
     pub fn random(random: &mut Random, shape: Shape) -> Self {
         let seed = random.seed();
-        let keyed = shape.keyed.unwrap_or(seed % 4 != 0);
+        let keyed = shape.keyed.unwrap_or(!seed.is_multiple_of(4));
         let mut spec = Self::default();
-        for at in 0..if seed % 2 == 0 { 2 } else { *random.pick(&[0, 0, 1]) } {
+        for at in 0..if seed.is_multiple_of(2) { 2 } else { random.pick(&[0, 0, 1]) } {
             let kind = shape.partition_kind(random, (seed / 2 + 8 * at) % ALL_KINDS);
             spec.add(format!("p{at}"), kind, !keyed && random.chance(50));
             spec.partition_by.push(format!("p{at}"));
         }
-        let keys = if seed % 4 == 1 { 2 } else { *random.pick(&[1, 1, 2, 3]) };
+        let keys = if seed % 4 == 1 { 2 } else { random.pick(&[1, 1, 2, 3]) };
         for at in 0..if keyed { keys } else { 0 } {
             let name = format!("{}{at}", random.pick(&["k", "Key", "Schlüssel", "key of "]));
             let kind = shape.kind(random, true, (at < 2).then_some((seed + 3 * at) % ALL_KINDS));
@@ -176,8 +176,8 @@ impl TableSpec {
             set("partition.legacy-name", "false");
         }
         if keyed {
-            set("bucket", *random.pick(&["1", "1", "2", "3"]));
-            set("changelog-producer", *random.pick(&["none", "input"]));
+            set("bucket", random.pick(&["1", "1", "2", "3"]));
+            set("changelog-producer", random.pick(&["none", "input"]));
         } else if random.chance(50) {
             set("bucket", "2");
             let key = self.columns.iter().find(|(name, _)| !self.partition_by.contains(name));
@@ -258,7 +258,7 @@ impl TableSpec {
 
     fn row(&self, random: &mut Random, pools: &[Vec<Datum>]) -> Row {
         let cell = |((_, data_type), pool): (&(String, DataType), &Vec<Datum>)| match pool.is_empty() {
-            false => random.pick(pool).clone(),
+            false => random.one_of(pool).clone(),
             true if data_type.nullable && random.chance(20) => Datum::Null,
             true => random_value(random, data_type.kind),
         };
@@ -269,8 +269,8 @@ impl TableSpec {
 /// Values whose directory names every engine agrees on: the text of floats depends on the JDK, and bytes must be a text.
 fn partition_value(random: &mut Random, kind: TypeKind) -> Datum {
     match (random_value(random, kind), kind) {
-        (Datum::Float(_), _) => Datum::Float(*random.pick(&[1.5, -2.0, 0.25, 1e10])),
-        (Datum::Double(_), _) => Datum::Double(*random.pick(&[1.5, -2.0, 0.25, 1e10])),
+        (Datum::Float(_), _) => Datum::Float(random.pick(&[1.5, -2.0, 0.25, 1e10])),
+        (Datum::Double(_), _) => Datum::Double(random.pick(&[1.5, -2.0, 0.25, 1e10])),
         (Datum::String(text), _) => Datum::String(text.chars().take(20).collect()),
         (Datum::Bytes(_), TypeKind::Binary(most) | TypeKind::VarBinary(most)) => Datum::Bytes(
             random.pick(&["a", "b", "c=d", "é"]).bytes().take(most as usize).filter(|_| most > 2).collect(),

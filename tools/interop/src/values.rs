@@ -25,7 +25,7 @@ pub fn random_kind(random: &mut Random, which: usize) -> TypeKind {
         6 => TypeKind::Double,
         7 => {
             // As many digits as INT32, INT64 and byte arrays hold.
-            let (low, high) = *random.pick(&[(1, 9), (10, 18), (19, 38), (38, 38)]);
+            let (low, high) = random.pick(&[(1, 9), (10, 18), (19, 38), (38, 38)]);
             let precision = random.between(low, high) as u8;
             TypeKind::Decimal { precision, scale: random.below(usize::from(precision) + 1) as u8 }
         }
@@ -57,7 +57,7 @@ pub fn random_kind(random: &mut Random, which: usize) -> TypeKind {
 pub fn random_value(random: &mut Random, kind: TypeKind) -> Datum {
     let extreme = random.chance(20);
     let mut whole = |low: i64, high: i64| match random.below(100) {
-        _ if extreme => *random.pick(&[low, high, 0, -1, 1]),
+        _ if extreme => random.pick(&[low, high, 0, -1, 1]),
         0..50 => random.between(-9, 9),
         _ => random.between(low, high),
     };
@@ -68,7 +68,7 @@ pub fn random_value(random: &mut Random, kind: TypeKind) -> Datum {
         TypeKind::Int => Datum::Int(whole(i32::MIN.into(), i32::MAX.into()) as i32),
         TypeKind::BigInt => Datum::BigInt(whole(i64::MIN, i64::MAX)),
         TypeKind::Float => Datum::Float(match extreme {
-            true => *random.pick(&[
+            true => random.pick(&[
                 f32::NAN,
                 f32::INFINITY,
                 f32::NEG_INFINITY,
@@ -78,10 +78,10 @@ pub fn random_value(random: &mut Random, kind: TypeKind) -> Datum {
                 -0.0,
                 0.0,
             ]),
-            false => random.between(-100_000, 100_000) as f32 / *random.pick(&[1.0, 8.0, 7.0, 1e-20]),
+            false => random.between(-100_000, 100_000) as f32 / random.pick(&[1.0, 8.0, 7.0, 1e-20]),
         }),
         TypeKind::Double => Datum::Double(match extreme {
-            true => *random.pick(&[
+            true => random.pick(&[
                 f64::NAN,
                 f64::INFINITY,
                 f64::NEG_INFINITY,
@@ -91,12 +91,12 @@ pub fn random_value(random: &mut Random, kind: TypeKind) -> Datum {
                 -0.0,
                 0.0,
             ]),
-            false => random.between(-100_000, 100_000) as f64 / *random.pick(&[1.0, 8.0, 7.0, 1e-200]),
+            false => random.between(-100_000, 100_000) as f64 / random.pick(&[1.0, 8.0, 7.0, 1e-200]),
         }),
         TypeKind::Decimal { precision, .. } => {
             let limit = 10_i128.pow(precision.into()) - 1;
             Datum::Decimal(match extreme {
-                true => *random.pick(&[limit, -limit, 0, -1, 1]),
+                true => random.pick(&[limit, -limit, 0, -1, 1]),
                 false => {
                     let digits = 10_i128.pow(random.between(1, precision.into()) as u32);
                     let wide = (i128::from(random.bits()) << 62) ^ i128::from(random.bits());
@@ -107,18 +107,18 @@ pub fn random_value(random: &mut Random, kind: TypeKind) -> Datum {
         TypeKind::Char(most) | TypeKind::VarChar(most) => Datum::String(random_text(random, extreme, most)),
         TypeKind::Binary(most) | TypeKind::VarBinary(most) => {
             let length = random.below(most.min(if extreme { 40 } else { 12 }) as usize + 1);
-            let all = *random.pick(&[None, Some(0xFF_u8), Some(0), Some(0x80)]);
+            let all = random.pick(&[None, Some(0xFF_u8), Some(0), Some(0x80)]);
             let mut byte = || if extreme { all } else { None }.unwrap_or(random.bits() as u8);
             Datum::Bytes((0..length).map(|_| byte()).collect())
         }
         TypeKind::Date => Datum::Date(random_day(random, extreme) as i32),
         TypeKind::Time(precision) => {
-            let millis = if extreme { *random.pick(&[0, 86_399_999]) } else { random.between(0, 86_399_999) };
+            let millis = if extreme { random.pick(&[0, 86_399_999]) } else { random.between(0, 86_399_999) };
             Datum::Time(cut(millis.into(), 3, precision) as i32)
         }
         TypeKind::Timestamp(precision) | TypeKind::TimestampLtz(precision) => {
             let of_day = i128::from(random.bits()) % DAY_NANOS;
-            let of_day = if extreme { *random.pick(&[0, DAY_NANOS - 1]) } else { of_day };
+            let of_day = if extreme { random.pick(&[0, DAY_NANOS - 1]) } else { of_day };
             timestamp(cut(i128::from(random_day(random, extreme)) * DAY_NANOS + of_day, 9, precision))
         }
     }
@@ -126,7 +126,7 @@ pub fn random_value(random: &mut Random, kind: TypeKind) -> Datum {
 
 fn random_day(random: &mut Random, extreme: bool) -> i64 {
     match extreme {
-        true => *random.pick(&[DAYS.0, DAYS.1, 0, -1, 1]),
+        true => random.pick(&[DAYS.0, DAYS.1, 0, -1, 1]),
         false if random.chance(70) => random.between(-30_000, 30_000),
         false => random.between(DAYS.0, DAYS.1),
     }
@@ -140,7 +140,7 @@ fn cut(value: i128, digits: u8, precision: u8) -> i128 {
 
 fn random_text(random: &mut Random, extreme: bool, most: u32) -> String {
     let alphabet: &[char] = match extreme {
-        true => *random.pick(&[
+        true => random.pick(&[
             &['\u{10FFFF}', 'a'] as &[char],
             &['\u{FFFF}', '\u{E000}', 'é'],
             &['\u{0}', '\u{7F}', ' '],
@@ -149,5 +149,5 @@ fn random_text(random: &mut Random, extreme: bool, most: u32) -> String {
         false => &['a', 'b', 'c', 'x', 'Z', '0', '9', '-', '/', '=', '"', 'ß', '你', '🦀'],
     };
     let length = random.below(most.min(if extreme { 40 } else { 14 }) as usize + 1);
-    (0..length).map(|_| *random.pick(alphabet)).collect()
+    (0..length).map(|_| random.pick(alphabet)).collect()
 }

@@ -93,7 +93,12 @@ async fn we_read_what_pypaimon_writes() {
     let mut server = Server::get(Engine::Python);
     for seed in seeds(6) {
         let mut random = Random::new(seed);
-        let spec = TableSpec::random(&mut random, Shape::PYTHON);
+        let mut spec = TableSpec::random(&mut random, Shape::PYTHON);
+        // It fails to order partitions of NULL.
+        spec.columns
+            .iter_mut()
+            .filter(|(name, _)| spec.partition_by.contains(name))
+            .for_each(|(_, it)| it.nullable = false);
         let (place, mut model) = (place(), Model::new(&spec));
         let path = place.path().join("t");
         spec.create_by(&mut server, &path);
@@ -118,7 +123,7 @@ async fn we_follow_every_changelog_that_java_makes() {
     let shape = Shape { partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15], ..Shape::ALL.with_key() };
     for seed in seeds(8) {
         let mut random = Random::new(seed);
-        let producer = *random.pick(&["lookup", "full-compaction"]);
+        let producer = random.pick(&["lookup", "full-compaction"]);
         let spec = TableSpec::random(&mut random, shape).option("changelog-producer", producer);
         let (place, mut model) = (place(), Model::new(&spec));
         let path = place.path().join("t");
@@ -126,7 +131,7 @@ async fn we_follow_every_changelog_that_java_makes() {
         let mut newest = 0;
         for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
             let snapshot =
-                server_write(&mut server, &path, &spec, identifier, &operations, *random.pick(&["auto", "full"]));
+                server_write(&mut server, &path, &spec, identifier, &operations, random.pick(&["auto", "full"]));
             model.commit(&operations, newest + 1..=snapshot);
             newest = snapshot;
         }

@@ -10,16 +10,16 @@ async fn compact(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>)
         let mut random = Random::new(seed);
         // Small files, so that runs of many files, several levels and upgrades without a rewrite come about.
         let spec = TableSpec::random(&mut random, shape.with_key())
-            .option("num-sorted-run.compaction-trigger", *random.pick(&["2", "3", "5"]))
-            .option("num-levels", *random.pick(&["3", "4", "6"]))
-            .option("target-file-size", *random.pick(&["20 kb", "60 kb", "1 mb"]));
+            .option("num-sorted-run.compaction-trigger", random.pick(&["2", "3", "5"]))
+            .option("num-levels", random.pick(&["3", "4", "6"]))
+            .option("target-file-size", random.pick(&["20 kb", "60 kb", "1 mb"]));
         let (place, mut model) = (place(), Model::new(&spec));
         let path = place.path().join("t");
         create(&path, &spec).await;
-        let keys = *random.pick(&[10, 60, 600]);
+        let keys = random.pick(&[10, 60, 600]);
         let mut newest = 0;
         for (identifier, operations) in
-            (1..).zip(spec.operations_on(&mut random, 8, keys, |random| *random.pick(&[20, 300, 1500])))
+            (1..).zip(spec.operations_on(&mut random, 8, keys, |random| random.pick(&[20, 300, 1500])))
         {
             let snapshot = write_once(&path, "ours", identifier, &operations).await;
             model.commit(&operations, newest + 1..=snapshot);

@@ -40,7 +40,7 @@ fn random_condition(random: &mut Random, schema: &Schema, rows: &[Row], depth: u
     let (name, kind) = (schema.fields[at].name.clone(), schema.fields[at].data_type.kind);
     let mut value = || {
         // Mostly a value that is there, so that the condition tells rows apart.
-        let row = random.pick(rows);
+        let row = random.one_of(rows);
         if random.chance(70) && !row[at].is_null() { row[at].clone() } else { random_value(random, kind) }
     };
     let (first, second, third) = (value(), value(), value());

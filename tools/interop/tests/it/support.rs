@@ -58,7 +58,7 @@ pub async fn check(what: &str, wanted: &View, server: &mut Server, path: &Path) 
 /// How much a server compacts when it writes. Append tables without buckets are compacted by a job of their own only.
 pub fn random_compaction(random: &mut Random, spec: &TableSpec) -> &'static str {
     let bucketed = spec.options.contains_key("bucket");
-    *random.pick(if bucketed { &["none", "auto", "full"] as &[&str] } else { &["none", "auto"] })
+    random.pick(if bucketed { &["none", "auto", "full"] as &[&str] } else { &["none", "auto"] })
 }
 
 /// Lets a server compact the whole table; answers its newest snapshot.
