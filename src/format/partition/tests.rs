@@ -134,7 +134,7 @@ fn numbers_print_as_in_java() {
     );
     assert_eq!((java_double(2e23), java_double(2e-3)), ("2.0E23".to_string(), "0.002".to_string()));
     assert_eq!(
-        (java_float(-147_719.125), java_float(147_719.375)),
+        (java_float(-147_719.125_f64 as f32), java_float(147_719.375_f64 as f32)),
         ("-147719.12".to_string(), "147719.38".to_string())
     );
 }
