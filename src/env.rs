@@ -90,7 +90,20 @@ impl Env {
         )
     }
 
-    /// Runs blocking work (decode, sort, encode) on the blocking pool.
+    /// Runs work that only computes on the blocking pool; in place under a seed, so that the order of the requests around
+    /// it does not depend on threads.
+    ///
+    /// # Errors
+    /// As [`Env::blocking`].
+    pub async fn computing<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T> + Send + 'static,
+    {
+        if self.random.seed.is_some() { work() } else { self.blocking(work).await }
+    }
+
+    /// Runs blocking work (files, sort, encode) on the blocking pool.
     ///
     /// # Errors
     /// The work's own error; [`Error::Bug`] when it panicked.

@@ -210,7 +210,7 @@ impl Manifests {
         let bytes = self.store.read(&path).await?;
         check_size(&path, &bytes, Some(meta.file_size))?;
         let test = if keep { None } else { filter.entry.clone() };
-        let decoded = self.store.env().blocking(move || {
+        let decoded = self.store.env().computing(move || {
             let keep = |head: &EntryHead<'_>| test.as_ref().is_none_or(|test| test(head));
             let entries = decode_manifest(&bytes, &path, &ManifestFilter::new(&keep))?;
             Ok(entries.into_iter().map(Arc::new).collect::<Entries>())
