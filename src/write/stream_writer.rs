@@ -92,7 +92,7 @@ impl StreamWriter {
             buffer: WriteBuffer::new(encoder, key_columns, settings.order.clone()),
             buckets: Vec::new(),
             spills: Vec::new(),
-            limit: budget / 8 * 5,
+            limit: budget / 2,
             sequence: SequenceNumbers::default(),
             fresh: true,
             broken: false,
