@@ -24,7 +24,8 @@ pub(super) fn put_files(encoder: &mut Encoder, files: &[DataFileMeta]) {
     encoder.array(files, |encoder, file| encode_file(encoder, file, true));
 }
 
-fn crc32(bytes: &[u8]) -> u32 {
+/// The checksum of zip and of deletion vectors.
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(bytes);
     crc.sum()
