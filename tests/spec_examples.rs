@@ -295,8 +295,15 @@ fn manifest_list(text: &str) {
 }
 
 fn index_manifest(text: &str) {
+    let entry = the_index_file();
+    let bytes = encode_index_manifest(std::slice::from_ref(&entry), Codec::Null).unwrap();
+    assert_contains(&bytes, &hex(text));
+    assert_eq!(decode_index_manifest(&bytes, "x").unwrap(), [entry]);
+}
+
+fn the_index_file() -> IndexManifestEntry {
     let range = DeletionVectorRange { data_file: "data-a".into(), offset: 1, length: 26, cardinality: Some(3) };
-    let entry = IndexManifestEntry {
+    IndexManifestEntry {
         partition: BinaryRow::empty(),
         bucket: 0,
         index_type: "DELETION_VECTORS".into(),
@@ -306,10 +313,7 @@ fn index_manifest(text: &str) {
         deletion_vectors: Some(vec![range]),
         external_path: None,
         global_index: None,
-    };
-    let bytes = encode_index_manifest(std::slice::from_ref(&entry), Codec::Null).unwrap();
-    assert_contains(&bytes, &hex(text));
-    assert_eq!(decode_index_manifest(&bytes, "x").unwrap(), [entry]);
+    }
 }
 
 fn deletion_vectors(bytes: &[u8]) {
@@ -377,6 +381,7 @@ fn the_split() -> Split {
         partition: BinaryRow::empty(),
         bucket: 2,
         files: vec![the_file()],
+        vectors: vec![the_index_file()],
         raw: true,
         changes: false,
     }

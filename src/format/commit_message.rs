@@ -78,7 +78,7 @@ impl CommitMessage {
     /// [`Error::Unsupported`](crate::Error::Unsupported) for another version.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let schema = BodySchema::new()?;
-        let mut body = schema.open(bytes, MAGIC, VERSION, WHAT)?;
+        let mut body = schema.open(bytes, MAGIC, VERSION..=VERSION, WHAT)?;
         let message = Self {
             partition: body.row()?,
             bucket: body.int()?,

@@ -19,7 +19,7 @@ use crate::lsm::{
     Deduplicate, KeyEncoder, MergeFunction, Ranged, RunBatch, RunReader, SequenceOrder, merge_runs, sections,
 };
 use crate::predicate::{Expr, evaluate};
-use crate::scan::bound;
+use crate::scan::{FileVectors, bound, load_vectors};
 use crate::schema::{MergeEngine, Schema, TableOptions};
 use crate::types::{external_schema, lane_schema, to_external};
 
@@ -134,7 +134,9 @@ impl SplitReader {
             return Err(Error::unsupported(format!("data file {} outside of the table", outside.file_name)));
         }
         let partition = PartitionValues::of(&self.request.schema, &split.partition)?;
-        Ok(Arc::new(Located { directory, partition, files: split.files.clone() }))
+        let vectors = load_vectors(&self.history.store, &self.request.schema, &self.options, &split.vectors);
+        let vectors = self.runtime.block_on(vectors)?;
+        Ok(Arc::new(Located { directory, partition, files: split.files.clone(), vectors }))
     }
 
     /// A reader of one file, mapped to the working columns. Runs on a thread of its own.
@@ -174,6 +176,7 @@ impl SplitReader {
             columns: origins.iter().filter_map(from_file).collect(),
             versions,
             filter: self.pushed_filter(versions),
+            masked: located.vectors.get(&file.file_name).filter(|vector| !vector.is_empty()).cloned(),
             batch_rows: self.request.batch_rows,
             window,
         };
@@ -318,4 +321,5 @@ struct Located {
     directory: String,
     partition: PartitionValues,
     files: Vec<DataFileMeta>,
+    vectors: FileVectors,
 }
