@@ -141,11 +141,11 @@ impl SplitReader {
     fn open(
         &self,
         located: &Arc<Located>,
-        file: &DataFileMeta,
+        file: &Arc<DataFileMeta>,
         versions: bool,
         window: u64,
     ) -> Box<dyn Iterator<Item = Result<FileBatch>> + Send> {
-        let (this, located, file) = (self.clone(), Arc::clone(located), file.clone());
+        let (this, located, file) = (self.clone(), Arc::clone(located), Arc::clone(file));
         let path = format!("{}/{}", located.directory, file.file_name);
         read_ahead(&self.runtime, path.clone(), move || this.open_here(&located, &file, &path, versions, window))
     }
@@ -224,30 +224,30 @@ impl SplitReader {
         let mut ranged = Vec::with_capacity(located.files.len());
         for file in &located.files {
             let (min, max) = (bound(&file.min_key, &types)?, bound(&file.max_key, &types)?);
-            ranged.push(Ranged { min, max, item: file.clone() });
+            ranged.push(Ranged { min, max, item: Arc::clone(file) });
         }
         let this = self.clone();
         let merged = sections(ranged).into_iter().flat_map(move |section| -> Batches {
-            let runs: Vec<Vec<DataFileMeta>> =
+            let runs: Vec<Vec<Arc<DataFileMeta>>> =
                 section.into_iter().map(|run| run.into_iter().map(|ranged| ranged.item).collect()).collect();
             this.merge_section(&located, runs).unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
         });
         Ok(Box::new(merged))
     }
 
-    fn merge_section(&self, located: &Arc<Located>, mut runs: Vec<Vec<DataFileMeta>>) -> Result<Batches> {
+    fn merge_section(&self, located: &Arc<Located>, mut runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<Batches> {
         // Older files first: the newer of two equal versions wins.
         let age = |file: &DataFileMeta| {
             let sequence = (file.max_sequence_number, file.min_sequence_number);
             (Reverse(file.level), sequence, file.creation_time, file.file_name.clone())
         };
-        let mut ages: Vec<_> = runs.iter().flatten().map(age).collect();
+        let mut ages: Vec<_> = runs.iter().flatten().map(|file| age(file)).collect();
         ages.sort_unstable();
         let age_of = |file: &DataFileMeta| ages.binary_search(&age(file)).unwrap_or(0) as u32;
-        runs.sort_by_cached_key(|run| run.iter().map(age_of).max());
+        runs.sort_by_cached_key(|run| run.iter().map(|file| age_of(file)).max());
         let columns = (runs.len() * (self.work.positions.len() + 2)).max(1) as u64;
         let window = (WINDOW_BUDGET / columns).clamp(WINDOW.0, WINDOW.1);
-        let aged = |run: Vec<DataFileMeta>| run.into_iter().map(|file| (age_of(&file), file)).collect();
+        let aged = |run: Vec<Arc<DataFileMeta>>| run.into_iter().map(|file| (age_of(&file), file)).collect();
         let readers = runs.into_iter().map(|run| self.run(located, aged(run), window)).collect();
         let merged = merge_runs(readers, self.order.clone(), Arc::clone(&self.function), self.request.batch_rows)?;
         let this = self.clone();
@@ -259,7 +259,7 @@ impl SplitReader {
     }
 
     /// The files of one sorted run, one after another.
-    fn run(&self, located: &Arc<Located>, files: Vec<(u32, DataFileMeta)>, window: u64) -> RunReader {
+    fn run(&self, located: &Arc<Located>, files: Vec<(u32, Arc<DataFileMeta>)>, window: u64) -> RunReader {
         let (this, located) = (self.clone(), Arc::clone(located));
         let encode = self.clone();
         let batches = files.into_iter().flat_map(move |(age, file)| {
@@ -317,5 +317,5 @@ impl SplitReader {
 struct Located {
     directory: String,
     partition: PartitionValues,
-    files: Vec<DataFileMeta>,
+    files: Vec<Arc<DataFileMeta>>,
 }
