@@ -344,7 +344,13 @@ fn the_file() -> DataFileMeta {
 }
 
 fn the_entry() -> ManifestEntry {
-    ManifestEntry { kind: FileKind::Add, partition: BinaryRow::empty(), bucket: 2, total_buckets: 4, file: the_file().into() }
+    ManifestEntry {
+        kind: FileKind::Add,
+        partition: BinaryRow::empty(),
+        bucket: 2,
+        total_buckets: 4,
+        file: the_file().into(),
+    }
 }
 
 fn the_message() -> CommitMessage {

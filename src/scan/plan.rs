@@ -115,11 +115,7 @@ fn has_no_deletes(file: &DataFileMeta) -> bool {
 }
 
 /// Packs of a primary-key bucket. A section is dropped when no file of it can match: its keys stand nowhere else.
-fn pack_tree(
-    rules: &PlanRules,
-    files: Vec<Arc<DataFileMeta>>,
-    pruner: &Pruner,
-) -> Result<Vec<Vec<Arc<DataFileMeta>>>> {
+fn pack_tree(rules: &PlanRules, files: Vec<Arc<DataFileMeta>>, pruner: &Pruner) -> Result<Vec<Vec<Arc<DataFileMeta>>>> {
     if files.len() == 1 && !pruner.prunes_files() {
         return Ok(vec![files]);
     }
@@ -153,10 +149,7 @@ fn pack_tree(
 }
 
 /// Packs groups in order up to the target size. A group is never cut.
-fn pack(
-    rules: &PlanRules,
-    groups: impl Iterator<Item = Vec<Arc<DataFileMeta>>>,
-) -> Vec<Vec<Arc<DataFileMeta>>> {
+fn pack(rules: &PlanRules, groups: impl Iterator<Item = Vec<Arc<DataFileMeta>>>) -> Vec<Vec<Arc<DataFileMeta>>> {
     let mut packs: Vec<Vec<Arc<DataFileMeta>>> = Vec::new();
     let mut size: u64 = 0;
     for group in groups {
