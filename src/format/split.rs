@@ -1,6 +1,8 @@
 //! The unit of reading. Travels between machines as versioned bytes.
 //! Spec: `format-spec/split.md`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::envelope::{self, BodySchema};
@@ -19,7 +21,7 @@ pub struct Split {
     /// The bucket.
     pub bucket: i32,
     /// The files, in manifest order.
-    pub files: Vec<DataFileMeta>,
+    pub files: Vec<Arc<DataFileMeta>>,
     /// The index files that hold deletion vectors of these files, narrowed to those vectors.
     pub vectors: Vec<IndexManifestEntry>,
     /// Whether the files may be read one after another without merging.
@@ -62,7 +64,7 @@ impl Split {
             bucket: body.int()?,
             raw: body.flag()?,
             changes: body.flag()?,
-            files: body.files()?,
+            files: body.files()?.into_iter().map(Arc::new).collect(),
             vectors: Vec::new(),
         };
         if body.version() > 1 {

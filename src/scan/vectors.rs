@@ -77,7 +77,7 @@ impl Vectors {
     }
 
     /// The index files that hold vectors of these files, narrowed to them.
-    pub fn of_files(&self, partition: &BinaryRow, bucket: i32, files: &[DataFileMeta]) -> Vec<IndexManifestEntry> {
+    pub fn of_files(&self, partition: &BinaryRow, bucket: i32, files: &[Arc<DataFileMeta>]) -> Vec<IndexManifestEntry> {
         let mut found: BTreeMap<usize, Vec<DeletionVectorRange>> = BTreeMap::new();
         if self.is_empty() {
             return Vec::new();
