@@ -377,6 +377,7 @@ fn the_message() -> CommitMessage {
         compact_before: vec![],
         compact_after: vec![],
         compact_changelog: vec![],
+        ..CommitMessage::new(BinaryRow::empty(), 0, 0)
     }
 }
 

@@ -28,7 +28,7 @@ pub use avro::Codec;
 pub use binary_row::{BinaryRow, datum_at};
 pub use bucket::{assign, bucket_hashes, check_bucket_keys};
 pub use bucket_path::{bucket_directory, index_path};
-pub use commit_message::{CommitMessage, IndexFile};
+pub use commit_message::{CommitMessage, IndexFile, IndexRead};
 pub use consumer::Consumer;
 pub use data_file::{DataFileMeta, FileSource};
 pub use deletion_vector::{
