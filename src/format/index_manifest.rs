@@ -155,7 +155,7 @@ fn decode(bytes: &[u8], strict: bool) -> Result<Vec<IndexManifestEntry>> {
     let plan = EntryPlan::new(&container.schema, root, strict)?;
     let mut cache = FileCache::default();
     let mut entries = Vec::new();
-    container.read(|cursor| {
+    container.read(|cursor, _| {
         entries.push(plan.read(cursor, &mut cache)?);
         Ok(())
     })?;

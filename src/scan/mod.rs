@@ -71,12 +71,16 @@ pub async fn plan_snapshot(
     Ok(Plan { snapshot: Some(snapshot.id), schema: Arc::clone(schema), filter, splits })
 }
 
-/// The newest schema for the newest rows; the snapshot's own for a look back.
+/// The newest schema for the newest rows; the snapshot's own columns for a look back, with the options that the table
+/// has and those its handle was given: so does Java.
 async fn schema_at(history: &History, newest: &Arc<Schema>, at: &At, snapshot: &Snapshot) -> Result<Arc<Schema>> {
     match at {
         At::Latest => Ok(Arc::clone(newest)),
         _ if snapshot.schema_id == newest.id => Ok(Arc::clone(newest)),
-        _ => history.schemas.load(snapshot.schema_id).await,
+        _ => {
+            let then = history.schemas.load(snapshot.schema_id).await?;
+            Ok(Arc::new(Schema { options: newest.options.clone(), ..Schema::clone(&then) }))
+        }
     }
 }
 
