@@ -363,6 +363,7 @@ fn the_message() -> CommitMessage {
         compact_before: vec![],
         compact_after: vec![],
         compact_changelog: vec![],
+        ..CommitMessage::new(BinaryRow::empty(), 0, 0)
     }
 }
 

@@ -53,7 +53,7 @@ impl Split {
     /// [`Error::Unsupported`](crate::Error::Unsupported) for another version.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let schema = BodySchema::new()?;
-        let mut body = schema.open(bytes, MAGIC, VERSION, WHAT)?;
+        let mut body = schema.open(bytes, MAGIC, VERSION..=VERSION, WHAT)?;
         let split = Self {
             snapshot_id: body.long()?,
             schema_id: body.long()?,

@@ -14,7 +14,7 @@ pub use at::At;
 pub use plan::{PlanRules, bound, plan_changes, plan_rows};
 
 use crate::error::Result;
-use crate::format::{Snapshot, SnapshotId, Split, decode_index_manifest, layout};
+use crate::format::{Snapshot, SnapshotId, Split};
 use crate::history::History;
 use crate::predicate::Expr;
 use crate::schema::{Schema, TableOptions, Use};
@@ -87,8 +87,7 @@ async fn schema_at(history: &History, newest: &Arc<Schema>, at: &At, snapshot: &
 /// Index files that change what a row reader sees are refused by name.
 async fn refuse_unread_indexes(history: &History, snapshot: &Snapshot) -> Result<()> {
     let Some(name) = &snapshot.index_manifest else { return Ok(()) };
-    let path = layout::manifest(name)?;
-    for entry in decode_index_manifest(&history.store.read(&path).await?, &path)? {
+    for entry in history.manifests.index(name).await?.iter() {
         if entry.index_type != "HASH" {
             let what = format!("index files of type {} in snapshot {}", entry.index_type, snapshot.id);
             return Err(crate::Error::unsupported(what));
