@@ -139,7 +139,8 @@ impl ChangeStream {
         Ok(stream)
     }
 
-    /// The next changes; `None` at the end. Waits for a snapshot if the stream does.
+    /// The next changes; `None` at the end. Waits for a snapshot if the stream does; one that does not wait may be asked
+    /// again after `None` and goes on with what was committed since.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the next snapshot has expired; the store's errors.
