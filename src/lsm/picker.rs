@@ -218,7 +218,8 @@ impl Picker<'_> {
         let mut bytes = runs[..taken].iter().fold(0_u128, |sum, run| sum + u128::from(run.bytes()));
         for next in &runs[taken..] {
             let alike = bytes * percent >= u128::from(next.bytes()) * 100;
-            if !alike && !(certain && next.level <= 1) {
+            let follows = certain && next.level <= 1;
+            if !alike && !follows {
                 break;
             }
             bytes += u128::from(next.bytes());

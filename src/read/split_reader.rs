@@ -13,10 +13,11 @@ use tokio::runtime::Handle;
 use super::columns::{Origin, PartitionValues, WorkColumns};
 use crate::error::{Error, Result};
 use crate::files::{FileBatch, FileReader, ReadPlan, read_ahead};
-use crate::format::{DataFileMeta, Split, bucket_directory};
+use crate::format::{BinaryRow, DataFileMeta, Split, bucket_directory};
 use crate::history::History;
 use crate::lsm::{
-    Deduplicate, KeyEncoder, MergeFunction, Ranged, RunBatch, RunReader, SequenceOrder, merge_runs, sections,
+    Deduplicate, KeyEncoder, MergeFunction, MergedBatch, Ranged, RunBatch, RunReader, SequenceOrder, merge_runs,
+    sections,
 };
 use crate::predicate::{Expr, evaluate};
 use crate::scan::bound;
@@ -25,7 +26,7 @@ use crate::types::{external_schema, lane_schema, to_external};
 
 /// Bytes that all open columns of a merge may hold as fetched windows.
 const WINDOW_BUDGET: u64 = 128 << 20;
-const WINDOW: (u64, u64) = (64 << 10, 2 << 20);
+const WINDOW: (u64, u64) = (16 << 10, 2 << 20);
 
 /// What rows come out, and how.
 #[derive(Debug, Clone)]
@@ -56,11 +57,14 @@ pub struct SplitReader {
     function: Arc<dyn MergeFunction>,
     /// The schemas of all files that are read.
     schemas: BTreeMap<i64, Arc<Schema>>,
+    window_budget: u64,
 }
 
 /// A batch out: rows and, for changes, their kinds.
 pub type Rows = (RecordBatch, Option<Int8Array>);
 type Batches = Box<dyn Iterator<Item = Result<Rows>> + Send>;
+/// Merged rows with their sequence numbers and kinds, retractions included.
+pub type MergedBatches = Box<dyn Iterator<Item = Result<MergedBatch>> + Send>;
 
 impl SplitReader {
     /// A reader for splits whose files follow the schemas of `splits`. Must be called on a tokio runtime.
@@ -102,11 +106,19 @@ impl SplitReader {
             work,
             order,
             schemas,
+            window_budget: WINDOW_BUDGET,
         })
     }
 
     pub(super) fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+
+    /// The same reader, whose fetched windows hold so many bytes together.
+    #[must_use]
+    pub fn with_window_budget(mut self, bytes: u64) -> Self {
+        self.window_budget = bytes;
+        self
     }
 
     /// The columns of the batches.
@@ -121,20 +133,27 @@ impl SplitReader {
     /// # Errors
     /// The items carry the store's errors and [`Error::Corrupt`] with the file.
     pub fn read(&self, split: &Split) -> Result<Batches> {
-        let files = self.files_of(split)?;
+        let files = self.locate(&split.partition, split.bucket, &split.files)?;
         if split.raw {
             return Ok(self.read_raw(files, split.changes));
         }
         self.read_merged(files)
     }
 
-    fn files_of(&self, split: &Split) -> Result<Arc<Located>> {
-        let directory = bucket_directory(&self.request.schema, &self.options, &split.partition, split.bucket)?;
-        if let Some(outside) = split.files.iter().find(|file| file.external_path.is_some()) {
-            return Err(Error::unsupported(format!("data file {} outside of the table", outside.file_name)));
-        }
-        let partition = PartitionValues::of(&self.request.schema, &split.partition)?;
-        Ok(Arc::new(Located { directory, partition, files: split.files.clone() }))
+    /// The merged rows of files in sorted runs, all columns in the order of the schema, for a reader that selects all of
+    /// them without a filter. Blocks while it is iterated.
+    ///
+    /// # Errors
+    /// As [`SplitReader::read`].
+    pub fn merge(&self, partition: &BinaryRow, bucket: i32, runs: Vec<Vec<DataFileMeta>>) -> Result<MergedBatches> {
+        let located = self.locate(partition, bucket, &[])?;
+        self.merge_runs_of(&located, runs)
+    }
+
+    fn locate(&self, partition: &BinaryRow, bucket: i32, files: &[DataFileMeta]) -> Result<Arc<Located>> {
+        let directory = bucket_directory(&self.request.schema, &self.options, partition, bucket)?;
+        let partition = PartitionValues::of(&self.request.schema, partition)?;
+        Ok(Arc::new(Located { directory, partition, files: files.to_vec() }))
     }
 
     /// A reader of one file, mapped to the working columns. Runs on a thread of its own.
@@ -158,6 +177,9 @@ impl SplitReader {
         versions: bool,
         window: u64,
     ) -> Result<impl Iterator<Item = Result<FileBatch>> + use<>> {
+        if file.external_path.is_some() {
+            return Err(Error::unsupported(format!("data file {} outside of the table", file.file_name)));
+        }
         if !path.ends_with(".parquet") {
             let format = path.rsplit('.').next().unwrap_or_default();
             return Err(Error::unsupported(format!("{path}: data files of format {format}")));
@@ -235,7 +257,17 @@ impl SplitReader {
         Ok(Box::new(merged))
     }
 
-    fn merge_section(&self, located: &Arc<Located>, mut runs: Vec<Vec<DataFileMeta>>) -> Result<Batches> {
+    fn merge_section(&self, located: &Arc<Located>, runs: Vec<Vec<DataFileMeta>>) -> Result<Batches> {
+        let merged = self.merge_runs_of(located, runs)?;
+        let this = self.clone();
+        Ok(Box::new(merged.map(move |batch| {
+            let batch = batch?.without_retractions()?;
+            let rows = batch.num_rows();
+            this.finish(batch.columns, None, rows)
+        })))
+    }
+
+    fn merge_runs_of(&self, located: &Arc<Located>, mut runs: Vec<Vec<DataFileMeta>>) -> Result<MergedBatches> {
         // Older files first: the newer of two equal versions wins.
         let age = |file: &DataFileMeta| {
             let sequence = (file.max_sequence_number, file.min_sequence_number);
@@ -246,16 +278,10 @@ impl SplitReader {
         let age_of = |file: &DataFileMeta| ages.binary_search(&age(file)).unwrap_or(0) as u32;
         runs.sort_by_cached_key(|run| run.iter().map(age_of).max());
         let columns = (runs.len() * (self.work.positions.len() + 2)).max(1) as u64;
-        let window = (WINDOW_BUDGET / columns).clamp(WINDOW.0, WINDOW.1);
+        let window = (self.window_budget / columns).clamp(WINDOW.0, WINDOW.1);
         let aged = |run: Vec<DataFileMeta>| run.into_iter().map(|file| (age_of(&file), file)).collect();
         let readers = runs.into_iter().map(|run| self.run(located, aged(run), window)).collect();
-        let merged = merge_runs(readers, self.order.clone(), Arc::clone(&self.function), self.request.batch_rows)?;
-        let this = self.clone();
-        Ok(Box::new(merged.map(move |batch| {
-            let batch = batch?.without_retractions()?;
-            let rows = batch.num_rows();
-            this.finish(batch.columns, None, rows)
-        })))
+        merge_runs(readers, self.order.clone(), Arc::clone(&self.function), self.request.batch_rows)
     }
 
     /// The files of one sorted run, one after another.

@@ -15,7 +15,7 @@ pub use plan::{PlanRules, bound, plan_changes, plan_rows};
 
 use crate::error::Result;
 use crate::format::{Snapshot, SnapshotId, Split, decode_index_manifest, layout};
-use crate::history::History;
+use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::schema::{Schema, TableOptions, Use};
 use prune::Pruner;
@@ -80,8 +80,21 @@ async fn schema_at(history: &History, newest: &Arc<Schema>, at: &At, snapshot: &
     }
 }
 
+/// Which live files lie in partitions for which a filter may be true.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for a filter that does not fit the schema or speaks of columns that are no partition columns.
+pub fn partition_filter(schema: &Arc<Schema>, options: &TableOptions, filter: &Expr) -> Result<FileFilter> {
+    let filter = filter.bind(schema)?;
+    if let Some(other) = filter.columns().into_iter().find(|column| !schema.partition_keys.contains(column)) {
+        let columns = schema.partition_keys.join(", ");
+        return Err(crate::Error::invalid(format!("{other} is no partition column (they are: {columns})")));
+    }
+    Ok(Pruner::new(schema, options, Some(&filter))?.file_filter())
+}
+
 /// Index files that change what a row reader sees are refused by name.
-async fn refuse_unread_indexes(history: &History, snapshot: &Snapshot) -> Result<()> {
+pub(crate) async fn refuse_unread_indexes(history: &History, snapshot: &Snapshot) -> Result<()> {
     let Some(name) = &snapshot.index_manifest else { return Ok(()) };
     let path = layout::manifest(name)?;
     for entry in decode_index_manifest(&history.store.read(&path).await?, &path)? {

@@ -52,6 +52,9 @@ fn levels(runs: &[(i32, i64)], options: &CompactionOptions) -> Levels {
 /// How many runs are taken, the level they go to, why, and whether deletes go.
 type Shape = (usize, i32, Trigger, bool);
 
+/// Options that are set.
+type Set = &'static [(&'static str, &'static str)];
+
 fn picked(runs: &[(i32, i64)], set: &[(&str, &str)], now: Moment) -> Option<Shape> {
     let options = options(set);
     let unit = pick(&levels(runs, &options), &options, &now)?;
@@ -61,8 +64,7 @@ fn picked(runs: &[(i32, i64)], set: &[(&str, &str)], now: Moment) -> Option<Shap
 #[test]
 fn the_runs_of_like_size_are_taken_and_go_above_the_first_that_stays() {
     use Trigger::{RunCount, SizeAmplification, SizeRatio};
-    let (small, trigger_3): (&[(&str, &str)], &[(&str, &str)]) =
-        (&[], &[("num-sorted-run.compaction-trigger", "3"), ("num-levels", "6")]);
+    let (small, trigger_3): (Set, Set) = (&[], &[("num-sorted-run.compaction-trigger", "3"), ("num-levels", "6")]);
     for (what, runs, set, wanted) in [
         ("too few runs", vec![(0, 1), (0, 1), (0, 1), (0, 1)], small, None),
         ("all alike", vec![(0, 1); 5], small, Some((5, 5, SizeAmplification, true))),
