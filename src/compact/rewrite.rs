@@ -50,8 +50,8 @@ impl Rewrite {
         for step in steps(&task.files, &rules)? {
             match step {
                 Step::Upgrade(file) => {
-                    message.compact_after.push(DataFileMeta { level: task.output_level, ..file.clone() });
-                    message.compact_before.push(file);
+                    message.compact_after.push(DataFileMeta { level: task.output_level, ..(*file).clone() });
+                    message.compact_before.push(*file);
                 }
                 Step::Merge(sections) => self.merge(task, sections, message)?,
             }

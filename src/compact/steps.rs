@@ -18,7 +18,7 @@ use crate::types::DataType;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// The file gets another level; its bytes stay.
-    Upgrade(DataFileMeta),
+    Upgrade(Box<DataFileMeta>),
     /// Sections in key order, each of sorted runs, are merged into new files.
     Merge(Vec<Vec<Vec<DataFileMeta>>>),
 }
@@ -93,7 +93,7 @@ impl Steps<'_> {
         if retracts || (self.rules.rewrites)(&file) {
             self.done.push(Step::Merge(vec![vec![vec![file]]]));
         } else if file.level != self.rules.output_level {
-            self.done.push(Step::Upgrade(file));
+            self.done.push(Step::Upgrade(Box::new(file)));
         }
     }
 }
