@@ -46,7 +46,7 @@ pub enum Command {
     /// Read a table's changes, once or for ever
     Changes(Changes),
     /// Compact tables, once or as a service
-    Compact(Compact),
+    Compact(Box<Compact>),
     /// Look inside a table: snapshots, files, levels
     Inspect(Inspect),
     /// List databases and tables of a warehouse

@@ -162,7 +162,7 @@ impl Service<'_> {
 
     fn planned(&self, due: &Due) -> Result<()> {
         if self.common.json {
-            let tasks: Vec<Value> = due.tasks.iter().map(|task| task_json(task)).collect();
+            let tasks: Vec<Value> = due.tasks.iter().map(task_json).collect();
             return output::print_json(&json!({"table": due.name, "tasks": tasks}));
         }
         if due.tasks.is_empty() {
