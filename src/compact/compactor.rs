@@ -13,13 +13,8 @@ use crate::format::{CommitMessage, CompactTask, Snapshot, Split, bucket_director
 use crate::history::{FileFilter, History};
 use crate::lsm::Moment;
 use crate::read::{ReadRequest, SplitReader};
-use crate::scan::{partition_filter, refuse_unread_indexes};
+use crate::scan::{Vectors, partition_filter};
 use crate::schema::{Schema, TableOptions};
-
-/// Rows of a batch while runs are merged.
-const BATCH_ROWS: (u64, u64) = (64, 8192);
-/// Batches of a run that are in memory: made ahead, waiting, being merged.
-const BATCHES_OF_A_RUN: u64 = 5;
 
 /// Compacts one table. Cheap to clone.
 #[derive(Clone)]
@@ -73,7 +68,10 @@ impl Compactor {
     /// # Errors
     /// As [`Compactor::plan`].
     pub async fn plan_at(&self, snapshot: &Snapshot, request: &CompactRequest) -> Result<Vec<CompactTask>> {
-        refuse_unread_indexes(&self.history, snapshot).await?;
+        let vectors = Vectors::of(&self.history, snapshot).await?;
+        if !vectors.is_empty() {
+            return Err(Error::unsupported("compaction of tables with deletion vectors"));
+        }
         let filter = match &request.partitions {
             Some(filter) => partition_filter(&self.schema, &self.options, filter)?,
             None => FileFilter::default(),
@@ -145,7 +143,7 @@ impl Compactor {
             schema: Arc::clone(&self.schema),
             select: (0..self.schema.fields.len()).collect(),
             filter: None,
-            batch_rows: self.batch_rows(task, limits),
+            batch_rows: self.options.read_batch_rows,
             wide_timestamps: true,
         };
         let inputs = Split {
@@ -153,7 +151,8 @@ impl Compactor {
             schema_id: task.schema_id,
             partition: task.partition.clone(),
             bucket: task.bucket,
-            files: task.files.iter().chain(&task.upper).cloned().collect(),
+            files: task.files.iter().chain(&task.upper).cloned().map(Arc::new).collect(),
+            vectors: Vec::new(),
             raw: false,
             changes: false,
         };
@@ -161,7 +160,8 @@ impl Compactor {
         Ok(Rewrite {
             store: self.history.store.clone(),
             runtime: Handle::current(),
-            reader: reader.with_window_budget(limits.memory / 4),
+            reader: reader.with_memory(limits.memory / 2),
+            inputs,
             names: FileNames::new(env, directory, file_extension(&self.options)),
             data,
             key_types: self.schema.types_of(&self.schema.trimmed_primary_keys())?,
@@ -170,15 +170,5 @@ impl Compactor {
             throttle: self.throttle.clone(),
             progress: Arc::clone(&self.progress),
         })
-    }
-
-    /// Rows of a batch, so that the batches of all runs fit a share of the memory.
-    fn batch_rows(&self, task: &CompactTask, limits: CompactLimits) -> usize {
-        // On disk rows are packed; in memory they take some times that, and a few bytes for each column at the least.
-        let row = (task.bytes() / task.rows().max(1)).saturating_mul(3).max(8 * (self.schema.fields.len() as u64 + 3));
-        let runs = (task.files.len() + task.upper.len()).max(1) as u64;
-        let rows = limits.memory / 4 / (BATCHES_OF_A_RUN * runs) / row;
-        rows.clamp(BATCH_ROWS.0, BATCH_ROWS.1.min(self.options.read_batch_rows.max(1) as u64).max(BATCH_ROWS.0))
-            as usize
     }
 }

@@ -46,7 +46,7 @@ pub fn buckets_of(entries: Vec<Arc<ManifestEntry>>) -> Vec<BucketFiles> {
             total_buckets: entry.total_buckets,
             files: Vec::new(),
         });
-        place.files.push(entry.file);
+        place.files.push(Arc::unwrap_or_clone(entry.file));
     }
     buckets.into_values().collect()
 }
@@ -82,6 +82,7 @@ pub fn plan_bucket(
         drops_deletes: unit.drops_deletes,
         files: unit.runs.into_iter().flat_map(|run| run.files).collect(),
         upper,
+        vectors: Vec::new(),
     }))
 }
 

@@ -8,9 +8,9 @@ use super::limits::{CompactProgress, Throttle};
 use super::steps::{Step, StepRules, steps};
 use crate::error::Result;
 use crate::files::{FileNames, RollingWriter, WriteSpec, read_ahead};
-use crate::format::{CommitMessage, CompactTask, DataFileMeta};
+use crate::format::{CommitMessage, CompactTask, DataFileMeta, Split};
 use crate::io::TableStore;
-use crate::read::{MergedSlab, SplitReader};
+use crate::read::{BucketReader, MergedSlab, SplitReader};
 use crate::types::DataType;
 
 /// What a task is run with.
@@ -18,6 +18,8 @@ pub(super) struct Rewrite {
     pub(super) store: TableStore,
     pub(super) runtime: Handle,
     pub(super) reader: SplitReader,
+    /// All files of the task.
+    pub(super) inputs: Split,
     pub(super) names: FileNames,
     pub(super) data: WriteSpec,
     pub(super) key_types: Vec<DataType>,
@@ -47,13 +49,14 @@ impl Rewrite {
             small_file_size: self.small_file_size,
             rewrites: &|_| self.force_rewrite,
         };
+        let bucket = self.reader.bucket(&self.inputs)?;
         for step in steps(&task.files, &rules)? {
             match step {
                 Step::Upgrade(file) => {
                     message.compact_after.push(DataFileMeta { level: task.output_level, ..(*file).clone() });
                     message.compact_before.push(*file);
                 }
-                Step::Merge(sections) => self.merge(task, sections, message)?,
+                Step::Merge(sections) => self.merge(task, &bucket, sections, message)?,
             }
         }
         Ok(())
@@ -63,6 +66,7 @@ impl Rewrite {
     fn merge(
         &self,
         task: &CompactTask,
+        bucket: &BucketReader,
         sections: Vec<Vec<Vec<DataFileMeta>>>,
         message: &mut CommitMessage,
     ) -> Result<()> {
@@ -72,11 +76,10 @@ impl Rewrite {
         let mut writer = RollingWriter::new(&self.store, &self.runtime, &self.names, &self.data);
         let result = (|| {
             for runs in sections {
-                let (reader, partition, bucket) = (self.reader.clone(), task.partition.clone(), task.bucket);
+                let runs = runs.into_iter().map(|run| run.into_iter().map(Arc::new).collect()).collect();
+                let bucket = bucket.clone();
                 // Merging runs ahead of encoding on a thread of its own.
-                let merged = read_ahead(&self.runtime, "a compaction".to_string(), move || {
-                    reader.merge(&partition, bucket, runs)
-                });
+                let merged = read_ahead(&self.runtime, "a compaction".to_string(), move || bucket.merge(runs));
                 for batch in merged {
                     let batch = batch?;
                     self.throttle.take(batch.num_rows() as u64 * row_bytes);

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::envelope::{self, BodySchema};
-use super::{BinaryRow, DataFileMeta, SnapshotId};
+use super::{BinaryRow, DataFileMeta, IndexManifestEntry, SnapshotId};
 use crate::error::Result;
 
 /// Files of one bucket that are compacted together.
@@ -30,6 +30,8 @@ pub struct CompactTask {
     pub files: Vec<DataFileMeta>,
     /// Files of higher levels that stay, where old values are looked up.
     pub upper: Vec<DataFileMeta>,
+    /// The index files with all deletion vectors of the bucket.
+    pub vectors: Vec<IndexManifestEntry>,
 }
 
 const MAGIC: [u8; 4] = *b"FBCT";
@@ -59,6 +61,7 @@ impl CompactTask {
         encoder.long(i64::from(self.drops_deletes));
         envelope::put_files(&mut encoder, &self.files);
         envelope::put_files(&mut encoder, &self.upper);
+        envelope::put_index_files(&mut encoder, &self.vectors);
         envelope::finish(encoder)
     }
 
@@ -69,7 +72,7 @@ impl CompactTask {
     /// [`Error::Unsupported`](crate::Error::Unsupported) for another version.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let schema = BodySchema::new()?;
-        let mut body = schema.open(bytes, MAGIC, VERSION, WHAT)?;
+        let mut body = schema.open(bytes, MAGIC, VERSION..=VERSION, WHAT)?;
         let task = Self {
             snapshot_id: body.long()?,
             schema_id: body.long()?,
@@ -81,6 +84,7 @@ impl CompactTask {
             drops_deletes: body.flag()?,
             files: body.files()?,
             upper: body.files()?,
+            vectors: body.index_files()?,
         };
         body.end()?;
         Ok(task)
@@ -107,6 +111,7 @@ mod tests {
                 drops_deletes,
                 files: vec![full_file("a"), plain_file("b")],
                 upper: vec![plain_file("c")],
+                vectors: Vec::new(),
             };
             let bytes = task.encode();
             assert_eq!(CompactTask::decode(&bytes).unwrap(), task);

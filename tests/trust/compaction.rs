@@ -97,7 +97,7 @@ async fn live_files(table: &Table) -> Vec<DataFileMeta> {
     let history = table.history();
     let snapshot = history.snapshots.latest().await.unwrap().unwrap();
     let entries = history.manifests.live_files(&snapshot, &FileFilter::default()).await.unwrap();
-    entries.iter().map(|entry| entry.file.clone()).collect()
+    entries.iter().map(|entry| (*entry.file).clone()).collect()
 }
 
 async fn latest_id(table: &Table) -> i64 {

@@ -56,6 +56,11 @@ pub trait MergeFunction: Send + Sync + std::fmt::Debug {
     fn may_merge_early(&self) -> bool {
         false
     }
+
+    /// Whether every version comes out, so that the versions of a key need not be merged together.
+    fn keeps_all(&self) -> bool {
+        false
+    }
 }
 
 /// Keeps every version: for changelog files of producer `input` and for reads of raw changes.
@@ -65,5 +70,9 @@ pub struct KeepAll;
 impl MergeFunction for KeepAll {
     fn merge(&self, versions: &Versions<'_>) -> Result<Merged> {
         Ok(Merged { picks: (0..versions.rows.len() as u32).collect(), computed: Vec::new() })
+    }
+
+    fn keeps_all(&self) -> bool {
+        true
     }
 }
