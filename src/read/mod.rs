@@ -7,5 +7,6 @@ mod columns;
 mod split_reader;
 mod stream;
 
+pub(crate) use columns::{Origin, WorkColumns};
 pub use split_reader::{ReadRequest, Rows, SplitReader};
 pub use stream::{RowStream, SplitBatches};

@@ -14,8 +14,8 @@ pub use at::At;
 pub use plan::{PlanRules, bound, plan_changes, plan_rows};
 
 use crate::error::Result;
-use crate::format::{Snapshot, SnapshotId, Split, decode_index_manifest, layout};
-use crate::history::History;
+use crate::format::{ManifestEntry, Snapshot, SnapshotId, Split, decode_index_manifest, layout};
+use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::schema::{Schema, TableOptions, Use};
 use prune::Pruner;
@@ -59,9 +59,8 @@ pub async fn plan_snapshot(
 ) -> Result<Plan> {
     let options = TableOptions::checked(schema, Use::Read)?;
     let filter = filter.map(|filter| filter.bind(schema)).transpose()?;
-    refuse_unread_indexes(history, snapshot).await?;
     let mut pruner = Pruner::new(schema, &options, filter.as_ref())?;
-    let entries = history.manifests.live_files(snapshot, &pruner.file_filter()).await?;
+    let entries = visible_files(history, snapshot, &pruner.file_filter()).await?;
     let ids: BTreeSet<i64> = entries.iter().map(|entry| entry.file.schema_id).collect();
     for id in ids {
         pruner.know(&*history.schemas.load(id).await?)?;
@@ -71,8 +70,26 @@ pub async fn plan_snapshot(
     Ok(Plan { snapshot: Some(snapshot.id), schema: Arc::clone(schema), filter, splits })
 }
 
+/// The files whose rows, merged, are the rows of a snapshot: of all, or of those that a filter wants.
+///
+/// # Errors
+/// As [`plan`].
+pub(crate) async fn visible_files(
+    history: &History,
+    snapshot: &Snapshot,
+    filter: &FileFilter,
+) -> Result<Vec<Arc<ManifestEntry>>> {
+    refuse_unread_indexes(history, snapshot).await?;
+    history.manifests.live_files(snapshot, filter).await
+}
+
 /// The newest schema for the newest rows; the snapshot's own for a look back.
-async fn schema_at(history: &History, newest: &Arc<Schema>, at: &At, snapshot: &Snapshot) -> Result<Arc<Schema>> {
+pub(crate) async fn schema_at(
+    history: &History,
+    newest: &Arc<Schema>,
+    at: &At,
+    snapshot: &Snapshot,
+) -> Result<Arc<Schema>> {
     match at {
         At::Latest => Ok(Arc::clone(newest)),
         _ if snapshot.schema_id == newest.id => Ok(Arc::clone(newest)),
