@@ -18,7 +18,7 @@ pub use vectors::{FileVectors, Vectors, load_vectors};
 use futures::future::try_join;
 
 use crate::error::Result;
-use crate::format::{Snapshot, SnapshotId, Split};
+use crate::format::{ManifestEntry, Snapshot, SnapshotId, Split};
 use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::schema::{Schema, TableOptions, Use};
@@ -79,9 +79,32 @@ pub async fn plan_snapshot(
     Ok(Plan { snapshot: Some(snapshot.id), schema: Arc::clone(schema), filter, splits })
 }
 
+/// The files whose rows, merged, are the rows of a snapshot: of all, or of those that a filter wants.
+///
+/// # Errors
+/// As [`plan`]; [`crate::Error::Unsupported`] for a snapshot with deletion vectors.
+pub(crate) async fn visible_files(
+    history: &History,
+    snapshot: &Snapshot,
+    filter: &FileFilter,
+) -> Result<Vec<Arc<ManifestEntry>>> {
+    if !Vectors::of(history, snapshot).await?.is_empty() {
+        return Err(crate::Error::unsupported(format!(
+            "lookups beside deletion vectors, as snapshot {} has",
+            snapshot.id
+        )));
+    }
+    history.manifests.live_files(snapshot, filter).await
+}
+
 /// The newest schema for the newest rows; the snapshot's own columns for a look back, with the options that the table
 /// has and those its handle was given: so does Java.
-async fn schema_at(history: &History, newest: &Arc<Schema>, at: &At, snapshot: &Snapshot) -> Result<Arc<Schema>> {
+pub(crate) async fn schema_at(
+    history: &History,
+    newest: &Arc<Schema>,
+    at: &At,
+    snapshot: &Snapshot,
+) -> Result<Arc<Schema>> {
     match at {
         At::Latest => Ok(Arc::clone(newest)),
         _ if snapshot.schema_id == newest.id => Ok(Arc::clone(newest)),

@@ -23,6 +23,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::io::{TableStore, open_location};
+use crate::lookup::LookupBuilder;
 use crate::schema::{Schema, TableOptions, Use, check_options, validate};
 use crate::write::StreamWriter;
 
@@ -140,6 +141,11 @@ impl Table {
     /// A batch read, of all rows of the newest snapshot unless told otherwise.
     pub fn scan(&self) -> ScanBuilder {
         ScanBuilder::new(self.history.clone(), Arc::clone(&self.schema))
+    }
+
+    /// A point lookup of rows by primary key, in the newest snapshot unless told otherwise.
+    pub fn lookup(&self) -> LookupBuilder {
+        LookupBuilder::new(self.history.clone(), Arc::clone(&self.schema))
     }
 
     /// A stream of changes, from the newest rows on unless told otherwise.

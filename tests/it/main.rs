@@ -5,5 +5,6 @@
 mod compaction;
 mod deletion_vectors;
 mod goldens;
+mod lookup;
 mod support;
 mod write;
