@@ -344,7 +344,13 @@ fn the_file() -> DataFileMeta {
 }
 
 fn the_entry() -> ManifestEntry {
-    ManifestEntry { kind: FileKind::Add, partition: BinaryRow::empty(), bucket: 2, total_buckets: 4, file: the_file() }
+    ManifestEntry {
+        kind: FileKind::Add,
+        partition: BinaryRow::empty(),
+        bucket: 2,
+        total_buckets: 4,
+        file: the_file().into(),
+    }
 }
 
 fn the_message() -> CommitMessage {
@@ -366,7 +372,7 @@ fn the_split() -> Split {
         schema_id: 0,
         partition: BinaryRow::empty(),
         bucket: 2,
-        files: vec![the_file()],
+        files: vec![the_file().into()],
         raw: true,
         changes: false,
     }

@@ -1,6 +1,7 @@
 //! Commit messages, sorted into the two snapshots they can become.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, CommitKind, CommitMessage, DataFileMeta, FileKind, ManifestEntry, layout};
@@ -56,7 +57,7 @@ impl Committable {
                 partition: message.partition.clone(),
                 bucket: message.bucket,
                 total_buckets: message.total_buckets,
-                file: file.clone(),
+                file: Arc::new(file.clone()),
             };
             let add = |file| entry(FileKind::Add, file);
             let delete = |file| entry(FileKind::Delete, file);

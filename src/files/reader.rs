@@ -22,7 +22,7 @@ use super::source::{FileSource, decode_error};
 use crate::error::{Error, Result};
 use crate::io::TableStore;
 use crate::predicate::Expr;
-use crate::types::{DataType, RowKind, lane_type, to_lane};
+use crate::types::{DataType, RowKind, TypeKind, lane_type, to_lane};
 
 /// What to read of a file.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct ReadPlan {
     pub versions: bool,
     /// Rows that cannot match may be left out. Speaks of the table's columns.
     pub filter: Option<Expr>,
+    /// How many rows the file must have.
+    pub rows: u64,
     /// Rows of a batch.
     pub batch_rows: usize,
     /// Bytes fetched at once for each column.
@@ -97,6 +99,11 @@ impl FileReader {
         let policy = if plan.filter.is_some() { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(policy);
         let metadata = ArrowReaderMetadata::load(&shared, options).map_err(|error| decode_error(path, error))?;
+        let rows = metadata.metadata().row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
+        let rows = rows.fold(0_u64, u64::saturating_add);
+        if rows != plan.rows {
+            return Err(Error::corrupt(path, format!("{rows} rows, not the {} that its manifest tells", plan.rows)));
+        }
         let (mask, slots) = Slots::find(path, metadata.metadata(), &plan)?;
         let mut pruning = match &plan.filter {
             Some(filter) => Pruning::plan(path, &metadata, &plan.columns, filter)?,
@@ -170,7 +177,7 @@ impl FileReader {
     }
 
     fn kinds_of(&self, column: &ArrayRef) -> Result<Option<Int8Array>> {
-        let lane = to_lane(KIND_NAME, crate::types::TypeKind::TinyInt, column)
+        let lane = to_lane(KIND_NAME, TypeKind::TinyInt, column)
             .map_err(|error| Error::corrupt(&self.path, error.to_string()))?;
         let kinds = lane.as_primitive::<Int8Type>();
         if let Some(bad) = kinds.iter().find(|kind| !matches!(kind, Some(0..=3))) {
@@ -227,6 +234,11 @@ impl Slots {
             let found = leaf(name);
             if let Some(leaf) = found {
                 let is_int96 = descriptor.column(leaf).physical_type() == Physical::INT96;
+                let fits = matches!(planned.data_type.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..));
+                if is_int96 && !fits {
+                    let what = format!("column {name} is stored as INT96, which is no {}", planned.data_type);
+                    return Err(Error::corrupt(path, what));
+                }
                 let list = if is_int96 { &mut int96 } else { &mut arrow };
                 if !list.contains(&leaf) {
                     list.push(leaf);

@@ -1,6 +1,8 @@
 //! The bytes of values that travel between machines: magic, version, Avro-encoded body, checksum.
 //! Spec: `format-spec/commit-message.md`, `format-spec/split.md`.
 
+use std::borrow::Borrow;
+
 use bytes::Bytes;
 
 use super::avro::{Cursor, Encoder, NodeId, Schema};
@@ -20,8 +22,8 @@ pub(super) fn finish(mut encoder: Encoder) -> Bytes {
     Bytes::from(encoder.out)
 }
 
-pub(super) fn put_files(encoder: &mut Encoder, files: &[DataFileMeta]) {
-    encoder.array(files, |encoder, file| encode_file(encoder, file, true));
+pub(super) fn put_files<F: Borrow<DataFileMeta>>(encoder: &mut Encoder, files: &[F]) {
+    encoder.array(files, |encoder, file| encode_file(encoder, file.borrow(), true));
 }
 
 fn crc32(bytes: &[u8]) -> u32 {

@@ -148,7 +148,7 @@ fn decode(bytes: &[u8], strict: bool) -> Result<Vec<IndexManifestEntry>> {
     let plan = Plan::new(&container.schema, strict)?;
     let mut cache = FileCache::default();
     let mut entries = Vec::new();
-    container.read(|cursor| {
+    container.read(|cursor, _| {
         entries.push(read(cursor, &plan, &mut cache)?);
         Ok(())
     })?;

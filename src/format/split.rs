@@ -1,6 +1,8 @@
 //! The unit of reading. Travels between machines as versioned bytes.
 //! Spec: `format-spec/split.md`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::envelope::{self, BodySchema};
@@ -19,7 +21,7 @@ pub struct Split {
     /// The bucket.
     pub bucket: i32,
     /// The files, in manifest order.
-    pub files: Vec<DataFileMeta>,
+    pub files: Vec<Arc<DataFileMeta>>,
     /// Whether the files may be read one after another without merging.
     pub raw: bool,
     /// Whether the rows are changes, to be delivered with their kinds, unmerged.
@@ -59,7 +61,7 @@ impl Split {
             bucket: body.int()?,
             raw: body.flag()?,
             changes: body.flag()?,
-            files: body.files()?,
+            files: body.files()?.into_iter().map(Arc::new).collect(),
         };
         body.end()?;
         Ok(split)

@@ -211,8 +211,9 @@ impl Manifests {
         check_size(&path, &bytes, Some(meta.file_size))?;
         let test = if keep { None } else { filter.entry.clone() };
         let decoded = self.store.env().computing(move || {
-            let keep = |head: &EntryHead<'_>| test.as_ref().is_none_or(|test| test(head));
-            let entries = decode_manifest(&bytes, &path, &ManifestFilter::new(&keep))?;
+            let keep = test.map(|test| move |head: &EntryHead<'_>| test(head));
+            let filter = keep.as_ref().map_or(ManifestFilter::ALL, |keep| ManifestFilter::new(keep));
+            let entries = decode_manifest(&bytes, &path, &filter)?;
             Ok(entries.into_iter().map(Arc::new).collect::<Entries>())
         });
         let entries = decoded.await?;

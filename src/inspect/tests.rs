@@ -52,7 +52,7 @@ fn file(name: &str, level: i32, keys: (i32, i32), sequence: i64, rows: i64, size
 
 fn entry(day: &str, bucket: i32, file: DataFileMeta) -> ManifestEntry {
     let partition = BinaryRow::encode(&[Datum::String(day.to_string())], &[DataType::STRING]).unwrap();
-    ManifestEntry { kind: FileKind::Add, partition, bucket, total_buckets: 2, file }
+    ManifestEntry { kind: FileKind::Add, partition, bucket, total_buckets: 2, file: file.into() }
 }
 
 fn schema() -> Schema {

@@ -23,6 +23,9 @@ use super::{Keys, SequenceOrder};
 use crate::error::{Error, Result};
 use crate::types::RowKind;
 
+/// Versions that a key of a merged batch may have on average before the batch is cut short.
+const MOST_VERSIONS: usize = 8;
+
 /// A batch of a sorted run.
 #[derive(Debug)]
 pub struct RunBatch {
@@ -160,16 +163,18 @@ impl<K: KeyColumn> Merge<K> {
         Ok(Self { runs, order, function, batch_rows, live, heads, tree, rows: Vec::new(), ends: Vec::new() })
     }
 
-    /// Collects the versions of about `batch_rows` whole keys.
+    /// Collects the versions of about `batch_rows` whole keys, or fewer where the keys have many: every version holds
+    /// its batch in memory.
     fn collect(&mut self) -> Result<()> {
         self.rows.clear();
         self.ends.clear();
+        let (most_rows, apart) = (self.batch_rows.saturating_mul(MOST_VERSIONS), self.function.keeps_all());
         while let Some((batch, row)) = self.heads[self.tree.winner()] {
             if let Some((last_batch, last_row)) = self.rows.last() {
                 let last = self.live[*last_batch as usize].keys.key(*last_row as usize);
-                if self.live[batch as usize].keys.key(row as usize) != last {
+                if apart || self.live[batch as usize].keys.key(row as usize) != last {
                     self.ends.push(self.rows.len() as u32);
-                    if self.ends.len() >= self.batch_rows {
+                    if self.ends.len() >= self.batch_rows || self.rows.len() >= most_rows {
                         return Ok(());
                     }
                 }
@@ -220,21 +225,20 @@ impl<K: KeyColumn> Merge<K> {
 
     /// Lets go of batches that no head points to.
     fn release(&mut self) {
-        let mut kept = Vec::with_capacity(self.runs.len());
-        let mut moved = vec![None; self.live.len()];
+        let mut places = vec![None; self.live.len()];
         for (batch, _) in self.heads.iter().flatten() {
-            moved[*batch as usize] = Some(());
+            places[*batch as usize] = Some(0);
         }
-        let mut places = vec![0; self.live.len()];
-        for (at, batch) in self.live.drain(..).enumerate() {
-            if moved[at].is_some() {
-                places[at] = kept.len() as u32;
+        let mut kept = Vec::with_capacity(self.runs.len());
+        for (place, batch) in places.iter_mut().zip(self.live.drain(..)) {
+            if let Some(place) = place {
+                *place = kept.len() as u32;
                 kept.push(batch);
             }
         }
         self.live = kept;
-        for head in self.heads.iter_mut().flatten() {
-            head.0 = places[head.0 as usize];
+        for (batch, _) in self.heads.iter_mut().flatten() {
+            *batch = places[*batch as usize].unwrap_or_default();
         }
     }
 }

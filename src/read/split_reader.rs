@@ -27,6 +27,13 @@ use crate::types::{external_schema, lane_schema, to_external};
 const WINDOW_BUDGET: u64 = 128 << 20;
 const WINDOW: (u64, u64) = (64 << 10, 2 << 20);
 
+/// Bytes that the decoded batches of all runs of a merge may hold, and the fewest rows of such a batch.
+const BATCH_BUDGET: u64 = 256 << 20;
+const LEAST_ROWS: usize = 64;
+/// Batches of a run that are decoded at once, and how much larger than in the file a row may be in memory.
+const BATCHES_OF_RUN: u64 = 4;
+const EXPANSION: u64 = 4;
+
 /// What rows come out, and how.
 #[derive(Debug, Clone)]
 pub struct ReadRequest {
@@ -143,13 +150,13 @@ impl SplitReader {
     fn open(
         &self,
         located: &Arc<Located>,
-        file: &DataFileMeta,
+        file: &Arc<DataFileMeta>,
         versions: bool,
-        window: u64,
+        bounds: Bounds,
     ) -> Box<dyn Iterator<Item = Result<FileBatch>> + Send> {
-        let (this, located, file) = (self.clone(), Arc::clone(located), file.clone());
+        let (this, located, file) = (self.clone(), Arc::clone(located), Arc::clone(file));
         let path = format!("{}/{}", located.directory, file.file_name);
-        read_ahead(&self.runtime, path.clone(), move || this.open_here(&located, &file, &path, versions, window))
+        read_ahead(&self.runtime, path.clone(), move || this.open_here(&located, &file, &path, versions, bounds))
     }
 
     fn open_here(
@@ -158,7 +165,7 @@ impl SplitReader {
         file: &DataFileMeta,
         path: &str,
         versions: bool,
-        window: u64,
+        Bounds { window, batch_rows }: Bounds,
     ) -> Result<impl Iterator<Item = Result<FileBatch>> + use<>> {
         if !path.ends_with(".parquet") {
             let format = path.rsplit('.').next().unwrap_or_default();
@@ -176,7 +183,8 @@ impl SplitReader {
             columns: origins.iter().filter_map(from_file).collect(),
             versions,
             filter: self.pushed_filter(versions),
-            batch_rows: self.request.batch_rows,
+            rows: u64::try_from(file.row_count).map_err(|_| Error::corrupt(path, "_ROW_COUNT is negative"))?,
+            batch_rows,
             window,
         };
         let batches = FileReader::open(&self.history.store, &self.runtime, path, size, plan)?;
@@ -210,14 +218,16 @@ impl SplitReader {
         let this = self.clone();
         let versions = changes && self.request.schema.has_primary_key();
         let window = (WINDOW_BUDGET / 2 / self.work.positions.len().max(1) as u64).clamp(WINDOW.0, WINDOW.1);
+        let bounds = Bounds { window, batch_rows: self.request.batch_rows };
+        let directory = located.directory.clone();
         let files = located.files.clone();
         let batches = files.into_iter().flat_map({
             let this = this.clone();
-            move |file| this.open(&located, &file, versions, window)
+            move |file| this.open(&located, &file, versions, bounds)
         });
         Box::new(batches.map(move |batch| {
             let batch = batch?;
-            this.finish(batch.columns, batch.kinds, batch.rows)
+            this.finish(batch.columns, batch.kinds, batch.rows).map_err(|error| error.in_file(&directory))
         }))
     }
 
@@ -226,58 +236,78 @@ impl SplitReader {
         let mut ranged = Vec::with_capacity(located.files.len());
         for file in &located.files {
             let (min, max) = (bound(&file.min_key, &types)?, bound(&file.max_key, &types)?);
-            ranged.push(Ranged { min, max, item: file.clone() });
+            ranged.push(Ranged { min, max, item: Arc::clone(file) });
         }
         let this = self.clone();
         let merged = sections(ranged).into_iter().flat_map(move |section| -> Batches {
-            let runs: Vec<Vec<DataFileMeta>> =
+            let runs: Vec<Vec<Arc<DataFileMeta>>> =
                 section.into_iter().map(|run| run.into_iter().map(|ranged| ranged.item).collect()).collect();
             this.merge_section(&located, runs).unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
         });
         Ok(Box::new(merged))
     }
 
-    fn merge_section(&self, located: &Arc<Located>, mut runs: Vec<Vec<DataFileMeta>>) -> Result<Batches> {
+    fn merge_section(&self, located: &Arc<Located>, mut runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<Batches> {
         // Older files first: the newer of two equal versions wins.
         let age = |file: &DataFileMeta| {
             let sequence = (file.max_sequence_number, file.min_sequence_number);
             (Reverse(file.level), sequence, file.creation_time, file.file_name.clone())
         };
-        let mut ages: Vec<_> = runs.iter().flatten().map(age).collect();
+        let mut ages: Vec<_> = runs.iter().flatten().map(|file| age(file)).collect();
         ages.sort_unstable();
         let age_of = |file: &DataFileMeta| ages.binary_search(&age(file)).unwrap_or(0) as u32;
-        runs.sort_by_cached_key(|run| run.iter().map(age_of).max());
+        runs.sort_by_cached_key(|run| run.iter().map(|file| age_of(file)).max());
         let columns = (runs.len() * (self.work.positions.len() + 2)).max(1) as u64;
         let window = (WINDOW_BUDGET / columns).clamp(WINDOW.0, WINDOW.1);
-        let aged = |run: Vec<DataFileMeta>| run.into_iter().map(|file| (age_of(&file), file)).collect();
-        let readers = runs.into_iter().map(|run| self.run(located, aged(run), window)).collect();
+        let bounds = Bounds { window, batch_rows: self.batch_rows(&runs) };
+        let aged = |run: Vec<Arc<DataFileMeta>>| run.into_iter().map(|file| (age_of(&file), file)).collect();
+        let readers = runs.into_iter().map(|run| self.run(located, aged(run), bounds)).collect();
         let merged = merge_runs(readers, self.order.clone(), Arc::clone(&self.function), self.request.batch_rows)?;
+        let directory = located.directory.clone();
         let this = self.clone();
         Ok(Box::new(merged.map(move |batch| {
             let batch = batch?.without_retractions()?;
             let rows = batch.num_rows();
-            this.finish(batch.columns, None, rows)
+            this.finish(batch.columns, None, rows).map_err(|error| error.in_file(&directory))
         })))
     }
 
+    /// Rows of a batch of each run, so that those of all runs stay within their budget.
+    fn batch_rows(&self, runs: &[Vec<Arc<DataFileMeta>>]) -> usize {
+        let row = |file: &Arc<DataFileMeta>| file.file_size.max(0) as u64 / file.row_count.max(1) as u64;
+        let row = runs.iter().flatten().map(row).max().unwrap_or(0).max(1);
+        let rows = BATCH_BUDGET / (runs.len().max(1) as u64 * BATCHES_OF_RUN * EXPANSION).saturating_mul(row);
+        usize::try_from(rows).unwrap_or(usize::MAX).max(LEAST_ROWS).min(self.request.batch_rows)
+    }
+
     /// The files of one sorted run, one after another.
-    fn run(&self, located: &Arc<Located>, files: Vec<(u32, DataFileMeta)>, window: u64) -> RunReader {
-        let (this, located) = (self.clone(), Arc::clone(located));
+    fn run(&self, located: &Arc<Located>, files: Vec<(u32, Arc<DataFileMeta>)>, bounds: Bounds) -> RunReader {
+        let open = {
+            let (this, located) = (self.clone(), Arc::clone(located));
+            move |(age, file): (u32, Arc<DataFileMeta>)| {
+                let batches = this.open(&located, &file, true, bounds);
+                batches.map(move |batch| batch.map(|batch| (age, Arc::clone(&file), batch)))
+            }
+        };
+        let mut files = files.into_iter();
+        // The first files of all runs are opened side by side, the others when they are reached.
+        let first = files.next().map(&open);
+        let batches = first.into_iter().chain(files.map(open)).flatten();
         let encode = self.clone();
-        let batches = files.into_iter().flat_map(move |(age, file)| {
-            let level = file.level;
-            this.open(&located, &file, true, window).map(move |batch| batch.map(|batch| (age, level, batch)))
-        });
         Box::new(batches.map(move |batch| {
-            let (age, level, batch) = batch?;
+            let (age, file, batch) = batch?;
             let keys: Vec<ArrayRef> = encode.key_places.iter().map(|at| batch.columns[*at].clone()).collect();
+            let keys = encode.encoder.encode(&keys, batch.rows).map_err(|error| match error {
+                Error::Invalid(what) => Error::corrupt(&file.file_name, what),
+                other => other,
+            })?;
             Ok(RunBatch {
-                keys: encode.encoder.encode(&keys, batch.rows)?,
+                keys,
                 sequence: batch.sequence.ok_or_else(|| Error::bug("a run without sequence numbers"))?,
                 kinds: batch.kinds,
                 columns: batch.columns,
                 age,
-                level,
+                level: file.level,
             })
         }))
     }
@@ -317,9 +347,18 @@ impl SplitReader {
     }
 }
 
+/// What one open file may take.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// Bytes fetched at once for each column.
+    window: u64,
+    /// Rows of a batch.
+    batch_rows: usize,
+}
+
 /// A split's files with what its bucket tells.
 struct Located {
     directory: String,
     partition: PartitionValues,
-    files: Vec<DataFileMeta>,
+    files: Vec<Arc<DataFileMeta>>,
 }

@@ -44,10 +44,11 @@ pub async fn plan(history: &History, newest: &Arc<Schema>, at: &At, filter: Opti
         return Ok(Plan { snapshot: None, schema: Arc::clone(newest), filter, splits: Vec::new() });
     };
     let schema = schema_at(history, newest, at, &snapshot).await?;
-    plan_snapshot(history, &schema, &snapshot, filter).await
+    plan_snapshot(history, &schema, &snapshot, filter, false).await
 }
 
-/// Plans a read of a snapshot whose rows come out in `schema`.
+/// Plans a read of a snapshot whose rows come out in `schema`. A batch read of a first-row table leaves level 0 out;
+/// the rows that a stream begins with hold it.
 ///
 /// # Errors
 /// As [`plan`].
@@ -56,27 +57,36 @@ pub async fn plan_snapshot(
     schema: &Arc<Schema>,
     snapshot: &Snapshot,
     filter: Option<&Expr>,
+    with_level_0: bool,
 ) -> Result<Plan> {
     let options = TableOptions::checked(schema, Use::Read)?;
     let filter = filter.map(|filter| filter.bind(schema)).transpose()?;
     refuse_unread_indexes(history, snapshot).await?;
     let mut pruner = Pruner::new(schema, &options, filter.as_ref())?;
-    let entries = history.manifests.live_files(snapshot, &pruner.file_filter()).await?;
+    let mut rules = PlanRules::new(schema, &options)?;
+    rules.skips_level_0 &= !with_level_0;
+    let mut entries = history.manifests.live_files(snapshot, &pruner.file_filter()).await?;
+    if rules.skips_level_0 {
+        entries.retain(|entry| entry.file.level > 0);
+    }
     let ids: BTreeSet<i64> = entries.iter().map(|entry| entry.file.schema_id).collect();
     for id in ids {
         pruner.know(&*history.schemas.load(id).await?)?;
     }
-    let rules = PlanRules::new(schema, &options)?;
     let splits = plan_rows(&rules, snapshot.id, entries, &pruner)?;
     Ok(Plan { snapshot: Some(snapshot.id), schema: Arc::clone(schema), filter, splits })
 }
 
-/// The newest schema for the newest rows; the snapshot's own for a look back.
+/// The newest schema for the newest rows; the snapshot's own columns for a look back, with the options that the table
+/// has and those its handle was given: so does Java.
 async fn schema_at(history: &History, newest: &Arc<Schema>, at: &At, snapshot: &Snapshot) -> Result<Arc<Schema>> {
     match at {
         At::Latest => Ok(Arc::clone(newest)),
         _ if snapshot.schema_id == newest.id => Ok(Arc::clone(newest)),
-        _ => history.schemas.load(snapshot.schema_id).await,
+        _ => {
+            let then = history.schemas.load(snapshot.schema_id).await?;
+            Ok(Arc::new(Schema { options: newest.options.clone(), ..Schema::clone(&then) }))
+        }
     }
 }
 

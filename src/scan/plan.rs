@@ -11,7 +11,7 @@ use super::prune::Pruner;
 use crate::error::Result;
 use crate::format::{BinaryRow, DataFileMeta, ManifestEntry, SnapshotId, Split};
 use crate::lsm::{KeyBound, Ranged, sections};
-use crate::schema::{Schema, TableOptions};
+use crate::schema::{MergeEngine, Schema, TableOptions};
 use crate::types::DataType;
 
 /// What a plan follows.
@@ -25,6 +25,10 @@ pub struct PlanRules {
     pub target: u64,
     /// Bytes a file counts for at the least.
     pub open_cost: u64,
+    /// A merged row may match a filter that none of its versions matches.
+    pub folds: bool,
+    /// Rows of level 0 are not shown before they are compacted.
+    pub skips_level_0: bool,
 }
 
 impl PlanRules {
@@ -38,6 +42,8 @@ impl PlanRules {
             key_types: schema.types_of(&schema.trimmed_primary_keys())?,
             target: options.split_target_size,
             open_cost: options.split_open_file_cost,
+            folds: matches!(options.merge_engine, MergeEngine::PartialUpdate | MergeEngine::Aggregation),
+            skips_level_0: schema.has_primary_key() && options.merge_engine == MergeEngine::FirstRow,
         })
     }
 
@@ -55,17 +61,17 @@ pub fn bound(key: &BinaryRow, types: &[DataType]) -> Result<KeyBound> {
 }
 
 /// The files of each bucket, by partition and bucket; inside a bucket in manifest order.
-fn by_bucket(mut entries: Vec<Arc<ManifestEntry>>) -> impl Iterator<Item = (BinaryRow, i32, Vec<DataFileMeta>)> {
+fn by_bucket(mut entries: Vec<Arc<ManifestEntry>>) -> impl Iterator<Item = (BinaryRow, i32, Vec<Arc<DataFileMeta>>)> {
     entries.sort_by(|a, b| (&a.partition, a.bucket).cmp(&(&b.partition, b.bucket)));
     let mut entries = entries.into_iter().peekable();
     std::iter::from_fn(move || {
-        let first = Arc::unwrap_or_clone(entries.next()?);
-        let mut files = vec![first.file];
+        let first = entries.next()?;
+        let mut files = vec![Arc::clone(&first.file)];
         let same = |next: &Arc<ManifestEntry>| next.bucket == first.bucket && next.partition == first.partition;
         while let Some(entry) = entries.next_if(same) {
-            files.push(Arc::unwrap_or_clone(entry).file);
+            files.push(Arc::clone(&entry.file));
         }
-        Some((first.partition, first.bucket, files))
+        Some((first.partition.clone(), first.bucket, files))
     })
 }
 
@@ -103,10 +109,10 @@ pub fn plan_rows(
 }
 
 /// Whether no key stands twice in the files and none is a retraction.
-fn reads_raw(files: &[DataFileMeta]) -> bool {
+fn reads_raw(files: &[Arc<DataFileMeta>]) -> bool {
     let level = files.first().map_or(0, |file| file.level);
     let apart = files.len() == 1 || (level > 0 && files.iter().all(|file| file.level == level));
-    apart && files.iter().all(has_no_deletes)
+    apart && files.iter().all(|file| has_no_deletes(file))
 }
 
 /// A file that does not tell (before 0.8) is read by its row kinds.
@@ -114,8 +120,9 @@ fn has_no_deletes(file: &DataFileMeta) -> bool {
     file.delete_row_count == Some(0)
 }
 
-/// Packs of a primary-key bucket. A section is dropped when no file of it can match: its keys stand nowhere else.
-fn pack_tree(rules: &PlanRules, files: Vec<DataFileMeta>, pruner: &Pruner) -> Result<Vec<Vec<DataFileMeta>>> {
+/// Packs of a primary-key bucket. A section is dropped when no file of it can match: its keys stand nowhere else. Where
+/// rows are folded from many versions, only files that are alone can tell.
+fn pack_tree(rules: &PlanRules, files: Vec<Arc<DataFileMeta>>, pruner: &Pruner) -> Result<Vec<Vec<Arc<DataFileMeta>>>> {
     if files.len() == 1 && !pruner.prunes_files() {
         return Ok(vec![files]);
     }
@@ -128,8 +135,9 @@ fn pack_tree(rules: &PlanRules, files: Vec<DataFileMeta>, pruner: &Pruner) -> Re
     }
     let (mut simple, mut mixed) = (Vec::new(), Vec::new());
     for section in sections(ranged) {
-        let files: Vec<DataFileMeta> = section.into_iter().flatten().map(|ranged| ranged.item).collect();
-        if !files.iter().any(|file| pruner.values_may_match(file)) {
+        let files: Vec<Arc<DataFileMeta>> = section.into_iter().flatten().map(|ranged| ranged.item).collect();
+        let tells = files.len() == 1 || !rules.folds;
+        if tells && !files.iter().any(|file| pruner.values_may_match(file)) {
             continue;
         }
         let list = if reads_raw(&files) && files[0].level > 0 { &mut simple } else { &mut mixed };
@@ -137,7 +145,7 @@ fn pack_tree(rules: &PlanRules, files: Vec<DataFileMeta>, pruner: &Pruner) -> Re
     }
     // Files of different levels are raw only apart from each other.
     let mut packs = Vec::new();
-    let mut by_level: BTreeMap<i32, Vec<Vec<DataFileMeta>>> = BTreeMap::new();
+    let mut by_level: BTreeMap<i32, Vec<Vec<Arc<DataFileMeta>>>> = BTreeMap::new();
     for files in simple {
         by_level.entry(files[0].level).or_default().push(files);
     }
@@ -149,8 +157,8 @@ fn pack_tree(rules: &PlanRules, files: Vec<DataFileMeta>, pruner: &Pruner) -> Re
 }
 
 /// Packs groups in order up to the target size. A group is never cut.
-fn pack(rules: &PlanRules, groups: impl Iterator<Item = Vec<DataFileMeta>>) -> Vec<Vec<DataFileMeta>> {
-    let mut packs: Vec<Vec<DataFileMeta>> = Vec::new();
+fn pack(rules: &PlanRules, groups: impl Iterator<Item = Vec<Arc<DataFileMeta>>>) -> Vec<Vec<Arc<DataFileMeta>>> {
+    let mut packs: Vec<Vec<Arc<DataFileMeta>>> = Vec::new();
     let mut size: u64 = 0;
     for group in groups {
         let weight = group.iter().fold(0_u64, |sum, file| sum.saturating_add(rules.weight(file)));
@@ -228,7 +236,7 @@ mod tests {
         let pruner = Pruner::new(&Arc::new(schema), &options, None).unwrap();
         let entry = |file| {
             let (kind, partition) = (FileKind::Add, BinaryRow::empty());
-            Arc::new(ManifestEntry { kind, partition, bucket: 0, total_buckets: 1, file })
+            Arc::new(ManifestEntry { kind, partition, bucket: 0, total_buckets: 1, file: Arc::new(file) })
         };
         let splits = plan_rows(&rules, 1, files.into_iter().map(entry).collect(), &pruner).unwrap();
         splits.iter().map(|split| (split.raw, split.files.len())).collect()

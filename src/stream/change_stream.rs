@@ -232,7 +232,7 @@ impl ChangeStream {
     async fn queue_rows(&mut self, id: SnapshotId) -> Result<()> {
         let snapshot = self.history.snapshots.load(id).await?;
         let filter = self.request.filter.as_ref();
-        let plan = plan_snapshot(&self.history, &self.schema, &snapshot, filter).await?;
+        let plan = plan_snapshot(&self.history, &self.schema, &snapshot, filter, true).await?;
         let lowest = match self.options.changelog_producer {
             ChangelogProducer::None | ChangelogProducer::Input => 0,
             ChangelogProducer::Lookup => 1,

@@ -11,7 +11,13 @@ use crate::format::{CommitKind, FileKind, ManifestEntry, Snapshot};
 use crate::types::DataType;
 
 fn entry(kind: FileKind, name: &str, level: i32, from: i64, to: i64) -> ManifestEntry {
-    ManifestEntry { kind, partition: partition(1), bucket: 0, total_buckets: 2, file: file(name, level, from, to) }
+    ManifestEntry {
+        kind,
+        partition: partition(1),
+        bucket: 0,
+        total_buckets: 2,
+        file: file(name, level, from, to).into(),
+    }
 }
 
 fn add(name: &str, level: i32, from: i64, to: i64) -> ManifestEntry {

@@ -10,7 +10,7 @@ fn a_split_travels_as_bytes() {
             schema_id: 2,
             partition: int_row(5),
             bucket: -2,
-            files: vec![full_file("a"), plain_file("b")],
+            files: vec![full_file("a").into(), plain_file("b").into()],
             raw,
             changes,
         };

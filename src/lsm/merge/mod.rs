@@ -156,6 +156,11 @@ pub trait MergeFunction: Send + Sync + std::fmt::Debug {
     fn may_merge_early(&self) -> bool {
         false
     }
+
+    /// Whether every version comes out, so that the versions of a key need not be merged together.
+    fn keeps_all(&self) -> bool {
+        false
+    }
 }
 
 /// Keeps every version: for changelog files of producer `input` and for reads of raw changes.
@@ -165,6 +170,10 @@ pub struct KeepAll;
 impl MergeFunction for KeepAll {
     fn merge(&self, versions: &Versions<'_>) -> Result<Merged> {
         Ok(Merged::of_picks((0..versions.rows.len() as u32).collect()))
+    }
+
+    fn keeps_all(&self) -> bool {
+        true
     }
 }
 
@@ -216,7 +225,11 @@ pub fn gather(
 }
 
 /// The places of a merged column's values, for [`gather`].
-pub fn places<'a>(rows: &'a [(u32, u32)], batches: usize, picks: &'a [u32]) -> impl Iterator<Item = (usize, usize)> + 'a {
+pub fn places<'a>(
+    rows: &'a [(u32, u32)],
+    batches: usize,
+    picks: &'a [u32],
+) -> impl Iterator<Item = (usize, usize)> + 'a {
     picks.iter().map(move |position| match rows.get(*position as usize) {
         Some((batch, row)) => (*batch as usize, *row as usize),
         None => (batches, 0),

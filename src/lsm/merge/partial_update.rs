@@ -282,8 +282,7 @@ impl MergeFunction for PartialUpdate {
         if versions.keeps_all() {
             return Ok(Merged::of_picks((0..count as u32).collect()));
         }
-        let mut orders =
-            self.groups.iter().map(|group| GroupOrder::of(group, versions)).collect::<Result<Vec<_>>>()?;
+        let mut orders = self.groups.iter().map(|group| GroupOrder::of(group, versions)).collect::<Result<Vec<_>>>()?;
         let mut steps = Steps { free: vec![Step::Skip; count], groups: vec![vec![Step::Skip; count]; orders.len()] };
         let mut picks = Vec::with_capacity(versions.ends.len());
         let mut kinds = Vec::with_capacity(versions.ends.len());

@@ -103,7 +103,9 @@ impl ColumnFold {
             }
             "rbm32" => needs(matches!(kind, TypeKind::VarBinary(_)), "VARBINARY", Function::Bitmap32)?,
             other => {
-                return Err(Error::invalid(format!("aggregate function {other:?} of column {name:?} is none of Paimon's")));
+                return Err(Error::invalid(format!(
+                    "aggregate function {other:?} of column {name:?} is none of Paimon's"
+                )));
             }
         };
         Ok(Self { name: name.clone(), kind, function, ignore_retract: options.ignore_retract })

@@ -5,9 +5,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-};
+use arrow_array::types::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrowPrimitiveType, PrimitiveArray};
 use arrow_buffer::i256;
 
@@ -30,9 +28,10 @@ pub(super) fn run(
     steps: &[Step],
 ) -> Result<ColumnFrom> {
     macro_rules! plain {
-        ($arrow:ty) => {
-            typed::<$arrow, _>(versions, place, steps, &mut Plain { name: &of.name, product, of: std::marker::PhantomData })
-        };
+        ($arrow:ty) => {{
+            let mut fold = Plain { name: &of.name, product, of: std::marker::PhantomData };
+            typed::<$arrow, _>(versions, place, steps, &mut fold)
+        }};
     }
     match of.kind {
         TypeKind::TinyInt => plain!(Int8Type),
@@ -193,7 +192,7 @@ impl Decimals<'_> {
             rest /= common.max(1);
         }
         for prime in [2, 5] {
-            while rest != 0 && rest % prime == 0 {
+            while rest != 0 && rest.is_multiple_of(prime) {
                 rest /= prime;
             }
         }

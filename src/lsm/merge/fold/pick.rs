@@ -128,13 +128,23 @@ picks!(
 struct Max(DynComparator);
 picks!(Max, |this, there, comes| match (there, comes) {
     (NULL, one) | (one, NULL) => one,
-    _ => if (this.0)(there as usize, comes as usize).is_lt() { comes } else { there },
+    _ =>
+        if (this.0)(there as usize, comes as usize).is_lt() {
+            comes
+        } else {
+            there
+        },
 });
 
 struct Min(DynComparator);
 picks!(Min, |this, there, comes| match (there, comes) {
     (NULL, one) | (one, NULL) => one,
-    _ => if (this.0)(there as usize, comes as usize).is_lt() { there } else { comes },
+    _ =>
+        if (this.0)(there as usize, comes as usize).is_lt() {
+            there
+        } else {
+            comes
+        },
 });
 
 /// Keeps what is there once it is `stop`: false for AND, true for OR.
@@ -144,5 +154,10 @@ struct Until {
 }
 picks!(Until, |this, there, comes| match (there, comes) {
     (NULL, one) | (one, NULL) => one,
-    _ => if this.values.value(there as usize) == this.stop { there } else { comes },
+    _ =>
+        if this.values.value(there as usize) == this.stop {
+            there
+        } else {
+            comes
+        },
 });
