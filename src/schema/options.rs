@@ -184,6 +184,8 @@ pub struct TableOptions {
     pub bucket_function: BucketFunction,
     /// How versions of a key become one row.
     pub merge_engine: MergeEngine,
+    /// The same, column by column.
+    pub merge: MergeOptions,
     /// How the changelog comes to be.
     pub changelog_producer: ChangelogProducer,
     /// Columns that order the versions of a key, before the sequence number.
@@ -274,6 +276,11 @@ impl TableOptions {
         let changelog_compression = read
             .optional("changelog-file.compression", reader::compression)?
             .unwrap_or_else(|| per_level.get(&0).copied().unwrap_or(compression));
+        let merge_engine = read.word("merge-engine", MERGE_ENGINES)?;
+        let changelog_producer = read.word("changelog-producer", CHANGELOG_PRODUCERS)?;
+        let needs_lookup = changelog_producer == ChangelogProducer::Lookup
+            || read.boolean("deletion-vectors.enabled")?
+            || read.boolean("force-lookup")?;
         Ok(Self {
             bucket,
             bucket_key: match bucket {
@@ -281,8 +288,9 @@ impl TableOptions {
                 _ => schema.bucket_keys(),
             },
             bucket_function: read.word("bucket-function.type", BUCKET_FUNCTIONS)?,
-            merge_engine: read.word("merge-engine", MERGE_ENGINES)?,
-            changelog_producer: read.word("changelog-producer", CHANGELOG_PRODUCERS)?,
+            merge_engine,
+            merge: read.merge(needs_lookup && merge_engine != MergeEngine::FirstRow)?,
+            changelog_producer,
             sequence_fields: read.text("sequence.field").map(split_names).unwrap_or_default(),
             sequence_descending: read.word("sequence.field.sort-order", SORT_ORDERS)?,
             rowkind_field: read.text("rowkind.field").map(ToString::to_string),
@@ -352,7 +360,10 @@ impl Compression {
     }
 }
 
+mod merge;
 mod reader;
+
+pub use merge::{ColumnMergeOptions, MergeOptions, SequenceGroup};
 
 #[cfg(test)]
 mod tests;
