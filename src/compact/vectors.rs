@@ -10,19 +10,17 @@
 //! A file that moves to another level keeps its vector: its rows stay where they are.
 //! Spec: `format-spec/deletion-vectors.md`, keeping.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::{
-    CommitMessage, DataFileMeta, DeletionVector, IndexManifestEntry, VectorForm, encode_deletion_vectors, index_path,
-};
+use crate::format::{CommitMessage, DataFileMeta, IndexManifestEntry, VectorForm, encode_deletion_vectors, index_path};
 use crate::io::TableStore;
 use crate::scan::{FileVectors, load_vectors};
 use crate::schema::{Schema, TableOptions};
 
 /// The deletion vectors of one bucket.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct BucketVectors {
     /// The index files that hold them, which the next one replaces.
     before: Vec<IndexManifestEntry>,

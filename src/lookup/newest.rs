@@ -16,7 +16,8 @@ use super::find::{Hit, Until};
 use super::rules::{Request, Rules};
 use super::values::{Column, Place};
 use crate::error::{Error, Result};
-use crate::lsm::{Deduplicate, Keys, MergeFunction, MergedBatch, RunBatch, RunReader, SequenceOrder, merge_runs};
+use crate::lsm::merge::Deduplicate;
+use crate::lsm::{Keys, MergeFunction, MergedBatch, RunBatch, RunReader, SequenceOrder, merge_runs};
 use crate::schema::MergeEngine;
 use crate::types::RowKind;
 
@@ -193,6 +194,7 @@ impl Rules {
                 kinds: Some(kind_lane(path, &cut(kinds))?),
                 columns: columns.iter().map(cut).collect(),
                 age: bucket.ages[file],
+                level: bucket.files[file].meta.level,
             };
             runs.insert(bucket.ages[file], Box::new(std::iter::once(Ok(batch))));
             from += rows;

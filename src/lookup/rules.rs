@@ -9,7 +9,8 @@ use arrow_select::take::take;
 use super::LookupCache;
 use crate::error::{Error, Result};
 use crate::history::History;
-use crate::lsm::{Deduplicate, KeyEncoder, Keys, MergeFunction, SequenceOrder};
+use crate::lsm::merge::{Deduplicate, MergeFunction};
+use crate::lsm::{KeyEncoder, Keys, SequenceOrder};
 use crate::read::WorkColumns;
 use crate::schema::{MergeEngine, Schema, TableOptions, Use};
 use crate::types::DataType;
@@ -38,9 +39,6 @@ impl Rules {
             return Err(Error::invalid("rows are looked up by their primary key, and this table has none"));
         }
         let options = TableOptions::checked(schema, Use::Read)?;
-        if options.merge_engine != MergeEngine::Deduplicate {
-            return Err(Error::unsupported(format!("option merge-engine={:?}", options.merge_engine)));
-        }
         let keys = schema.trimmed_primary_keys();
         let key_types = schema.types_of(&keys)?;
         let sequence = schema.positions(&options.sequence_fields)?;

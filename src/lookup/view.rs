@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::format::{BinaryRow, ManifestEntry, Snapshot, SnapshotId, assign};
 use crate::history::FileFilter;
 use crate::scan::visible_files;
-use crate::schema::BucketMode;
+use crate::schema::{BucketMode, MergeEngine};
 use crate::types::DataType;
 
 /// The files of one snapshot.
@@ -63,6 +63,9 @@ impl View {
         let place = |name: &String| schema.primary_keys.iter().position(|key| key == name);
         let places = |names: &[String]| names.iter().map(place).collect::<Option<Vec<usize>>>();
         let missing = || Error::bug("a bucket key outside of the primary key");
+        if rules.options.merge_engine != MergeEngine::Deduplicate {
+            return Err(Error::unsupported(format!("option merge-engine={:?}", rules.options.merge_engine)));
+        }
         if rules.options.deletion_vectors {
             return Err(Error::unsupported("lookups in tables with deletion-vectors.enabled"));
         }
