@@ -9,6 +9,7 @@ mod commit_message;
 mod consumer;
 mod data_file;
 mod envelope;
+mod hash_index;
 mod hint;
 mod index_manifest;
 mod json;
@@ -30,6 +31,7 @@ pub use bucket_path::{bucket_directory, index_path};
 pub use commit_message::{CommitMessage, IndexFile, IndexRead};
 pub use consumer::Consumer;
 pub use data_file::{DataFileMeta, FileSource};
+pub use hash_index::{decode_hash_index, encode_hash_index};
 pub use hint::{decode_hint, encode_hint};
 pub use index_manifest::{
     DeletionVectorRange, IndexManifestEntry, decode_index_manifest, decode_index_manifest_for_rewrite,
