@@ -63,7 +63,7 @@ fn schema() -> Schema {
         .partition_by(["day"])
         .primary_key(["day", "id"])
         .option("bucket", "2")
-        .option("merge-engine", "aggregation")
+        .option("file.format", "orc")
         .option("no.such.option", "x")
         .build()
         .unwrap()
@@ -209,9 +209,9 @@ async fn the_files_of_a_table_are_listed() {
 #[tokio::test]
 async fn options_are_told_even_where_they_are_not_honoured() {
     let batch = options(&table(&[]).await).await.unwrap();
-    assert_eq!(shown(&batch, "option"), ["bucket", "merge-engine", "no.such.option"]);
+    assert_eq!(shown(&batch, "option"), ["bucket", "file.format", "no.such.option"]);
     assert_eq!(shown(&batch, "here")[0], "honoured");
-    assert!(shown(&batch, "here")[1].starts_with("only `deduplicate`"));
+    assert!(shown(&batch, "here")[1].starts_with("only `parquet`"));
     assert_eq!(shown(&batch, "here")[2], "refused (not known)");
 }
 
