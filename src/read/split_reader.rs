@@ -16,12 +16,12 @@ use crate::files::{FileBatch, FileReader, ReadPlan, read_ahead};
 use crate::format::{DataFileMeta, Split, bucket_directory};
 use crate::history::History;
 use crate::lsm::{
-    Deduplicate, KeyEncoder, MergeFunction, MergedBatch, Ranged, RunBatch, RunReader, SequenceOrder, merge_runs,
+    KeepAll, KeyEncoder, MergeFunction, MergedBatch, Ranged, RunBatch, RunReader, SequenceOrder, merge, merge_runs,
     sections,
 };
 use crate::predicate::{Expr, evaluate};
 use crate::scan::{FileVectors, bound, load_vectors};
-use crate::schema::{MergeEngine, Schema, TableOptions};
+use crate::schema::{Schema, TableOptions};
 use crate::types::{external_schema, lane_schema, to_external};
 
 /// Bytes that all open columns of a merge may hold as fetched windows.
@@ -82,15 +82,17 @@ impl SplitReader {
     pub async fn new(history: &History, request: ReadRequest, splits: &[Split]) -> Result<Self> {
         let schema = Arc::clone(&request.schema);
         let options = TableOptions::parse(&schema)?;
-        if schema.has_primary_key() && options.merge_engine != MergeEngine::Deduplicate {
-            return Err(Error::unsupported(format!("option merge-engine={:?}", options.merge_engine)));
-        }
         let keys = schema.positions(&schema.trimmed_primary_keys())?;
         let sequence = schema.positions(&options.sequence_fields)?;
-        let versions: Vec<usize> = keys.iter().chain(&sequence).copied().collect();
         let merges = splits.iter().any(|split| !split.raw);
-        let others = if merges { versions.as_slice() } else { &[] };
-        let work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), others)?;
+        let mut work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), &[])?;
+        let mut function: Arc<dyn MergeFunction> = Arc::new(KeepAll);
+        if merges {
+            let mut versions: Vec<usize> = keys.iter().chain(&sequence).copied().collect();
+            versions.extend(merge::columns_for(&schema, &options, &work.positions)?);
+            work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), &versions)?;
+            function = merge::of(&schema, &options, &work.positions)?;
+        }
         let order = if sequence.is_empty() || !merges {
             None
         } else {
@@ -108,7 +110,7 @@ impl SplitReader {
             runtime: Handle::current(),
             key_places: work.places(&keys),
             encoder: KeyEncoder::new(&schema.types_of(&schema.trimmed_primary_keys())?)?,
-            function: Arc::new(Deduplicate { ignore_delete: options.ignore_delete }),
+            function,
             request,
             options,
             work,
@@ -339,6 +341,7 @@ impl SplitReader {
                 kinds: batch.kinds,
                 columns: batch.columns,
                 age,
+                level: file.level,
             })
         }))
     }

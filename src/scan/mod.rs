@@ -52,7 +52,7 @@ pub async fn plan(history: &History, newest: &Arc<Schema>, at: &At, filter: Opti
 }
 
 /// Plans a read of a snapshot whose rows come out in `schema`. A batch read leaves level 0 out where deletion vectors
-/// are kept; the rows that a stream begins with hold it.
+/// are kept and where the first row stays; the rows that a stream begins with hold it.
 ///
 /// # Errors
 /// As [`plan`].

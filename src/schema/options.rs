@@ -184,6 +184,8 @@ pub struct TableOptions {
     pub bucket_function: BucketFunction,
     /// How versions of a key become one row.
     pub merge_engine: MergeEngine,
+    /// The same, column by column.
+    pub merge: MergeOptions,
     /// How the changelog comes to be.
     pub changelog_producer: ChangelogProducer,
     /// Columns that order the versions of a key, before the sequence number.
@@ -276,6 +278,9 @@ impl TableOptions {
             .unwrap_or_else(|| per_level.get(&0).copied().unwrap_or(compression));
         let merge_engine = read.word("merge-engine", MERGE_ENGINES)?;
         let changelog_producer = read.word("changelog-producer", CHANGELOG_PRODUCERS)?;
+        let needs_lookup = changelog_producer == ChangelogProducer::Lookup
+            || read.boolean("deletion-vectors.enabled")?
+            || read.boolean("force-lookup")?;
         let target_file_size = read.optional("target-file-size", parse_memory_size)?.unwrap_or(target);
         Ok(Self {
             bucket,
@@ -285,6 +290,7 @@ impl TableOptions {
             },
             bucket_function: read.word("bucket-function.type", BUCKET_FUNCTIONS)?,
             merge_engine,
+            merge: read.merge(needs_lookup && merge_engine != MergeEngine::FirstRow)?,
             changelog_producer,
             sequence_fields: read.text("sequence.field").map(split_names).unwrap_or_default(),
             sequence_descending: read.word("sequence.field.sort-order", SORT_ORDERS)?,
@@ -354,9 +360,11 @@ impl Compression {
 }
 
 mod compaction;
+mod merge;
 mod reader;
 
 pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
+pub use merge::{ColumnMergeOptions, MergeOptions, SequenceGroup};
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::files::{FileNames, RollingWriter, Slab, WriteSpec};
 use crate::format::DataFileMeta;
 use crate::io::TableStore;
-use crate::lsm::{KeepAll, MergeFunction, RunReader, SequenceOrder, Sorted, Versions, WriteBuffer, merge_runs};
+use crate::lsm::{KeepAll, MergeFunction, RunReader, SequenceOrder, Single, Sorted, Versions, WriteBuffer, merge_runs};
 use crate::read::MergedSlab;
 
 /// Bytes of a slab, and its bounds in rows.
@@ -269,7 +269,8 @@ impl<'a> View<'a> {
         let arrivals = &self.sorted.arrivals[from..until];
         let rows: Vec<(u32, u32)> = arrivals.iter().map(|arrival| self.bucket.rows[*arrival as usize]).collect();
         let ends: Vec<u32> = ends.iter().map(|end| end - from as u32).collect();
-        let versions = Versions { rows: &rows, ends: &ends, batches: &self.batches, kinds: &self.kinds };
+        let (batches, kinds) = (self.batches.as_slice(), self.kinds.as_slice());
+        let versions = Versions { rows: &rows, ends: &ends, batches, kinds, levels: &[], single: Single::Keep };
         let merged = function.merge(&versions)?;
         let place = |position: &u32| {
             let (batch, row) = rows[*position as usize];
@@ -277,11 +278,12 @@ impl<'a> View<'a> {
         };
         let number = |position: &u32| self.bucket.first_sequence + i64::from(arrivals[*position as usize]);
         Ok(Box::new(Scattered {
-            batches: &self.batches,
-            kinds: &self.kinds,
+            batches,
+            kinds,
             places: merged.picks.iter().map(place).collect(),
             sequence: merged.picks.iter().map(number).collect(),
-            computed: merged.computed,
+            merged,
+            rows,
         }))
     }
 }
