@@ -7,12 +7,15 @@ use tokio::runtime::Handle;
 
 use super::limits::{CompactLimits, CompactProgress, Throttle};
 use super::old_rows::OldRows;
-use super::plan::{BucketFiles, CompactRequest, buckets_of, plan_bucket};
+use super::plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_bucket};
 use super::rewrite::Rewrite;
 use super::vectors::BucketVectors;
 use crate::error::{Error, Result};
 use crate::files::{FileLayout, FileNames, WriteSpec, file_extension};
-use crate::format::{CommitMessage, CompactTask, DataFileMeta, Snapshot, Split, bucket_directory};
+use crate::format::{
+    CommitMessage, CompactTask, DataFileMeta, DeletionVectorRange, FileSource, IndexManifestEntry, Snapshot, Split,
+    bucket_directory,
+};
 use crate::history::{FileFilter, History};
 use crate::lookup::{LookupCache, OldVersions};
 use crate::lsm::{KeyEncoder, Moment};
@@ -40,9 +43,6 @@ impl Compactor {
     /// # Errors
     /// [`Error::Unsupported`] for a table that this version cannot compact.
     pub fn new(history: History, schema: Arc<Schema>, options: TableOptions, limits: CompactLimits) -> Result<Self> {
-        if !schema.has_primary_key() {
-            return Err(Error::unsupported("compaction of tables without a primary key"));
-        }
         let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
         let throttle = Throttle::new(history.store.env(), Handle::current(), limits.bytes_per_second);
         let lookups = LookupCache::new(limits.memory / 4)?;
@@ -101,23 +101,35 @@ impl Compactor {
         snapshot: &Snapshot,
         full: bool,
         vectors: &Vectors,
-    ) -> Result<Option<CompactTask>> {
+    ) -> Result<Vec<CompactTask>> {
+        let place = (snapshot.id, self.schema.id);
+        let of_bucket = vectors.of_bucket(&bucket.partition, bucket.bucket, &bucket.files);
+        if !self.schema.has_primary_key() {
+            let holds = |entry: &IndexManifestEntry, task: &CompactTask| {
+                let names = |range: &DeletionVectorRange| task.files.iter().any(|it| it.file_name == range.data_file);
+                entry.deletion_vectors.iter().flatten().any(names)
+            };
+            let mut tasks = plan_append(bucket, place, &self.options, full);
+            for task in &mut tasks {
+                task.vectors = of_bucket.iter().filter(|entry| holds(entry, task)).cloned().collect();
+            }
+            return Ok(tasks);
+        }
         // Whoever asks does not put level 0 off.
         let put_off = self.options.compaction.lookup_max_interval;
         let now = Moment { local_millis: self.history.store.env().local_millis(), put_off };
         let key_types = self.schema.types_of(&self.schema.trimmed_primary_keys())?;
-        let place = (snapshot.id, self.schema.id);
-        let of_bucket = vectors.of_bucket(&bucket.partition, bucket.bucket, &bucket.files);
-        let masked: HashSet<String> = of_bucket
+        let masked: HashSet<&str> = of_bucket
             .iter()
             .flat_map(|entry| entry.deletion_vectors.iter().flatten())
-            .map(|range| range.data_file.clone())
+            .map(|range| range.data_file.as_str())
             .collect();
-        let rewrites = |file: &DataFileMeta| masked.contains(&file.file_name);
+        let rewrites = |file: &DataFileMeta| masked.contains(file.file_name.as_str());
         let task = plan_bucket(bucket, place, &self.options, &key_types, full, &now, &rewrites)?;
         // What a retraction of level 0 takes back is masked, wherever it stands.
         let drops = |task: &CompactTask| task.drops_deletes || self.options.deletion_vectors;
-        Ok(task.map(|task| CompactTask { drops_deletes: drops(&task), vectors: of_bucket, ..task }))
+        let with_vectors = |task: CompactTask| CompactTask { drops_deletes: drops(&task), vectors: of_bucket, ..task };
+        Ok(task.map(with_vectors).into_iter().collect())
     }
 
     /// Runs a task and describes what it did for the committer. Nothing is visible before that commits; a message that
@@ -148,6 +160,7 @@ impl Compactor {
                 task.schema_id, self.schema.id
             )));
         }
+        task.files.iter().try_for_each(refuse_unknown)?;
         let rewrite = self.prepare(task, limits).await?;
         let task = task.clone();
         self.history.store.env().blocking(move || rewrite.run(&task)).await
@@ -159,6 +172,7 @@ impl Compactor {
         let encode_bytes = usize::try_from(limits.memory / 4).unwrap_or(usize::MAX);
         let mut data = WriteSpec::of_data(&self.schema, &self.options, &self.layout, task.output_level, encode_bytes)?;
         data.encoding.threads = limits.threads;
+        data.origin = FileSource::Compact;
         let request = ReadRequest {
             schema: Arc::clone(&self.schema),
             select: (0..self.schema.fields.len()).collect(),
@@ -178,7 +192,7 @@ impl Compactor {
             bucket: task.bucket,
             files: task.files.iter().cloned().map(Arc::new).collect(),
             vectors: task.vectors.clone(),
-            raw: false,
+            raw: !self.schema.has_primary_key(),
             changes: false,
         };
         let reader = SplitReader::new(&self.history, request, std::slice::from_ref(&inputs)).await?;
@@ -247,4 +261,14 @@ impl Compactor {
             level: task.max_level.saturating_add(1),
         }))
     }
+}
+
+/// What would be lost if the file were rewritten or moved by this version.
+fn refuse_unknown(file: &DataFileMeta) -> Result<()> {
+    let what = match file {
+        DataFileMeta { first_row_id: Some(_), .. } => "row ids",
+        DataFileMeta { write_cols: Some(_), .. } => "some of the columns only",
+        _ => return Ok(()),
+    };
+    Err(Error::unsupported(format!("compaction of data file {}: a file with {what}", file.file_name)))
 }

@@ -25,6 +25,6 @@ mod vectors;
 
 pub use compactor::Compactor;
 pub use limits::{CompactLimits, CompactProgress};
-pub use plan::{BucketFiles, CompactRequest, buckets_of, plan_bucket};
+pub use plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_bucket};
 pub use steps::{Step, StepRules, steps};
 pub use vectors::BucketVectors;
