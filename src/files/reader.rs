@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int64Type};
-use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, new_null_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, Int64Array, new_null_array};
+use arrow_buffer::BooleanBuffer;
+use arrow_select::filter::filter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -17,12 +19,14 @@ use tokio::runtime::Handle;
 
 use super::int96::Int96Reader;
 use super::layout::{KIND_NAME, SEQUENCE_NAME};
+use super::mask;
 use super::prune::Pruning;
 use super::source::{FileSource, decode_error};
 use crate::error::{Error, Result};
+use crate::format::DeletionVector;
 use crate::io::TableStore;
 use crate::predicate::Expr;
-use crate::types::{DataType, RowKind, lane_type, to_lane};
+use crate::types::{DataType, RowKind, TypeKind, lane_type, to_lane};
 
 /// What to read of a file.
 #[derive(Debug, Clone)]
@@ -33,6 +37,10 @@ pub struct ReadPlan {
     pub versions: bool,
     /// Rows that cannot match may be left out. Speaks of the table's columns.
     pub filter: Option<Expr>,
+    /// Rows that are left out.
+    pub masked: Option<Arc<DeletionVector>>,
+    /// How many rows the file must have.
+    pub rows: u64,
     /// Rows of a batch.
     pub batch_rows: usize,
     /// Bytes fetched at once for each column.
@@ -72,6 +80,8 @@ pub struct FileReader {
     /// For each column out, where it comes from.
     origins: Vec<Origin>,
     int96: Vec<Int96Reader<FileSource>>,
+    /// With INT96 columns: the rows that are not masked, one bit for each row read, and how many were read.
+    left: Option<(BooleanBuffer, usize)>,
     sequence: Option<usize>,
     kinds: Option<usize>,
 }
@@ -94,9 +104,15 @@ impl FileReader {
     fn open_file(store: &TableStore, runtime: &Handle, path: &str, size: u64, plan: ReadPlan) -> Result<Self> {
         let source = FileSource::open(store, runtime, path.to_string(), size, plan.window)?;
         let shared = Shared(Arc::clone(&source));
-        let policy = if plan.filter.is_some() { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
+        let pages = plan.filter.is_some() || plan.masked.as_deref().is_some_and(mask::may_mask_pages);
+        let policy = if pages { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(policy);
         let metadata = ArrowReaderMetadata::load(&shared, options).map_err(|error| decode_error(path, error))?;
+        let rows = metadata.metadata().row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
+        let rows = rows.fold(0_u64, u64::saturating_add);
+        if rows != plan.rows {
+            return Err(Error::corrupt(path, format!("{rows} rows, not the {} that its manifest tells", plan.rows)));
+        }
         let (mask, slots) = Slots::find(path, metadata.metadata(), &plan)?;
         let mut pruning = match &plan.filter {
             Some(filter) => Pruning::plan(path, &metadata, &plan.columns, filter)?,
@@ -105,6 +121,10 @@ impl FileReader {
         if !slots.int96.is_empty() {
             pruning.pages = None; // these columns are read row group by row group, in step with the others
         }
+        let left = match &plan.masked {
+            Some(vector) => Some(mask::unmasked(path, metadata.metadata(), &mut pruning, vector)?),
+            None => None,
+        };
         source.expect(chunk_ranges(metadata.metadata(), &slots.leaves, &pruning.groups));
         let int96 = slots.int96.iter().map(|leaf| {
             Int96Reader::new(Arc::clone(&source), Arc::clone(metadata.metadata()), *leaf, pruning.groups.clone())
@@ -114,8 +134,10 @@ impl FileReader {
             .with_batch_size(plan.batch_rows.max(1))
             .with_projection(mask)
             .with_row_groups(pruning.groups);
-        if let Some(pages) = pruning.pages {
-            builder = builder.with_row_selection(pages);
+        match (left.as_ref().filter(|_| slots.int96.is_empty()), pruning.pages) {
+            (Some(left), _) => builder = builder.with_row_selection(mask::selection(left)),
+            (None, Some(pages)) => builder = builder.with_row_selection(pages),
+            (None, None) => {}
         }
         let batches = builder.build().map_err(|error| decode_error(path, error))?;
         Ok(Self {
@@ -124,6 +146,7 @@ impl FileReader {
             batches,
             origins: slots.origins,
             int96,
+            left: left.filter(|_| !slots.int96.is_empty()).map(|left| (left, 0)),
             sequence: slots.sequence,
             kinds: slots.kinds,
         })
@@ -132,7 +155,7 @@ impl FileReader {
     fn next_batch(&mut self) -> Result<Option<FileBatch>> {
         match self.batches.next() {
             None => Ok(None),
-            Some(Ok(batch)) => self.convert(&batch).map(Some),
+            Some(Ok(batch)) => self.convert(&batch).and_then(|batch| self.unmasked(batch)).map(Some),
             Some(Err(error)) => Err(match error {
                 arrow_schema::ArrowError::ParquetError(text) => Error::corrupt(&self.path, text),
                 arrow_schema::ArrowError::ExternalError(inner) => match inner.downcast::<Error>() {
@@ -169,8 +192,28 @@ impl FileReader {
         Ok(FileBatch { columns, sequence: sequence.transpose()?, kinds: kinds.transpose()?.flatten(), rows })
     }
 
+    /// Drops masked rows where the Arrow reader could not.
+    fn unmasked(&mut self, batch: FileBatch) -> Result<FileBatch> {
+        let Some((left, read)) = &mut self.left else { return Ok(batch) };
+        if left.len() < *read + batch.rows {
+            return Err(Error::corrupt(&self.path, "more rows than its footer tells"));
+        }
+        let keep = BooleanArray::new(left.slice(*read, batch.rows), None);
+        *read += batch.rows;
+        let kept = |lane: &dyn Array| filter(lane, &keep).map_err(|error| Error::bug(error.to_string()));
+        let columns = batch.columns.iter().map(|lane| kept(lane)).collect::<Result<Vec<_>>>()?;
+        let sequence = batch.sequence.as_ref().map(|lane| kept(lane)).transpose()?;
+        let kinds = batch.kinds.as_ref().map(|lane| kept(lane)).transpose()?;
+        Ok(FileBatch {
+            columns,
+            sequence: sequence.map(|lane| lane.as_primitive::<Int64Type>().clone()),
+            kinds: kinds.map(|lane| lane.as_primitive::<Int8Type>().clone()),
+            rows: keep.true_count(),
+        })
+    }
+
     fn kinds_of(&self, column: &ArrayRef) -> Result<Option<Int8Array>> {
-        let lane = to_lane(KIND_NAME, crate::types::TypeKind::TinyInt, column)
+        let lane = to_lane(KIND_NAME, TypeKind::TinyInt, column)
             .map_err(|error| Error::corrupt(&self.path, error.to_string()))?;
         let kinds = lane.as_primitive::<Int8Type>();
         if let Some(bad) = kinds.iter().find(|kind| !matches!(kind, Some(0..=3))) {
@@ -227,6 +270,11 @@ impl Slots {
             let found = leaf(name);
             if let Some(leaf) = found {
                 let is_int96 = descriptor.column(leaf).physical_type() == Physical::INT96;
+                let fits = matches!(planned.data_type.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..));
+                if is_int96 && !fits {
+                    let what = format!("column {name} is stored as INT96, which is no {}", planned.data_type);
+                    return Err(Error::corrupt(path, what));
+                }
                 let list = if is_int96 { &mut int96 } else { &mut arrow };
                 if !list.contains(&leaf) {
                     list.push(leaf);

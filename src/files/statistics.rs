@@ -40,6 +40,15 @@ pub(super) fn float_bounds(lane: &ArrayRef) -> FloatBounds {
     }
 }
 
+/// Whether a NaN is among the values.
+pub(super) fn has_nan(bounds: &FloatBounds) -> bool {
+    match bounds {
+        Some((_, Datum::Float(max))) => max.is_nan(),
+        Some((_, Datum::Double(max))) => max.is_nan(),
+        _ => false,
+    }
+}
+
 /// Takes more values of a column in.
 pub(super) fn widen_bounds(bounds: &mut FloatBounds, more: FloatBounds) {
     *bounds = match (bounds.take(), more) {

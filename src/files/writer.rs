@@ -14,16 +14,18 @@ use arrow_array::{Array, ArrayRef};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::FieldRef;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Type as PhysicalType};
+use parquet::column::writer::ColumnCloseResult;
 use parquet::data_type::Int96Type;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use super::int96;
 use super::layout::{ColumnSource, FileLayout};
-use super::statistics::{FloatBounds, float_bounds, widen_bounds};
+use super::statistics::{FloatBounds, float_bounds, has_nan, widen_bounds};
 use crate::error::{Error, Result};
 use crate::types::TypeKind;
 
@@ -152,10 +154,13 @@ impl<W: Write + Send> FileWriter<W> {
         let mut group = self.file.next_row_group().map_err(write_error)?;
         for (at, slot) in slots.into_iter().enumerate() {
             let slot = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
-            widen_bounds(&mut self.float_bounds[at], slot.float_bounds);
+            widen_bounds(&mut self.float_bounds[at], slot.float_bounds.clone());
             match slot.encoder {
                 Encoder::Arrow(writer) => {
-                    let chunk = writer.close().map_err(write_error)?;
+                    let mut chunk = writer.close().map_err(write_error)?;
+                    if has_nan(&slot.float_bounds) {
+                        drop_bounds(chunk.close_mut()).map_err(write_error)?;
+                    }
                     chunk.append_to_row_group(&mut group).map_err(write_error)?;
                 }
                 Encoder::Int96(lanes) => {
@@ -231,6 +236,19 @@ impl Slot {
         }
         Ok(())
     }
+}
+
+/// Takes the bounds of a column chunk and of its pages away; the number of NULLs stays. Parquet's bounds leave NaN out,
+/// so a reader for whom NaN is the largest value, as it is for Java, would skip rows by them.
+fn drop_bounds(chunk: &mut ColumnCloseResult) -> parquet::errors::Result<()> {
+    let nulls = chunk.metadata.statistics().and_then(Statistics::null_count_opt);
+    let unbounded = match chunk.metadata.column_type() {
+        PhysicalType::FLOAT => Statistics::float(None, None, None, nulls, false),
+        _ => Statistics::double(None, None, None, nulls, false),
+    };
+    chunk.metadata = chunk.metadata.clone().into_builder().set_statistics(unbounded).build()?;
+    chunk.column_index = None;
+    Ok(())
 }
 
 fn properties(layout: &FileLayout, encoding: &Encoding, sample: &dyn Slab) -> Result<WriterProperties> {

@@ -3,6 +3,8 @@
 //! A manifest is decoded entry by entry: the whole entry is scanned without taking memory, then the filter sees its
 //! head, and only what passes is materialised. Spec: `format-spec/manifest.md`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::avro::{Codec, Container, ContainerWriter, Cursor, NodeId, Record, Schema};
@@ -38,8 +40,8 @@ pub struct ManifestEntry {
     pub bucket: i32,
     /// `_TOTAL_BUCKETS`: the bucket count the partition was written with.
     pub total_buckets: i32,
-    /// `_FILE`
-    pub file: DataFileMeta,
+    /// `_FILE`; shared, because plans over cached manifests hand it on.
+    pub file: Arc<DataFileMeta>,
 }
 
 /// What a filter sees of an entry.
@@ -123,7 +125,11 @@ fn decode(bytes: &[u8], filter: &ManifestFilter<'_>) -> Result<Vec<ManifestEntry
     let plan = Plan::new(&container.schema)?;
     let mut cache = FileCache::default();
     let mut entries = Vec::new();
-    container.read(|cursor| {
+    container.read(|cursor, block| {
+        // Where all entries stay, their rows may as well be slices of the block.
+        if filter.keep.is_none() {
+            cache.share(block);
+        }
         entries.extend(plan.read(cursor, filter, &mut cache)?);
         Ok(())
     })?;
@@ -186,7 +192,7 @@ impl Plan {
         if !filter.keeps(&EntryHead { kind, partition: &partition, bucket, total_buckets, level: file.level }) {
             return Ok(None);
         }
-        let file = file.materialise(cache)?;
+        let file = Arc::new(file.materialise(cache)?);
         Ok(Some(ManifestEntry { kind, partition, bucket, total_buckets, file }))
     }
 }

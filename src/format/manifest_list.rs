@@ -98,7 +98,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<ManifestFileMeta>> {
     let stats = StatsPlan::new(schema, stats, "_PARTITION_STATS")?;
     let mut cache = FileCache::default();
     let mut manifests = Vec::new();
-    container.read(|cursor| {
+    container.read(|cursor, _| {
         manifests.push(read(cursor, &record, &stats, &mut cache)?);
         Ok(())
     })?;

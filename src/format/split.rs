@@ -1,10 +1,12 @@
 //! The unit of reading. Travels between machines as versioned bytes.
 //! Spec: `format-spec/split.md`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::envelope::{self, BodySchema};
-use super::{BinaryRow, DataFileMeta, SnapshotId};
+use super::{BinaryRow, DataFileMeta, IndexManifestEntry, SnapshotId};
 use crate::error::Result;
 
 /// Files of one bucket that are read together.
@@ -19,7 +21,9 @@ pub struct Split {
     /// The bucket.
     pub bucket: i32,
     /// The files, in manifest order.
-    pub files: Vec<DataFileMeta>,
+    pub files: Vec<Arc<DataFileMeta>>,
+    /// The index files that hold deletion vectors of these files, narrowed to those vectors.
+    pub vectors: Vec<IndexManifestEntry>,
     /// Whether the files may be read one after another without merging.
     pub raw: bool,
     /// Whether the rows are changes, to be delivered with their kinds, unmerged.
@@ -27,7 +31,7 @@ pub struct Split {
 }
 
 const MAGIC: [u8; 4] = *b"FBSP";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const WHAT: &str = "split";
 
 impl Split {
@@ -41,26 +45,31 @@ impl Split {
         encoder.long(i64::from(self.raw));
         encoder.long(i64::from(self.changes));
         envelope::put_files(&mut encoder, &self.files);
+        envelope::put_index_files(&mut encoder, &self.vectors);
         envelope::finish(encoder)
     }
 
-    /// The split of bytes.
+    /// The split of bytes. Version 1 had no deletion vectors.
     ///
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) when they are damaged or foreign,
     /// [`Error::Unsupported`](crate::Error::Unsupported) for another version.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let schema = BodySchema::new()?;
-        let mut body = schema.open(bytes, MAGIC, VERSION, WHAT)?;
-        let split = Self {
+        let mut body = schema.open(bytes, MAGIC, 1..=VERSION, WHAT)?;
+        let mut split = Self {
             snapshot_id: body.long()?,
             schema_id: body.long()?,
             partition: body.row()?,
             bucket: body.int()?,
             raw: body.flag()?,
             changes: body.flag()?,
-            files: body.files()?,
+            files: body.files()?.into_iter().map(Arc::new).collect(),
+            vectors: Vec::new(),
         };
+        if body.version() > 1 {
+            split.vectors = body.index_files()?;
+        }
         body.end()?;
         Ok(split)
     }

@@ -210,7 +210,7 @@ fn entry(kind: FileKind, bucket: i32, name: &str) -> ManifestEntry {
         partition: BinaryRow::empty(),
         bucket,
         total_buckets: 4,
-        file: DataFileMeta {
+        file: Arc::new(DataFileMeta {
             file_name: name.into(),
             file_size: 1,
             row_count: 1,
@@ -232,7 +232,7 @@ fn entry(kind: FileKind, bucket: i32, name: &str) -> ManifestEntry {
             first_row_id: None,
             write_cols: None,
             write_cols_sequences: None,
-        },
+        }),
     }
 }
 

@@ -104,6 +104,7 @@ impl Rules {
             let row = request.row(*rank);
             match open.search(&request.keys, request.first(), row, |block| self.block(at_hand, block)) {
                 Ok(rows) => {
+                    let rows = rows.filter(|row| !at_hand.is_masked(*row));
                     hits.extend(rows.map(|row| Hit { rank: *rank, file: file as u32, row }));
                     true
                 }
@@ -131,7 +132,10 @@ impl Rules {
                 |rank: u32, held: &BTreeMap<u32, _>, needs: &mut BTreeSet<u32>, waiting: &mut Vec<u32>| {
                     let block = |block: u32| held.get(&block).cloned().or_else(|| self.block(at_hand, block));
                     match open.search(&request.keys, request.first(), request.row(rank), block) {
-                        Ok(rows) => hits.extend(rows.map(|row| Hit { rank, file: file as u32, row })),
+                        Ok(rows) => {
+                            let rows = rows.filter(|row| !at_hand.is_masked(*row));
+                            hits.extend(rows.map(|row| Hit { rank, file: file as u32, row }));
+                        }
                         Err(block) => {
                             waiting.push(rank);
                             if needs.insert(block) {

@@ -13,8 +13,8 @@
 //! - what is kept belongs to immutable files, so no commit makes it wrong;
 //! - memory is the budget of the [`LookupCache`], a few pages in flight, and the answer.
 //!
-//! Tables with deletion vectors are refused where the files of a snapshot are found ([`crate::scan`]). Whoever carries
-//! them here drops masked hits in `find.rs`, where rows become hits: their positions are those that vectors speak of.
+//! Rows that deletion vectors mask are passed over where rows become hits. What a batch read leaves out (level 0 of some
+//! tables) is left out here: both ask [`crate::scan`] for the files of a snapshot.
 //! Spec: `format-spec/merge-tree.md`.
 
 mod bucket;

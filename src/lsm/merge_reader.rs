@@ -14,15 +14,17 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, UInt32Array};
 use arrow_row::Rows;
-use arrow_select::interleave::interleave;
 use arrow_select::take::take;
 
 use super::key::KeyColumn;
 use super::loser_tree::LoserTree;
-use super::merge::{MergeFunction, Merged, Versions};
+use super::merge::{ColumnFrom, MergeFunction, Merged, Single, Versions, gather, places};
 use super::{Keys, SequenceOrder};
 use crate::error::{Error, Result};
 use crate::types::RowKind;
+
+/// Versions that a key of a merged batch may have on average before the batch is cut short.
+const MOST_VERSIONS: usize = 8;
 
 /// A batch of a sorted run.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct RunBatch {
     pub columns: Vec<ArrayRef>,
     /// The place of the batch's file from old to new among all files merged.
     pub age: u32,
+    /// The level of the batch's file; 0 for rows that a writer holds.
+    pub level: i32,
 }
 
 /// The batches of one sorted run, in key order.
@@ -122,6 +126,7 @@ struct Loaded<K> {
     columns: Vec<ArrayRef>,
     rows: usize,
     age: u32,
+    level: i32,
 }
 
 struct Merge<K> {
@@ -158,16 +163,18 @@ impl<K: KeyColumn> Merge<K> {
         Ok(Self { runs, order, function, batch_rows, live, heads, tree, rows: Vec::new(), ends: Vec::new() })
     }
 
-    /// Collects the versions of about `batch_rows` whole keys.
+    /// Collects the versions of about `batch_rows` whole keys, or fewer where the keys have many: every version holds
+    /// its batch in memory.
     fn collect(&mut self) -> Result<()> {
         self.rows.clear();
         self.ends.clear();
+        let (most_rows, apart) = (self.batch_rows.saturating_mul(MOST_VERSIONS), self.function.keeps_all());
         while let Some((batch, row)) = self.heads[self.tree.winner()] {
             if let Some((last_batch, last_row)) = self.rows.last() {
                 let last = self.live[*last_batch as usize].keys.key(*last_row as usize);
-                if self.live[batch as usize].keys.key(row as usize) != last {
+                if apart || self.live[batch as usize].keys.key(row as usize) != last {
                     self.ends.push(self.rows.len() as u32);
-                    if self.ends.len() >= self.batch_rows {
+                    if self.ends.len() >= self.batch_rows || self.rows.len() >= most_rows {
                         return Ok(());
                     }
                 }
@@ -200,12 +207,15 @@ impl<K: KeyColumn> Merge<K> {
         let batches: Vec<&[ArrayRef]> = self.live.iter().map(|batch| batch.columns.as_slice()).collect();
         let kinds: Vec<Option<&[i8]>> =
             self.live.iter().map(|batch| batch.kinds.as_ref().map(|kinds| kinds.values().as_ref())).collect();
-        let versions = Versions { rows: &self.rows, ends: &self.ends, batches: &batches, kinds: &kinds };
+        let levels: Vec<i32> = self.live.iter().map(|batch| batch.level).collect();
+        let (rows, ends, single) = (self.rows.as_slice(), self.ends.as_slice(), Single::Keep);
+        let versions = Versions { rows, ends, batches: &batches, kinds: &kinds, levels: &levels, single };
         let merged = self.function.merge(&versions)?;
         let columns = gather_columns(&versions, &merged)?;
-        let kinds = kinds.iter().any(Option::is_some).then(|| {
-            Int8Array::from_iter_values(merged.picks.iter().map(|position| versions.kind(*position as usize)))
-        });
+        let kinds = kinds
+            .iter()
+            .any(Option::is_some)
+            .then(|| Int8Array::from_iter_values((0..merged.picks.len()).map(|row| merged.kind(&versions, row))));
         let sequence = Int64Array::from_iter_values(merged.picks.iter().map(|position| {
             let (batch, row) = self.rows[*position as usize];
             self.live[batch as usize].sequence.value(row as usize)
@@ -215,21 +225,20 @@ impl<K: KeyColumn> Merge<K> {
 
     /// Lets go of batches that no head points to.
     fn release(&mut self) {
-        let mut kept = Vec::with_capacity(self.runs.len());
-        let mut moved = vec![None; self.live.len()];
+        let mut places = vec![None; self.live.len()];
         for (batch, _) in self.heads.iter().flatten() {
-            moved[*batch as usize] = Some(());
+            places[*batch as usize] = Some(0);
         }
-        let mut places = vec![0; self.live.len()];
-        for (at, batch) in self.live.drain(..).enumerate() {
-            if moved[at].is_some() {
-                places[at] = kept.len() as u32;
+        let mut kept = Vec::with_capacity(self.runs.len());
+        for (place, batch) in places.iter_mut().zip(self.live.drain(..)) {
+            if let Some(place) = place {
+                *place = kept.len() as u32;
                 kept.push(batch);
             }
         }
         self.live = kept;
-        for head in self.heads.iter_mut().flatten() {
-            head.0 = places[head.0 as usize];
+        for (batch, _) in self.heads.iter_mut().flatten() {
+            *batch = places[*batch as usize].unwrap_or_default();
         }
     }
 }
@@ -265,6 +274,7 @@ impl<K: KeyColumn> Loaded<K> {
             columns: batch.columns,
             rows,
             age: batch.age,
+            level: batch.level,
         })
     }
 
@@ -299,22 +309,16 @@ fn less<K: KeyColumn>(live: &[Loaded<K>], heads: &[Option<(u32, u32)>], a: usize
 /// The value columns of the rows out.
 fn gather_columns(versions: &Versions<'_>, merged: &Merged) -> Result<Vec<ArrayRef>> {
     let columns = versions.batches.first().map_or(0, |batch| batch.len());
-    let rows: Vec<(usize, usize)> = merged
-        .picks
-        .iter()
-        .map(|position| {
-            let (batch, row) = versions.rows[*position as usize];
-            (batch as usize, row as usize)
-        })
-        .collect();
+    let row_of = |picks| places(versions.rows, versions.batches.len(), picks);
+    let rows: Vec<(usize, usize)> = row_of(&merged.picks).collect();
     let mut out = Vec::with_capacity(columns);
     for column in 0..columns {
-        if let Some((_, computed)) = merged.computed.iter().find(|(at, _)| *at == column) {
-            out.push(computed.clone());
-            continue;
-        }
-        let arrays: Vec<&dyn Array> = versions.batches.iter().map(|batch| batch[column].as_ref()).collect();
-        out.push(interleave(&arrays, &rows).map_err(|error| Error::bug(error.to_string()))?);
+        let from = merged.columns.iter().find(|(at, _)| *at == column).map(|(_, from)| from);
+        out.push(match from {
+            Some(ColumnFrom::Computed(computed)) => computed.clone(),
+            Some(ColumnFrom::Picks(picks)) => gather(versions.batches, column, row_of(picks))?,
+            None => gather(versions.batches, column, rows.iter().copied())?,
+        });
     }
     Ok(out)
 }

@@ -14,7 +14,7 @@ mod write_buffer;
 
 pub use intervals::{KeyBound, Ranged, Section, sections};
 pub use key::{KeyEncoder, Keys};
-pub use merge::{Deduplicate, KeepAll, MergeFunction, Merged, Versions};
+pub use merge::{ColumnFrom, KeepAll, MergeFunction, Merged, Single, Versions};
 pub use merge_reader::{MergedBatch, RunBatch, RunReader, merge_runs};
 pub use order::SequenceOrder;
 pub use write_buffer::{Sorted, WriteBuffer};

@@ -58,7 +58,7 @@ impl WorkColumns {
         Ok(self.positions.iter().map(origin).collect())
     }
 
-    /// The working columns of a batch as a record batch.
+    /// The working columns of a batch as a record batch. The caller names where its rows lie.
     pub(crate) fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.lanes.clone(), columns, &options)

@@ -16,16 +16,23 @@ use crate::files::{FileBatch, FileReader, ReadPlan, read_ahead};
 use crate::format::{DataFileMeta, Split, bucket_directory};
 use crate::history::History;
 use crate::lsm::{
-    Deduplicate, KeyEncoder, MergeFunction, Ranged, RunBatch, RunReader, SequenceOrder, merge_runs, sections,
+    KeepAll, KeyEncoder, MergeFunction, Ranged, RunBatch, RunReader, SequenceOrder, merge, merge_runs, sections,
 };
 use crate::predicate::{Expr, evaluate};
-use crate::scan::bound;
-use crate::schema::{MergeEngine, Schema, TableOptions};
+use crate::scan::{FileVectors, bound, load_vectors};
+use crate::schema::{Schema, TableOptions};
 use crate::types::{external_schema, lane_schema, to_external};
 
 /// Bytes that all open columns of a merge may hold as fetched windows.
 const WINDOW_BUDGET: u64 = 128 << 20;
 const WINDOW: (u64, u64) = (64 << 10, 2 << 20);
+
+/// Bytes that the decoded batches of all runs of a merge may hold, and the fewest rows of such a batch.
+const BATCH_BUDGET: u64 = 256 << 20;
+const LEAST_ROWS: usize = 64;
+/// Batches of a run that are decoded at once, and how much larger than in the file a row may be in memory.
+const BATCHES_OF_RUN: u64 = 4;
+const EXPANSION: u64 = 4;
 
 /// What rows come out, and how.
 #[derive(Debug, Clone)]
@@ -70,15 +77,17 @@ impl SplitReader {
     pub async fn new(history: &History, request: ReadRequest, splits: &[Split]) -> Result<Self> {
         let schema = Arc::clone(&request.schema);
         let options = TableOptions::parse(&schema)?;
-        if schema.has_primary_key() && options.merge_engine != MergeEngine::Deduplicate {
-            return Err(Error::unsupported(format!("option merge-engine={:?}", options.merge_engine)));
-        }
         let keys = schema.positions(&schema.trimmed_primary_keys())?;
         let sequence = schema.positions(&options.sequence_fields)?;
-        let versions: Vec<usize> = keys.iter().chain(&sequence).copied().collect();
         let merges = splits.iter().any(|split| !split.raw);
-        let others = if merges { versions.as_slice() } else { &[] };
-        let work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), others)?;
+        let mut work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), &[])?;
+        let mut function: Arc<dyn MergeFunction> = Arc::new(KeepAll);
+        if merges {
+            let mut versions: Vec<usize> = keys.iter().chain(&sequence).copied().collect();
+            versions.extend(merge::columns_for(&schema, &options, &work.positions)?);
+            work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), &versions)?;
+            function = merge::of(&schema, &options, &work.positions)?;
+        }
         let order = if sequence.is_empty() || !merges {
             None
         } else {
@@ -96,7 +105,7 @@ impl SplitReader {
             runtime: Handle::current(),
             key_places: work.places(&keys),
             encoder: KeyEncoder::new(&schema.types_of(&schema.trimmed_primary_keys())?)?,
-            function: Arc::new(Deduplicate { ignore_delete: options.ignore_delete }),
+            function,
             request,
             options,
             work,
@@ -134,20 +143,22 @@ impl SplitReader {
             return Err(Error::unsupported(format!("data file {} outside of the table", outside.file_name)));
         }
         let partition = PartitionValues::of(&self.request.schema, &split.partition)?;
-        Ok(Arc::new(Located { directory, partition, files: split.files.clone() }))
+        let vectors = load_vectors(&self.history.store, &self.request.schema, &self.options, &split.vectors);
+        let vectors = self.runtime.block_on(vectors)?;
+        Ok(Arc::new(Located { directory, partition, files: split.files.clone(), vectors }))
     }
 
     /// A reader of one file, mapped to the working columns. Runs on a thread of its own.
     fn open(
         &self,
         located: &Arc<Located>,
-        file: &DataFileMeta,
+        file: &Arc<DataFileMeta>,
         versions: bool,
-        window: u64,
+        bounds: Bounds,
     ) -> Box<dyn Iterator<Item = Result<FileBatch>> + Send> {
-        let (this, located, file) = (self.clone(), Arc::clone(located), file.clone());
+        let (this, located, file) = (self.clone(), Arc::clone(located), Arc::clone(file));
         let path = format!("{}/{}", located.directory, file.file_name);
-        read_ahead(&self.runtime, path.clone(), move || this.open_here(&located, &file, &path, versions, window))
+        read_ahead(&self.runtime, path.clone(), move || this.open_here(&located, &file, &path, versions, bounds))
     }
 
     fn open_here(
@@ -156,7 +167,7 @@ impl SplitReader {
         file: &DataFileMeta,
         path: &str,
         versions: bool,
-        window: u64,
+        Bounds { window, batch_rows }: Bounds,
     ) -> Result<impl Iterator<Item = Result<FileBatch>> + use<>> {
         if !path.ends_with(".parquet") {
             let format = path.rsplit('.').next().unwrap_or_default();
@@ -174,7 +185,9 @@ impl SplitReader {
             columns: origins.iter().filter_map(from_file).collect(),
             versions,
             filter: self.pushed_filter(versions),
-            batch_rows: self.request.batch_rows,
+            masked: located.vectors.get(&file.file_name).filter(|vector| !vector.is_empty()).cloned(),
+            rows: u64::try_from(file.row_count).map_err(|_| Error::corrupt(path, "_ROW_COUNT is negative"))?,
+            batch_rows,
             window,
         };
         let batches = FileReader::open(&self.history.store, &self.runtime, path, size, plan)?;
@@ -208,14 +221,16 @@ impl SplitReader {
         let this = self.clone();
         let versions = changes && self.request.schema.has_primary_key();
         let window = (WINDOW_BUDGET / 2 / self.work.positions.len().max(1) as u64).clamp(WINDOW.0, WINDOW.1);
+        let bounds = Bounds { window, batch_rows: self.request.batch_rows };
+        let directory = located.directory.clone();
         let files = located.files.clone();
         let batches = files.into_iter().flat_map({
             let this = this.clone();
-            move |file| this.open(&located, &file, versions, window)
+            move |file| this.open(&located, &file, versions, bounds)
         });
         Box::new(batches.map(move |batch| {
             let batch = batch?;
-            this.finish(batch.columns, batch.kinds, batch.rows)
+            this.finish(batch.columns, batch.kinds, batch.rows).map_err(|error| error.in_file(&directory))
         }))
     }
 
@@ -224,56 +239,78 @@ impl SplitReader {
         let mut ranged = Vec::with_capacity(located.files.len());
         for file in &located.files {
             let (min, max) = (bound(&file.min_key, &types)?, bound(&file.max_key, &types)?);
-            ranged.push(Ranged { min, max, item: file.clone() });
+            ranged.push(Ranged { min, max, item: Arc::clone(file) });
         }
         let this = self.clone();
         let merged = sections(ranged).into_iter().flat_map(move |section| -> Batches {
-            let runs: Vec<Vec<DataFileMeta>> =
+            let runs: Vec<Vec<Arc<DataFileMeta>>> =
                 section.into_iter().map(|run| run.into_iter().map(|ranged| ranged.item).collect()).collect();
             this.merge_section(&located, runs).unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
         });
         Ok(Box::new(merged))
     }
 
-    fn merge_section(&self, located: &Arc<Located>, mut runs: Vec<Vec<DataFileMeta>>) -> Result<Batches> {
+    fn merge_section(&self, located: &Arc<Located>, mut runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<Batches> {
         // Older files first: the newer of two equal versions wins.
         let age = |file: &DataFileMeta| {
             let sequence = (file.max_sequence_number, file.min_sequence_number);
             (Reverse(file.level), sequence, file.creation_time, file.file_name.clone())
         };
-        let mut ages: Vec<_> = runs.iter().flatten().map(age).collect();
+        let mut ages: Vec<_> = runs.iter().flatten().map(|file| age(file)).collect();
         ages.sort_unstable();
         let age_of = |file: &DataFileMeta| ages.binary_search(&age(file)).unwrap_or(0) as u32;
-        runs.sort_by_cached_key(|run| run.iter().map(age_of).max());
+        runs.sort_by_cached_key(|run| run.iter().map(|file| age_of(file)).max());
         let columns = (runs.len() * (self.work.positions.len() + 2)).max(1) as u64;
         let window = (WINDOW_BUDGET / columns).clamp(WINDOW.0, WINDOW.1);
-        let aged = |run: Vec<DataFileMeta>| run.into_iter().map(|file| (age_of(&file), file)).collect();
-        let readers = runs.into_iter().map(|run| self.run(located, aged(run), window)).collect();
+        let bounds = Bounds { window, batch_rows: self.batch_rows(&runs) };
+        let aged = |run: Vec<Arc<DataFileMeta>>| run.into_iter().map(|file| (age_of(&file), file)).collect();
+        let readers = runs.into_iter().map(|run| self.run(located, aged(run), bounds)).collect();
         let merged = merge_runs(readers, self.order.clone(), Arc::clone(&self.function), self.request.batch_rows)?;
+        let directory = located.directory.clone();
         let this = self.clone();
         Ok(Box::new(merged.map(move |batch| {
             let batch = batch?.without_retractions()?;
             let rows = batch.num_rows();
-            this.finish(batch.columns, None, rows)
+            this.finish(batch.columns, None, rows).map_err(|error| error.in_file(&directory))
         })))
     }
 
+    /// Rows of a batch of each run, so that those of all runs stay within their budget.
+    fn batch_rows(&self, runs: &[Vec<Arc<DataFileMeta>>]) -> usize {
+        let row = |file: &Arc<DataFileMeta>| file.file_size.max(0) as u64 / file.row_count.max(1) as u64;
+        let row = runs.iter().flatten().map(row).max().unwrap_or(0).max(1);
+        let rows = BATCH_BUDGET / (runs.len().max(1) as u64 * BATCHES_OF_RUN * EXPANSION).saturating_mul(row);
+        usize::try_from(rows).unwrap_or(usize::MAX).max(LEAST_ROWS).min(self.request.batch_rows)
+    }
+
     /// The files of one sorted run, one after another.
-    fn run(&self, located: &Arc<Located>, files: Vec<(u32, DataFileMeta)>, window: u64) -> RunReader {
-        let (this, located) = (self.clone(), Arc::clone(located));
+    fn run(&self, located: &Arc<Located>, files: Vec<(u32, Arc<DataFileMeta>)>, bounds: Bounds) -> RunReader {
+        let open = {
+            let (this, located) = (self.clone(), Arc::clone(located));
+            move |(age, file): (u32, Arc<DataFileMeta>)| {
+                let batches = this.open(&located, &file, true, bounds);
+                batches.map(move |batch| batch.map(|batch| (age, Arc::clone(&file), batch)))
+            }
+        };
+        let mut files = files.into_iter();
+        // The first files of all runs are opened side by side, the others when they are reached.
+        let first = files.next().map(&open);
+        let batches = first.into_iter().chain(files.map(open)).flatten();
         let encode = self.clone();
-        let batches = files.into_iter().flat_map(move |(age, file)| {
-            this.open(&located, &file, true, window).map(move |batch| batch.map(|batch| (age, batch)))
-        });
         Box::new(batches.map(move |batch| {
-            let (age, batch) = batch?;
+            let (age, file, batch) = batch?;
             let keys: Vec<ArrayRef> = encode.key_places.iter().map(|at| batch.columns[*at].clone()).collect();
+            let keys = encode.encoder.encode(&keys, batch.rows).map_err(|error| match error {
+                Error::Invalid(what) => Error::corrupt(&file.file_name, what),
+                other => other,
+            })?;
             Ok(RunBatch {
-                keys: encode.encoder.encode(&keys, batch.rows)?,
+                keys,
                 sequence: batch.sequence.ok_or_else(|| Error::bug("a run without sequence numbers"))?,
                 kinds: batch.kinds,
                 columns: batch.columns,
                 age,
+                level: file.level,
             })
         }))
     }
@@ -313,9 +350,19 @@ impl SplitReader {
     }
 }
 
+/// What one open file may take.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// Bytes fetched at once for each column.
+    window: u64,
+    /// Rows of a batch.
+    batch_rows: usize,
+}
+
 /// A split's files with what its bucket tells.
 struct Located {
     directory: String,
     partition: PartitionValues,
-    files: Vec<DataFileMeta>,
+    files: Vec<Arc<DataFileMeta>>,
+    vectors: FileVectors,
 }

@@ -6,15 +6,19 @@
 mod at;
 mod plan;
 mod prune;
+mod vectors;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use at::At;
 pub use plan::{PlanRules, bound, plan_changes, plan_rows};
+pub use vectors::{FileVectors, Vectors, load_vectors};
+
+use futures::future::try_join;
 
 use crate::error::Result;
-use crate::format::{ManifestEntry, Snapshot, SnapshotId, Split, decode_index_manifest, layout};
+use crate::format::{ManifestEntry, Snapshot, SnapshotId, Split};
 use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::schema::{Schema, TableOptions, Use};
@@ -44,10 +48,11 @@ pub async fn plan(history: &History, newest: &Arc<Schema>, at: &At, filter: Opti
         return Ok(Plan { snapshot: None, schema: Arc::clone(newest), filter, splits: Vec::new() });
     };
     let schema = schema_at(history, newest, at, &snapshot).await?;
-    plan_snapshot(history, &schema, &snapshot, filter).await
+    plan_snapshot(history, &schema, &snapshot, filter, false).await
 }
 
-/// Plans a read of a snapshot whose rows come out in `schema`.
+/// Plans a read of a snapshot whose rows come out in `schema`. A batch read leaves level 0 out where deletion vectors
+/// are kept and where the first row stays; the rows that a stream begins with hold it.
 ///
 /// # Errors
 /// As [`plan`].
@@ -56,34 +61,48 @@ pub async fn plan_snapshot(
     schema: &Arc<Schema>,
     snapshot: &Snapshot,
     filter: Option<&Expr>,
+    with_level_0: bool,
 ) -> Result<Plan> {
     let options = TableOptions::checked(schema, Use::Read)?;
     let filter = filter.map(|filter| filter.bind(schema)).transpose()?;
+    let mut rules = PlanRules::new(schema, &options)?;
+    rules.skips_level_0 &= !with_level_0;
     let mut pruner = Pruner::new(schema, &options, filter.as_ref())?;
-    let entries = visible_files(history, snapshot, &pruner.file_filter()).await?;
+    let (vectors, entries) = live_files(history, snapshot, &pruner.file_filter(rules.skips_level_0)).await?;
     let ids: BTreeSet<i64> = entries.iter().map(|entry| entry.file.schema_id).collect();
     for id in ids {
         pruner.know(&*history.schemas.load(id).await?)?;
     }
-    let rules = PlanRules::new(schema, &options)?;
-    let splits = plan_rows(&rules, snapshot.id, entries, &pruner)?;
+    let splits = plan_rows(&rules, snapshot.id, entries, &vectors, &pruner)?;
     Ok(Plan { snapshot: Some(snapshot.id), schema: Arc::clone(schema), filter, splits })
 }
 
-/// The files whose rows, merged, are the rows of a snapshot: of all, or of those that a filter wants.
+/// The files whose rows, merged and without those that are masked, are the rows that a batch read of a snapshot shows.
 ///
 /// # Errors
 /// As [`plan`].
 pub(crate) async fn visible_files(
     history: &History,
+    schema: &Arc<Schema>,
+    options: &TableOptions,
     snapshot: &Snapshot,
-    filter: &FileFilter,
-) -> Result<Vec<Arc<ManifestEntry>>> {
-    refuse_unread_indexes(history, snapshot).await?;
-    history.manifests.live_files(snapshot, filter).await
+) -> Result<(Vectors, Vec<Arc<ManifestEntry>>)> {
+    let rules = PlanRules::new(schema, options)?;
+    let pruner = Pruner::new(schema, options, None)?;
+    live_files(history, snapshot, &pruner.file_filter(rules.skips_level_0)).await
 }
 
-/// The newest schema for the newest rows; the snapshot's own for a look back.
+async fn live_files(
+    history: &History,
+    snapshot: &Snapshot,
+    filter: &FileFilter,
+) -> Result<(Vectors, Vec<Arc<ManifestEntry>>)> {
+    let entries = history.manifests.live_files(snapshot, filter);
+    try_join(Vectors::of(history, snapshot), entries).await
+}
+
+/// The newest schema for the newest rows; the snapshot's own columns for a look back, with the options that the table
+/// has and those its handle was given: so does Java.
 pub(crate) async fn schema_at(
     history: &History,
     newest: &Arc<Schema>,
@@ -93,19 +112,9 @@ pub(crate) async fn schema_at(
     match at {
         At::Latest => Ok(Arc::clone(newest)),
         _ if snapshot.schema_id == newest.id => Ok(Arc::clone(newest)),
-        _ => history.schemas.load(snapshot.schema_id).await,
-    }
-}
-
-/// Index files that change what a row reader sees are refused by name.
-async fn refuse_unread_indexes(history: &History, snapshot: &Snapshot) -> Result<()> {
-    let Some(name) = &snapshot.index_manifest else { return Ok(()) };
-    let path = layout::manifest(name)?;
-    for entry in decode_index_manifest(&history.store.read(&path).await?, &path)? {
-        if entry.index_type != "HASH" {
-            let what = format!("index files of type {} in snapshot {}", entry.index_type, snapshot.id);
-            return Err(crate::Error::unsupported(what));
+        _ => {
+            let then = history.schemas.load(snapshot.schema_id).await?;
+            Ok(Arc::new(Schema { options: newest.options.clone(), ..Schema::clone(&then) }))
         }
     }
-    Ok(())
 }

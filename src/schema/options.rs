@@ -184,6 +184,8 @@ pub struct TableOptions {
     pub bucket_function: BucketFunction,
     /// How versions of a key become one row.
     pub merge_engine: MergeEngine,
+    /// The same, column by column.
+    pub merge: MergeOptions,
     /// How the changelog comes to be.
     pub changelog_producer: ChangelogProducer,
     /// Columns that order the versions of a key, before the sequence number.
@@ -210,6 +212,12 @@ pub struct TableOptions {
     pub changelog_file_prefix: String,
     /// The directory below the table that holds the data.
     pub data_file_path_directory: Option<String>,
+    /// Keep index files beside the data instead of in `index/`.
+    pub index_file_in_data_dir: bool,
+    /// Keep deletion vectors (`deletion-vectors.enabled`).
+    pub deletion_vectors: bool,
+    /// Show level 0 in spite of them, merged.
+    pub merge_on_read: bool,
     /// Leave key columns out of the key part of data files.
     pub thin_mode: bool,
     /// The directory name of a NULL partition value.
@@ -268,6 +276,11 @@ impl TableOptions {
         let changelog_compression = read
             .optional("changelog-file.compression", reader::compression)?
             .unwrap_or_else(|| per_level.get(&0).copied().unwrap_or(compression));
+        let merge_engine = read.word("merge-engine", MERGE_ENGINES)?;
+        let changelog_producer = read.word("changelog-producer", CHANGELOG_PRODUCERS)?;
+        let needs_lookup = changelog_producer == ChangelogProducer::Lookup
+            || read.boolean("deletion-vectors.enabled")?
+            || read.boolean("force-lookup")?;
         Ok(Self {
             bucket,
             bucket_key: match bucket {
@@ -275,8 +288,9 @@ impl TableOptions {
                 _ => schema.bucket_keys(),
             },
             bucket_function: read.word("bucket-function.type", BUCKET_FUNCTIONS)?,
-            merge_engine: read.word("merge-engine", MERGE_ENGINES)?,
-            changelog_producer: read.word("changelog-producer", CHANGELOG_PRODUCERS)?,
+            merge_engine,
+            merge: read.merge(needs_lookup && merge_engine != MergeEngine::FirstRow)?,
+            changelog_producer,
             sequence_fields: read.text("sequence.field").map(split_names).unwrap_or_default(),
             sequence_descending: read.word("sequence.field.sort-order", SORT_ORDERS)?,
             rowkind_field: read.text("rowkind.field").map(ToString::to_string),
@@ -289,6 +303,9 @@ impl TableOptions {
             data_file_prefix: read.string("data-file.prefix"),
             changelog_file_prefix: read.string("changelog-file.prefix"),
             data_file_path_directory: read.text("data-file.path-directory").map(ToString::to_string),
+            index_file_in_data_dir: read.boolean("index-file-in-data-file-dir")?,
+            deletion_vectors: read.boolean("deletion-vectors.enabled")?,
+            merge_on_read: read.boolean("deletion-vectors.merge-on-read")?,
             thin_mode: read.boolean("data-file.thin-mode")?,
             partition_default_name: read.string("partition.default-name"),
             partition_legacy_name: read.boolean("partition.legacy-name")?,
@@ -343,7 +360,10 @@ impl Compression {
     }
 }
 
+mod merge;
 mod reader;
+
+pub use merge::{ColumnMergeOptions, MergeOptions, SequenceGroup};
 
 #[cfg(test)]
 mod tests;

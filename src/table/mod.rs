@@ -77,7 +77,11 @@ impl Table {
     /// # Errors
     /// As [`Table::create`].
     pub async fn create_store(store: TableStore, schema: Schema) -> Result<Self> {
-        validate(&schema)?;
+        let options = validate(&schema)?;
+        if schema.has_primary_key() {
+            let columns: Vec<usize> = (0..schema.fields.len()).collect();
+            crate::lsm::merge::of(&schema, &options, &columns)?;
+        }
         let schema = Schema { id: 0, time_millis: store.env().now_millis(), ..schema };
         let history = History::new(store);
         create_table(&history.store, &schema).await?;

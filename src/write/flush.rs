@@ -1,6 +1,7 @@
 //! Sorting, merging and writing what a writer holds. Blocking work, in parallel by bucket, or by column when there is
 //! only one bucket.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::files::{FileNames, RollingWriter, Slab, WriteSpec};
 use crate::format::DataFileMeta;
 use crate::io::TableStore;
-use crate::lsm::{KeepAll, MergeFunction, RunReader, SequenceOrder, Sorted, Versions, WriteBuffer, merge_runs};
+use crate::lsm::{KeepAll, MergeFunction, RunReader, SequenceOrder, Single, Sorted, Versions, WriteBuffer, merge_runs};
 
 /// Bytes of a slab, and its bounds in rows.
 const SLAB_BYTES: usize = 4 << 20;
@@ -248,9 +249,17 @@ impl<'a> View<'a> {
         function: &'v dyn MergeFunction,
         keys: usize,
     ) -> impl Iterator<Item = Result<Box<dyn Slab + 'v>>> + 'v {
-        self.sorted.ends.chunks(keys).scan(0_usize, move |start, ends| {
-            let from = std::mem::replace(start, ends.last().map_or(*start, |end| *end as usize));
-            Some(self.slab(function, from, ends))
+        // Where every version stays, a hot key may be cut.
+        let each = function.keeps_all().then(|| (1..=self.sorted.arrivals.len() as u32).collect::<Vec<u32>>());
+        let ends = each.map_or(Cow::Borrowed(self.sorted.ends.as_slice()), Cow::Owned);
+        let mut from = 0;
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let chunk = ends.get(next..ends.len().min(next + keys)).filter(|chunk| !chunk.is_empty())?;
+            let slab = self.slab(function, from, chunk);
+            next += chunk.len();
+            from = chunk.last().map_or(from, |end| *end as usize);
+            Some(slab)
         })
     }
 
@@ -259,7 +268,8 @@ impl<'a> View<'a> {
         let arrivals = &self.sorted.arrivals[from..until];
         let rows: Vec<(u32, u32)> = arrivals.iter().map(|arrival| self.bucket.rows[*arrival as usize]).collect();
         let ends: Vec<u32> = ends.iter().map(|end| end - from as u32).collect();
-        let versions = Versions { rows: &rows, ends: &ends, batches: &self.batches, kinds: &self.kinds };
+        let (batches, kinds) = (self.batches.as_slice(), self.kinds.as_slice());
+        let versions = Versions { rows: &rows, ends: &ends, batches, kinds, levels: &[], single: Single::Keep };
         let merged = function.merge(&versions)?;
         let place = |position: &u32| {
             let (batch, row) = rows[*position as usize];
@@ -267,11 +277,12 @@ impl<'a> View<'a> {
         };
         let number = |position: &u32| self.bucket.first_sequence + i64::from(arrivals[*position as usize]);
         Ok(Box::new(Scattered {
-            batches: &self.batches,
-            kinds: &self.kinds,
+            batches,
+            kinds,
             places: merged.picks.iter().map(place).collect(),
             sequence: merged.picks.iter().map(number).collect(),
-            computed: merged.computed,
+            merged,
+            rows,
         }))
     }
 }

@@ -9,8 +9,8 @@ use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
 use crate::error::{Error, Result};
 use crate::files::{Encoding, FileLayout, WriteSpec};
 use crate::format::FileSource;
-use crate::lsm::{Deduplicate, MergeFunction, SequenceOrder};
-use crate::schema::{ChangelogProducer, Compression, MergeEngine, Schema, TableOptions};
+use crate::lsm::{MergeFunction, SequenceOrder, merge};
+use crate::schema::{ChangelogProducer, Compression, Schema, TableOptions};
 use crate::types::{DataType, TypeKind};
 
 /// How the rows of one table are written.
@@ -26,10 +26,10 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn new(schema: Arc<Schema>, options: TableOptions) -> Result<Self> {
         let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
-        let merge: Option<Arc<dyn MergeFunction>> = match options.merge_engine {
-            _ if !schema.has_primary_key() => None,
-            MergeEngine::Deduplicate => Some(Arc::new(Deduplicate { ignore_delete: options.ignore_delete })),
-            other => return Err(Error::unsupported(format!("option merge-engine={other:?}"))),
+        let columns: Vec<usize> = (0..schema.fields.len()).collect();
+        let merge = match schema.has_primary_key() {
+            true => Some(merge::of(&schema, &options, &columns)?),
+            false => None,
         };
         let sequence = schema.positions(&options.sequence_fields)?;
         let types = schema.types_of(&options.sequence_fields)?;

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use forebay::catalog::{Catalog, TableName};
 use forebay::commit::CommitProperties;
 use forebay::format::{
-    Codec, ManifestEntry, ManifestFileMeta, ManifestFilter, Snapshot, decode_manifest, decode_manifest_list,
-    encode_manifest, encode_manifest_list, encode_schema, layout,
+    Codec, DataFileMeta, ManifestEntry, ManifestFileMeta, ManifestFilter, Snapshot, decode_manifest,
+    decode_manifest_list, encode_manifest, encode_manifest_list, encode_schema, layout,
 };
 use forebay::scan::At;
 use forebay::schema::{Schema, SchemaBuilder};
@@ -229,17 +229,22 @@ fn a_commit_message_that_leads_elsewhere_is_neither_committed_nor_aborted() {
     });
 }
 
+fn file_of(entry: &mut ManifestEntry) -> &mut DataFileMeta {
+    Arc::make_mut(&mut entry.file)
+}
+
 #[test]
 fn metadata_that_leads_elsewhere_is_refused() {
     type Change = fn(&mut ManifestEntry);
-    let changes: [(&str, Change); 7] = [
-        ("a name above", |entry| entry.file.file_name = "../../../secret".to_string()),
-        ("an absolute name", |entry| entry.file.file_name = "/etc/passwd".to_string()),
-        ("no name", |entry| entry.file.file_name = String::new()),
-        ("a file outside", |entry| entry.file.external_path = Some("file:///etc/passwd".to_string())),
-        ("an index outside", |entry| entry.file.extra_files = vec!["../../../secret".to_string()]),
-        ("a negative size", |entry| entry.file.file_size = -1),
-        ("a negative count", |entry| entry.file.row_count = -1),
+    let changes: [(&str, Change); 8] = [
+        ("a name above", |entry| file_of(entry).file_name = "../../../secret".to_string()),
+        ("an absolute name", |entry| file_of(entry).file_name = "/etc/passwd".to_string()),
+        ("no name", |entry| file_of(entry).file_name = String::new()),
+        ("a file outside", |entry| file_of(entry).external_path = Some("file:///etc/passwd".to_string())),
+        ("an index outside", |entry| file_of(entry).extra_files = vec!["../../../secret".to_string()]),
+        ("a negative size", |entry| file_of(entry).file_size = -1),
+        ("a negative count", |entry| file_of(entry).row_count = -1),
+        ("another count", |entry| file_of(entry).row_count += 1),
     ];
     block_on(async {
         for (what, change) in changes {

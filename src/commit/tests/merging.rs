@@ -84,7 +84,7 @@ fn a_manifest_is_described_by_its_entries() {
             partition: partition(day),
             bucket,
             total_buckets: 2,
-            file: file("a", level, 1, 2),
+            file: file("a", level, 1, 2).into(),
         })
     };
     let entries = [

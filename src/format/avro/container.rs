@@ -1,5 +1,7 @@
 //! Reading an object container: header, then blocks of records.
 
+use bytes::Bytes;
+
 use super::codec::Codec;
 use super::corrupt;
 use super::cursor::Cursor;
@@ -85,10 +87,10 @@ impl<'a> Container<'a> {
         raw
     }
 
-    /// Reads every record with `record`, which must take exactly its bytes.
+    /// Reads every record with `record`, which must take exactly its bytes and sees the block they lie in.
     pub(in crate::format) fn read<F>(&self, mut record: F) -> Result<()>
     where
-        F: FnMut(&mut Cursor<'_>) -> Result<()>,
+        F: FnMut(&mut Cursor<'_>, &Bytes) -> Result<()>,
     {
         let (root, optional) = self.schema.root()?;
         let mut cursor = Cursor::new(&self.schema, self.blocks);
@@ -102,7 +104,7 @@ impl<'a> Container<'a> {
             if cursor.take(16)? != self.sync {
                 return Err(corrupt("a block does not end with the file's sync marker"));
             }
-            let block = self.codec.decompress(compressed)?;
+            let block = Bytes::from(self.codec.decompress(compressed)?);
             decompressed += block.len();
             if decompressed > MAX_FILE {
                 return Err(Error::exhausted(format!("an Avro file of more than {MAX_FILE} bytes uncompressed")));
@@ -116,7 +118,7 @@ impl<'a> Container<'a> {
                 if !present {
                     return Err(corrupt(format!("record {number} is null")));
                 }
-                record(&mut records).map_err(|error| match error {
+                record(&mut records, &block).map_err(|error| match error {
                     Error::Corrupt { file, what } => Error::Corrupt { file, what: format!("record {number}: {what}") },
                     other => other,
                 })?;

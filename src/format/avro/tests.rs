@@ -26,7 +26,7 @@ fn read(bytes: &[u8]) -> Result<Vec<(Option<i64>, Option<String>)>> {
     let (root, _) = container.schema.root()?;
     let plan = container.schema.record(root, "r", &["a", "b"])?;
     let mut rows = Vec::new();
-    container.read(|cursor| {
+    container.read(|cursor, _| {
         let (mut a, mut b) = (None, None);
         for (slot, node) in &plan.steps {
             match slot {

@@ -97,20 +97,34 @@ pub(in crate::format) fn encode_stats(encoder: &mut Encoder, stats: &SimpleStats
     });
 }
 
-/// Rows that repeat from entry to entry are stored once.
+/// Saves memory: rows that repeat from entry to entry are stored once, and rows may be slices of a block.
 #[derive(Default)]
 pub(in crate::format) struct FileCache {
     last_partition: Option<BinaryRow>,
+    block: Bytes,
 }
 
 impl FileCache {
+    /// Lets the bytes that follow share this block, if they lie in it.
+    pub(in crate::format) fn share(&mut self, block: &Bytes) {
+        if self.block.as_ptr() != block.as_ptr() {
+            self.block = block.clone();
+        }
+    }
+
+    fn bytes(&self, bytes: &[u8]) -> Bytes {
+        let within = self.block.as_ptr_range();
+        let shared = within.contains(&bytes.as_ptr()) && bytes.as_ptr_range().end <= within.end;
+        if shared { self.block.slice_ref(bytes) } else { Bytes::copy_from_slice(bytes) }
+    }
+
     pub(in crate::format) fn row(&self, bytes: Option<&[u8]>, field: &str) -> Result<BinaryRow> {
         let bytes = bytes.ok_or_else(|| missing(field))?;
         let empty = BinaryRow::empty();
         if bytes == empty.prefixed().as_ref() {
             return Ok(empty);
         }
-        BinaryRow::from_prefixed(Bytes::copy_from_slice(bytes)).map_err(|error| name_field(error, field))
+        BinaryRow::from_prefixed(self.bytes(bytes)).map_err(|error| name_field(error, field))
     }
 
     /// The partition of an entry, most often that of the entry before.
@@ -215,7 +229,7 @@ impl<'a> RawFile<'_, 'a> {
             extra_files,
             creation_time: self.optional(12, Cursor::number)?,
             delete_row_count: self.optional(13, Cursor::number)?,
-            embedded_file_index: self.optional(14, Cursor::bytes)?.map(Bytes::copy_from_slice),
+            embedded_file_index: self.optional(14, Cursor::bytes)?.map(|bytes| cache.bytes(bytes)),
             file_source,
             value_stats_cols: strings(16)?,
             external_path: self.optional(17, Cursor::text)?.map(str::to_string),

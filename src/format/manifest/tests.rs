@@ -96,7 +96,7 @@ fn live_files_are_adds_that_no_delete_repeats() {
     // A DELETE counts wherever it stands, even before its ADD.
     assert_eq!(names(&merge_entries([delete("a"), add("a")])), Vec::<&str>::new());
     let mut moved = add("a");
-    moved.file.level = 5;
+    Arc::make_mut(&mut moved.file).level = 5;
     assert_eq!(merge_entries([add("a"), delete("a"), moved.clone()]), [moved]);
 }
 
@@ -106,11 +106,11 @@ fn every_part_of_the_identifier_tells_files_apart() {
     let mut others = vec![base.clone(); 7];
     others[0].partition = int_row(1);
     others[1].bucket += 1;
-    others[2].file.level += 1;
-    others[3].file.file_name.push('x');
-    others[4].file.extra_files.pop();
-    others[5].file.embedded_file_index = None;
-    others[6].file.external_path = None;
+    Arc::make_mut(&mut others[2].file).level += 1;
+    Arc::make_mut(&mut others[3].file).file_name.push('x');
+    Arc::make_mut(&mut others[4].file).extra_files.pop();
+    Arc::make_mut(&mut others[5].file).embedded_file_index = None;
+    Arc::make_mut(&mut others[6].file).external_path = None;
     for mut other in others {
         assert_ne!(other.identifier(), base.identifier());
         other.kind = FileKind::Delete;
@@ -119,7 +119,7 @@ fn every_part_of_the_identifier_tells_files_apart() {
     // All else may differ.
     let mut same = base.clone();
     same.kind = FileKind::Delete;
-    same.file.row_count = 0;
+    Arc::make_mut(&mut same.file).row_count = 0;
     same.total_buckets = 1;
     assert!(merge_entries([base, same]).is_empty());
 }

@@ -87,5 +87,5 @@ pub(in crate::format) fn plain_file(name: &str) -> DataFileMeta {
 }
 
 pub(in crate::format) fn entry(kind: FileKind, file: DataFileMeta) -> ManifestEntry {
-    ManifestEntry { kind, partition: int_row(7), bucket: 2, total_buckets: 4, file }
+    ManifestEntry { kind, partition: int_row(7), bucket: 2, total_buckets: 4, file: file.into() }
 }

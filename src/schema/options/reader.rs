@@ -62,6 +62,15 @@ pub(super) fn split_names(text: &str) -> Vec<String> {
     text.split(',').map(|name| name.trim().to_string()).filter(|name| !name.is_empty()).collect()
 }
 
+/// Names as Paimon takes them, blanks and all.
+pub(super) fn split_exactly(text: &str) -> Vec<String> {
+    text.split(',').map(ToString::to_string).collect()
+}
+
+pub(super) fn boolean(text: &str) -> Result<bool> {
+    one_of(text, BOOLEANS)
+}
+
 pub(super) fn named(name: &str, error: Error) -> Error {
     match error {
         Error::Invalid(text) => Error::invalid(format!("option {name}: {text}")),
@@ -106,7 +115,7 @@ impl Reader<'_> {
     }
 
     /// The values of a family with one `<..>`, by what stands there.
-    fn family<T>(&self, family: &str, parse: impl Fn(&str) -> Result<T>) -> Result<BTreeMap<String, T>> {
+    pub(super) fn family<T>(&self, family: &str, parse: impl Fn(&str) -> Result<T>) -> Result<BTreeMap<String, T>> {
         let mut values = BTreeMap::new();
         for (name, text) in self.options {
             if let Some(&[part]) = captures(family, name).as_deref() {

@@ -87,7 +87,8 @@ fn texts<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<String> {
 #[tokio::test]
 async fn conditions_show_the_same_rows_in_both_engines() {
     let mut server = Server::get(Engine::Java2x);
-    for seed in seeds(8) {
+    // Seed 72 wrote a NaN that Java did not find, because the footer's bounds leave NaN out.
+    for seed in seeds(8).chain([72]) {
         let mut random = Random::new(seed);
         let spec = TableSpec::random(&mut random, Shape::ALL);
         let place = place();
