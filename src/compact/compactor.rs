@@ -245,13 +245,13 @@ impl Compactor {
             changes: false,
         };
         let reader = SplitReader::new(&self.history, request, std::slice::from_ref(&split)).await?;
-        let (partition, bucket) = (&task.partition, task.bucket);
-        let versions =
-            OldVersions::new(&self.history, &self.schema, &self.lookups, partition, bucket, task.upper.iter())?;
         let shared = vectors.lock().unwrap_or_else(PoisonError::into_inner).shared();
+        let upper: Vec<_> = task.upper.iter().cloned().map(Arc::new).collect();
+        let (history, schema, cache) = (&self.history, &self.schema, &self.lookups);
+        let versions = OldVersions::new(history, schema, cache, &task.partition, task.bucket, &upper, &shared)?;
         Ok(Some(OldRows {
             runtime: Handle::current(),
-            versions: Arc::new(versions.masked_by(&shared)),
+            versions: Arc::new(versions),
             keys: reader.with_memory(limits.memory / 8),
             flushed: split,
             encoder: KeyEncoder::new(&self.schema.types_of(&trimmed)?)?,

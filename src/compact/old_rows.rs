@@ -76,7 +76,7 @@ impl OldRows {
     }
 
     fn mask_all(&self, files: &[u32], rows: &[u64]) -> Result<()> {
-        let above: Vec<&DataFileMeta> = self.versions.files().collect();
+        let above: Vec<&Arc<DataFileMeta>> = self.versions.files().collect();
         let mut vectors = self.vectors.lock().unwrap_or_else(PoisonError::into_inner);
         files.iter().zip(rows).try_for_each(|(file, row)| {
             let file = above.get(*file as usize).ok_or_else(|| Error::bug("an old row of no file"))?;

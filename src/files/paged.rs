@@ -207,6 +207,10 @@ impl PagedFile {
             let before = usize::try_from(at.first_row - self.starts[at.group]).unwrap_or(usize::MAX);
             let rows = usize::try_from(at.rows).unwrap_or(usize::MAX);
             if descriptor.column(column.leaf).physical_type() == Physical::INT96 {
+                if !matches!(column.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..)) {
+                    let what = format!("column {} is stored as INT96, which is no {}", column.name, column.kind);
+                    return Err(Error::corrupt(&self.path, what));
+                }
                 let read = int96::read_page(source, self.metadata.metadata(), column.leaf, at.group, before, rows);
                 return read.map_err(|error| decode_error(&self.path, error));
             }

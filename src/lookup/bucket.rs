@@ -11,7 +11,7 @@ use arrow_select::concat::concat;
 use super::file::LookupFile;
 use super::rules::Rules;
 use crate::error::{Error, Result};
-use crate::format::{BinaryRow, DataFileMeta, DeletionVector, bucket_directory};
+use crate::format::{BinaryRow, DataFileMeta, bucket_directory};
 use crate::lsm::Keys;
 use crate::scan::FileVectors;
 use crate::types::Datum;
@@ -31,21 +31,19 @@ pub(super) struct BucketFiles {
     pub ages: Vec<u32>,
     /// The values of the partition columns.
     pub partition: Vec<Datum>,
-    /// The deletion vector of each file that has one.
-    masked: Vec<Option<Arc<DeletionVector>>>,
 }
 
 impl BucketFiles {
-    pub(super) fn new<'a>(
+    pub(super) fn new(
         rules: &Rules,
         partition: &BinaryRow,
         bucket: i32,
-        metas: impl Iterator<Item = &'a DataFileMeta>,
+        mut metas: Vec<&Arc<DataFileMeta>>,
+        vectors: &FileVectors,
     ) -> Result<Self> {
         let directory = bucket_directory(&rules.schema, &rules.options, partition, bucket)?;
-        let mut metas: Vec<&DataFileMeta> = metas.collect();
         // Newest first; `age` is the order in which scans let one of two equal versions win.
-        let age = |file: &&DataFileMeta| {
+        let age = |file: &&Arc<DataFileMeta>| {
             let sequence = (file.max_sequence_number, file.min_sequence_number);
             (Reverse(file.level), sequence, file.creation_time, file.file_name.clone())
         };
@@ -69,33 +67,22 @@ impl BucketFiles {
                 _ => runs.push(place..place + 1),
             }
         }
-        let ordered: Vec<&DataFileMeta> = order.iter().map(|at| metas[*at]).collect();
+        let ordered: Vec<&Arc<DataFileMeta>> = order.iter().map(|at| metas[*at]).collect();
         let newest = |run: &Range<usize>| ordered[run.clone()].iter().map(|file| file.max_sequence_number).max();
         let mut behind = vec![i64::MIN; runs.len()];
         for run in (1..runs.len()).rev() {
             behind[run - 1] = behind[run].max(newest(&runs[run]).unwrap_or(i64::MIN));
         }
+        let file =
+            |meta: &&Arc<DataFileMeta>| LookupFile::new(rules, &directory, meta, vectors.get(&meta.file_name).cloned());
         Ok(Self {
-            files: ordered.iter().map(|meta| LookupFile::new(rules, &directory, meta)).collect::<Result<_>>()?,
+            files: ordered.iter().map(file).collect::<Result<_>>()?,
             bounds: bounds_of(rules, &ordered)?,
             ages: order.iter().map(|at| (metas.len() - at) as u32).collect(),
             runs,
             behind,
             partition: partition.decode(&rules.schema.types_of(&rules.schema.partition_keys)?)?,
-            masked: Vec::new(),
         })
-    }
-
-    /// The same files without the rows that deletion vectors mask.
-    pub(super) fn masked_by(mut self, vectors: &FileVectors) -> Self {
-        self.masked = self.files.iter().map(|file| vectors.get(&file.meta.file_name).cloned()).collect();
-        self
-    }
-
-    /// Whether a row of a file is no masked one.
-    #[inline]
-    pub(super) fn is_live(&self, file: usize, row: u64) -> bool {
-        !matches!(self.masked.get(file), Some(Some(vector)) if vector.is_masked(row))
     }
 
     /// The file of a run whose key range holds a key.
@@ -118,7 +105,7 @@ impl BucketFiles {
 }
 
 /// The first and the last key of each file, side by side.
-fn bounds_of(rules: &Rules, metas: &[&DataFileMeta]) -> Result<Keys> {
+fn bounds_of(rules: &Rules, metas: &[&Arc<DataFileMeta>]) -> Result<Keys> {
     let mut parts: Vec<Vec<ArrayRef>> = vec![Vec::with_capacity(metas.len() * 2); rules.key_types.len()];
     for meta in metas {
         for (what, key) in [("_MIN_KEY", &meta.min_key), ("_MAX_KEY", &meta.max_key)] {

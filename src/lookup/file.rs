@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::files::{KIND_NAME, PageAt, PageBounds, PageColumn, PagedFile, SEQUENCE_NAME};
-use crate::format::DataFileMeta;
+use crate::format::{DataFileMeta, DeletionVector};
 use crate::lsm::Keys;
 use crate::read::Origin;
 use crate::types::{DataType, TypeKind};
@@ -31,11 +31,18 @@ pub(super) struct LookupFile {
     pub id: u128,
     /// Its path below the table.
     pub path: String,
-    pub meta: DataFileMeta,
+    pub meta: Arc<DataFileMeta>,
+    /// Its rows that are none.
+    masked: Option<Arc<DeletionVector>>,
 }
 
 impl LookupFile {
-    pub(super) fn new(rules: &Rules, directory: &str, meta: &DataFileMeta) -> Result<Self> {
+    pub(super) fn new(
+        rules: &Rules,
+        directory: &str,
+        meta: &Arc<DataFileMeta>,
+        masked: Option<Arc<DeletionVector>>,
+    ) -> Result<Self> {
         if meta.external_path.is_some() {
             return Err(Error::unsupported(format!("data file {} outside of the table", meta.file_name)));
         }
@@ -49,7 +56,13 @@ impl LookupFile {
             (salt, rules.history.store.location(), &path, meta.file_size, rules.schema.id).hash(&mut hasher);
             u128::from(hasher.finish())
         };
-        Ok(Self { id: half(1) << 64 | half(2), path, meta: meta.clone() })
+        Ok(Self { id: half(1) << 64 | half(2), path, meta: Arc::clone(meta), masked })
+    }
+
+    /// Whether a row is masked.
+    #[inline]
+    pub(super) fn is_masked(&self, row: u64) -> bool {
+        self.masked.as_ref().is_some_and(|vector| vector.is_masked(row))
     }
 
     pub(super) fn size(&self) -> Result<u64> {

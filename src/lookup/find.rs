@@ -104,8 +104,8 @@ impl Rules {
             let row = request.row(*rank);
             match open.search(&request.keys, request.first(), row, |block| self.block(at_hand, block)) {
                 Ok(rows) => {
-                    let live = rows.filter(|row| bucket.is_live(file, *row));
-                    hits.extend(live.map(|row| Hit { rank: *rank, file: file as u32, row }));
+                    let rows = rows.filter(|row| !at_hand.is_masked(*row));
+                    hits.extend(rows.map(|row| Hit { rank: *rank, file: file as u32, row }));
                     true
                 }
                 Err(_) => false,
@@ -133,8 +133,8 @@ impl Rules {
                     let block = |block: u32| held.get(&block).cloned().or_else(|| self.block(at_hand, block));
                     match open.search(&request.keys, request.first(), request.row(rank), block) {
                         Ok(rows) => {
-                            let live = rows.filter(|row| bucket.is_live(file, *row));
-                            hits.extend(live.map(|row| Hit { rank, file: file as u32, row }));
+                            let rows = rows.filter(|row| !at_hand.is_masked(*row));
+                            hits.extend(rows.map(|row| Hit { rank, file: file as u32, row }));
                         }
                         Err(block) => {
                             waiting.push(rank);

@@ -78,6 +78,8 @@ impl Rules {
             _ => None,
         });
         let bounds_of = in_file.zip(bounds_of.map(|field| field.data_type.kind));
+        let rows = u64::try_from(file.meta.row_count);
+        let rows = rows.map_err(|_| Error::corrupt(&file.path, "_ROW_COUNT is negative"))?;
         let mut length = size.min(TAIL);
         loop {
             let tail = self.fetch(file, None, std::slice::from_ref(&(size - length..size))).await?;
@@ -89,6 +91,10 @@ impl Rules {
                 match PagedFile::open(&path, size, &tail, bounds_of)? {
                     Opened::More(needed) => Ok(Err(needed)),
                     Opened::Done(paged, bounds) => {
+                        if paged.rows() != rows {
+                            let what = format!("{} rows, not the {rows} that its manifest tells", paged.rows());
+                            return Err(Error::corrupt(&path, what));
+                        }
                         let whole = (tail.len() as u64 == size && size <= TAIL).then_some(tail);
                         OpenFile::new(&this, &path, origins, *paged, bounds, whole).map(Ok)
                     }

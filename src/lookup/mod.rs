@@ -13,7 +13,8 @@
 //! - what is kept belongs to immutable files, so no commit makes it wrong;
 //! - memory is the budget of the [`LookupCache`], a few pages in flight, and the answer.
 //!
-//! [`OldVersions`] knows deletion vectors: masked rows are no hits. Tables that keep them are refused by [`TableLookup`].
+//! Rows that deletion vectors mask are passed over where rows become hits. What a batch read leaves out (level 0 of some
+//! tables) is left out here: both ask [`crate::scan`] for the files of a snapshot.
 //! Spec: `format-spec/merge-tree.md`.
 
 mod bucket;

@@ -16,9 +16,7 @@ use super::find::{Hit, Until};
 use super::rules::{Request, Rules};
 use super::values::{Column, Place};
 use crate::error::{Error, Result};
-use crate::lsm::merge::Deduplicate;
 use crate::lsm::{Keys, MergeFunction, MergedBatch, RunBatch, RunReader, SequenceOrder, merge_runs};
-use crate::schema::MergeEngine;
 use crate::types::RowKind;
 
 /// Keys that are merged at once.
@@ -40,7 +38,7 @@ impl Rules {
         request: &Request,
         select: &[usize],
     ) -> Result<Newest> {
-        if self.options.merge_engine != MergeEngine::Deduplicate {
+        if !self.one_wins() {
             return self.merged(bucket, request, select).await;
         }
         let until = if self.newest_wins() { Until::Newest } else { Until::End };
@@ -121,8 +119,7 @@ impl Rules {
             0 => None,
             count => Some(SequenceOrder::new((0..count).collect(), &types, self.options.sequence_descending)?),
         };
-        let function = Arc::new(Deduplicate { ignore_delete: self.options.ignore_delete });
-        let merged = self.merge(runs, order, function).await?;
+        let merged = self.merge(runs, order, Arc::clone(&self.function)).await?;
         let mut winners = Vec::new();
         for batch in merged {
             let [.., ranks, files, rows] = batch.columns.as_slice() else {

@@ -65,33 +65,28 @@ impl OldRows {
 
 impl OldVersions {
     /// Over some files of a bucket: those of the levels that are older than whatever is asked for. Rows come out in
-    /// `schema`, whatever schema the files were written with. No request is made.
+    /// `schema`, whatever schema the files were written with. Rows that `vectors` mask are passed over: a key may stand
+    /// in a lower level, then. No request is made.
     ///
     /// # Errors
     /// [`crate::Error::Unsupported`] for files that cannot be looked into; [`crate::Error::Corrupt`] for keys in their
     /// descriptions that are none.
-    pub fn new<'a>(
+    pub fn new(
         history: &History,
         schema: &Arc<Schema>,
         cache: &LookupCache,
         partition: &BinaryRow,
         bucket: i32,
-        files: impl IntoIterator<Item = &'a DataFileMeta>,
+        files: &[Arc<DataFileMeta>],
+        vectors: &FileVectors,
     ) -> Result<Self> {
         let rules = Arc::new(Rules::new(history, schema, cache)?);
-        let bucket = BucketFiles::new(&rules, partition, bucket, files.into_iter())?;
+        let bucket = BucketFiles::new(&rules, partition, bucket, files.iter().collect(), vectors)?;
         Ok(Self { rules, bucket })
     }
 
-    /// The same without the rows that deletion vectors mask.
-    #[must_use]
-    pub fn masked_by(mut self, vectors: &FileVectors) -> Self {
-        self.bucket = self.bucket.masked_by(vectors);
-        self
-    }
-
     /// The files in the order they are searched: level 0 from new to old, then the levels from 1 up, each by key.
-    pub fn files(&self) -> impl Iterator<Item = &DataFileMeta> {
+    pub fn files(&self) -> impl Iterator<Item = &Arc<DataFileMeta>> {
         self.bucket.files.iter().map(|file| &file.meta)
     }
 

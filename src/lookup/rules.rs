@@ -9,8 +9,7 @@ use arrow_select::take::take;
 use super::LookupCache;
 use crate::error::{Error, Result};
 use crate::history::History;
-use crate::lsm::merge::{Deduplicate, MergeFunction};
-use crate::lsm::{KeyEncoder, Keys, SequenceOrder};
+use crate::lsm::{KeyEncoder, Keys, MergeFunction, SequenceOrder, merge};
 use crate::read::WorkColumns;
 use crate::schema::{MergeEngine, Schema, TableOptions, Use};
 use crate::types::DataType;
@@ -61,16 +60,21 @@ impl Rules {
                 _ => None,
             },
             key_types,
-            function: Arc::new(Deduplicate { ignore_delete: options.ignore_delete }),
+            function: merge::of(schema, &options, &all)?,
             order,
             options,
             schema: Arc::clone(schema),
         })
     }
 
-    /// Whether the version with the highest sequence number is the row, whatever the others are.
+    /// Whether one of a key's versions is the row, whatever the others are.
+    pub(super) fn one_wins(&self) -> bool {
+        self.options.merge_engine == MergeEngine::Deduplicate
+    }
+
+    /// Whether that one has the highest sequence number.
     pub(super) fn newest_wins(&self) -> bool {
-        self.options.merge_engine == MergeEngine::Deduplicate && self.order.is_none() && !self.options.ignore_delete
+        self.one_wins() && self.order.is_none() && !self.options.ignore_delete
     }
 
     /// The keys of the first key column, comparable with the bounds of its pages.

@@ -264,11 +264,12 @@ impl TableLookup {
         let routed = view.route(&primary, 1)?;
         let Some(routed) = routed.first() else { return Ok(None) };
         if let [target] = routed.targets.as_slice() {
-            let Some(bucket) = view.bucket(target)? else { return Ok(None) };
-            let request = rules.request(view.trimmed(&primary), 1)?;
-            let of_key: Vec<Option<Datum>> = shown.in_key.iter().map(|at| at.map(|at| key[at].clone())).collect();
-            if let Some(answer) = rules.warm(&bucket, &request, &shown.select, &of_key) {
-                return answer;
+            if let Some(bucket) = view.ready(target) {
+                let request = rules.request(view.trimmed(&primary), 1)?;
+                let of_key: Vec<Option<&Datum>> = shown.in_key.iter().map(|at| at.map(|at| &key[at])).collect();
+                if let Some(answer) = rules.warm(bucket, &request, &shown.select, &of_key) {
+                    return answer;
+                }
             }
         }
         let lanes = self.checked(self.lanes(&view, &shown, &primary, 1).await)?;
@@ -398,7 +399,7 @@ async fn search(view: &View, shown: &Shown, primary: &[ArrayRef], routed: &Route
         if left.is_empty() {
             break;
         }
-        let Some(bucket) = view.bucket(target)? else { continue };
+        let Some(bucket) = view.bucket(target).await? else { continue };
         let picked = arrow_array::UInt32Array::from(left.clone());
         let pick = |lane: &ArrayRef| take(lane, &picked, None).map_err(|error| Error::bug(error.to_string()));
         let request = view.rules.request(trimmed.iter().map(pick).collect::<Result<_>>()?, left.len())?;

@@ -9,10 +9,9 @@ use arrow_select::take::take;
 use super::bucket::BucketFiles;
 use super::rules::Rules;
 use crate::error::{Error, Result};
-use crate::format::{BinaryRow, ManifestEntry, Snapshot, SnapshotId, assign};
-use crate::history::FileFilter;
-use crate::scan::visible_files;
-use crate::schema::{BucketMode, MergeEngine};
+use crate::format::{BinaryRow, DataFileMeta, IndexManifestEntry, Snapshot, SnapshotId, assign};
+use crate::scan::{Vectors, load_vectors, visible_files};
+use crate::schema::BucketMode;
 use crate::types::DataType;
 
 /// The files of one snapshot.
@@ -20,6 +19,8 @@ pub(super) struct View {
     pub rules: Arc<Rules>,
     /// `None` for a table without one.
     pub snapshot: Option<SnapshotId>,
+    /// Where the deletion vectors of its files lie.
+    vectors: Vectors,
     partitions: HashMap<BinaryRow, Partition>,
     /// For each partition key its place in the primary key; `None` when the primary key does not hold all of them.
     partition_places: Option<Vec<usize>>,
@@ -38,8 +39,8 @@ struct Partition {
 
 /// A bucket whose files are looked at when a key first needs them.
 struct Slot {
-    entries: Vec<Arc<ManifestEntry>>,
-    files: OnceLock<Arc<BucketFiles>>,
+    files: Vec<Arc<DataFileMeta>>,
+    ready: OnceLock<Arc<BucketFiles>>,
 }
 
 /// A bucket that keys may be in.
@@ -63,18 +64,13 @@ impl View {
         let place = |name: &String| schema.primary_keys.iter().position(|key| key == name);
         let places = |names: &[String]| names.iter().map(place).collect::<Option<Vec<usize>>>();
         let missing = || Error::bug("a bucket key outside of the primary key");
-        if rules.options.merge_engine != MergeEngine::Deduplicate {
-            return Err(Error::unsupported(format!("option merge-engine={:?}", rules.options.merge_engine)));
-        }
-        if rules.options.deletion_vectors {
-            return Err(Error::unsupported("lookups in tables with deletion-vectors.enabled"));
-        }
-        let entries = match snapshot {
-            Some(snapshot) => visible_files(&rules.history, snapshot, &FileFilter::default()).await?,
-            None => Vec::new(),
+        let (vectors, entries) = match snapshot {
+            Some(snapshot) => visible_files(&rules.history, schema, &rules.options, snapshot).await?,
+            None => Default::default(),
         };
         let mut view = Self {
             snapshot: snapshot.map(|snapshot| snapshot.id),
+            vectors,
             partitions: HashMap::new(),
             partition_places: places(&schema.partition_keys),
             partition_types: schema.types_of(&schema.partition_keys)?,
@@ -94,7 +90,8 @@ impl View {
                 return Err(Error::corrupt("manifest", format!("_TOTAL_BUCKETS: {what}")));
             }
             let slot = partition.buckets.entry(entry.bucket);
-            slot.or_insert_with(|| Slot { entries: Vec::new(), files: OnceLock::new() }).entries.push(entry);
+            let slot = slot.or_insert_with(|| Slot { files: Vec::new(), ready: OnceLock::new() });
+            slot.files.push(Arc::clone(&entry.file));
         }
         if let Some(before) = before.filter(|before| Arc::ptr_eq(&before.rules, &view.rules)) {
             view.inherit(before);
@@ -107,25 +104,40 @@ impl View {
             let Some(old) = before.partitions.get(values) else { continue };
             for (bucket, slot) in &partition.buckets {
                 let Some(old) = old.buckets.get(bucket) else { continue };
-                let names =
-                    |slot: &Slot| slot.entries.iter().map(|entry| entry.file.file_name.clone()).collect::<Vec<_>>();
-                if let Some(files) = old.files.get().filter(|_| names(slot) == names(old)) {
-                    drop(slot.files.set(Arc::clone(files)));
+                if let Some(files) = old.ready.get()
+                    && slot.files == old.files
+                    && self.vectors_of(values, *bucket, slot) == before.vectors_of(values, *bucket, old)
+                {
+                    drop(slot.ready.set(Arc::clone(files)));
                 }
             }
         }
     }
 
-    /// The files of a bucket; `None` where it has none.
-    pub(super) fn bucket(&self, target: &Target) -> Result<Option<Arc<BucketFiles>>> {
-        let slot = self.partitions.get(&target.partition).and_then(|found| found.buckets.get(&target.bucket));
-        let Some(slot) = slot else { return Ok(None) };
-        if let Some(files) = slot.files.get() {
+    fn vectors_of(&self, partition: &BinaryRow, bucket: i32, slot: &Slot) -> Vec<IndexManifestEntry> {
+        self.vectors.of_files(partition, bucket, &slot.files)
+    }
+
+    /// The files of a bucket, if they were looked at before.
+    pub(super) fn ready(&self, target: &Target) -> Option<&Arc<BucketFiles>> {
+        self.slot(target)?.ready.get()
+    }
+
+    fn slot(&self, target: &Target) -> Option<&Slot> {
+        self.partitions.get(&target.partition)?.buckets.get(&target.bucket)
+    }
+
+    /// The files of a bucket with their deletion vectors; `None` where it has none.
+    pub(super) async fn bucket(&self, target: &Target) -> Result<Option<Arc<BucketFiles>>> {
+        let Some(slot) = self.slot(target) else { return Ok(None) };
+        if let Some(files) = slot.ready.get() {
             return Ok(Some(Arc::clone(files)));
         }
-        let metas = slot.entries.iter().map(|entry| entry.file.as_ref());
-        let files = Arc::new(BucketFiles::new(&self.rules, &target.partition, target.bucket, metas)?);
-        Ok(Some(Arc::clone(slot.files.get_or_init(|| files))))
+        let (rules, Target { partition, bucket }) = (&self.rules, target);
+        let index = self.vectors_of(partition, *bucket, slot);
+        let vectors = load_vectors(&rules.history.store, &rules.schema, &rules.options, &index).await?;
+        let files = BucketFiles::new(rules, partition, *bucket, slot.files.iter().collect(), &vectors)?;
+        Ok(Some(Arc::clone(slot.ready.get_or_init(|| Arc::new(files)))))
     }
 
     /// The columns of the trimmed key among those of the primary key.

@@ -17,7 +17,7 @@ impl Rules {
         bucket: &BucketFiles,
         request: &Request,
         select: &[usize],
-        key: &[Option<Datum>],
+        key: &[Option<&Datum>],
     ) -> Option<Result<Option<Vec<Datum>>>> {
         if !self.newest_wins() {
             return None;
@@ -27,7 +27,7 @@ impl Rules {
             let file = &bucket.files[at];
             let open = self.opened(file)?;
             let rows = open.search(&request.keys, request.first(), 0, |block| self.block(file, block)).ok()?;
-            if rows.is_empty() {
+            if rows.is_empty() || (rows.end - rows.start == 1 && file.is_masked(rows.start)) {
                 continue;
             }
             if rows.end - rows.start > 1 || !bucket.is_newest(run, at) {
@@ -45,7 +45,7 @@ impl Rules {
             let mut values = Vec::with_capacity(select.len());
             for column in select {
                 let value = match (&key[*column], &open.columns[*column]) {
-                    (Some(value), _) => Ok(value.clone()),
+                    (Some(value), _) => Ok(Datum::clone(value)),
                     (None, Source::Missing) => Ok(Datum::Null),
                     (None, Source::Partition(key, _)) => Ok(bucket.partition.get(*key)?.clone()),
                     (None, Source::Pages(column)) => self.cell(file, &open, column, row)?,

@@ -2,11 +2,15 @@
 //! between, in any memory, and with the requests that were promised.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal128Type, Int64Type};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+use forebay::format::{BinaryRow, DataFileMeta, DeletionVector};
 use forebay::io::{CountingStore, Op, TableStore};
-use forebay::lookup::{LookupCache, TableLookup};
-use forebay::scan::At;
+use forebay::lookup::{LookupCache, OldVersions, TableLookup};
+use forebay::scan::{At, FileVectors};
 use forebay::schema::Schema;
 use forebay::types::{DataType, Datum, RowKind, TypeKind};
 use forebay::{Env, Error, Table};
@@ -24,7 +28,7 @@ fn keys(schema: &Schema, rows: &[Row]) -> RecordBatch {
     lanes(schema, rows).project(&schema.positions(&schema.primary_keys).unwrap()).unwrap()
 }
 
-/// Looks up each of `asked` (whole rows, whose keys count) at once and one by one, and compares with `truth`.
+/// Looks up `asked` (whole rows, whose keys count) at once, some of them one by one, and compares with `truth`.
 async fn check(what: &str, lookup: &TableLookup, asked: &[Row], truth: &[Row]) -> Result<(), Error> {
     let schema = lookup.schema();
     let by_key: BTreeMap<String, &Row> = truth.iter().map(|row| (format!("{:?}", key_of(&schema, row)), row)).collect();
@@ -38,8 +42,10 @@ async fn check(what: &str, lookup: &TableLookup, asked: &[Row], truth: &[Row]) -
         let row = place.map(|place| &rows[place]);
         assert_eq!(format!("{row:?}"), format!("{wanted:?}"), "{what}: {:?} in a batch", key_of(&schema, asked));
     }
+    // Some of them alone, cold and warm.
+    let step = (asked.len() / 40).max(1);
     for round in ["once", "again"] {
-        for (asked, wanted) in asked.iter().zip(&wanted) {
+        for (asked, wanted) in asked.iter().zip(&wanted).step_by(step) {
             let key = key_of(&schema, asked);
             let row = lookup.get_one(&key).await?;
             assert_eq!(format!("{:?}", row.as_ref()), format!("{wanted:?}"), "{what}: {key:?} alone, {round}");
@@ -91,7 +97,7 @@ async fn counted(schema: Schema) -> (Table, CountingStore) {
     let store = TableStore::memory(&Env::system()).wrapped(|inner| {
         let store = CountingStore::new(inner);
         counting = Some(store.clone());
-        std::sync::Arc::new(store)
+        Arc::new(store)
     });
     (Table::create_store(store, schema).await.unwrap(), counting.unwrap())
 }
@@ -224,6 +230,107 @@ async fn keys_that_are_none_are_named() {
 }
 
 const LONG: &str = "a text that is longer than the bounds of a page keep, which are cut behind sixty-four bytes ";
+
+#[tokio::test]
+async fn old_versions_are_those_of_the_first_level_that_has_them() {
+    let (table, _) = counted(numbers()).await;
+    commit(&table, &upserts(0..3000, 1)).await;
+    commit(&table, &upserts((0..3000).step_by(3), 2)).await;
+    let gone: Vec<_> = (0..3000).step_by(9).map(|id| (RowKind::Delete, number(id, 3))).collect();
+    commit(&table, &gone).await;
+    let snapshot = table.history().snapshots.latest().await.unwrap().unwrap();
+    let entries = table.history().manifests.live_files(&snapshot, &Default::default()).await.unwrap();
+    // As if compactions had put the flushes into levels 5, 3 and 1.
+    let levels = [5, 3, 1];
+    let mut files: Vec<Arc<DataFileMeta>> = entries.iter().map(|entry| Arc::clone(&entry.file)).collect();
+    files.sort_by_key(|file| file.min_sequence_number);
+    assert_eq!(files.len(), 3);
+    for (file, level) in files.iter_mut().zip(levels) {
+        *file = Arc::new(DataFileMeta { level, ..DataFileMeta::clone(file) });
+    }
+    let mut vectors = FileVectors::new();
+    let mut masked = DeletionVector::new();
+    masked.mask(0).unwrap();
+    vectors.insert(files[2].file_name.clone(), Arc::new(masked));
+
+    let cache = LookupCache::new(4 << 20).unwrap();
+    let old = |vectors: &FileVectors| {
+        let (history, schema) = (table.history(), table.schema());
+        OldVersions::new(history, schema, &cache, &BinaryRow::empty(), 0, &files, vectors).unwrap()
+    };
+    let ids = [2999_i64, 9, 0, 7, 6, -5, 4000, 9];
+    let keys: ArrayRef = Arc::new(Int64Array::from(ids.to_vec()));
+    for (vectors, level_of_0) in [(FileVectors::new(), 1), (vectors, 3)] {
+        let old = old(&vectors);
+        let found = old.find(std::slice::from_ref(&keys), &[2, 0]).await.unwrap();
+        let by_key = found.by_key(ids.len());
+        let level = |key: usize| {
+            let row = by_key[key]? as usize;
+            old.files().nth(found.files[row] as usize).map(|file| file.level)
+        };
+        assert_eq!([0, 1, 2, 3, 4].map(level), [Some(5), Some(1), Some(level_of_0), Some(5), Some(3)]);
+        assert_eq!([5, 6, 7].map(level), [None; 3], "absent keys, and a second 9 that stands for the first");
+        assert_eq!(found.columns[1].as_primitive::<Int64Type>().values().to_vec(), [0, 6, 7, 9, 2999]);
+        let row = by_key[1].unwrap() as usize;
+        assert_eq!((found.positions[row], found.kinds.value(row)), (1, RowKind::Delete as i8));
+        let row = by_key[4].unwrap() as usize;
+        assert_eq!((found.positions[row], found.kinds.value(row)), (2, RowKind::Insert as i8));
+        assert_eq!(found.columns[0].as_primitive::<Decimal128Type>().value(row), 602);
+        assert!(found.sequence.values().iter().all(|number| *number >= 0));
+    }
+}
+
+#[tokio::test]
+async fn damaged_files_give_errors_or_the_truth_and_never_panic() {
+    let place = tempfile::tempdir().unwrap();
+    let table = Table::create(place.path().to_str().unwrap(), numbers(), []).await.unwrap();
+    commit(&table, &upserts(0..50, 1)).await;
+    let directory = place.path().join("bucket-0");
+    let path = std::fs::read_dir(&directory).unwrap().next().unwrap().unwrap().path();
+    let whole = std::fs::read(&path).unwrap();
+    let (mut errors, mut rows) = (0, 0);
+    for at in (0..whole.len()).step_by(7) {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= flip;
+            std::fs::write(&path, bytes).unwrap();
+            let lookup = table.lookup().open().await.unwrap();
+            match lookup.get_one(&[Datum::BigInt(17)]).await {
+                Ok(_) => rows += 1,
+                Err(Error::Corrupt { .. } | Error::Unsupported(_)) => errors += 1,
+                Err(other) => panic!("byte {at} ^ {flip}: {other}"),
+            }
+        }
+    }
+    assert!(errors > 0 && rows > 0, "{errors} errors, {rows} rows");
+    std::fs::remove_file(&path).unwrap();
+    let lookup = table.lookup().open().await.unwrap();
+    assert!(matches!(lookup.get_one(&[Datum::BigInt(17)]).await, Err(Error::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_lookup_whose_snapshot_is_gone_finds_the_newest_again() {
+    let place = tempfile::tempdir().unwrap();
+    let table = Table::create(place.path().to_str().unwrap(), numbers(), []).await.unwrap();
+    commit(&table, &upserts(0..50, 1)).await;
+    let lookup = table.lookup().open().await.unwrap();
+    let old = std::fs::read_dir(place.path().join("bucket-0")).unwrap().next().unwrap().unwrap().path();
+    for version in 2..5 {
+        commit(&table, &upserts(0..50, version)).await;
+    }
+    // As an expiry that kept one snapshot would leave it.
+    for id in 1..4 {
+        std::fs::remove_file(place.path().join(format!("snapshot/snapshot-{id}"))).unwrap();
+    }
+    std::fs::write(place.path().join("snapshot/EARLIEST"), "4").unwrap();
+    let kept = std::fs::read(&old).unwrap();
+    std::fs::remove_file(&old).unwrap();
+    assert!(matches!(lookup.get_one(&[Datum::BigInt(3)]).await, Err(Error::NotFound(_))));
+    std::fs::write(&old, kept).unwrap();
+    assert!(lookup.refresh().await.unwrap());
+    assert_eq!(lookup.snapshot_id(), Some(4));
+    assert_eq!(lookup.get_one(&[Datum::BigInt(3)]).await.unwrap(), Some(number(3, 4)));
+}
 
 /// One number after another, from a seed.
 struct Dice(u64);
