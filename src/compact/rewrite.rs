@@ -18,6 +18,9 @@ use crate::read::{BucketReader, MergedBatches, MergedSlab, SplitReader};
 use crate::schema::{MergeEngine, Schema, TableOptions};
 use crate::types::DataType;
 
+/// A file of which more than one row in so many is masked is rewritten where it could stay.
+const WORN: u64 = 5;
+
 /// What a task is run with.
 pub(super) struct Rewrite {
     pub(super) store: TableStore,
@@ -134,14 +137,28 @@ impl Rewrite {
         result
     }
 
-    /// Whether a file of level 0 cannot move up as it is beside deletion vectors: it has retractions, which nobody would
-    /// look for up there, or an old row may win over one of its rows.
+    /// Whether a file cannot move, or stay, as it is.
     fn must_merge(&self, file: &DataFileMeta, task: &CompactTask) -> bool {
+        match file.level {
+            0 => self.options.deletion_vectors && self.must_merge_flushed(file, task),
+            _ => task.output_level == task.max_level && file.level == task.max_level && self.is_worn(file, task),
+        }
+    }
+
+    /// Beside deletion vectors, for a file of level 0: it has retractions, which nobody would look for above, or an old
+    /// row may win over one of its rows.
+    fn must_merge_flushed(&self, file: &DataFileMeta, task: &CompactTask) -> bool {
         let newest_wins =
             self.options.merge_engine == MergeEngine::Deduplicate && self.options.sequence_fields.is_empty();
-        self.options.deletion_vectors
-            && file.level == 0
-            && (file.delete_row_count != Some(0) || !(newest_wins || task.output_level == task.max_level))
+        file.delete_row_count != Some(0) || !(newest_wins || task.output_level == task.max_level)
+    }
+
+    /// Whether masked rows are many, or the only reason why the file is compacted.
+    fn is_worn(&self, file: &DataFileMeta, task: &CompactTask) -> bool {
+        let masked = self.vectors.lock().unwrap_or_else(PoisonError::into_inner).masked_rows(&file.file_name);
+        let rows = u64::try_from(file.row_count).unwrap_or(0);
+        let many = masked.saturating_mul(WORN) > rows;
+        masked > 0 && (many || task.files.iter().all(|file| file.level == task.max_level))
     }
 
     fn store_vectors(&self, message: &mut CommitMessage) -> Result<()> {

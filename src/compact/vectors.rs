@@ -26,7 +26,6 @@ pub struct BucketVectors {
     before: Vec<IndexManifestEntry>,
     vectors: FileVectors,
     changed: bool,
-    masked: u64,
 }
 
 impl BucketVectors {
@@ -41,7 +40,7 @@ impl BucketVectors {
         before: Vec<IndexManifestEntry>,
     ) -> Result<Self> {
         let vectors = load_vectors(store, schema, options, &before).await?;
-        Ok(Self { before, vectors, changed: false, masked: 0 })
+        Ok(Self { before, vectors, changed: false })
     }
 
     /// The vectors as they are, for readers.
@@ -49,9 +48,9 @@ impl BucketVectors {
         self.vectors.clone()
     }
 
-    /// Rows that were masked.
-    pub fn masked_rows(&self) -> u64 {
-        self.masked
+    /// Rows of a file that are masked.
+    pub fn masked_rows(&self, data_file: &str) -> u64 {
+        self.vectors.get(data_file).map_or(0, |vector| vector.len())
     }
 
     /// Masks a row of a file. Tells whether it was not masked before.
@@ -68,7 +67,6 @@ impl BucketVectors {
         };
         let new = !vector.is_masked(row) && Arc::make_mut(vector).mask(row)?;
         self.changed |= new;
-        self.masked += u64::from(new);
         Ok(new)
     }
 
