@@ -87,6 +87,8 @@ pub mod read;
 
 pub mod lookup;
 
+pub mod compact;
+
 pub mod write;
 
 pub mod commit;

@@ -10,6 +10,7 @@ mod read_ahead;
 mod reader;
 mod rolling;
 mod source;
+mod spec;
 mod statistics;
 mod writer;
 
@@ -19,4 +20,5 @@ pub use paged::{Opened, PageAt, PageBounds, PageColumn, PagedFile};
 pub use read_ahead::read_ahead;
 pub use reader::{FileBatch, FileReader, PlannedColumn, ReadPlan};
 pub use rolling::{FileNames, RollingWriter, WriteSpec};
+pub use spec::file_extension;
 pub use writer::{Encoding, Slab};

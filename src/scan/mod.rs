@@ -118,3 +118,16 @@ pub(crate) async fn schema_at(
         }
     }
 }
+
+/// Which live files lie in partitions for which a filter may be true.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for a filter that does not fit the schema or speaks of columns that are no partition columns.
+pub fn partition_filter(schema: &Arc<Schema>, options: &TableOptions, filter: &Expr) -> Result<FileFilter> {
+    let filter = filter.bind(schema)?;
+    if let Some(other) = filter.columns().into_iter().find(|column| !schema.partition_keys.contains(column)) {
+        let columns = schema.partition_keys.join(", ");
+        return Err(crate::Error::invalid(format!("{other} is no partition column (they are: {columns})")));
+    }
+    Ok(Pruner::new(schema, options, Some(&filter))?.file_filter(false))
+}

@@ -64,7 +64,7 @@ impl PlanRules {
 /// # Errors
 /// [`crate::Error::Corrupt`] when the bytes are no such key.
 pub fn bound(key: &BinaryRow, types: &[DataType]) -> Result<KeyBound> {
-    key.decode(types).map(KeyBound)
+    KeyBound::of(key, types)
 }
 
 /// The files of each bucket, by partition and bucket; inside a bucket in manifest order.

@@ -27,6 +27,19 @@ pub enum BucketFunction {
     Hive,
 }
 
+/// How dynamic buckets grow (`dynamic-bucket.*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DynamicBucketOptions {
+    /// Keys that a bucket takes.
+    pub target_rows: u64,
+    /// Buckets that a partition begins with.
+    pub initial_buckets: Option<i32>,
+    /// The most buckets of a partition; `None` is no limit.
+    pub max_buckets: Option<i32>,
+    /// Assigners that one writer alone stands for, where `initial_buckets` does not tell.
+    pub assigner_parallelism: Option<i32>,
+}
+
 /// How versions of a key become one row (`merge-engine`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MergeEngine {
@@ -182,6 +195,8 @@ pub struct TableOptions {
     pub bucket_key: Vec<String>,
     /// How that hash is made.
     pub bucket_function: BucketFunction,
+    /// How dynamic buckets grow.
+    pub dynamic_bucket: DynamicBucketOptions,
     /// How versions of a key become one row.
     pub merge_engine: MergeEngine,
     /// The same, column by column.
@@ -240,8 +255,8 @@ pub struct TableOptions {
     pub write_buffer_max_disk: u64,
     /// Rows a reader hands out at once.
     pub read_batch_rows: usize,
-    /// Levels of a bucket, level 0 included.
-    pub num_levels: i32,
+    /// When and how files are compacted.
+    pub compaction: CompactionOptions,
     /// Bytes of a split.
     pub split_target_size: u64,
     /// Bytes an opened file counts for in a split.
@@ -281,6 +296,7 @@ impl TableOptions {
         let needs_lookup = changelog_producer == ChangelogProducer::Lookup
             || read.boolean("deletion-vectors.enabled")?
             || read.boolean("force-lookup")?;
+        let target_file_size = read.optional("target-file-size", parse_memory_size)?.unwrap_or(target);
         Ok(Self {
             bucket,
             bucket_key: match bucket {
@@ -288,6 +304,7 @@ impl TableOptions {
                 _ => schema.bucket_keys(),
             },
             bucket_function: read.word("bucket-function.type", BUCKET_FUNCTIONS)?,
+            dynamic_bucket: read.dynamic_bucket()?,
             merge_engine,
             merge: read.merge(needs_lookup && merge_engine != MergeEngine::FirstRow)?,
             changelog_producer,
@@ -309,7 +326,7 @@ impl TableOptions {
             thin_mode: read.boolean("data-file.thin-mode")?,
             partition_default_name: read.string("partition.default-name"),
             partition_legacy_name: read.boolean("partition.legacy-name")?,
-            target_file_size: read.optional("target-file-size", parse_memory_size)?.unwrap_or(target),
+            target_file_size,
             target_file_rows: read.with("target-file-row-num", number)?,
             parquet: read.parquet()?,
             stats: read.stats(schema)?,
@@ -318,9 +335,7 @@ impl TableOptions {
             write_buffer_max_disk: read.with("write-buffer-spill.max-disk-size", parse_memory_size)?,
             // Paimon's default of 1024 is made for its row readers; columns want longer batches.
             read_batch_rows: read.optional("read.batch-size", number)?.unwrap_or(8192),
-            num_levels: read
-                .optional("num-levels", number)?
-                .unwrap_or(read.optional("num-sorted-run.compaction-trigger", number::<i32>)?.unwrap_or(5) + 1),
+            compaction: CompactionOptions::read(&read, target_file_size, changelog_producer, merge_engine)?,
             split_target_size: read.with("source.split.target-size", parse_memory_size)?,
             split_open_file_cost: read.with("source.split.open-file-cost", parse_memory_size)?,
             discovery_interval: read.with("continuous.discovery-interval", parse_duration)?,
@@ -360,9 +375,11 @@ impl Compression {
     }
 }
 
+mod compaction;
 mod merge;
 mod reader;
 
+pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
 pub use merge::{ColumnMergeOptions, MergeOptions, SequenceGroup};
 
 #[cfg(test)]
