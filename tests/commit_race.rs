@@ -48,16 +48,7 @@ fn file(name: String) -> DataFileMeta {
 }
 
 fn message(name: String) -> CommitMessage {
-    CommitMessage {
-        partition: BinaryRow::empty(),
-        bucket: 0,
-        total_buckets: -1,
-        new_files: vec![file(name)],
-        changelog_files: vec![],
-        compact_before: vec![],
-        compact_after: vec![],
-        compact_changelog: vec![],
-    }
+    CommitMessage { new_files: vec![file(name)], ..CommitMessage::new(BinaryRow::empty(), 0, -1) }
 }
 
 fn schema() -> Schema {

@@ -10,8 +10,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::changes::written_files;
 use super::committer::Committer;
+use super::index::written_index_files;
 use crate::error::{Error, Result};
-use crate::format::{BinaryRow, CommitMessage, ManifestEntry, Snapshot, layout, partition_path};
+use crate::format::{BinaryRow, CommitMessage, ManifestEntry, Snapshot, bucket_directory, index_path, layout};
 use crate::history::{EntryTest, FileFilter};
 
 impl Committer {
@@ -20,18 +21,18 @@ impl Committer {
     /// # Errors
     /// [`Error::Invalid`] for messages whose commit has an unknown outcome; [`Error::Storage`], [`Error::Corrupt`].
     pub async fn abort(&mut self, messages: &[CommitMessage]) -> Result<Vec<String>> {
-        let unsettled = messages.iter().flat_map(written_files).find(|file| self.unsettled.contains(&file.file_name));
-        if let Some(file) = unsettled {
+        let data = messages.iter().flat_map(written_files).map(|file| &file.file_name);
+        let index = messages.iter().flat_map(written_index_files).map(|file| &file.file_name);
+        if let Some(name) = data.chain(index).find(|name| self.unsettled.contains(*name)) {
             return Err(Error::invalid(format!(
-                "abort: the outcome of the commit of {} is unknown; its files may be live",
-                file.file_name
+                "abort: the outcome of the commit of {name} is unknown; its files may be live"
             )));
         }
         let named = self.named_files(messages.iter().map(|message| message.partition.clone()).collect()).await?;
         let mut paths = Vec::new();
         for message in messages {
             let moved: HashSet<&str> = message.compact_before.iter().map(|file| file.file_name.as_str()).collect();
-            let directory = self.bucket_directory(message)?;
+            let directory = bucket_directory(&self.schema, &self.table_options, &message.partition, message.bucket)?;
             for file in written_files(message) {
                 let name = layout::check_name("data file", &file.file_name)?;
                 if file.external_path.is_some() || moved.contains(name) || named.contains(name) {
@@ -42,6 +43,11 @@ impl Committer {
                     paths.push(format!("{directory}/{}", layout::check_name("extra file", extra)?));
                 }
             }
+            for file in written_index_files(message) {
+                if file.external_path.is_none() && !named.contains(&file.file_name) {
+                    paths.push(index_path(&self.schema, &self.table_options, file)?);
+                }
+            }
         }
         paths.sort();
         paths.dedup();
@@ -49,18 +55,6 @@ impl Committer {
         let deletes = paths.clone().into_iter().map(|path| async move { store.delete(&path).await });
         stream::iter(deletes).buffered(8).try_collect::<Vec<()>>().await?;
         Ok(paths)
-    }
-
-    fn bucket_directory(&self, message: &CommitMessage) -> Result<String> {
-        let options = &self.table_options;
-        let partition = partition_path(
-            &self.schema.partition_keys,
-            &self.settings.partition_types,
-            &message.partition,
-            options.partition_legacy_name,
-            &options.partition_default_name,
-        )?;
-        layout::bucket_dir(options.data_file_path_directory.as_deref(), &partition, message.bucket)
     }
 
     /// Names of all files in these partitions that any kept snapshot, tag or changelog speaks of.
@@ -73,12 +67,14 @@ impl Committer {
             names.extend(entries.iter().map(|entry| entry.file.file_name.clone()));
         };
         let mut whole: Vec<Snapshot> = Vec::new();
+        let mut indexes = BTreeSet::new();
         let ids = history.snapshots.ids().await?;
         for id in &ids {
             // An expiry may take the oldest meanwhile; then the next one is the oldest.
             let Some(snapshot) = history.snapshots.try_load(*id).await? else { continue };
             keep(history.manifests.delta_files(&snapshot, &filter).await?);
             keep(history.manifests.changelog_files(&snapshot, &filter).await?);
+            indexes.extend(snapshot.index_manifest.clone());
             if whole.is_empty() || Some(id) == ids.last() {
                 whole.push(snapshot);
             }
@@ -87,11 +83,15 @@ impl Committer {
             whole.push(history.tags.load(&name).await?.snapshot);
         }
         for snapshot in &whole {
+            indexes.extend(snapshot.index_manifest.clone());
             keep(history.manifests.live_files(snapshot, &filter).await?);
         }
         for id in history.snapshots.changelog_ids().await? {
             let Some(changelog) = history.snapshots.try_load_changelog(id).await? else { continue };
             keep(history.manifests.changelog_files(&changelog, &filter).await?);
+        }
+        for name in indexes {
+            names.extend(history.manifests.index(&name).await?.iter().map(|file| file.file_name.clone()));
         }
         Ok(names)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::index::{self, IndexChanges};
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, CommitKind, CommitMessage, DataFileMeta, FileKind, ManifestEntry, layout};
 
@@ -12,11 +13,12 @@ pub(super) struct Changes {
     pub(super) kind: CommitKind,
     pub(super) entries: Vec<ManifestEntry>,
     pub(super) changelog: Vec<ManifestEntry>,
+    pub(super) index: IndexChanges,
 }
 
 impl Changes {
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.changelog.is_empty()
+        self.entries.is_empty() && self.changelog.is_empty() && self.index.is_empty()
     }
 
     /// Rows of ADD entries minus rows of DELETE entries.
@@ -31,9 +33,15 @@ impl Changes {
         self.changelog.iter().fold(0_i64, |sum, entry| sum.saturating_add(entry.file.row_count))
     }
 
-    /// The partitions whose files it changes.
+    /// The partitions whose files it changes or masks.
     pub(super) fn partitions(&self) -> BTreeSet<BinaryRow> {
-        self.entries.iter().map(|entry| entry.partition.clone()).collect()
+        let masked = self.index.added.iter().map(|file| &file.partition);
+        self.entries.iter().map(|entry| &entry.partition).chain(masked).cloned().collect()
+    }
+
+    /// Whether files leave.
+    pub(super) fn deletes_files(&self) -> bool {
+        self.entries.iter().any(|entry| entry.kind == FileKind::Delete)
     }
 }
 
@@ -48,7 +56,8 @@ impl Committable {
     /// Sorts messages. A compaction's DELETE entries stand before its ADD entries, message by message, because a file
     /// that moves to another level is deleted and added under one name.
     pub(super) fn of(messages: &[CommitMessage]) -> Result<Self> {
-        let changes = |kind| Changes { kind, entries: Vec::new(), changelog: Vec::new() };
+        let changes =
+            |kind| Changes { kind, entries: Vec::new(), changelog: Vec::new(), index: IndexChanges::default() };
         let mut whole = Self { append: changes(CommitKind::Append), compact: changes(CommitKind::Compact) };
         for message in messages {
             check_names(message)?;
@@ -61,11 +70,22 @@ impl Committable {
             };
             let add = |file| entry(FileKind::Add, file);
             let delete = |file| entry(FileKind::Delete, file);
+            whole.append.entries.extend(message.deleted_files.iter().map(delete));
             whole.append.entries.extend(message.new_files.iter().map(add));
             whole.append.changelog.extend(message.changelog_files.iter().map(add));
             whole.compact.entries.extend(message.compact_before.iter().map(delete));
             whole.compact.entries.extend(message.compact_after.iter().map(add));
             whole.compact.changelog.extend(message.compact_changelog.iter().map(add));
+            whole.append.index.deleted.extend(message.deleted_index.iter().cloned());
+            whole.append.index.added.extend(message.new_index.iter().cloned());
+            let read = message.index_read.iter().cloned();
+            whole.append.index.reads.extend(read.map(|read| (message.partition.clone(), read)));
+            whole.compact.index.deleted.extend(message.compact_deleted_index.iter().cloned());
+            whole.compact.index.added.extend(message.compact_new_index.iter().cloned());
+        }
+        // Whoever takes rows away contradicts others that did, so it is no plain append.
+        if messages.iter().any(|message| !message.deleted_files.is_empty()) || whole.append.index.masks_rows() {
+            whole.append.kind = CommitKind::Overwrite;
         }
         Ok(whole)
     }
@@ -80,12 +100,12 @@ fn check_names(message: &CommitMessage) -> Result<()> {
             return Err(Error::invalid(format!("data file {:?} has a negative size or row count", file.file_name)));
         }
     }
-    Ok(())
+    index::check_files(message)
 }
 
 /// All files of a message.
 pub(super) fn files(message: &CommitMessage) -> impl Iterator<Item = &DataFileMeta> {
-    written_files(message).chain(&message.compact_before)
+    written_files(message).chain(&message.compact_before).chain(&message.deleted_files)
 }
 
 /// The files that a message's writer wrote (or moved).

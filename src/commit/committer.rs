@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::changes::{Committable, written_files};
+use super::index::written_index_files;
 use super::outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties};
 use super::plan::wants_snapshot;
 use super::publish::{Base, Published, Request};
 use super::write::Settings;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::format::{CommitMessage, Snapshot, SnapshotId};
+use crate::format::{CommitKind, CommitMessage, Snapshot, SnapshotId};
 use crate::history::History;
 use crate::schema::{CommitOptions, Schema, TableOptions};
 use crate::types::DataType;
@@ -144,8 +145,10 @@ impl Committer {
         let committable = Committable::of(&messages)?;
         let outcome = self.commit_both(identifier, &committable, &properties).await;
         if matches!(outcome, Ok(Verdict { unsettled: true, .. })) {
-            let names = messages.iter().flat_map(written_files).map(|file| file.file_name.clone());
-            self.unsettled.extend(names);
+            for message in &messages {
+                self.unsettled.extend(written_files(message).map(|file| file.file_name.clone()));
+                self.unsettled.extend(written_index_files(message).map(|file| file.file_name.clone()));
+            }
         }
         outcome.map(|verdict| verdict.outcome)
     }
@@ -161,7 +164,8 @@ impl Committer {
         let began = self.env().monotonic();
         let mut append = None;
         if wants_snapshot(&committable.append, ignore_empty) {
-            let check = self.check_until.is_some_and(|until| !batch && identifier <= until);
+            let again = self.check_until.is_some_and(|until| !batch && identifier <= until);
+            let check = again || committable.append.kind == CommitKind::Overwrite;
             let request = Request { changes: &committable.append, identifier, properties, check, began };
             match self.publish(request).await? {
                 Published::Done(snapshot) => append = Some(snapshot.id),

@@ -16,6 +16,7 @@ mod abort;
 mod changes;
 mod check;
 mod committer;
+mod index;
 mod manifest_merge;
 mod outcome;
 mod plan;

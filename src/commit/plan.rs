@@ -26,6 +26,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) base_list: &'a ListFile,
     pub(super) delta_list: &'a ListFile,
     pub(super) changelog_list: Option<&'a ListFile>,
+    pub(super) index_manifest: Option<&'a str>,
 }
 
 /// The snapshot that follows `base`.
@@ -53,7 +54,7 @@ pub(super) fn next_snapshot(base: Option<&Snapshot>, changes: &Changes, around: 
         delta_manifest_list_size: Some(around.delta_list.size),
         changelog_manifest_list: around.changelog_list.map(|list| list.name.clone()),
         changelog_manifest_list_size: around.changelog_list.map(|list| list.size),
-        index_manifest: base.and_then(|base| base.index_manifest.clone()),
+        index_manifest: around.index_manifest.map(str::to_string),
         commit_user: around.user.to_string(),
         writer_version: None,
         commit_identifier: around.identifier,

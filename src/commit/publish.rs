@@ -1,5 +1,6 @@
 //! One snapshot: attempts until it is created, contradicted, or its fate is unknown.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{join, try_join};
@@ -7,13 +8,15 @@ use futures::future::{join, try_join};
 use super::changes::Changes;
 use super::check;
 use super::committer::Committer;
+use super::index;
 use super::outcome::{BATCH_COMMIT, CommitProperties};
 use super::plan::{self, Surroundings};
 use super::verify::{Verified, verify};
 use super::write::{Draft, Lists};
 use crate::error::{Error, Result};
-use crate::format::{CommitKind, ManifestFileMeta, Snapshot, encode_hint, layout};
+use crate::format::{CommitKind, IndexFile, ManifestFileMeta, Snapshot, encode_hint, layout};
 use crate::io::Created;
+use crate::schema::BucketMode;
 
 /// The newest snapshot as this committer knows it.
 #[derive(Debug, Clone)]
@@ -95,18 +98,18 @@ impl Committer {
             if let Some(found) = self.search(&base, request).await? {
                 return Ok(Published::Already(found));
             }
-            if request.check {
-                let live = self.history.manifests.live_in(&base.manifests, request.changes.partitions()).await?;
-                if let Err(reason) = check::check(request.changes, &live, &self.key_types)? {
-                    // Against a remembered base that is old, the contradiction may be gone.
-                    if !remembered || self.still_newest(&base).await? {
-                        return Ok(Published::Conflicted(reason));
-                    }
+            let index = match self.check(&base, request).await? {
+                Ok(index) => index,
+                // Against a remembered base that is old, the contradiction may be gone.
+                Err(reason) if !remembered || self.still_newest(&base).await? => {
+                    return Ok(Published::Conflicted(reason));
+                }
+                Err(_) => {
                     self.stale = base.snapshot;
                     continue;
                 }
-            }
-            let (snapshot, lists) = self.write_attempt(&base, request, draft).await?;
+            };
+            let (snapshot, lists) = self.write_attempt(&base, request, index, draft).await?;
             match self.create(&snapshot, &base).await? {
                 Slot::Ours { in_time } => return self.settle(snapshot, lists, &base, in_time, draft).await,
                 Slot::Unknown(reason) => return Ok(Published::Unknown(reason)),
@@ -120,6 +123,43 @@ impl Committer {
                 lost += 1;
             }
         }
+    }
+
+    /// Looks for contradictions, and answers the index files of the next snapshot where they change.
+    async fn check(
+        &self,
+        base: &Base,
+        request: Request<'_>,
+    ) -> Result<std::result::Result<Option<Vec<IndexFile>>, String>> {
+        let changes = request.changes;
+        let files = match request.check {
+            true => Some(self.history.manifests.live_in(&base.manifests, changes.partitions()).await?),
+            false => None,
+        };
+        if let Some(files) = &files
+            && let Err(reason) = check::check(changes, files, &self.key_types)?
+        {
+            return Ok(Err(reason));
+        }
+        if !changes.index.asks() && !(request.check && changes.deletes_files()) {
+            return Ok(Ok(None));
+        }
+        let live = match base.snapshot.as_ref().and_then(|snapshot| snapshot.index_manifest.as_ref()) {
+            Some(name) if changes.index.asks() => self.history.manifests.index_for_rewrite(name).await?,
+            Some(name) => self.history.manifests.index(name).await?,
+            None => Arc::default(),
+        };
+        let by_file = self.table_options.bucket == BucketMode::Unaware;
+        let next = match index::next_index(&live, &changes.index, by_file) {
+            Ok(next) => next,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if let Some(files) = &files
+            && let Err(reason) = index::check_masks(changes, files, &next)
+        {
+            return Ok(Err(reason));
+        }
+        Ok(Ok((!changes.index.is_empty()).then_some(next)))
     }
 
     async fn back_off(&mut self, lost: u32, began: Duration) -> Result<()> {
@@ -225,9 +265,16 @@ impl Committer {
         Ok(found)
     }
 
-    async fn write_attempt(&self, base: &Base, request: Request<'_>, draft: &mut Draft) -> Result<(Snapshot, Lists)> {
+    async fn write_attempt(
+        &self,
+        base: &Base,
+        request: Request<'_>,
+        index: Option<Vec<IndexFile>>,
+        draft: &mut Draft,
+    ) -> Result<(Snapshot, Lists)> {
         // Not `try_join`: a write that is dropped half-way could end after the clean-up.
-        let (lists, schema) = join(draft.write(base, request.changes), self.history.schemas.require_latest()).await;
+        let (lists, schema) =
+            join(draft.write(base, request.changes, index), self.history.schemas.require_latest()).await;
         let (lists, schema) = (lists?, schema?);
         let around = Surroundings {
             uuid: self.env().uuid(),
@@ -239,6 +286,7 @@ impl Committer {
             base_list: &lists.base,
             delta_list: &lists.delta,
             changelog_list: lists.changelog.as_ref(),
+            index_manifest: lists.index.as_deref(),
         };
         let snapshot = plan::next_snapshot(base.snapshot.as_ref(), request.changes, around)?;
         Ok((snapshot, lists))

@@ -2,6 +2,7 @@
 
 mod decisions;
 mod faults;
+mod indexes;
 mod merging;
 mod protocol;
 mod support;

@@ -1,7 +1,8 @@
-//! The metadata files of a commit, written side by side: manifests, the base list, the delta list, the changelog list.
+//! The metadata files of a commit, written side by side: manifests, the base list, the delta list, the changelog list,
+//! the index manifest.
 //!
 //! What does not depend on the base (the commit's own manifests and their lists) is written once and kept when a race
-//! is lost; the base list is written for each attempt. Every file is remembered, so that a commit that failed for
+//! is lost; the base list and the index manifest are written for each attempt. Every file is remembered, so that a commit that failed for
 //! certain leaves nothing behind.
 
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use super::plan::ListFile;
 use super::publish::Base;
 use crate::error::Result;
 use crate::format::{
-    Codec, ColumnStats, FileKind, ManifestEntry, ManifestFileMeta, SimpleStats, cancel_entries, encode_manifest,
-    encode_manifest_list, layout, merge_entries,
+    Codec, ColumnStats, FileKind, IndexFile, ManifestEntry, ManifestFileMeta, SimpleStats, cancel_entries,
+    encode_index_manifest, encode_manifest, encode_manifest_list, layout, merge_entries,
 };
 use crate::history::{FileFilter, History};
 use crate::schema::ManifestOptions;
@@ -37,6 +38,8 @@ pub(super) struct Lists {
     pub(super) base: ListFile,
     pub(super) delta: ListFile,
     pub(super) changelog: Option<ListFile>,
+    /// The snapshot's index manifest: the base's where no index file changes.
+    pub(super) index: Option<String>,
     /// The manifests of the snapshot to be: those of the base list and of the delta list.
     pub(super) manifests: Vec<ManifestFileMeta>,
 }
@@ -56,6 +59,7 @@ pub(super) struct Draft {
     uuid: String,
     manifests: u64,
     lists: u64,
+    indexes: u64,
     own: Option<Own>,
     own_files: Vec<String>,
     attempt_files: Vec<String>,
@@ -73,6 +77,7 @@ impl Draft {
             settings: settings.clone(),
             manifests: 0,
             lists: 0,
+            indexes: 0,
             own: None,
             own_files: Vec::new(),
             attempt_files: Vec::new(),
@@ -81,11 +86,20 @@ impl Draft {
         }
     }
 
-    /// Writes what an attempt on this base needs.
-    pub(super) async fn write(&mut self, base: &Base, changes: &Changes) -> Result<Lists> {
+    /// Writes what an attempt on this base needs; `index` is the next list of index files where they change.
+    pub(super) async fn write(
+        &mut self,
+        base: &Base,
+        changes: &Changes,
+        index: Option<Vec<IndexFile>>,
+    ) -> Result<Lists> {
         let mut files: Vec<File> = Vec::new();
         let mut manifests = self.merge(base, &mut files).await?;
         let base_list = self.list(&manifests, &mut files)?;
+        let index = match index {
+            Some(entries) => self.index(entries, &mut files)?,
+            None => base.snapshot.as_ref().and_then(|snapshot| snapshot.index_manifest.clone()),
+        };
         self.attempt_files.extend(files.iter().map(|(path, _)| path.clone()));
         let own = match &self.own {
             Some(own) => own.clone(),
@@ -102,7 +116,7 @@ impl Draft {
         join_all(writes).await.into_iter().collect::<Result<()>>()?;
         self.own = Some(own.clone());
         manifests.extend(own.manifests);
-        Ok(Lists { base: base_list, delta: own.delta, changelog: own.changelog, manifests })
+        Ok(Lists { base: base_list, delta: own.delta, changelog: own.changelog, index, manifests })
     }
 
     fn own(&mut self, changes: &Changes, files: &mut Vec<File>) -> Result<Own> {
@@ -177,6 +191,17 @@ impl Draft {
         files.push((layout::manifest(&name)?, bytes));
         self.history.manifests.keep_list(&name, Arc::new(metas.to_vec()));
         Ok(ListFile { name, size })
+    }
+
+    fn index(&mut self, entries: Vec<IndexFile>, files: &mut Vec<File>) -> Result<Option<String>> {
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let name = format!("index-manifest-{}-{}", self.uuid, self.indexes);
+        self.indexes += 1;
+        files.push((layout::manifest(&name)?, encode_index_manifest(&entries, self.settings.codec)?));
+        self.history.manifests.keep_index(&name, Arc::new(entries));
+        Ok(Some(name))
     }
 
     /// The attempt's base list is not named by any snapshot, for certain.

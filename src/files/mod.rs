@@ -3,11 +3,13 @@
 
 mod int96;
 mod layout;
+mod mask;
 mod prune;
 mod read_ahead;
 mod reader;
 mod rolling;
 mod source;
+mod spec;
 mod statistics;
 mod writer;
 
@@ -15,4 +17,5 @@ pub use layout::{ColumnSource, FileColumn, FileLayout};
 pub use read_ahead::read_ahead;
 pub use reader::{FileBatch, FileReader, PlannedColumn, ReadPlan};
 pub use rolling::{FileNames, RollingWriter, WriteSpec};
+pub use spec::file_extension;
 pub use writer::{Encoding, Slab};

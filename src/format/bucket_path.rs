@@ -1,8 +1,8 @@
-//! The directory of a bucket, as a table's options spell it.
+//! The directory of a bucket and the place of an index file, as a table's options spell it.
 //! Spec: `format-spec/layout.md`.
 
-use super::{BinaryRow, layout, partition_path};
-use crate::error::Result;
+use super::{BinaryRow, IndexManifestEntry, layout, partition_path};
+use crate::error::{Error, Result};
 use crate::schema::{Schema, TableOptions};
 
 /// The directory of a bucket, relative to the table.
@@ -14,4 +14,19 @@ pub fn bucket_directory(schema: &Schema, options: &TableOptions, partition: &Bin
     let default = &options.partition_default_name;
     let partition = partition_path(&schema.partition_keys, &types, partition, options.partition_legacy_name, default)?;
     layout::bucket_dir(options.data_file_path_directory.as_deref(), &partition, bucket)
+}
+
+/// The path of an index file, relative to the table.
+///
+/// # Errors
+/// As [`bucket_directory`]; [`Error::Unsupported`] for a file that lies outside of the table.
+pub fn index_path(schema: &Schema, options: &TableOptions, file: &IndexManifestEntry) -> Result<String> {
+    if let Some(path) = &file.external_path {
+        return Err(Error::unsupported(format!("index file outside of the table: {path}")));
+    }
+    if !options.index_file_in_data_dir {
+        return layout::index(&file.file_name);
+    }
+    let directory = bucket_directory(schema, options, &file.partition, file.bucket)?;
+    Ok(format!("{directory}/{}", layout::check_name("index file", &file.file_name)?))
 }

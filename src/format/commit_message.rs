@@ -10,6 +10,18 @@ use crate::error::Result;
 /// An index file that a commit adds or removes.
 pub type IndexFile = IndexManifestEntry;
 
+/// The key-hash indexes that a writer's routing rests on: two writers that do not know of each other's keys would put
+/// one key into two buckets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IndexRead {
+    /// The assigner whose buckets they are: those with `bucket % assigners == assigner`.
+    pub assigner: i32,
+    /// How many assigners share the partition.
+    pub assigners: i32,
+    /// Names of all `HASH` files of those buckets, as the writer knows them before this message.
+    pub files: Vec<String>,
+}
+
 /// The changes of one bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitMessage {
@@ -29,10 +41,23 @@ pub struct CommitMessage {
     pub compact_after: Vec<DataFileMeta>,
     /// Changelog files of the compaction.
     pub compact_changelog: Vec<DataFileMeta>,
+    /// Live files that an overwrite takes away. They make the commit an `OVERWRITE`.
+    pub deleted_files: Vec<DataFileMeta>,
+    /// Index files that come with the new files. One of a bucket replaces the bucket's former one of its type, which
+    /// must stand among the deleted ones: a commit whose writer did not know it is refused.
+    pub new_index: Vec<IndexFile>,
+    /// Index files that leave with the new files.
+    pub deleted_index: Vec<IndexFile>,
+    /// Index files that come with the compaction, e.g. its deletion vectors.
+    pub compact_new_index: Vec<IndexFile>,
+    /// Index files that leave with the compaction.
+    pub compact_deleted_index: Vec<IndexFile>,
+    /// What the routing of the new files rests on, in tables with dynamic buckets.
+    pub index_read: Option<IndexRead>,
 }
 
 const MAGIC: [u8; 4] = *b"FBCM";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const WHAT: &str = "commit message";
 
 impl CommitMessage {
@@ -47,14 +72,33 @@ impl CommitMessage {
             compact_before: Vec::new(),
             compact_after: Vec::new(),
             compact_changelog: Vec::new(),
+            deleted_files: Vec::new(),
+            new_index: Vec::new(),
+            deleted_index: Vec::new(),
+            compact_new_index: Vec::new(),
+            compact_deleted_index: Vec::new(),
+            index_read: None,
         }
+    }
+
+    fn files(&self) -> [&Vec<DataFileMeta>; 6] {
+        [
+            &self.new_files,
+            &self.changelog_files,
+            &self.compact_before,
+            &self.compact_after,
+            &self.compact_changelog,
+            &self.deleted_files,
+        ]
+    }
+
+    fn indexes(&self) -> [&Vec<IndexFile>; 4] {
+        [&self.new_index, &self.deleted_index, &self.compact_new_index, &self.compact_deleted_index]
     }
 
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
-        [&self.new_files, &self.changelog_files, &self.compact_before, &self.compact_after, &self.compact_changelog]
-            .iter()
-            .all(|files| files.is_empty())
+        self.files().iter().all(|files| files.is_empty()) && self.indexes().iter().all(|files| files.is_empty())
     }
 
     /// The message as bytes that any process with this version decodes.
@@ -63,32 +107,44 @@ impl CommitMessage {
         encoder.bytes(self.partition.prefixed());
         encoder.int(self.bucket);
         encoder.int(self.total_buckets);
-        for files in
-            [&self.new_files, &self.changelog_files, &self.compact_before, &self.compact_after, &self.compact_changelog]
-        {
-            envelope::put_files(&mut encoder, files);
-        }
+        self.files().iter().for_each(|files| envelope::put_files(&mut encoder, files));
+        self.indexes().iter().for_each(|files| envelope::put_index_files(&mut encoder, files));
+        encoder.optional(self.index_read.as_ref(), |encoder, read| {
+            encoder.int(read.assigner);
+            encoder.int(read.assigners);
+            encoder.array(&read.files, |encoder, name| encoder.text(name));
+        });
         envelope::finish(encoder)
     }
 
-    /// The message of bytes.
+    /// The message of bytes. Version 1 had no index files and no deleted files.
     ///
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) when they are damaged or foreign,
     /// [`Error::Unsupported`](crate::Error::Unsupported) for another version.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let schema = BodySchema::new()?;
-        let mut body = schema.open(bytes, MAGIC, VERSION, WHAT)?;
-        let message = Self {
-            partition: body.row()?,
-            bucket: body.int()?,
-            total_buckets: body.int()?,
+        let mut body = schema.open(bytes, MAGIC, 1..=VERSION, WHAT)?;
+        let (partition, bucket, total_buckets) = (body.row()?, body.int()?, body.int()?);
+        let mut message = Self {
             new_files: body.files()?,
             changelog_files: body.files()?,
             compact_before: body.files()?,
             compact_after: body.files()?,
             compact_changelog: body.files()?,
+            ..Self::new(partition, bucket, total_buckets)
         };
+        if body.version() > 1 {
+            message.deleted_files = body.files()?;
+            message.new_index = body.index_files()?;
+            message.deleted_index = body.index_files()?;
+            message.compact_new_index = body.index_files()?;
+            message.compact_deleted_index = body.index_files()?;
+            if body.flag()? {
+                message.index_read =
+                    Some(IndexRead { assigner: body.int()?, assigners: body.int()?, files: body.texts()? });
+            }
+        }
         body.end()?;
         Ok(message)
     }

@@ -2,11 +2,13 @@
 //! Spec: `format-spec/commit-message.md`, `format-spec/split.md`.
 
 use std::borrow::Borrow;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
 use super::avro::{Cursor, Encoder, NodeId, Schema};
 use super::data_file::{FileCache, FilePlan, encode_file};
+use super::index_manifest::{EntryPlan, IndexManifestEntry, encode_entry};
 use super::{BinaryRow, DataFileMeta, schemas};
 use crate::error::{Error, Result};
 
@@ -26,7 +28,12 @@ pub(super) fn put_files<F: Borrow<DataFileMeta>>(encoder: &mut Encoder, files: &
     encoder.array(files, |encoder, file| encode_file(encoder, file.borrow(), true));
 }
 
-fn crc32(bytes: &[u8]) -> u32 {
+pub(super) fn put_index_files(encoder: &mut Encoder, files: &[IndexManifestEntry]) {
+    encoder.array(files, encode_entry);
+}
+
+/// The checksum of zip and of deletion vectors.
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(bytes);
     crc.sum()
@@ -38,20 +45,30 @@ pub(super) struct BodySchema {
     file: NodeId,
     files: NodeId,
     plan: FilePlan,
+    index_files: NodeId,
+    index_plan: EntryPlan,
+    texts: NodeId,
 }
 
 impl BodySchema {
     pub(super) fn new() -> Result<Self> {
+        let field =
+            |name: &str, items: &str| format!(r#"{{"name":"{name}","type":{{"type":"array","items":{items}}}}}"#);
         let text = format!(
-            r#"{{"type":"record","name":"body","fields":[{{"name":"n","type":"long"}},{{"name":"b","type":"bytes"}},{{"name":"f","type":{{"type":"array","items":{}}}}}]}}"#,
-            schemas::DATA_FILE
+            r#"{{"type":"record","name":"body","fields":[{{"name":"n","type":"long"}},{{"name":"b","type":"bytes"}},{},{},{}]}}"#,
+            field("f", schemas::DATA_FILE),
+            field("i", schemas::INDEX_MANIFEST),
+            field("t", r#""string""#),
         );
         let schema = Schema::parse(text.as_bytes())?;
         let (root, _) = schema.root()?;
-        let files = schema.field(root, "f").ok_or_else(|| Error::bug("the schema of messages"))?;
-        let file = schema.items(files).ok_or_else(|| Error::bug("the schema of messages"))?;
+        let wrong = || Error::bug("the schema of messages");
+        let array = |name| schema.field(root, name).ok_or_else(wrong);
+        let (files, index_files, texts) = (array("f")?, array("i")?, array("t")?);
+        let file = schema.items(files).ok_or_else(wrong)?;
         let plan = FilePlan::new(&schema, file)?;
-        Ok(Self { schema, file, files, plan })
+        let index_plan = EntryPlan::new(&schema, schema.items(index_files).ok_or_else(wrong)?, true)?;
+        Ok(Self { file, files, plan, index_files, index_plan, texts, schema })
     }
 
     /// The body of an envelope, its frame checked.
@@ -59,7 +76,7 @@ impl BodySchema {
         &'a self,
         bytes: &'a [u8],
         magic: [u8; 4],
-        version: u8,
+        versions: RangeInclusive<u8>,
         what: &'static str,
     ) -> Result<Body<'a>> {
         let corrupt = |why: &str| Error::corrupt(what, why);
@@ -71,10 +88,11 @@ impl BodySchema {
         if crc32(framed) != u32::from_be_bytes(*sum) {
             return Err(corrupt("the checksum is another"));
         }
-        if found[4] != version {
+        if !versions.contains(&found[4]) {
             return Err(Error::unsupported(format!("{what} of version {}", found[4])));
         }
-        Ok(Body { cursor: Cursor::new(&self.schema, body), schema: self, what, cache: FileCache::default() })
+        let cursor = Cursor::new(&self.schema, body);
+        Ok(Body { cursor, schema: self, version: found[4], what, cache: FileCache::default() })
     }
 }
 
@@ -82,11 +100,16 @@ impl BodySchema {
 pub(super) struct Body<'a> {
     cursor: Cursor<'a>,
     schema: &'a BodySchema,
+    version: u8,
     what: &'static str,
     cache: FileCache,
 }
 
 impl Body<'_> {
+    pub(super) fn version(&self) -> u8 {
+        self.version
+    }
+
     pub(super) fn long(&mut self) -> Result<i64> {
         self.cursor.long().map_err(|error| error.in_file(self.what))
     }
@@ -117,6 +140,20 @@ impl Body<'_> {
         let files =
             self.cursor.array(schema.files, |cursor, _| schema.plan.scan(cursor, schema.file)?.materialise(cache));
         Ok(files.map_err(|error| error.in_file(self.what))?.unwrap_or_default())
+    }
+
+    pub(super) fn index_files(&mut self) -> Result<Vec<IndexManifestEntry>> {
+        let (schema, cache) = (self.schema, &mut self.cache);
+        let files = self.cursor.array(schema.index_files, |cursor, _| schema.index_plan.read(cursor, cache));
+        Ok(files.map_err(|error| error.in_file(self.what))?.unwrap_or_default())
+    }
+
+    pub(super) fn texts(&mut self) -> Result<Vec<String>> {
+        let text = |cursor: &mut Cursor<'_>, item| {
+            cursor.text(item)?.map(str::to_string).ok_or_else(|| Error::corrupt("", "a text is missing"))
+        };
+        let texts = self.cursor.array(self.schema.texts, text).map_err(|error| error.in_file(self.what))?;
+        Ok(texts.unwrap_or_default())
     }
 
     pub(super) fn end(self) -> Result<()> {

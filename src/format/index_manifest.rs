@@ -44,6 +44,11 @@ pub struct IndexManifestEntry {
     pub global_index: Option<Bytes>,
 }
 
+impl IndexManifestEntry {
+    /// The type of index files that hold deletion vectors.
+    pub const DELETION_VECTORS: &str = "DELETION_VECTORS";
+}
+
 /// The record version that is read and written.
 const VERSION: i64 = 1;
 
@@ -74,23 +79,25 @@ pub fn encode_index_manifest(entries: &[IndexManifestEntry], codec: Codec) -> Re
         if let Some(global) = &entry.global_index {
             check_global_index(global)?;
         }
-        writer.record(|encoder| {
-            encoder.long(VERSION);
-            encoder.int(0);
-            encoder.bytes(entry.partition.prefixed());
-            encoder.int(entry.bucket);
-            encoder.text(&entry.index_type);
-            encoder.text(&entry.file_name);
-            encoder.long(entry.file_size);
-            encoder.long(entry.row_count);
-            encoder.optional(entry.deletion_vectors.as_ref(), |encoder, ranges| {
-                encoder.array(ranges, |encoder, range| encoder.optional(Some(range), encode_range));
-            });
-            encoder.optional(entry.external_path.as_ref(), |encoder, path| encoder.text(path));
-            encoder.optional(entry.global_index.as_ref(), |encoder, bytes| encoder.out.extend_from_slice(bytes));
-        })?;
+        writer.record(|encoder| encode_entry(encoder, entry))?;
     }
     writer.finish()
+}
+
+pub(super) fn encode_entry(encoder: &mut Encoder, entry: &IndexManifestEntry) {
+    encoder.long(VERSION);
+    encoder.int(0);
+    encoder.bytes(entry.partition.prefixed());
+    encoder.int(entry.bucket);
+    encoder.text(&entry.index_type);
+    encoder.text(&entry.file_name);
+    encoder.long(entry.file_size);
+    encoder.long(entry.row_count);
+    encoder.optional(entry.deletion_vectors.as_ref(), |encoder, ranges| {
+        encoder.array(ranges, |encoder, range| encoder.optional(Some(range), encode_range));
+    });
+    encoder.optional(entry.external_path.as_ref(), |encoder, path| encoder.text(path));
+    encoder.optional(entry.global_index.as_ref(), |encoder, bytes| encoder.out.extend_from_slice(bytes));
 }
 
 fn encode_range(encoder: &mut Encoder, range: &DeletionVectorRange) {
@@ -117,15 +124,14 @@ pub fn decode_index_manifest_for_rewrite(bytes: &[u8], file: &str) -> Result<Vec
 }
 
 /// How an index manifest stores its entries.
-struct Plan {
+pub(super) struct EntryPlan {
     entry: Record,
     range: Option<Record>,
     global: Option<Record>,
 }
 
-impl Plan {
-    fn new(schema: &Schema, strict: bool) -> Result<Self> {
-        let (root, _) = schema.root()?;
+impl EntryPlan {
+    pub(super) fn new(schema: &Schema, root: NodeId, strict: bool) -> Result<Self> {
         let entry = schema.record(root, "the entry", &FIELDS)?;
         let range = match schema.field(root, "_DELETIONS_VECTORS_RANGES").and_then(|node| schema.items(node)) {
             Some(node) => Some(schema.record(node, "_DELETIONS_VECTORS_RANGES", &RANGE_FIELDS)?),
@@ -141,15 +147,21 @@ impl Plan {
         }
         Ok(Self { entry, range, global })
     }
+
+    /// One entry at the cursor.
+    pub(super) fn read(&self, cursor: &mut Cursor<'_>, cache: &mut FileCache) -> Result<IndexManifestEntry> {
+        read(cursor, self, cache)
+    }
 }
 
 fn decode(bytes: &[u8], strict: bool) -> Result<Vec<IndexManifestEntry>> {
     let container = Container::open(bytes)?;
-    let plan = Plan::new(&container.schema, strict)?;
+    let (root, _) = container.schema.root()?;
+    let plan = EntryPlan::new(&container.schema, root, strict)?;
     let mut cache = FileCache::default();
     let mut entries = Vec::new();
     container.read(|cursor, _| {
-        entries.push(read(cursor, &plan, &mut cache)?);
+        entries.push(plan.read(cursor, &mut cache)?);
         Ok(())
     })?;
     Ok(entries)
@@ -159,7 +171,7 @@ fn missing(field: &str) -> Error {
     Error::corrupt("", format!("{field} is missing"))
 }
 
-fn read(cursor: &mut Cursor<'_>, plan: &Plan, cache: &mut FileCache) -> Result<IndexManifestEntry> {
+fn read(cursor: &mut Cursor<'_>, plan: &EntryPlan, cache: &mut FileCache) -> Result<IndexManifestEntry> {
     let mut numbers = [None; FIELDS.len()];
     let (mut partition, mut index_type, mut name, mut external_path) = (None, None, None, None);
     let (mut deletion_vectors, mut global_index) = (None, None);

@@ -6,8 +6,10 @@ mod binary_row;
 mod bucket;
 mod bucket_path;
 mod commit_message;
+mod compact_task;
 mod consumer;
 mod data_file;
+mod deletion_vector;
 mod envelope;
 mod hint;
 mod index_manifest;
@@ -26,10 +28,14 @@ mod tag;
 pub use avro::Codec;
 pub use binary_row::{BinaryRow, datum_at};
 pub use bucket::{assign, bucket_hashes, check_bucket_keys};
-pub use bucket_path::bucket_directory;
-pub use commit_message::{CommitMessage, IndexFile};
+pub use bucket_path::{bucket_directory, index_path};
+pub use commit_message::{CommitMessage, IndexFile, IndexRead};
+pub use compact_task::CompactTask;
 pub use consumer::Consumer;
 pub use data_file::{DataFileMeta, FileSource};
+pub use deletion_vector::{
+    DeletionVector, VectorForm, decode_deletion_vector, decode_deletion_vectors, encode_deletion_vectors,
+};
 pub use hint::{decode_hint, encode_hint};
 pub use index_manifest::{
     DeletionVectorRange, IndexManifestEntry, decode_index_manifest, decode_index_manifest_for_rewrite,

@@ -12,8 +12,9 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Result};
 use crate::format::{
-    BinaryRow, EntryHead, FileIdentifier, FileKind, ManifestEntry, ManifestFileMeta, ManifestFilter, Snapshot,
-    decode_manifest, decode_manifest_list, layout,
+    BinaryRow, EntryHead, FileIdentifier, FileKind, IndexManifestEntry, ManifestEntry, ManifestFileMeta,
+    ManifestFilter, Snapshot, decode_index_manifest, decode_index_manifest_for_rewrite, decode_manifest,
+    decode_manifest_list, layout,
 };
 use crate::io::TableStore;
 
@@ -223,6 +224,47 @@ impl Manifests {
         Ok(entries)
     }
 
+    /// The index files that an index manifest lists.
+    ///
+    /// # Errors
+    /// As [`Manifests::list`].
+    pub async fn index(&self, name: &str) -> Result<Arc<Vec<IndexManifestEntry>>> {
+        if let Some(Kept::Index(index)) = self.cache().get(name) {
+            return Ok(index);
+        }
+        let path = layout::manifest(name)?;
+        let index = Arc::new(decode_index_manifest(&self.store.read(&path).await?, &path)?);
+        self.put_index(name, Arc::clone(&index));
+        Ok(index)
+    }
+
+    /// The same for a commit that writes the list again.
+    ///
+    /// # Errors
+    /// As [`Manifests::list`]; [`crate::Error::Unsupported`] when a field would be lost.
+    pub async fn index_for_rewrite(&self, name: &str) -> Result<Arc<Vec<IndexManifestEntry>>> {
+        let key = rewrite_key(name);
+        if let Some(Kept::Index(index)) = self.cache().get(&key) {
+            return Ok(index);
+        }
+        let path = layout::manifest(name)?;
+        let index = Arc::new(decode_index_manifest_for_rewrite(&self.store.read(&path).await?, &path)?);
+        self.put_index(&key, Arc::clone(&index));
+        Ok(index)
+    }
+
+    /// Remembers an index manifest that was just written.
+    pub fn keep_index(&self, name: &str, index: Arc<Vec<IndexManifestEntry>>) {
+        self.put_index(name, Arc::clone(&index));
+        self.put_index(&rewrite_key(name), index);
+    }
+
+    fn put_index(&self, key: &str, index: Arc<Vec<IndexManifestEntry>>) {
+        let ranges = |entry: &IndexManifestEntry| entry.deletion_vectors.as_ref().map_or(0, Vec::len);
+        let bytes = index.iter().map(|entry| 400 + 150 * ranges(entry)).sum();
+        self.cache().put(key, Kept::Index(index), bytes, self.budget);
+    }
+
     /// Remembers a list that was just written.
     pub fn keep_list(&self, name: &str, list: Arc<Vec<ManifestFileMeta>>) {
         let bytes = 300 * (list.len() + 1);
@@ -238,6 +280,11 @@ impl Manifests {
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lists whose every field is known are kept apart.
+fn rewrite_key(name: &str) -> String {
+    format!("rewrite/{name}")
 }
 
 /// An Avro file that was cut between two blocks reads as one with fewer records: its size tells.
@@ -270,6 +317,7 @@ fn weight(meta: &ManifestFileMeta) -> usize {
 enum Kept {
     List(Arc<Vec<ManifestFileMeta>>),
     Entries(Entries),
+    Index(Arc<Vec<IndexManifestEntry>>),
 }
 
 /// Least recently used goes first.

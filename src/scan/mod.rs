@@ -6,16 +6,20 @@
 mod at;
 mod plan;
 mod prune;
+mod vectors;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use at::At;
 pub use plan::{PlanRules, bound, plan_changes, plan_rows};
+pub use vectors::{FileVectors, Vectors, load_vectors};
+
+use futures::future::try_join;
 
 use crate::error::Result;
-use crate::format::{Snapshot, SnapshotId, Split, decode_index_manifest, layout};
-use crate::history::History;
+use crate::format::{Snapshot, SnapshotId, Split};
+use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::schema::{Schema, TableOptions, Use};
 use prune::Pruner;
@@ -47,8 +51,8 @@ pub async fn plan(history: &History, newest: &Arc<Schema>, at: &At, filter: Opti
     plan_snapshot(history, &schema, &snapshot, filter, false).await
 }
 
-/// Plans a read of a snapshot whose rows come out in `schema`. A batch read of a first-row table leaves level 0 out;
-/// the rows that a stream begins with hold it.
+/// Plans a read of a snapshot whose rows come out in `schema`. A batch read leaves level 0 out where deletion vectors
+/// are kept and where the first row stays; the rows that a stream begins with hold it.
 ///
 /// # Errors
 /// As [`plan`].
@@ -61,19 +65,17 @@ pub async fn plan_snapshot(
 ) -> Result<Plan> {
     let options = TableOptions::checked(schema, Use::Read)?;
     let filter = filter.map(|filter| filter.bind(schema)).transpose()?;
-    refuse_unread_indexes(history, snapshot).await?;
-    let mut pruner = Pruner::new(schema, &options, filter.as_ref())?;
     let mut rules = PlanRules::new(schema, &options)?;
     rules.skips_level_0 &= !with_level_0;
-    let mut entries = history.manifests.live_files(snapshot, &pruner.file_filter()).await?;
-    if rules.skips_level_0 {
-        entries.retain(|entry| entry.file.level > 0);
-    }
+    let mut pruner = Pruner::new(schema, &options, filter.as_ref())?;
+    let wanted = pruner.file_filter(rules.skips_level_0);
+    let entries = history.manifests.live_files(snapshot, &wanted);
+    let (vectors, entries) = try_join(Vectors::of(history, snapshot), entries).await?;
     let ids: BTreeSet<i64> = entries.iter().map(|entry| entry.file.schema_id).collect();
     for id in ids {
         pruner.know(&*history.schemas.load(id).await?)?;
     }
-    let splits = plan_rows(&rules, snapshot.id, entries, &pruner)?;
+    let splits = plan_rows(&rules, snapshot.id, entries, &vectors, &pruner)?;
     Ok(Plan { snapshot: Some(snapshot.id), schema: Arc::clone(schema), filter, splits })
 }
 
@@ -90,15 +92,15 @@ async fn schema_at(history: &History, newest: &Arc<Schema>, at: &At, snapshot: &
     }
 }
 
-/// Index files that change what a row reader sees are refused by name.
-async fn refuse_unread_indexes(history: &History, snapshot: &Snapshot) -> Result<()> {
-    let Some(name) = &snapshot.index_manifest else { return Ok(()) };
-    let path = layout::manifest(name)?;
-    for entry in decode_index_manifest(&history.store.read(&path).await?, &path)? {
-        if entry.index_type != "HASH" {
-            let what = format!("index files of type {} in snapshot {}", entry.index_type, snapshot.id);
-            return Err(crate::Error::unsupported(what));
-        }
+/// Which live files lie in partitions for which a filter may be true.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for a filter that does not fit the schema or speaks of columns that are no partition columns.
+pub fn partition_filter(schema: &Arc<Schema>, options: &TableOptions, filter: &Expr) -> Result<FileFilter> {
+    let filter = filter.bind(schema)?;
+    if let Some(other) = filter.columns().into_iter().find(|column| !schema.partition_keys.contains(column)) {
+        let columns = schema.partition_keys.join(", ");
+        return Err(crate::Error::invalid(format!("{other} is no partition column (they are: {columns})")));
     }
-    Ok(())
+    Ok(Pruner::new(schema, options, Some(&filter))?.file_filter(false))
 }

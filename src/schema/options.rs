@@ -212,6 +212,12 @@ pub struct TableOptions {
     pub changelog_file_prefix: String,
     /// The directory below the table that holds the data.
     pub data_file_path_directory: Option<String>,
+    /// Keep index files beside the data instead of in `index/`.
+    pub index_file_in_data_dir: bool,
+    /// Keep deletion vectors (`deletion-vectors.enabled`).
+    pub deletion_vectors: bool,
+    /// Show level 0 in spite of them, merged.
+    pub merge_on_read: bool,
     /// Leave key columns out of the key part of data files.
     pub thin_mode: bool,
     /// The directory name of a NULL partition value.
@@ -234,8 +240,8 @@ pub struct TableOptions {
     pub write_buffer_max_disk: u64,
     /// Rows a reader hands out at once.
     pub read_batch_rows: usize,
-    /// Levels of a bucket, level 0 included.
-    pub num_levels: i32,
+    /// When and how files are compacted.
+    pub compaction: CompactionOptions,
     /// Bytes of a split.
     pub split_target_size: u64,
     /// Bytes an opened file counts for in a split.
@@ -275,6 +281,7 @@ impl TableOptions {
         let needs_lookup = changelog_producer == ChangelogProducer::Lookup
             || read.boolean("deletion-vectors.enabled")?
             || read.boolean("force-lookup")?;
+        let target_file_size = read.optional("target-file-size", parse_memory_size)?.unwrap_or(target);
         Ok(Self {
             bucket,
             bucket_key: match bucket {
@@ -297,10 +304,13 @@ impl TableOptions {
             data_file_prefix: read.string("data-file.prefix"),
             changelog_file_prefix: read.string("changelog-file.prefix"),
             data_file_path_directory: read.text("data-file.path-directory").map(ToString::to_string),
+            index_file_in_data_dir: read.boolean("index-file-in-data-file-dir")?,
+            deletion_vectors: read.boolean("deletion-vectors.enabled")?,
+            merge_on_read: read.boolean("deletion-vectors.merge-on-read")?,
             thin_mode: read.boolean("data-file.thin-mode")?,
             partition_default_name: read.string("partition.default-name"),
             partition_legacy_name: read.boolean("partition.legacy-name")?,
-            target_file_size: read.optional("target-file-size", parse_memory_size)?.unwrap_or(target),
+            target_file_size,
             target_file_rows: read.with("target-file-row-num", number)?,
             parquet: read.parquet()?,
             stats: read.stats(schema)?,
@@ -309,9 +319,7 @@ impl TableOptions {
             write_buffer_max_disk: read.with("write-buffer-spill.max-disk-size", parse_memory_size)?,
             // Paimon's default of 1024 is made for its row readers; columns want longer batches.
             read_batch_rows: read.optional("read.batch-size", number)?.unwrap_or(8192),
-            num_levels: read
-                .optional("num-levels", number)?
-                .unwrap_or(read.optional("num-sorted-run.compaction-trigger", number::<i32>)?.unwrap_or(5) + 1),
+            compaction: CompactionOptions::read(&read, target_file_size, changelog_producer, merge_engine)?,
             split_target_size: read.with("source.split.target-size", parse_memory_size)?,
             split_open_file_cost: read.with("source.split.open-file-cost", parse_memory_size)?,
             discovery_interval: read.with("continuous.discovery-interval", parse_duration)?,
@@ -351,9 +359,11 @@ impl Compression {
     }
 }
 
+mod compaction;
 mod merge;
 mod reader;
 
+pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
 pub use merge::{ColumnMergeOptions, MergeOptions, SequenceGroup};
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The handle of a table: everything a newcomer does starts here.
 
 mod changes;
+mod compact;
 mod lifetime;
 mod scan_builder;
 mod writer;
@@ -10,12 +11,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use changes::ChangesBuilder;
+pub use compact::{CompactBuilder, CompactReport};
 use lifetime::create_table;
 pub(crate) use lifetime::{delete_table, has_schema};
 pub use scan_builder::ScanBuilder;
 pub use writer::TableWriter;
 
 use crate::commit::Committer;
+use crate::compact::{CompactLimits, Compactor};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::history::History;
@@ -167,6 +170,12 @@ impl Table {
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
         StreamWriter::new(self.history.clone(), Arc::clone(&self.schema), options, self.spill_directory.clone())
+    }
+
+    fn compactor(&self, limits: CompactLimits) -> Result<Compactor> {
+        check_options(&self.schema, Use::Write)?;
+        let options = TableOptions::parse(&self.schema)?;
+        Compactor::new(self.history.clone(), Arc::clone(&self.schema), options, limits)
     }
 
     /// The committer of a job. Its user must be stable over restarts of the job and no other job's.

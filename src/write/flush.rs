@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow_array::ArrayRef;
 use tokio::runtime::Handle;
 
-use super::slabs::{Scattered, Whole};
+use super::slabs::Scattered;
 use super::spill::{Spill, SpillFormat, SpillWriter};
 use crate::error::{Error, Result};
 use crate::files::{FileNames, RollingWriter, Slab, WriteSpec};
 use crate::format::DataFileMeta;
 use crate::io::TableStore;
 use crate::lsm::{KeepAll, MergeFunction, RunReader, SequenceOrder, Single, Sorted, Versions, WriteBuffer, merge_runs};
+use crate::read::MergedSlab;
 
 /// Bytes of a slab, and its bounds in rows.
 const SLAB_BYTES: usize = 4 << 20;
@@ -149,7 +150,7 @@ fn write_files(
             return Ok(());
         }
         for merged in merge_runs(runs, rules.order.clone(), Arc::clone(function), MERGED_ROWS)? {
-            writer.write(&Whole(merged?))?;
+            writer.write(&MergedSlab(merged?))?;
         }
         Ok(())
     };
@@ -202,7 +203,7 @@ pub(super) fn merge_spills(rules: &FlushRules, spills: &[Spill], targets: impl I
             continue;
         }
         let merged = merge_runs(runs, rules.order.clone(), spill_function(rules), MERGED_ROWS)?;
-        let owned = merged.map(|batch| batch.map(|batch| Box::new(Whole(batch)) as Box<dyn Slab>));
+        let owned = merged.map(|batch| batch.map(|batch| Box::new(MergedSlab(batch)) as Box<dyn Slab>));
         out.write(target, owned)?;
     }
     out.finish()

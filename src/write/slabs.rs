@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Int8Array, Int64Array};
 
 use crate::error::Result;
 use crate::files::{ColumnSource, Slab};
-use crate::lsm::{ColumnFrom, Merged, MergedBatch, merge};
+use crate::lsm::{ColumnFrom, Merged, merge};
 
 /// Rows that lie scattered over input batches.
 pub(super) struct Scattered<'a> {
@@ -49,26 +49,6 @@ impl Slab for Scattered<'_> {
                 let kind = |(batch, row): &(usize, usize)| self.kinds[*batch].map_or(0, |kinds| kinds[*row]);
                 Arc::new(Int8Array::from_iter_values(places.iter().map(kind)))
             }
-        })
-    }
-}
-
-/// A merged batch.
-pub(super) struct Whole(pub MergedBatch);
-
-impl Slab for Whole {
-    fn rows(&self) -> usize {
-        self.0.num_rows()
-    }
-
-    fn column(&self, source: ColumnSource, rows: Range<usize>) -> Result<ArrayRef> {
-        Ok(match source {
-            ColumnSource::Value(at) => self.0.columns[at].slice(rows.start, rows.len()),
-            ColumnSource::Sequence => Arc::new(self.0.sequence.slice(rows.start, rows.len())),
-            ColumnSource::Kind => match &self.0.kinds {
-                Some(kinds) => Arc::new(kinds.slice(rows.start, rows.len())),
-                None => Arc::new(Int8Array::from_value(0, rows.len())),
-            },
         })
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
+mod compaction;
+mod deletion_vectors;
 mod goldens;
 mod support;
 mod write;

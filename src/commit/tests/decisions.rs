@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::support::*;
 use crate::commit::changes::{Changes, Committable};
 use crate::commit::check::check;
+use crate::commit::index::IndexChanges;
 use crate::commit::plan::{ListFile, Surroundings, next_snapshot};
 use crate::commit::verify::{Place, place};
 use crate::format::{CommitKind, FileKind, ManifestEntry, Snapshot};
@@ -58,7 +59,7 @@ fn contradictions_are_found_and_nothing_else_is() {
         ("other bucket count", vec![rescaled(add("e", 0, 1, 2))], Some("2 buckets")),
     ];
     for (name, entries, expected) in cases {
-        let changes = Changes { kind: CommitKind::Compact, entries, changelog: vec![] };
+        let changes = Changes { kind: CommitKind::Compact, entries, changelog: vec![], index: IndexChanges::default() };
         let live: Vec<_> = live().into_iter().map(Arc::new).collect();
         let found = check(&changes, &live, &[DataType::BIGINT.not_null()]).unwrap();
         match (found, expected) {
@@ -71,7 +72,12 @@ fn contradictions_are_found_and_nothing_else_is() {
 
 #[test]
 fn append_tables_have_no_levels_to_check() {
-    let changes = Changes { kind: CommitKind::Compact, entries: vec![add("e", 5, 1, 9)], changelog: vec![] };
+    let changes = Changes {
+        kind: CommitKind::Compact,
+        entries: vec![add("e", 5, 1, 9)],
+        changelog: vec![],
+        index: IndexChanges::default(),
+    };
     let live = [Arc::new(add("a", 5, 1, 9))];
     assert_eq!(check(&changes, &live, &[]).unwrap(), Ok(()));
 }
@@ -92,6 +98,7 @@ fn next(
         now_millis: 99,
         base_list: &list,
         delta_list: &list,
+        index_manifest: base.and_then(|base| base.index_manifest.as_deref()),
         changelog_list: (!changes.changelog.is_empty()).then_some(&list),
     };
     next_snapshot(base, changes, around).unwrap()
@@ -99,7 +106,12 @@ fn next(
 
 #[test]
 fn the_next_snapshot_follows_from_the_newest() {
-    let append = Changes { kind: CommitKind::Append, entries: vec![add("a", 0, 1, 9)], changelog: vec![] };
+    let append = Changes {
+        kind: CommitKind::Append,
+        entries: vec![add("a", 0, 1, 9)],
+        changelog: vec![],
+        index: IndexChanges::default(),
+    };
     let first = next(None, &append, 3, &plain());
     assert_eq!((first.id, first.schema_id, first.total_record_count), (1, 3, Some(9)));
     assert_eq!((first.time_millis, first.commit_user.as_str(), first.commit_identifier), (99, "me", 4));
@@ -116,6 +128,7 @@ fn the_next_snapshot_follows_from_the_newest() {
         kind: CommitKind::Compact,
         entries: vec![delete("a", 0, 1, 9), add("b", 5, 1, 4)],
         changelog: vec![add("c", 5, 1, 2)],
+        index: IndexChanges::default(),
     };
     let second = next(Some(&base), &shrink, 3, &plain());
     assert_eq!((second.id, second.total_record_count, second.delta_record_count), (2, Some(4), Some(-5)));

@@ -166,6 +166,7 @@ impl Table {
                 .flatten()
             {
                 named.insert(list.clone());
+                named.extend(snapshot.index_manifest.clone());
                 named.extend(history.manifests.list(list).await.unwrap().iter().map(|meta| meta.file_name.clone()));
             }
         }
@@ -211,16 +212,7 @@ pub fn file(name: &str, level: i32, from: i64, to: i64) -> DataFileMeta {
 }
 
 pub fn message(day: i32, bucket: i32) -> CommitMessage {
-    CommitMessage {
-        partition: partition(day),
-        bucket,
-        total_buckets: 2,
-        new_files: vec![],
-        changelog_files: vec![],
-        compact_before: vec![],
-        compact_after: vec![],
-        compact_changelog: vec![],
-    }
+    CommitMessage::new(partition(day), bucket, 2)
 }
 
 /// One message with one new file of ten rows.

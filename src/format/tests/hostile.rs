@@ -110,6 +110,7 @@ fn damaged_envelopes_are_refused() {
         compact_before: vec![plain_file("b")],
         compact_after: vec![],
         compact_changelog: vec![],
+        ..CommitMessage::new(BinaryRow::empty(), 0, 0)
     };
     let bytes = message.encode();
     assert_eq!(CommitMessage::decode(&bytes).unwrap(), message);

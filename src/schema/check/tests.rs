@@ -43,9 +43,9 @@ fn only_a_reader_lets_unknown_options_of_engines_pass() {
 
 #[test]
 fn one_error_names_every_offending_option() {
-    let options = [("row-tracking.enabled", "true"), ("deletion-vectors.enabled", "true"), ("write-only", "true")];
+    let options = [("row-tracking.enabled", "true"), ("sequence.snapshot-ordering", "true"), ("write-only", "true")];
     let Err(Error::Unsupported(text)) = check(&options, Use::Read) else { panic!() };
-    assert!(text.contains("row-tracking.enabled = \"true\"") && text.contains("deletion-vectors.enabled"), "{text}");
+    assert!(text.contains("row-tracking.enabled = \"true\"") && text.contains("snapshot-ordering"), "{text}");
     assert!(!text.contains("write-only"), "{text}");
 
     let mixed = [("row-tracking.enabled", "true"), ("target-file-size", "much")];
@@ -67,6 +67,7 @@ fn what_differs_between_reading_and_writing() {
         ("changelog-file.format", "avro"),
         ("file.compression", "brotli"),
         ("metadata.iceberg.storage", "table-location"),
+        ("deletion-vectors.enabled", "TRUE"),
         ("bucket", "-1"),
     ] {
         assert_eq!(check(&[(name, value)], Use::Read), Ok(()), "{name}");
@@ -78,7 +79,6 @@ fn what_differs_between_reading_and_writing() {
 #[test]
 fn what_neither_reads_nor_writes() {
     for (name, value) in [
-        ("deletion-vectors.enabled", "TRUE"),
         ("row-tracking.enabled", "true"),
         ("data-evolution.enabled", "true"),
         ("sequence.snapshot-ordering", "true"),

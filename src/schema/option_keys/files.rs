@@ -35,7 +35,7 @@ keys! {
         harmless(GATE_EXTERNAL), "how such a root is chosen";
     "data-file.external-paths.specific-fs": Text, harmless(GATE_EXTERNAL), "the one scheme such roots may have";
     "data-file.external-paths.weights": Text, harmless(GATE_EXTERNAL), "shares of such roots";
-    "index-file-in-data-file-dir": Boolean = "false", harmless("no index file is written or read"),
+    "index-file-in-data-file-dir": Boolean = "false", HONOURED,
         "keep index files beside the data";
     "changelog-file.prefix": Text = "changelog-", HONOURED, "first letters of changelog file names";
     "changelog-file.format": Text, unwritable(&["parquet"], "only parquet so far"), "format of changelog files";

@@ -53,7 +53,7 @@ pub(super) fn number<T: TryFrom<i64>>(text: &str) -> Result<T> {
         .ok_or_else(|| Error::invalid(format!("{text:?} is no number above zero")))
 }
 
-fn count<T: TryFrom<i64>>(text: &str) -> Result<T> {
+pub(super) fn count<T: TryFrom<i64>>(text: &str) -> Result<T> {
     let number = text.parse::<i64>().ok().and_then(|number| T::try_from(number).ok());
     number.ok_or_else(|| Error::invalid(format!("{text:?} is no number that fits")))
 }
