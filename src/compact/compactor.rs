@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::limits::{CompactLimits, CompactProgress, Throttle};
-use super::plan::{BucketFiles, CompactRequest, buckets_of, plan_bucket};
+use super::plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_bucket};
 use super::rewrite::Rewrite;
 use crate::error::{Error, Result};
 use crate::files::{FileLayout, FileNames, WriteSpec, file_extension};
-use crate::format::{CommitMessage, CompactTask, Snapshot, Split, bucket_directory};
+use crate::format::{CommitMessage, CompactTask, DataFileMeta, FileSource, Snapshot, Split, bucket_directory};
 use crate::history::{FileFilter, History};
 use crate::lsm::Moment;
 use crate::read::{ReadRequest, SplitReader};
@@ -34,9 +34,6 @@ impl Compactor {
     /// # Errors
     /// [`Error::Unsupported`] for a table that this version cannot compact.
     pub fn new(history: History, schema: Arc<Schema>, options: TableOptions, limits: CompactLimits) -> Result<Self> {
-        if !schema.has_primary_key() {
-            return Err(Error::unsupported("compaction of tables without a primary key"));
-        }
         let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
         let throttle = Throttle::new(history.store.env(), Handle::current(), limits.bytes_per_second);
         Ok(Self { history, schema, options, layout, limits, throttle, progress: Arc::default() })
@@ -91,13 +88,17 @@ impl Compactor {
         Ok(tasks)
     }
 
-    fn plan_bucket(&self, bucket: BucketFiles, snapshot: &Snapshot, full: bool) -> Result<Option<CompactTask>> {
+    fn plan_bucket(&self, bucket: BucketFiles, snapshot: &Snapshot, full: bool) -> Result<Vec<CompactTask>> {
+        let place = (snapshot.id, self.schema.id);
+        if !self.schema.has_primary_key() {
+            return Ok(plan_append(bucket, place, &self.options, full));
+        }
         // Whoever asks does not put level 0 off.
         let put_off = self.options.compaction.lookup_max_interval;
         let now = Moment { local_millis: self.history.store.env().local_millis(), put_off };
         let key_types = self.schema.types_of(&self.schema.trimmed_primary_keys())?;
-        let place = (snapshot.id, self.schema.id);
-        plan_bucket(bucket, place, &self.options, &key_types, full, &now, &|_| false)
+        let task = plan_bucket(bucket, place, &self.options, &key_types, full, &now, &|_| false)?;
+        Ok(task.into_iter().collect())
     }
 
     /// Runs a task and describes what it did for the committer. Nothing is visible before that commits; a message that
@@ -128,6 +129,7 @@ impl Compactor {
                 task.schema_id, self.schema.id
             )));
         }
+        task.files.iter().try_for_each(refuse_unknown)?;
         let rewrite = self.prepare(task, limits).await?;
         let task = task.clone();
         self.history.store.env().blocking(move || rewrite.run(&task)).await
@@ -139,6 +141,7 @@ impl Compactor {
         let encode_bytes = usize::try_from(limits.memory / 4).unwrap_or(usize::MAX);
         let mut data = WriteSpec::of_data(&self.schema, &self.options, &self.layout, task.output_level, encode_bytes)?;
         data.encoding.threads = limits.threads;
+        data.origin = FileSource::Compact;
         let request = ReadRequest {
             schema: Arc::clone(&self.schema),
             select: (0..self.schema.fields.len()).collect(),
@@ -153,7 +156,7 @@ impl Compactor {
             bucket: task.bucket,
             files: task.files.iter().chain(&task.upper).cloned().map(Arc::new).collect(),
             vectors: Vec::new(),
-            raw: false,
+            raw: !self.schema.has_primary_key(),
             changes: false,
         };
         let reader = SplitReader::new(&self.history, request, std::slice::from_ref(&inputs)).await?;
@@ -171,4 +174,14 @@ impl Compactor {
             progress: Arc::clone(&self.progress),
         })
     }
+}
+
+/// What would be lost if the file were rewritten or moved by this version.
+fn refuse_unknown(file: &DataFileMeta) -> Result<()> {
+    let what = match file {
+        DataFileMeta { first_row_id: Some(_), .. } => "row ids",
+        DataFileMeta { write_cols: Some(_), .. } => "some of the columns only",
+        _ => return Ok(()),
+    };
+    Err(Error::unsupported(format!("compaction of data file {}: a file with {what}", file.file_name)))
 }

@@ -21,5 +21,5 @@ mod steps;
 
 pub use compactor::Compactor;
 pub use limits::{CompactLimits, CompactProgress};
-pub use plan::{BucketFiles, CompactRequest, buckets_of, plan_bucket};
+pub use plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_bucket};
 pub use steps::{Step, StepRules, steps};

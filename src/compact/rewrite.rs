@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::Int64Array;
 use tokio::runtime::Handle;
 
 use super::limits::{CompactProgress, Throttle};
@@ -10,6 +11,7 @@ use crate::error::Result;
 use crate::files::{FileNames, RollingWriter, WriteSpec, read_ahead};
 use crate::format::{CommitMessage, CompactTask, DataFileMeta, Split};
 use crate::io::TableStore;
+use crate::lsm::MergedBatch;
 use crate::read::{BucketReader, MergedSlab, SplitReader};
 use crate::types::DataType;
 
@@ -30,10 +32,13 @@ pub(super) struct Rewrite {
 }
 
 impl Rewrite {
-    /// Runs a task of a primary-key table. When it fails, its files are deleted.
+    /// Runs a task. When it fails, its files are deleted.
     pub(super) fn run(&self, task: &CompactTask) -> Result<CommitMessage> {
         let mut message = CommitMessage::new(task.partition.clone(), task.bucket, task.total_buckets);
-        let result = self.run_steps(task, &mut message);
+        let result = match self.key_types.is_empty() {
+            true => self.join(task, &mut message),
+            false => self.run_steps(task, &mut message),
+        };
         if result.is_err() {
             self.discard(&message);
         }
@@ -71,27 +76,46 @@ impl Rewrite {
         message: &mut CommitMessage,
     ) -> Result<()> {
         let inputs: Vec<DataFileMeta> = sections.iter().flatten().flatten().cloned().collect();
+        let batches = sections.into_iter().flat_map(|runs| {
+            let runs = runs.into_iter().map(|run| run.into_iter().map(Arc::new).collect()).collect();
+            let bucket = bucket.clone();
+            // Merging runs ahead of encoding on a thread of its own.
+            read_ahead(&self.runtime, "a compaction".to_string(), move || bucket.merge(runs))
+        });
+        let drops = task.drops_deletes;
+        let batches = batches.map(|batch| if drops { batch?.without_retractions() } else { batch });
+        self.write(inputs, batches, message)
+    }
+
+    /// Puts the files of an append table together, in their order.
+    fn join(&self, task: &CompactTask, message: &mut CommitMessage) -> Result<()> {
+        let mut next = task.files.iter().map(|file| file.min_sequence_number).min().unwrap_or(0);
+        let batches = self.reader.read(&self.inputs)?.map(|batch| {
+            let (rows, _) = batch?;
+            let sequence = Int64Array::from_iter_values(next..next + rows.num_rows() as i64);
+            next += rows.num_rows() as i64;
+            Ok(MergedBatch { columns: rows.columns().to_vec(), sequence, kinds: None })
+        });
+        self.write(task.files.clone(), batches, message)
+    }
+
+    fn write(
+        &self,
+        inputs: Vec<DataFileMeta>,
+        mut batches: impl Iterator<Item = Result<MergedBatch>>,
+        message: &mut CommitMessage,
+    ) -> Result<()> {
         let sum = |of: fn(&DataFileMeta) -> i64| inputs.iter().map(|file| of(file).max(0) as u64).sum::<u64>();
         let row_bytes = sum(|file| file.file_size) / sum(|file| file.row_count).max(1);
         let mut writer = RollingWriter::new(&self.store, &self.runtime, &self.names, &self.data);
-        let result = (|| {
-            for runs in sections {
-                let runs = runs.into_iter().map(|run| run.into_iter().map(Arc::new).collect()).collect();
-                let bucket = bucket.clone();
-                // Merging runs ahead of encoding on a thread of its own.
-                let merged = read_ahead(&self.runtime, "a compaction".to_string(), move || bucket.merge(runs));
-                for batch in merged {
-                    let batch = batch?;
-                    self.throttle.take(batch.num_rows() as u64 * row_bytes);
-                    let batch = if task.drops_deletes { batch.without_retractions()? } else { batch };
-                    self.progress.add(batch.num_rows() as u64, batch.num_rows() as u64 * row_bytes);
-                    if batch.num_rows() > 0 {
-                        writer.write(&MergedSlab(batch))?;
-                    }
-                }
-            }
-            writer.close()
-        })();
+        let result = batches.try_for_each(|batch| {
+            let batch = batch?;
+            let (rows, bytes) = (batch.num_rows() as u64, batch.num_rows() as u64 * row_bytes);
+            self.throttle.take(bytes);
+            self.progress.add(rows, bytes);
+            if rows > 0 { writer.write(&MergedSlab(batch)) } else { Ok(()) }
+        });
+        let result = result.and_then(|()| writer.close());
         message.compact_after.extend(writer.into_files());
         message.compact_before.extend(inputs);
         result

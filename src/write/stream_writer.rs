@@ -9,8 +9,10 @@ use arrow_select::filter::filter_record_batch;
 use tokio::runtime::Handle;
 
 use super::ChangeBatch;
+use super::channels::Channel;
+use super::dynamic::{DynamicBuckets, IndexUpdate};
 use super::flush::{BucketRows, FlushRules, Flushed, flush, merge_spills, spill};
-use super::router::Router;
+use super::router::{Buckets, Router};
 use super::sequence_numbers::SequenceNumbers;
 use super::settings::Settings;
 use super::spill::{Spill, SpillFormat};
@@ -61,11 +63,12 @@ struct BucketState {
 }
 
 impl StreamWriter {
-    /// A writer on a table's newest schema.
+    /// A writer on a table's newest schema: one of a job's parallel ones.
     pub(crate) fn new(
         history: History,
         schema: Arc<Schema>,
         options: TableOptions,
+        channel: Channel,
         spill_directory: Option<PathBuf>,
     ) -> Result<Self> {
         let settings = Settings::new(schema, options)?;
@@ -88,7 +91,7 @@ impl StreamWriter {
             threads,
         };
         Ok(Self {
-            router: Router::new(schema, settings.options.bucket, settings.options.bucket_function)?,
+            router: Router::new(schema, buckets_of(&history, &settings, channel)?)?,
             buffer: WriteBuffer::new(encoder, key_columns, settings.order.clone()),
             buckets: Vec::new(),
             spills: Vec::new(),
@@ -113,8 +116,9 @@ impl StreamWriter {
         let mut start = 0;
         while start < rows.num_rows() {
             let length = CHUNK.min(rows.num_rows() - start);
-            let columns = rows.columns().iter().map(|column| column.slice(start, length)).collect();
-            self.take(columns, kinds.as_ref().map(|kinds| kinds.slice(start, length)), length)?;
+            let columns: Vec<ArrayRef> = rows.columns().iter().map(|column| column.slice(start, length)).collect();
+            let partitions = self.router.partitions(&columns, length).await?;
+            self.take(columns, partitions, kinds.as_ref().map(|kinds| kinds.slice(start, length)), length)?;
             start += length;
             if self.buffer.bytes() + self.buffer.rows() * SORT_BYTES >= self.limit {
                 self.make_room().await?;
@@ -177,8 +181,14 @@ impl StreamWriter {
         Ok((kept, Some(kinds)))
     }
 
-    fn take(&mut self, columns: Vec<ArrayRef>, kinds: Option<Int8Array>, rows: usize) -> Result<()> {
-        let targets = self.router.route(&columns, rows)?;
+    fn take(
+        &mut self,
+        columns: Vec<ArrayRef>,
+        partitions: Vec<u32>,
+        kinds: Option<Int8Array>,
+        rows: usize,
+    ) -> Result<()> {
+        let targets = self.router.route(&columns, partitions)?;
         let batch = self.buffer.push(columns, kinds, rows)?;
         while self.buckets.len() < self.router.targets() {
             let state = self.bucket_state(self.buckets.len() as u32)?;
@@ -301,6 +311,7 @@ impl StreamWriter {
             self.flush().await?;
         }
         self.fresh = true;
+        let indexes = self.router.prepare().await?;
         let total_buckets = match self.settings.options.bucket {
             BucketMode::Fixed(buckets) => buckets,
             _ => -1,
@@ -318,6 +329,7 @@ impl StreamWriter {
                 messages.push(message);
             }
         }
+        add_indexes(&mut messages, indexes);
         // In the order of plans, which then need not sort.
         messages.sort_by(|a, b| (&a.partition, a.bucket).cmp(&(&b.partition, b.bucket)));
         self.forget_targets()?;
@@ -365,6 +377,40 @@ impl StreamWriter {
 
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         self.history.store.env().blocking(work).await
+    }
+}
+
+fn buckets_of(history: &History, settings: &Settings, channel: Channel) -> Result<Buckets> {
+    let options = &settings.options;
+    Ok(match options.bucket {
+        BucketMode::Fixed(buckets) => Buckets::Fixed(options.bucket_function, buckets),
+        BucketMode::Unaware => Buckets::One(0),
+        BucketMode::Dynamic => {
+            let schema = Arc::clone(&settings.schema);
+            Buckets::Dynamic(Box::new(DynamicBuckets::new(history.clone(), schema, options.clone(), channel)?))
+        }
+        BucketMode::KeyDynamic => {
+            return Err(Error::unsupported("option bucket=-1 with a key that lacks a partition column: writing"));
+        }
+        BucketMode::Postpone => return Err(Error::unsupported("option bucket=-2: writing postpone buckets")),
+    })
+}
+
+/// Puts index files into the messages of their buckets, and what the routing rests on into each partition's first.
+fn add_indexes(messages: &mut Vec<CommitMessage>, indexes: Vec<IndexUpdate>) {
+    for update in indexes {
+        for (new, old) in update.files {
+            let of = |message: &CommitMessage| message.bucket == new.bucket && message.partition == new.partition;
+            let at = messages.iter().position(of).unwrap_or_else(|| {
+                messages.push(CommitMessage::new(new.partition.clone(), new.bucket, -1));
+                messages.len() - 1
+            });
+            messages[at].deleted_index.extend(old);
+            messages[at].new_index.push(new);
+        }
+        if let Some(first) = messages.iter_mut().find(|message| message.partition == update.partition) {
+            first.index_read = Some(update.read);
+        }
     }
 }
 

@@ -316,3 +316,68 @@ fn a_compaction_that_cannot_read_its_input_leaves_no_file() {
         assert_eq!(files_of(table.store()).await.len(), before);
     });
 }
+
+/// Random appends and compactions; rows of a bucket keep their order.
+async fn append(seed: u64, bucketed: bool) -> usize {
+    let mut random = Random(seed);
+    let mut builder = Schema::builder().column("n", DataType::INT).column("text", DataType::STRING);
+    let options = [
+        ("target-file-size", *random.pick(&["900 b", "1500 b", "128 mb"])),
+        ("target-file-row-num", *random.pick(&["7", "1000000"])),
+        ("compaction.min.file-num", *random.pick(&["2", "5"])),
+    ];
+    for (key, value) in options {
+        builder = builder.option(key, value);
+    }
+    if bucketed {
+        builder = builder.option("bucket", "2").option("bucket-key", "n");
+    }
+    let table = Table::create_store(TableStore::memory(&seeded_env(seed)), builder.build().unwrap()).await.unwrap();
+    let (mut all, mut expected, mut counter, mut joined) = (Vec::new(), BTreeMap::new(), 0, 0);
+    for identifier in 1..=10 {
+        let some: Changes = (0..1 + random.below(12))
+            .map(|_| {
+                counter += 1;
+                let text = Datum::String("x".repeat(random.below(60) as usize));
+                (RowKind::Insert, vec![Datum::Int(counter), text])
+            })
+            .collect();
+        let id = commit_changes(&table, "writer", identifier, &some).await;
+        all.extend(some.into_iter().map(|(_, row)| row));
+        expected.insert(id, as_set(&all));
+        if random.chance(50) {
+            let compaction = table.compact();
+            let compaction = if random.chance(50) { compaction.full() } else { compaction };
+            let report = compaction.run().await.unwrap();
+            joined += report.files_before - report.files_after;
+            report.snapshots.iter().for_each(|id| drop(expected.insert(*id, as_set(&all))));
+        }
+    }
+    for (id, rows) in expected {
+        assert_eq!(as_set(read_at(&table, At::Snapshot(id)).await.unwrap()), rows, "snapshot {id}");
+    }
+    if bucketed {
+        for split in table.scan().plan().await.unwrap().splits {
+            let mut stream = table.scan().read_splits(vec![split]).await.unwrap();
+            let mut last = 0;
+            while let Some(batch) = stream.next_batch().await.unwrap() {
+                for row in crate::support::rows_of(table.schema(), &batch) {
+                    let Datum::Int(number) = row[0] else { panic!("{row:?}") };
+                    assert!(number > last, "rows of a bucket stand in another order");
+                    last = number;
+                }
+            }
+        }
+        // The numbers go on where they were.
+        let files = live_files(&table).await;
+        assert!(files.iter().all(|file| file.max_sequence_number - file.min_sequence_number + 1 == file.row_count));
+    }
+    joined
+}
+
+#[test]
+fn appended_files_are_joined_in_their_order() {
+    let mut joined = 0;
+    each_seed("appended_files_are_joined", 12, |seed| joined += block_on(append(seed, seed % 2 == 0)));
+    assert!(joined > 20, "{joined}");
+}
