@@ -9,21 +9,22 @@ use std::path::Path;
 
 use bytes::Bytes;
 use forebay::format::{
-    BinaryRow, Codec, ColumnStats, CommitMessage, Consumer, DEFAULT_PARTITION, DataFileMeta, DeletionVectorRange,
-    FileKind, FileSource, IndexManifestEntry, ManifestEntry, ManifestFileMeta, ManifestFilter, SimpleStats, Snapshot,
-    Split, Tag, assign, decode_hint, decode_index_manifest, decode_manifest, decode_manifest_list, decode_schema,
-    encode_hint, encode_index_manifest, encode_manifest, encode_manifest_list, encode_schema, layout, partition_path,
-    reduce_stats,
+    BinaryRow, Codec, ColumnStats, CommitMessage, Consumer, DEFAULT_PARTITION, DataFileMeta, DeletionVector,
+    DeletionVectorRange, FileKind, FileSource, IndexManifestEntry, ManifestEntry, ManifestFileMeta, ManifestFilter,
+    SimpleStats, Snapshot, Split, Tag, VectorForm, assign, decode_deletion_vectors, decode_hint, decode_index_manifest,
+    decode_manifest, decode_manifest_list, decode_schema, encode_deletion_vectors, encode_hint, encode_index_manifest,
+    encode_manifest, encode_manifest_list, encode_schema, layout, partition_path, reduce_stats,
 };
 use forebay::schema::{BucketFunction, StatsMode};
 use forebay::types::{DataType, Datum, TypeKind};
 
 /// The chapters that must hold examples, and how many at the least.
-const CHAPTERS: [(&str, usize); 14] = [
+const CHAPTERS: [(&str, usize); 15] = [
     ("avro.md", 1),
     ("binary-row.md", 8),
     ("bucket.md", 3),
     ("commit-message.md", 1),
+    ("deletion-vectors.md", 2),
     ("hints-tags-consumers.md", 3),
     ("index-manifest.md", 1),
     ("layout.md", 1),
@@ -87,6 +88,7 @@ fn check(kind: &str, text: &str) {
         "manifest" => manifest(text),
         "manifest-list" => manifest_list(text),
         "index-manifest" => index_manifest(text),
+        "deletion-vectors" => deletion_vectors(&hex(text)),
         "commit-message" => {
             let bytes = hex(text);
             let message = CommitMessage::decode(&bytes).unwrap();
@@ -293,8 +295,15 @@ fn manifest_list(text: &str) {
 }
 
 fn index_manifest(text: &str) {
+    let entry = the_index_file();
+    let bytes = encode_index_manifest(std::slice::from_ref(&entry), Codec::Null).unwrap();
+    assert_contains(&bytes, &hex(text));
+    assert_eq!(decode_index_manifest(&bytes, "x").unwrap(), [entry]);
+}
+
+fn the_index_file() -> IndexManifestEntry {
     let range = DeletionVectorRange { data_file: "data-a".into(), offset: 1, length: 26, cardinality: Some(3) };
-    let entry = IndexManifestEntry {
+    IndexManifestEntry {
         partition: BinaryRow::empty(),
         bucket: 0,
         index_type: "DELETION_VECTORS".into(),
@@ -304,10 +313,15 @@ fn index_manifest(text: &str) {
         deletion_vectors: Some(vec![range]),
         external_path: None,
         global_index: None,
-    };
-    let bytes = encode_index_manifest(std::slice::from_ref(&entry), Codec::Null).unwrap();
-    assert_contains(&bytes, &hex(text));
-    assert_eq!(decode_index_manifest(&bytes, "x").unwrap(), [entry]);
+    }
+}
+
+fn deletion_vectors(bytes: &[u8]) {
+    let masked: DeletionVector = [5, 7, 9].into_iter().collect();
+    let form = if bytes[5] == 0xd1 { VectorForm::Bits64 } else { VectorForm::Bits32 };
+    let (written, ranges) = encode_deletion_vectors([("data-a", &masked)], form).unwrap();
+    assert_eq!(written, bytes);
+    assert_eq!(decode_deletion_vectors(bytes, &ranges, "x").unwrap(), [masked]);
 }
 
 fn assert_contains(file: &[u8], record: &[u8]) {
@@ -374,6 +388,7 @@ fn the_split() -> Split {
         partition: BinaryRow::empty(),
         bucket: 2,
         files: vec![the_file().into()],
+        vectors: vec![the_index_file()],
         raw: true,
         changes: false,
     }

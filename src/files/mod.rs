@@ -3,6 +3,7 @@
 
 mod int96;
 mod layout;
+mod mask;
 mod prune;
 mod read_ahead;
 mod reader;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int64Type};
-use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, new_null_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, Int64Array, new_null_array};
+use arrow_buffer::BooleanBuffer;
+use arrow_select::filter::filter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -17,9 +19,11 @@ use tokio::runtime::Handle;
 
 use super::int96::Int96Reader;
 use super::layout::{KIND_NAME, SEQUENCE_NAME};
+use super::mask;
 use super::prune::Pruning;
 use super::source::{FileSource, decode_error};
 use crate::error::{Error, Result};
+use crate::format::DeletionVector;
 use crate::io::TableStore;
 use crate::predicate::Expr;
 use crate::types::{DataType, RowKind, TypeKind, lane_type, to_lane};
@@ -33,6 +37,8 @@ pub struct ReadPlan {
     pub versions: bool,
     /// Rows that cannot match may be left out. Speaks of the table's columns.
     pub filter: Option<Expr>,
+    /// Rows that are left out.
+    pub masked: Option<Arc<DeletionVector>>,
     /// How many rows the file must have.
     pub rows: u64,
     /// Rows of a batch.
@@ -74,6 +80,8 @@ pub struct FileReader {
     /// For each column out, where it comes from.
     origins: Vec<Origin>,
     int96: Vec<Int96Reader<FileSource>>,
+    /// With INT96 columns: the rows that are not masked, one bit for each row read, and how many were read.
+    left: Option<(BooleanBuffer, usize)>,
     sequence: Option<usize>,
     kinds: Option<usize>,
 }
@@ -96,7 +104,8 @@ impl FileReader {
     fn open_file(store: &TableStore, runtime: &Handle, path: &str, size: u64, plan: ReadPlan) -> Result<Self> {
         let source = FileSource::open(store, runtime, path.to_string(), size, plan.window)?;
         let shared = Shared(Arc::clone(&source));
-        let policy = if plan.filter.is_some() { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
+        let pages = plan.filter.is_some() || plan.masked.as_deref().is_some_and(mask::may_mask_pages);
+        let policy = if pages { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(policy);
         let metadata = ArrowReaderMetadata::load(&shared, options).map_err(|error| decode_error(path, error))?;
         let rows = metadata.metadata().row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
@@ -112,6 +121,10 @@ impl FileReader {
         if !slots.int96.is_empty() {
             pruning.pages = None; // these columns are read row group by row group, in step with the others
         }
+        let left = match &plan.masked {
+            Some(vector) => Some(mask::unmasked(path, metadata.metadata(), &mut pruning, vector)?),
+            None => None,
+        };
         source.expect(chunk_ranges(metadata.metadata(), &slots.leaves, &pruning.groups));
         let int96 = slots.int96.iter().map(|leaf| {
             Int96Reader::new(Arc::clone(&source), Arc::clone(metadata.metadata()), *leaf, pruning.groups.clone())
@@ -121,8 +134,10 @@ impl FileReader {
             .with_batch_size(plan.batch_rows.max(1))
             .with_projection(mask)
             .with_row_groups(pruning.groups);
-        if let Some(pages) = pruning.pages {
-            builder = builder.with_row_selection(pages);
+        match (left.as_ref().filter(|_| slots.int96.is_empty()), pruning.pages) {
+            (Some(left), _) => builder = builder.with_row_selection(mask::selection(left)),
+            (None, Some(pages)) => builder = builder.with_row_selection(pages),
+            (None, None) => {}
         }
         let batches = builder.build().map_err(|error| decode_error(path, error))?;
         Ok(Self {
@@ -131,6 +146,7 @@ impl FileReader {
             batches,
             origins: slots.origins,
             int96,
+            left: left.filter(|_| !slots.int96.is_empty()).map(|left| (left, 0)),
             sequence: slots.sequence,
             kinds: slots.kinds,
         })
@@ -139,7 +155,7 @@ impl FileReader {
     fn next_batch(&mut self) -> Result<Option<FileBatch>> {
         match self.batches.next() {
             None => Ok(None),
-            Some(Ok(batch)) => self.convert(&batch).map(Some),
+            Some(Ok(batch)) => self.convert(&batch).and_then(|batch| self.unmasked(batch)).map(Some),
             Some(Err(error)) => Err(match error {
                 arrow_schema::ArrowError::ParquetError(text) => Error::corrupt(&self.path, text),
                 arrow_schema::ArrowError::ExternalError(inner) => match inner.downcast::<Error>() {
@@ -174,6 +190,26 @@ impl FileReader {
         });
         let kinds = self.kinds.map(|at| self.kinds_of(batch.column(at)));
         Ok(FileBatch { columns, sequence: sequence.transpose()?, kinds: kinds.transpose()?.flatten(), rows })
+    }
+
+    /// Drops masked rows where the Arrow reader could not.
+    fn unmasked(&mut self, batch: FileBatch) -> Result<FileBatch> {
+        let Some((left, read)) = &mut self.left else { return Ok(batch) };
+        if left.len() < *read + batch.rows {
+            return Err(Error::corrupt(&self.path, "more rows than its footer tells"));
+        }
+        let keep = BooleanArray::new(left.slice(*read, batch.rows), None);
+        *read += batch.rows;
+        let kept = |lane: &dyn Array| filter(lane, &keep).map_err(|error| Error::bug(error.to_string()));
+        let columns = batch.columns.iter().map(|lane| kept(lane)).collect::<Result<Vec<_>>>()?;
+        let sequence = batch.sequence.as_ref().map(|lane| kept(lane)).transpose()?;
+        let kinds = batch.kinds.as_ref().map(|lane| kept(lane)).transpose()?;
+        Ok(FileBatch {
+            columns,
+            sequence: sequence.map(|lane| lane.as_primitive::<Int64Type>().clone()),
+            kinds: kinds.map(|lane| lane.as_primitive::<Int8Type>().clone()),
+            rows: keep.true_count(),
+        })
     }
 
     fn kinds_of(&self, column: &ArrayRef) -> Result<Option<Int8Array>> {

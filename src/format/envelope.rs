@@ -32,7 +32,8 @@ pub(super) fn put_index_files(encoder: &mut Encoder, files: &[IndexManifestEntry
     encoder.array(files, encode_entry);
 }
 
-fn crc32(bytes: &[u8]) -> u32 {
+/// The checksum of zip and of deletion vectors.
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(bytes);
     crc.sum()

@@ -44,6 +44,11 @@ pub struct IndexManifestEntry {
     pub global_index: Option<Bytes>,
 }
 
+impl IndexManifestEntry {
+    /// The type of index files that hold deletion vectors.
+    pub const DELETION_VECTORS: &str = "DELETION_VECTORS";
+}
+
 /// The record version that is read and written.
 const VERSION: i64 = 1;
 

@@ -8,6 +8,7 @@ mod bucket_path;
 mod commit_message;
 mod consumer;
 mod data_file;
+mod deletion_vector;
 mod envelope;
 mod hash_index;
 mod hint;
@@ -31,6 +32,9 @@ pub use bucket_path::{bucket_directory, index_path};
 pub use commit_message::{CommitMessage, IndexFile, IndexRead};
 pub use consumer::Consumer;
 pub use data_file::{DataFileMeta, FileSource};
+pub use deletion_vector::{
+    DeletionVector, VectorForm, decode_deletion_vector, decode_deletion_vectors, encode_deletion_vectors,
+};
 pub use hash_index::{decode_hash_index, encode_hash_index};
 pub use hint::{decode_hint, encode_hint};
 pub use index_manifest::{

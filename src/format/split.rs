@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::envelope::{self, BodySchema};
-use super::{BinaryRow, DataFileMeta, SnapshotId};
+use super::{BinaryRow, DataFileMeta, IndexManifestEntry, SnapshotId};
 use crate::error::Result;
 
 /// Files of one bucket that are read together.
@@ -22,6 +22,8 @@ pub struct Split {
     pub bucket: i32,
     /// The files, in manifest order.
     pub files: Vec<Arc<DataFileMeta>>,
+    /// The index files that hold deletion vectors of these files, narrowed to those vectors.
+    pub vectors: Vec<IndexManifestEntry>,
     /// Whether the files may be read one after another without merging.
     pub raw: bool,
     /// Whether the rows are changes, to be delivered with their kinds, unmerged.
@@ -29,7 +31,7 @@ pub struct Split {
 }
 
 const MAGIC: [u8; 4] = *b"FBSP";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const WHAT: &str = "split";
 
 impl Split {
@@ -43,18 +45,19 @@ impl Split {
         encoder.long(i64::from(self.raw));
         encoder.long(i64::from(self.changes));
         envelope::put_files(&mut encoder, &self.files);
+        envelope::put_index_files(&mut encoder, &self.vectors);
         envelope::finish(encoder)
     }
 
-    /// The split of bytes.
+    /// The split of bytes. Version 1 had no deletion vectors.
     ///
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) when they are damaged or foreign,
     /// [`Error::Unsupported`](crate::Error::Unsupported) for another version.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let schema = BodySchema::new()?;
-        let mut body = schema.open(bytes, MAGIC, VERSION..=VERSION, WHAT)?;
-        let split = Self {
+        let mut body = schema.open(bytes, MAGIC, 1..=VERSION, WHAT)?;
+        let mut split = Self {
             snapshot_id: body.long()?,
             schema_id: body.long()?,
             partition: body.row()?,
@@ -62,7 +65,11 @@ impl Split {
             raw: body.flag()?,
             changes: body.flag()?,
             files: body.files()?.into_iter().map(Arc::new).collect(),
+            vectors: Vec::new(),
         };
+        if body.version() > 1 {
+            split.vectors = body.index_files()?;
+        }
         body.end()?;
         Ok(split)
     }

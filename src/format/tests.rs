@@ -7,12 +7,12 @@ pub(in crate::format) mod samples;
 use std::path::{Path, PathBuf};
 
 /// The committed metadata of a few tables that Java wrote.
-fn committed() -> PathBuf {
+pub(in crate::format) fn committed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/files")
 }
 
 /// The files of a directory by name; none when it is not there.
-fn files_in(directory: &Path) -> Vec<(String, Vec<u8>)> {
+pub(in crate::format) fn files_in(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let Ok(list) = std::fs::read_dir(directory) else { return Vec::new() };
     let mut files: Vec<_> = list
         .map(|entry| entry.unwrap().path())

@@ -1,6 +1,7 @@
 //! What the newest snapshot holds: manifests, files, partitions, buckets.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -8,7 +9,7 @@ use arrow_array::RecordBatch;
 use super::columns::Columns;
 use super::text::Teller;
 use crate::error::Result;
-use crate::format::{FileSource, ManifestEntry, ManifestFileMeta};
+use crate::format::{FileSource, IndexManifestEntry, ManifestEntry, ManifestFileMeta};
 use crate::history::{FileFilter, History};
 use crate::schema::Schema;
 
@@ -19,6 +20,8 @@ pub(super) struct Contents {
     pub(super) schema: Arc<Schema>,
     pub(super) teller: Teller,
     pub(super) files: Vec<Arc<ManifestEntry>>,
+    /// Rows that deletion vectors mask, by data file; `None` where the index manifest does not tell.
+    masked: HashMap<String, Option<i64>>,
 }
 
 impl Contents {
@@ -26,8 +29,15 @@ impl Contents {
         let schema = history.schemas.require_latest().await?;
         let mut teller = Teller::new(&schema)?;
         let Some(snapshot) = history.snapshots.latest().await? else {
-            return Ok(Self { snapshot: None, schema, teller, files: Vec::new() });
+            return Ok(Self { snapshot: None, schema, teller, files: Vec::new(), masked: HashMap::new() });
         };
+        let index = match &snapshot.index_manifest {
+            Some(name) => history.manifests.index(name).await?,
+            None => Arc::default(),
+        };
+        let vectors = index.iter().filter(|entry| entry.index_type == IndexManifestEntry::DELETION_VECTORS);
+        let ranges = vectors.flat_map(|entry| entry.deletion_vectors.iter().flatten());
+        let masked = ranges.map(|range| (range.data_file.clone(), range.cardinality)).collect();
         let mut files = history.manifests.live_files(&snapshot, &FileFilter::default()).await?;
         teller.know(history, files.iter().map(|entry| entry.file.schema_id)).await?;
         let keyed = schema.has_primary_key();
@@ -38,7 +48,17 @@ impl Contents {
             let key = (teller.key_order(&file.min_key), file.min_sequence_number, file.file_name.clone());
             (partition, entry.bucket, file.level, newest_first, key)
         });
-        Ok(Self { snapshot: Some(snapshot.id), schema, teller, files })
+        Ok(Self { snapshot: Some(snapshot.id), schema, teller, files, masked })
+    }
+
+    /// Rows of a file that are masked; `None` where nobody tells.
+    pub(super) fn masked(&self, entry: &ManifestEntry) -> Option<i64> {
+        self.masked.get(&entry.file.file_name).copied().unwrap_or(Some(0))
+    }
+
+    /// Rows of files that are masked; `None` where nobody tells.
+    pub(super) fn masked_of(&self, files: &[Arc<ManifestEntry>]) -> Option<i64> {
+        files.iter().map(|entry| self.masked(entry)).try_fold(0_i64, |sum, rows| Some(sum.saturating_add(rows?)))
     }
 }
 
@@ -83,7 +103,8 @@ pub async fn manifests(history: &History) -> Result<RecordBatch> {
 /// # Errors
 /// [`crate::Error::NotFound`] where there is no table, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
 pub async fn files(history: &History) -> Result<RecordBatch> {
-    let Contents { teller, files, .. } = Contents::load(history).await?;
+    let contents = Contents::load(history).await?;
+    let Contents { teller, files, .. } = &contents;
     let each = || files.iter();
     let stats: Vec<_> = each().map(|it| teller.stats(&it.file)).collect();
     let stat = |at: usize| stats.iter().map(move |stats| stats[at].as_ref());
@@ -97,6 +118,7 @@ pub async fn files(history: &History) -> Result<RecordBatch> {
         .long("schema_id", each().map(|it| Some(it.file.schema_id)))
         .long("record_count", each().map(|it| Some(it.file.row_count)))
         .long("delete_record_count", each().map(|it| it.file.delete_row_count))
+        .long("masked_record_count", each().map(|it| contents.masked(it)))
         .long("file_size_in_bytes", each().map(|it| Some(it.file.file_size)))
         .text("min_key", each().map(|it| teller.key(&it.file.min_key)))
         .text("max_key", each().map(|it| teller.key(&it.file.max_key)))
@@ -119,13 +141,14 @@ fn source(source: FileSource) -> &'static str {
 }
 
 /// Sums over the files of a partition or a bucket.
-fn sums(groups: &[&[Arc<ManifestEntry>]], columns: Columns) -> Columns {
+fn sums(contents: &Contents, groups: &[&[Arc<ManifestEntry>]], columns: Columns) -> Columns {
     let each = || groups.iter().copied();
     let sum = |files: &[Arc<ManifestEntry>], value: fn(&ManifestEntry) -> i64| {
         files.iter().map(|entry| value(entry)).fold(0, i64::saturating_add)
     };
     columns
         .long("record_count", each().map(|files| Some(sum(files, |entry| entry.file.row_count))))
+        .long("masked_record_count", each().map(|files| contents.masked_of(files)))
         .long("file_size_in_bytes", each().map(|files| Some(sum(files, |entry| entry.file.file_size))))
         .long("file_count", each().map(|files| i64::try_from(files.len()).ok()))
         .wall_clock("last_update_time", each().map(|files| files.iter().filter_map(|it| it.file.creation_time).max()))
@@ -137,10 +160,11 @@ fn sums(groups: &[&[Arc<ManifestEntry>]], columns: Columns) -> Columns {
 /// # Errors
 /// [`crate::Error::NotFound`] where there is no table, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
 pub async fn partitions(history: &History) -> Result<RecordBatch> {
-    let Contents { teller, files, .. } = Contents::load(history).await?;
+    let contents = Contents::load(history).await?;
+    let Contents { teller, files, .. } = &contents;
     let groups: Vec<_> = files.chunk_by(|a, b| a.partition == b.partition).collect();
     let names = groups.iter().map(|files| files.first().and_then(|entry| teller.partition(&entry.partition)));
-    sums(&groups, Columns::default().text("partition", names)).batch()
+    sums(&contents, &groups, Columns::default().text("partition", names)).batch()
 }
 
 /// The buckets of the newest snapshot. Rows are counted as they are stored, versions and deletes included.
@@ -148,11 +172,12 @@ pub async fn partitions(history: &History) -> Result<RecordBatch> {
 /// # Errors
 /// [`crate::Error::NotFound`] where there is no table, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
 pub async fn buckets(history: &History) -> Result<RecordBatch> {
-    let Contents { teller, files, .. } = Contents::load(history).await?;
-    let groups: Vec<_> = by_bucket(&files).collect();
+    let contents = Contents::load(history).await?;
+    let Contents { teller, files, .. } = &contents;
+    let groups: Vec<_> = by_bucket(files).collect();
     let names = groups.iter().map(|files| files.first().and_then(|entry| teller.partition(&entry.partition)));
     let numbers = groups.iter().map(|files| files.first().map(|entry| entry.bucket));
-    sums(&groups, Columns::default().text("partition", names).int("bucket", numbers)).batch()
+    sums(&contents, &groups, Columns::default().text("partition", names).int("bucket", numbers)).batch()
 }
 
 /// The files of each bucket.

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The first bar tells where a run's keys lie among the bucket's keys, the second its share of the bucket's
-//! bytes. Level 0 comes newest first. Keys are placed by their order alone, so bars that overlap have keys
+//! bytes; rows that deletion vectors mask are told below. Level 0 comes newest first. Keys are placed by their order alone, so bars that overlap have keys
 //! that overlap. Files of append tables lie one behind the other, by their rows. Lines fit into 100 columns;
 //! of a large table the first buckets and runs are drawn and the rest is counted.
 
@@ -94,6 +94,11 @@ fn draw_bucket(contents: &Contents, files: &[Arc<ManifestEntry>], text: &mut Str
             number(sum),
         );
         let _ = writeln!(text, "{}", shown(&line, 100));
+        match contents.masked_of(run.files) {
+            Some(0) => {}
+            Some(rows) => drop(writeln!(text, "        {} of these rows masked", number(rows.max(0) as u64))),
+            None => drop(writeln!(text, "        some of these rows masked")),
+        }
     }
     if let Some(rest) = runs.get(MAX_RUNS..).filter(|rest| !rest.is_empty()) {
         let _ = writeln!(text, "  .. and {}", counted(rest.len(), "more run"));

@@ -8,8 +8,9 @@ use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use super::*;
 use crate::env::Env;
 use crate::format::{
-    BinaryRow, Codec, ColumnStats, CommitKind, Consumer, DataFileMeta, FileKind, FileSource, ManifestEntry,
-    ManifestFileMeta, SimpleStats, Snapshot, encode_manifest, encode_manifest_list, encode_schema, layout,
+    BinaryRow, Codec, ColumnStats, CommitKind, Consumer, DataFileMeta, DeletionVectorRange, FileKind, FileSource,
+    IndexManifestEntry, ManifestEntry, ManifestFileMeta, SimpleStats, Snapshot, encode_index_manifest, encode_manifest,
+    encode_manifest_list, encode_schema, layout,
 };
 use crate::history::History;
 use crate::io::TableStore;
@@ -71,6 +72,11 @@ fn schema() -> Schema {
 
 /// A table of one snapshot, written file by file.
 async fn table(entries: &[ManifestEntry]) -> History {
+    masked_table(entries, &[]).await
+}
+
+/// The same with deletion vectors.
+async fn masked_table(entries: &[ManifestEntry], index: &[IndexManifestEntry]) -> History {
     let store = TableStore::memory(&Env::system());
     store.write(&layout::schema(0), encode_schema(&schema()).unwrap()).await.unwrap();
     let manifest = encode_manifest(entries, Codec::default()).unwrap();
@@ -103,6 +109,8 @@ async fn table(entries: &[ManifestEntry]) -> History {
         let bytes = encode_manifest_list(&list, Codec::default()).unwrap();
         store.write(&layout::manifest(name).unwrap(), bytes).await.unwrap();
     }
+    let bytes = encode_index_manifest(index, Codec::default()).unwrap();
+    store.write(&layout::manifest("index").unwrap(), bytes).await.unwrap();
     let snapshot = Snapshot {
         version: Some(3),
         uuid: None,
@@ -114,7 +122,7 @@ async fn table(entries: &[ManifestEntry]) -> History {
         delta_manifest_list_size: None,
         changelog_manifest_list: None,
         changelog_manifest_list_size: None,
-        index_manifest: None,
+        index_manifest: (!index.is_empty()).then(|| "index".to_string()),
         commit_user: "me".to_string(),
         writer_version: None,
         commit_identifier: 7,
@@ -251,6 +259,42 @@ day=b, bucket 0: 1 file, 1 row, 500 B, keys 5 .. 5
   L0  |*                                       | ##########     500 B            1 rows
 ";
     assert_eq!(drawn, wanted, "\n{drawn}");
+}
+
+/// Vectors of two of the small table's files, one without its count.
+fn vectors(known: Option<i64>) -> IndexManifestEntry {
+    let range = |file: &str, offset, cardinality| DeletionVectorRange {
+        data_file: file.to_string(),
+        offset,
+        length: 26,
+        cardinality,
+    };
+    IndexManifestEntry {
+        partition: BinaryRow::encode(&[Datum::String("a".to_string())], &[DataType::STRING]).unwrap(),
+        bucket: 0,
+        index_type: IndexManifestEntry::DELETION_VECTORS.to_string(),
+        file_name: "index-a".to_string(),
+        file_size: 100,
+        row_count: 2,
+        deletion_vectors: Some(vec![range("low.parquet", 1, Some(7)), range("high.parquet", 35, known)]),
+        external_path: None,
+        global_index: None,
+    }
+}
+
+#[tokio::test]
+async fn masked_rows_are_told_by_file_and_bucket_and_in_the_picture() {
+    let history = masked_table(&small(), &[vectors(Some(1_200))]).await;
+    let column = |batch: &RecordBatch| shown(batch, "masked_record_count");
+    assert_eq!(column(&files(&history).await.unwrap()), ["0", "0", "7", "1200", "0", "0"]);
+    assert_eq!(column(&buckets(&history).await.unwrap()), ["1207", "0", "0"]);
+    assert_eq!(column(&partitions(&history).await.unwrap()), ["1207", "0"]);
+    let drawn = picture(&history).await.unwrap();
+    assert!(drawn.contains("90 rows  2 files\n        1,207 of these rows masked\n"), "{drawn}");
+    let history = masked_table(&small(), &[vectors(None)]).await;
+    assert_eq!(column(&files(&history).await.unwrap())[2..4], ["7", "-"]);
+    assert_eq!(column(&buckets(&history).await.unwrap())[0], "-");
+    assert!(picture(&history).await.unwrap().contains("  some of these rows masked\n"));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use crate::lsm::{
     Deduplicate, KeyEncoder, MergeFunction, Ranged, RunBatch, RunReader, SequenceOrder, merge_runs, sections,
 };
 use crate::predicate::{Expr, evaluate};
-use crate::scan::bound;
+use crate::scan::{FileVectors, bound, load_vectors};
 use crate::schema::{MergeEngine, Schema, TableOptions};
 use crate::types::{external_schema, lane_schema, to_external};
 
@@ -141,7 +141,9 @@ impl SplitReader {
             return Err(Error::unsupported(format!("data file {} outside of the table", outside.file_name)));
         }
         let partition = PartitionValues::of(&self.request.schema, &split.partition)?;
-        Ok(Arc::new(Located { directory, partition, files: split.files.clone() }))
+        let vectors = load_vectors(&self.history.store, &self.request.schema, &self.options, &split.vectors);
+        let vectors = self.runtime.block_on(vectors)?;
+        Ok(Arc::new(Located { directory, partition, files: split.files.clone(), vectors }))
     }
 
     /// A reader of one file, mapped to the working columns. Runs on a thread of its own.
@@ -181,6 +183,7 @@ impl SplitReader {
             columns: origins.iter().filter_map(from_file).collect(),
             versions,
             filter: self.pushed_filter(versions),
+            masked: located.vectors.get(&file.file_name).filter(|vector| !vector.is_empty()).cloned(),
             rows: u64::try_from(file.row_count).map_err(|_| Error::corrupt(path, "_ROW_COUNT is negative"))?,
             batch_rows,
             window,
@@ -358,4 +361,5 @@ struct Located {
     directory: String,
     partition: PartitionValues,
     files: Vec<Arc<DataFileMeta>>,
+    vectors: FileVectors,
 }

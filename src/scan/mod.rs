@@ -6,12 +6,16 @@
 mod at;
 mod plan;
 mod prune;
+mod vectors;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use at::At;
 pub use plan::{PlanRules, bound, plan_changes, plan_rows};
+pub use vectors::{FileVectors, Vectors, load_vectors};
+
+use futures::future::try_join;
 
 use crate::error::Result;
 use crate::format::{Snapshot, SnapshotId, Split};
@@ -44,10 +48,11 @@ pub async fn plan(history: &History, newest: &Arc<Schema>, at: &At, filter: Opti
         return Ok(Plan { snapshot: None, schema: Arc::clone(newest), filter, splits: Vec::new() });
     };
     let schema = schema_at(history, newest, at, &snapshot).await?;
-    plan_snapshot(history, &schema, &snapshot, filter).await
+    plan_snapshot(history, &schema, &snapshot, filter, false).await
 }
 
-/// Plans a read of a snapshot whose rows come out in `schema`.
+/// Plans a read of a snapshot whose rows come out in `schema`. A batch read leaves level 0 out where deletion vectors
+/// are kept; the rows that a stream begins with hold it.
 ///
 /// # Errors
 /// As [`plan`].
@@ -56,18 +61,21 @@ pub async fn plan_snapshot(
     schema: &Arc<Schema>,
     snapshot: &Snapshot,
     filter: Option<&Expr>,
+    with_level_0: bool,
 ) -> Result<Plan> {
     let options = TableOptions::checked(schema, Use::Read)?;
     let filter = filter.map(|filter| filter.bind(schema)).transpose()?;
-    refuse_unread_indexes(history, snapshot).await?;
+    let mut rules = PlanRules::new(schema, &options)?;
+    rules.skips_level_0 &= !with_level_0;
     let mut pruner = Pruner::new(schema, &options, filter.as_ref())?;
-    let entries = history.manifests.live_files(snapshot, &pruner.file_filter()).await?;
+    let wanted = pruner.file_filter(rules.skips_level_0);
+    let entries = history.manifests.live_files(snapshot, &wanted);
+    let (vectors, entries) = try_join(Vectors::of(history, snapshot), entries).await?;
     let ids: BTreeSet<i64> = entries.iter().map(|entry| entry.file.schema_id).collect();
     for id in ids {
         pruner.know(&*history.schemas.load(id).await?)?;
     }
-    let rules = PlanRules::new(schema, &options)?;
-    let splits = plan_rows(&rules, snapshot.id, entries, &pruner)?;
+    let splits = plan_rows(&rules, snapshot.id, entries, &vectors, &pruner)?;
     Ok(Plan { snapshot: Some(snapshot.id), schema: Arc::clone(schema), filter, splits })
 }
 
@@ -82,16 +90,4 @@ async fn schema_at(history: &History, newest: &Arc<Schema>, at: &At, snapshot: &
             Ok(Arc::new(Schema { options: newest.options.clone(), ..Schema::clone(&then) }))
         }
     }
-}
-
-/// Index files that change what a row reader sees are refused by name.
-async fn refuse_unread_indexes(history: &History, snapshot: &Snapshot) -> Result<()> {
-    let Some(name) = &snapshot.index_manifest else { return Ok(()) };
-    for entry in history.manifests.index(name).await?.iter() {
-        if entry.index_type != "HASH" {
-            let what = format!("index files of type {} in snapshot {}", entry.index_type, snapshot.id);
-            return Err(crate::Error::unsupported(what));
-        }
-    }
-    Ok(())
 }

@@ -1,13 +1,15 @@
 //! Cutting live files into splits. Pure.
 //!
 //! A split of rows is *raw* when its files can be read one after another: all of one level above 0, or one file
-//! alone, and no deletes. Otherwise whole sections of overlapping files are packed together.
+//! alone, and no deletes. With deletion vectors the files of all levels above 0 can. Otherwise whole sections of
+//! overlapping files are packed together.
 //! Spec: `format-spec/read.md`, splits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::prune::Pruner;
+use super::vectors::Vectors;
 use crate::error::Result;
 use crate::format::{BinaryRow, DataFileMeta, ManifestEntry, SnapshotId, Split};
 use crate::lsm::{KeyBound, Ranged, sections};
@@ -25,6 +27,10 @@ pub struct PlanRules {
     pub target: u64,
     /// Bytes a file counts for at the least.
     pub open_cost: u64,
+    /// No key stands above level 0 twice: older versions are masked.
+    pub masks: bool,
+    /// Rows of level 0 are not shown before they are compacted.
+    pub skips_level_0: bool,
 }
 
 impl PlanRules {
@@ -38,6 +44,8 @@ impl PlanRules {
             key_types: schema.types_of(&schema.trimmed_primary_keys())?,
             target: options.split_target_size,
             open_cost: options.split_open_file_cost,
+            masks: options.deletion_vectors,
+            skips_level_0: options.deletion_vectors && !options.merge_on_read && schema.has_primary_key(),
         })
     }
 
@@ -77,6 +85,7 @@ pub fn plan_rows(
     rules: &PlanRules,
     snapshot: SnapshotId,
     entries: Vec<Arc<ManifestEntry>>,
+    vectors: &Vectors,
     pruner: &Pruner,
 ) -> Result<Vec<Split>> {
     let mut splits = Vec::new();
@@ -94,7 +103,8 @@ pub fn plan_rows(
             schema_id: rules.schema_id,
             partition: partition.clone(),
             bucket,
-            raw: rules.key_types.is_empty() || reads_raw(&files),
+            raw: rules.key_types.is_empty() || reads_raw(rules, &files),
+            vectors: vectors.of_files(&partition, bucket, &files),
             files,
             changes: false,
         }));
@@ -103,9 +113,11 @@ pub fn plan_rows(
 }
 
 /// Whether no key stands twice in the files and none is a retraction.
-fn reads_raw(files: &[Arc<DataFileMeta>]) -> bool {
+fn reads_raw(rules: &PlanRules, files: &[Arc<DataFileMeta>]) -> bool {
     let level = files.first().map_or(0, |file| file.level);
-    let apart = files.len() == 1 || (level > 0 && files.iter().all(|file| file.level == level));
+    let apart = files.len() == 1
+        || (level > 0 && files.iter().all(|file| file.level == level))
+        || (rules.masks && files.iter().all(|file| file.level > 0));
     apart && files.iter().all(|file| has_no_deletes(file))
 }
 
@@ -126,20 +138,26 @@ fn pack_tree(rules: &PlanRules, files: Vec<Arc<DataFileMeta>>, pruner: &Pruner) 
             ranged.push(Ranged { min, max, item: file });
         }
     }
+    if rules.masks && ranged.iter().all(|ranged| ranged.item.level > 0 && has_no_deletes(&ranged.item)) {
+        ranged.sort_by(|a, b| a.min.cmp(&b.min));
+        let files = ranged.into_iter().map(|ranged| ranged.item);
+        return Ok(pack(rules, files.filter(|file| pruner.values_may_match(file)).map(|file| vec![file])));
+    }
     let (mut simple, mut mixed) = (Vec::new(), Vec::new());
     for section in sections(ranged) {
         let files: Vec<Arc<DataFileMeta>> = section.into_iter().flatten().map(|ranged| ranged.item).collect();
         if !files.iter().any(|file| pruner.values_may_match(file)) {
             continue;
         }
-        let list = if reads_raw(&files) && files[0].level > 0 { &mut simple } else { &mut mixed };
+        let list = if reads_raw(rules, &files) && files[0].level > 0 { &mut simple } else { &mut mixed };
         list.push(files);
     }
     // Files of different levels are raw only apart from each other.
     let mut packs = Vec::new();
     let mut by_level: BTreeMap<i32, Vec<Vec<Arc<DataFileMeta>>>> = BTreeMap::new();
     for files in simple {
-        by_level.entry(files[0].level).or_default().push(files);
+        let level = if rules.masks { 0 } else { files[0].level };
+        by_level.entry(level).or_default().push(files);
     }
     for (_, files) in by_level {
         packs.extend(pack(rules, files.into_iter()));
@@ -169,10 +187,16 @@ fn pack(rules: &PlanRules, groups: impl Iterator<Item = Vec<Arc<DataFileMeta>>>)
 }
 
 /// The splits that show the changes of one snapshot: the files of each bucket in manifest order, unmerged.
-pub fn plan_changes(rules: &PlanRules, snapshot: SnapshotId, entries: Vec<Arc<ManifestEntry>>) -> Vec<Split> {
-    let split = |(partition, bucket, files)| Split {
+pub fn plan_changes(
+    rules: &PlanRules,
+    snapshot: SnapshotId,
+    entries: Vec<Arc<ManifestEntry>>,
+    vectors: &Vectors,
+) -> Vec<Split> {
+    let split = |(partition, bucket, files): (BinaryRow, i32, Vec<Arc<DataFileMeta>>)| Split {
         snapshot_id: snapshot,
         schema_id: rules.schema_id,
+        vectors: vectors.of_files(&partition, bucket, &files),
         partition,
         bucket,
         files,
@@ -230,7 +254,8 @@ mod tests {
             let (kind, partition) = (FileKind::Add, BinaryRow::empty());
             Arc::new(ManifestEntry { kind, partition, bucket: 0, total_buckets: 1, file: Arc::new(file) })
         };
-        let splits = plan_rows(&rules, 1, files.into_iter().map(entry).collect(), &pruner).unwrap();
+        let splits =
+            plan_rows(&rules, 1, files.into_iter().map(entry).collect(), &Vectors::default(), &pruner).unwrap();
         splits.iter().map(|split| (split.raw, split.files.len())).collect()
     }
 

@@ -74,16 +74,17 @@ impl Pruner {
         Ok(())
     }
 
-    /// What decides while manifests are read.
-    pub fn file_filter(&self) -> FileFilter {
+    /// What decides while manifests are read, which may leave level 0 out.
+    pub fn file_filter(&self, skips_level_0: bool) -> FileFilter {
         let entries = &self.entries;
         let (by_manifest, by_entry) = (Arc::clone(entries), Arc::clone(entries));
         let manifest: ManifestTest = Arc::new(move |meta| by_manifest.manifest_may_match(meta));
-        let entry: EntryTest = Arc::new(move |head| by_entry.entry_may_match(head));
+        let entry: EntryTest =
+            Arc::new(move |head| !(skips_level_0 && head.level == 0) && by_entry.entry_may_match(head));
         let partitioned = entries.partition.is_some();
         FileFilter {
             manifest: partitioned.then_some(manifest),
-            entry: (partitioned || entries.bucket_keys.is_some()).then_some(entry),
+            entry: (partitioned || skips_level_0 || entries.bucket_keys.is_some()).then_some(entry),
         }
     }
 

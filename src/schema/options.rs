@@ -227,6 +227,10 @@ pub struct TableOptions {
     pub data_file_path_directory: Option<String>,
     /// Keep index files beside the data instead of in `index/`.
     pub index_file_in_data_dir: bool,
+    /// Keep deletion vectors (`deletion-vectors.enabled`).
+    pub deletion_vectors: bool,
+    /// Show level 0 in spite of them, merged.
+    pub merge_on_read: bool,
     /// Leave key columns out of the key part of data files.
     pub thin_mode: bool,
     /// The directory name of a NULL partition value.
@@ -308,6 +312,8 @@ impl TableOptions {
             changelog_file_prefix: read.string("changelog-file.prefix"),
             data_file_path_directory: read.text("data-file.path-directory").map(ToString::to_string),
             index_file_in_data_dir: read.boolean("index-file-in-data-file-dir")?,
+            deletion_vectors: read.boolean("deletion-vectors.enabled")?,
+            merge_on_read: read.boolean("deletion-vectors.merge-on-read")?,
             thin_mode: read.boolean("data-file.thin-mode")?,
             partition_default_name: read.string("partition.default-name"),
             partition_legacy_name: read.boolean("partition.legacy-name")?,

@@ -16,7 +16,7 @@ use crate::format::{BinaryRow, CommitKind, FileKind, ManifestEntry, Snapshot, Sn
 use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, SplitBatches, SplitReader};
-use crate::scan::{PlanRules, plan_changes, plan_snapshot};
+use crate::scan::{PlanRules, Vectors, plan_changes, plan_snapshot};
 use crate::schema::{ChangelogProducer, Schema, TableOptions};
 use crate::types::RowKind;
 use crate::write::ChangeBatch;
@@ -139,7 +139,8 @@ impl ChangeStream {
         Ok(stream)
     }
 
-    /// The next changes; `None` at the end. Waits for a snapshot if the stream does.
+    /// The next changes; `None` at the end. Waits for a snapshot if the stream does; one that does not wait may be asked
+    /// again after `None` and goes on with what was committed since.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the next snapshot has expired; the store's errors.
@@ -232,7 +233,7 @@ impl ChangeStream {
     async fn queue_rows(&mut self, id: SnapshotId) -> Result<()> {
         let snapshot = self.history.snapshots.load(id).await?;
         let filter = self.request.filter.as_ref();
-        let plan = plan_snapshot(&self.history, &self.schema, &snapshot, filter).await?;
+        let plan = plan_snapshot(&self.history, &self.schema, &snapshot, filter, true).await?;
         let lowest = match self.options.changelog_producer {
             ChangelogProducer::None | ChangelogProducer::Input => 0,
             ChangelogProducer::Lookup => 1,
@@ -308,7 +309,8 @@ impl ChangeStream {
             _ => manifests.changelog_files(snapshot, &all).await?,
         };
         let added = entries.into_iter().filter(|entry| entry.kind == FileKind::Add).collect();
-        self.queue.extend(plan_changes(&rules, snapshot.id, added).into_iter().map(|split| (split, None)));
+        let none = Vectors::default(); // rows are told as they came, and no file that comes has masked rows
+        self.queue.extend(plan_changes(&rules, snapshot.id, added, &none).into_iter().map(|split| (split, None)));
         Ok(())
     }
 
@@ -325,12 +327,30 @@ impl ChangeStream {
         let (added, deleted): (Vec<Arc<ManifestEntry>>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.kind == FileKind::Add);
         let deleted = if self.schema.has_primary_key() { deleted } else { Vec::new() };
-        for (entries, kind) in [(deleted, RowKind::Delete), (added, RowKind::Insert)] {
-            for mut split in plan_changes(rules, snapshot.id, entries) {
+        let before = match deleted.is_empty() {
+            true => Vectors::default(),
+            false => self.vectors_before(snapshot).await?,
+        };
+        let after = Vectors::of(&self.history, snapshot).await?;
+        for (entries, kind, vectors) in [(deleted, RowKind::Delete, before), (added, RowKind::Insert, after)] {
+            for mut split in plan_changes(rules, snapshot.id, entries, &vectors) {
                 (split.changes, split.raw) = (false, !self.schema.has_primary_key());
                 self.queue.push_back((split, Some(kind)));
             }
         }
         Ok(())
+    }
+
+    /// The vectors of the snapshot before, whose rows an overwrite took away.
+    async fn vectors_before(&self, snapshot: &Snapshot) -> Result<Vectors> {
+        let before = snapshot.id.saturating_sub(1);
+        match self.history.snapshots.try_load(before).await? {
+            Some(before) => Vectors::of(&self.history, &before).await,
+            // Only its vectors could tell which rows were there.
+            None if self.options.deletion_vectors => {
+                Err(expired(before, earliest(&self.history).await?.unwrap_or(snapshot.id)))
+            }
+            None => Ok(Vectors::default()),
+        }
     }
 }

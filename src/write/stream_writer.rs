@@ -330,6 +330,8 @@ impl StreamWriter {
             }
         }
         add_indexes(&mut messages, indexes);
+        // In the order of plans, which then need not sort.
+        messages.sort_by(|a, b| (&a.partition, a.bucket).cmp(&(&b.partition, b.bucket)));
         self.forget_targets()?;
         self.broken = false;
         Ok(messages)

@@ -43,9 +43,9 @@ fn only_a_reader_lets_unknown_options_of_engines_pass() {
 
 #[test]
 fn one_error_names_every_offending_option() {
-    let options = [("merge-engine", "aggregation"), ("deletion-vectors.enabled", "true"), ("write-only", "true")];
+    let options = [("merge-engine", "aggregation"), ("row-tracking.enabled", "true"), ("write-only", "true")];
     let Err(Error::Unsupported(text)) = check(&options, Use::Read) else { panic!() };
-    assert!(text.contains("merge-engine = \"aggregation\"") && text.contains("deletion-vectors.enabled"), "{text}");
+    assert!(text.contains("merge-engine = \"aggregation\"") && text.contains("row-tracking.enabled"), "{text}");
     assert!(!text.contains("write-only"), "{text}");
 
     let mixed = [("merge-engine", "aggregation"), ("target-file-size", "much")];
@@ -67,6 +67,7 @@ fn what_differs_between_reading_and_writing() {
         ("changelog-file.format", "avro"),
         ("file.compression", "brotli"),
         ("metadata.iceberg.storage", "table-location"),
+        ("deletion-vectors.enabled", "TRUE"),
     ] {
         assert_eq!(check(&[(name, value)], Use::Read), Ok(()), "{name}");
         let error = check(&[(name, value)], Use::Write).unwrap_err();
@@ -79,7 +80,6 @@ fn what_neither_reads_nor_writes() {
     for (name, value) in [
         ("merge-engine", "first-row"),
         ("merge-engine", "Partial-Update"),
-        ("deletion-vectors.enabled", "TRUE"),
         ("row-tracking.enabled", "true"),
         ("data-evolution.enabled", "true"),
         ("sequence.snapshot-ordering", "true"),

@@ -1,7 +1,7 @@
 //! Compaction, changelog by compaction, lookups: read by the jobs that compact.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{Kind, OptionKey, harmless, refused, unwritable};
+use super::{HONOURED, Kind, OptionKey, harmless, readable, unwritable};
 
 const COMPACTS: &str = "this version never compacts; a job that does reads it";
 const LOOKS_UP: &str = "tunes lookups, which this version does not make";
@@ -46,11 +46,11 @@ keys! {
         "dead rows after which an append file is rewritten";
     "compaction.skip-expired-partitions": Boolean = "false", harmless(COMPACTS),
         "leave partitions alone that expire soon";
-    "deletion-vectors.enabled": Boolean = "false", refused(&[], "deletion vectors are not supported yet"),
+    "deletion-vectors.enabled": Boolean = "false", readable(&[], "deletion vectors are not written yet"),
         "mark dead rows instead of merging";
     "deletion-vectors.modifiable": Boolean = "false", harmless("no effect unless deletion-vectors.enabled is changed"),
         "allow to change deletion-vectors.enabled";
-    "deletion-vectors.merge-on-read": Boolean = "false", harmless("no effect unless deletion-vectors.enabled"),
+    "deletion-vectors.merge-on-read": Boolean = "false", HONOURED,
         "merge level 0 in spite of vectors";
     "deletion-vectors.bitmap64": Boolean = "false", harmless("no effect unless deletion-vectors.enabled"),
         "vectors of 64 bit";
