@@ -14,7 +14,7 @@ use super::plan::{self, Surroundings};
 use super::verify::{Verified, verify};
 use super::write::{Draft, Lists};
 use crate::error::{Error, Result};
-use crate::format::{CommitKind, IndexFile, ManifestFileMeta, Snapshot, encode_hint, layout};
+use crate::format::{CommitKind, IndexFile, ManifestFileMeta, Snapshot, SnapshotId, encode_hint, layout};
 use crate::io::Created;
 use crate::schema::BucketMode;
 
@@ -29,6 +29,9 @@ pub(super) struct Base {
 
 /// How long ago a snapshot may have been the newest when `LATEST` is pointed at it.
 const HINT_AGE: Duration = Duration::from_secs(1);
+
+/// So many snapshots are looked at one by one; after more the live files are.
+const FEW_SNAPSHOTS: i64 = 32;
 
 /// What became of one snapshot.
 #[derive(Debug)]
@@ -132,7 +135,7 @@ impl Committer {
         request: Request<'_>,
     ) -> Result<std::result::Result<Option<Vec<IndexFile>>, String>> {
         let changes = request.changes;
-        if request.check {
+        if request.check || self.overwritten_since(base, changes.counts_seen).await? {
             let live = self.history.manifests.live_in(&base.manifests, changes.partitions()).await?;
             if let Err(reason) = check::check(changes, &live, &self.key_types)? {
                 return Ok(Err(reason));
@@ -147,6 +150,21 @@ impl Committer {
         };
         let by_file = self.table_options.bucket == BucketMode::Unaware;
         Ok(index::next_index(&live, &changes.index, by_file).map(|next| (!changes.index.is_empty()).then_some(next)))
+    }
+
+    /// Whether bucket counts that were seen in a snapshot may be others by now: only an overwrite changes them.
+    async fn overwritten_since(&self, base: &Base, seen: Option<SnapshotId>) -> Result<bool> {
+        let (Some(seen), Some(newest)) = (seen, &base.snapshot) else { return Ok(false) };
+        if newest.id.saturating_sub(seen) > FEW_SNAPSHOTS || seen > newest.id {
+            return Ok(true);
+        }
+        for id in seen + 1..newest.id {
+            match self.history.snapshots.try_load(id).await? {
+                Some(snapshot) if snapshot.commit_kind != CommitKind::Overwrite => {}
+                _ => return Ok(true),
+            }
+        }
+        Ok(seen < newest.id && newest.commit_kind == CommitKind::Overwrite)
     }
 
     async fn back_off(&mut self, lost: u32, began: Duration) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod changes;
 mod lifetime;
+mod rescale;
 mod scan_builder;
 mod writer;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 pub use changes::ChangesBuilder;
 use lifetime::create_table;
 pub(crate) use lifetime::{delete_table, has_schema};
+pub use rescale::{Rescale, RescaledPartition};
 pub use scan_builder::ScanBuilder;
 pub use writer::TableWriter;
 
@@ -181,6 +183,11 @@ impl Table {
     /// [`Error::Invalid`] for a table without buckets; [`Error::Unsupported`].
     pub fn channels(&self, count: u32) -> Result<Channels> {
         Channels::new(Arc::clone(&self.schema), TableOptions::parse(&self.schema)?, count)
+    }
+
+    /// Moves the rows of all partitions, or of some, into so many buckets.
+    pub fn rescale(&self, buckets: i32) -> Rescale {
+        Rescale::new(self.history.clone(), Arc::clone(&self.schema), self.spill_directory.clone(), buckets)
     }
 
     /// The committer of a job. Its user must be stable over restarts of the job and no other job's.

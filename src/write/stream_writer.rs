@@ -48,6 +48,10 @@ pub struct StreamWriter {
     sequence: SequenceNumbers,
     /// Nothing was flushed since the last commit.
     fresh: bool,
+    /// What is written replaces whole partitions: nothing of what is there counts.
+    anew: bool,
+    /// Bucket counts were taken in once.
+    knows_counts: bool,
     /// Rows may be lost: set while they are moved, cleared when that succeeded.
     broken: bool,
 }
@@ -98,11 +102,21 @@ impl StreamWriter {
             limit: budget / 2,
             sequence: SequenceNumbers::default(),
             fresh: true,
+            anew: false,
+            knows_counts: false,
             broken: false,
             rules: Arc::new(rules),
             history,
             settings,
         })
+    }
+
+    /// The same for rows that replace whole partitions: neither bucket counts nor key indexes of what is there matter.
+    #[must_use]
+    pub(crate) fn anew(mut self) -> Self {
+        self.anew = true;
+        self.router.anew();
+        self
     }
 
     /// Takes rows in. Columns are found by name and cast without loss; a missing nullable column is NULL.
@@ -113,6 +127,10 @@ impl StreamWriter {
     pub async fn write(&mut self, batch: &ChangeBatch) -> Result<()> {
         let (rows, kinds) = self.accept(batch)?;
         self.begin()?;
+        if !self.knows_counts && !self.anew && matches!(self.settings.options.bucket, BucketMode::Fixed(_)) {
+            self.sequence.refresh(&self.history).await?;
+            self.knows_counts = true;
+        }
         let mut start = 0;
         while start < rows.num_rows() {
             let length = CHUNK.min(rows.num_rows() - start);
@@ -188,7 +206,9 @@ impl StreamWriter {
         kinds: Option<Int8Array>,
         rows: usize,
     ) -> Result<()> {
-        let targets = self.router.route(&columns, partitions)?;
+        let (sequence, anew) = (&self.sequence, self.anew);
+        let count_of = |partition: &BinaryRow| sequence.total_buckets(partition).filter(|_| !anew);
+        let targets = self.router.route(&columns, partitions, count_of)?;
         let batch = self.buffer.push(columns, kinds, rows)?;
         while self.buckets.len() < self.router.targets() {
             let state = self.bucket_state(self.buckets.len() as u32)?;
@@ -263,7 +283,7 @@ impl StreamWriter {
 
     /// Takes the rows out of the buckets that have any, in memory or spilled, and gives them their sequence numbers.
     async fn waiting_rows(&mut self) -> Result<Vec<BucketRows>> {
-        if self.fresh && (self.settings.merge.is_some() || self.is_bucketed_append()) {
+        if self.fresh && !self.anew && (self.settings.merge.is_some() || self.is_bucketed_append()) {
             self.sequence.refresh(&self.history).await?;
         }
         self.fresh = false;
@@ -274,7 +294,7 @@ impl StreamWriter {
                 continue;
             }
             let (partition, bucket) = self.target(target)?.clone();
-            self.check_total(&partition)?;
+            self.check_total(&partition, self.router.total(target))?;
             let state = &mut self.buckets[target as usize];
             let first_sequence = self.sequence.next(&partition, bucket)?.max(state.next_sequence);
             let rows = std::mem::take(&mut state.rows);
@@ -285,12 +305,12 @@ impl StreamWriter {
         Ok(waiting)
     }
 
-    /// A partition keeps the bucket count it was written with until it is rescaled: with another one a key would live
-    /// in two buckets.
-    fn check_total(&self, partition: &BinaryRow) -> Result<()> {
-        match (self.settings.options.bucket, self.sequence.total_buckets(partition)) {
-            (BucketMode::Fixed(now), Some(then)) if now != then => Err(Error::invalid(format!(
-                "option bucket={now}: a partition was written with {then} buckets and must be rescaled first"
+    /// A partition that was rescaled since its rows were routed: with two counts a key would live in two buckets.
+    fn check_total(&self, partition: &BinaryRow, routed: i32) -> Result<()> {
+        match self.sequence.total_buckets(partition) {
+            Some(live) if routed > 0 && live != routed && !self.anew => Err(Error::conflict(format!(
+                "a partition was rescaled from {routed} to {live} buckets while this writer held rows of it; write them \
+                 again with a new writer"
             ))),
             _ => Ok(()),
         }
@@ -312,15 +332,13 @@ impl StreamWriter {
         }
         self.fresh = true;
         let indexes = self.router.prepare().await?;
-        let total_buckets = match self.settings.options.bucket {
-            BucketMode::Fixed(buckets) => buckets,
-            _ => -1,
-        };
         let mut messages = Vec::new();
         for target in 0..self.buckets.len() as u32 {
             let done = std::mem::take(&mut self.buckets[target as usize].done);
             let (partition, bucket) = self.target(target)?.clone();
+            let total_buckets = self.router.total(target);
             let mut message = CommitMessage::new(partition, bucket, total_buckets);
+            message.base_snapshot = (total_buckets > 0 && !self.anew).then(|| self.sequence.seen());
             for flushed in done {
                 message.new_files.extend(flushed.files);
                 message.changelog_files.extend(flushed.changelog);

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use forebay::commit::{CommitOutcome, CommitProperties};
-use forebay::format::{CommitMessage, assign};
+use forebay::format::{BinaryRow, CommitKind, CommitMessage, assign};
 use forebay::history::FileFilter;
 use forebay::schema::{BucketMode, Schema, TableOptions};
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::write::{Channel, StreamWriter};
-use forebay::{Error, Table};
+use forebay::{Error, Table, predicate};
 
 use crate::support::{Row, all_rows, as_set, changes, lanes};
 
@@ -260,6 +260,119 @@ async fn check_places(table: &Table, name: &str) {
         met.insert(bucket);
     }
     assert!(met.len() > 1, "{name}");
+}
+
+fn upserts(ids: std::ops::Range<i64>, day: i32, note: &str) -> Vec<(RowKind, Row)> {
+    ids.map(|id| (RowKind::Insert, row(id, day, note))).collect()
+}
+
+fn only(wanted: &[(RowKind, Row)]) -> Vec<Row> {
+    wanted.iter().map(|(_, row)| row.clone()).collect()
+}
+
+/// Live files: day, bucket, bucket count, level.
+async fn placed(table: &Table) -> BTreeSet<(i32, i32, i32, i32)> {
+    let latest = table.history().snapshots.latest().await.unwrap().unwrap();
+    let live = table.history().manifests.live_files(&latest, &FileFilter::default()).await.unwrap();
+    let day = |row: &BinaryRow| match row.get(0, DataType::INT.kind).unwrap() {
+        Datum::Int(day) => day,
+        other => panic!("{other:?}"),
+    };
+    live.iter().map(|it| (day(&it.partition), it.bucket, it.total_buckets, it.file.level)).collect()
+}
+
+#[tokio::test]
+async fn a_partition_is_rescaled_while_a_stream_writes_to_others() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, schema(true, &[("bucket", "2"), ("changelog-producer", "input")])).await;
+    let (one, two) = (upserts(0..300, 1, "a"), upserts(0..100, 2, "b"));
+    write(&table, "w", 1, &[one.clone(), two.clone()].concat()).await.snapshot_id().unwrap();
+    write(&table, "w", 2, &upserts(50..80, 1, "old")).await.snapshot_id().unwrap();
+    write(&table, "w", 3, &upserts(50..80, 1, "a")).await.snapshot_id().unwrap();
+    let mut stream = table.stream_writer("stream").await.unwrap();
+    let more = upserts(100..150, 2, "c");
+    stream.write(&changes(table.schema(), &more)).await.unwrap();
+    let waiting = stream.prepare_commit().await.unwrap();
+
+    let filter = predicate::parse("day = 1", table.schema()).unwrap();
+    let done = table.rescale(7).partitions(filter).run().await.unwrap();
+    assert_eq!(done.len(), 1);
+    assert_eq!((done[0].buckets_before, done[0].buckets, done[0].rows, done[0].snapshot_id), (2, 7, 300, Some(4)));
+    let snapshot = table.history().snapshots.load(4).await.unwrap();
+    assert_eq!((snapshot.commit_kind, snapshot.changelog_manifest_list), (CommitKind::Overwrite, None));
+
+    commit(&table, "stream", 1, waiting).await.snapshot_id().unwrap();
+    let everything = only(&[one, two, more].concat());
+    assert_eq!(as_set(rows(&table).await), as_set(everything.clone()));
+    // The new files are sorted runs of the highest level; the other partition is as it was.
+    let files = placed(&table).await;
+    assert!(files.iter().all(|(day, _, total, level)| (*total, *level) == if *day == 1 { (7, 5) } else { (2, 0) }));
+    assert_eq!(files.iter().filter(|file| file.0 == 1).count(), 7, "{files:?}");
+
+    // Whoever writes goes on with each partition's own count.
+    let update = [upserts(0..300, 1, "z"), upserts(0..10, 2, "z"), upserts(0..10, 3, "z")].concat();
+    write(&table, "later", 1, &update).await.snapshot_id().unwrap();
+    let totals: BTreeSet<(i32, i32)> = placed(&table).await.into_iter().map(|it| (it.0, it.2)).collect();
+    assert_eq!(totals, BTreeSet::from([(1, 7), (2, 2), (3, 2)]));
+    assert_eq!(rows(&table).await.len(), 300 + 150 + 10);
+    // Again: nothing to do.
+    let filter = predicate::parse("day = 1", table.schema()).unwrap();
+    assert_eq!(table.rescale(7).partitions(filter).run().await.unwrap()[0].snapshot_id, None);
+}
+
+#[tokio::test]
+async fn rows_routed_before_a_rescale_are_refused_after_it() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, schema(true, &[("bucket", "2")])).await;
+    write(&table, "w", 1, &upserts(0..50, 1, "a")).await.snapshot_id().unwrap();
+    let mut flushed = table.stream_writer("flushed").await.unwrap();
+    flushed.write(&changes(table.schema(), &upserts(0..5, 1, "late"))).await.unwrap();
+    let waiting = flushed.prepare_commit().await.unwrap();
+    let mut buffered = table.stream_writer("buffered").await.unwrap();
+    buffered.write(&changes(table.schema(), &upserts(0..5, 1, "late"))).await.unwrap();
+
+    let done = table.rescale(3).run().await.unwrap();
+    assert_eq!((done[0].buckets_before, done[0].buckets), (2, 3));
+    let outcome = commit(&table, "flushed", 1, waiting).await;
+    assert!(matches!(&outcome, CommitOutcome::Conflicted { reason } if reason.contains("rescaled")), "{outcome:?}");
+    assert!(matches!(buffered.prepare_commit().await, Err(Error::Conflict(_))));
+    assert_eq!(as_set(rows(&table).await), as_set(only(&upserts(0..50, 1, "a"))));
+    // The option changed with it, so a table opened now uses the new count everywhere.
+    let table = Table::open(table.location(), []).await.unwrap();
+    assert_eq!(table.schema().option("bucket"), Some("3"));
+    write(&table, "w", 2, &upserts(0..9, 2, "a")).await.snapshot_id().unwrap();
+    assert!(placed(&table).await.iter().all(|file| file.2 == 3));
+}
+
+#[tokio::test]
+async fn dynamic_buckets_are_spread_anew() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, schema(true, &[("dynamic-bucket.target-row-num", "20")])).await;
+    write(&table, "w", 1, &upserts(0..200, 1, "a")).await.snapshot_id().unwrap();
+    let mut open = table.stream_writer("open").await.unwrap();
+    open.write(&changes(table.schema(), &upserts(0..5, 1, "late"))).await.unwrap();
+    let waiting = open.prepare_commit().await.unwrap();
+    assert_eq!(buckets(&table).await.1.len(), 10);
+    let wide = table.clone().with_options([("dynamic-bucket.target-row-num", "1000")]).unwrap();
+    let done = wide.rescale(3).run().await.unwrap();
+    assert_eq!((done[0].buckets_before, done[0].buckets, done[0].rows), (10, 3, 200));
+    let (files, hashes) = buckets(&table).await;
+    assert_eq!((files.len(), hashes.len(), hashes.values().sum::<i64>()), (3, 3, 200));
+    let outcome = commit(&table, "open", 1, waiting).await;
+    assert!(matches!(outcome, CommitOutcome::Conflicted { .. }), "{outcome:?}");
+    write(&table, "w", 2, &upserts(100..300, 1, "b")).await.snapshot_id().unwrap();
+    let wanted = [upserts(0..100, 1, "a"), upserts(100..300, 1, "b")].concat();
+    assert_eq!(as_set(rows(&table).await), as_set(only(&wanted)));
+}
+
+#[tokio::test]
+async fn a_rescale_names_what_it_cannot_do() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, schema(true, &[("bucket", "2")])).await;
+    assert!(matches!(table.rescale(0).run().await, Err(Error::Invalid(_))));
+    let filter = predicate::parse("id = 1", table.schema()).unwrap();
+    assert!(matches!(table.rescale(3).partitions(filter).run().await, Err(Error::Invalid(_))));
+    assert_eq!(table.rescale(3).run().await.unwrap(), vec![]);
 }
 
 /// A golden in a directory of its own, to be written to.

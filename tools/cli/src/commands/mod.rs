@@ -9,6 +9,7 @@ mod drop;
 mod inspect;
 mod list;
 mod read;
+mod rescale;
 mod write;
 
 use forebay::catalog::{Catalog, TableName};
@@ -31,6 +32,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Read(args) => read::run(args, &common).await,
         Command::Changes(args) => changes::run(args, &common).await,
         Command::Inspect(args) => inspect::run(args, &common).await,
+        Command::Rescale(args) => rescale::run(args, &common).await,
         Command::List(args) => list::run(args, &common).await,
         Command::Describe(args) => describe::run(args, &common).await,
         Command::Drop(args) => drop::run(args, &common).await,
