@@ -17,7 +17,7 @@ pub use evolution::column_mapping;
 pub use option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, Stance, find_option, option_keys};
 pub use options::{
     BucketFunction, ChangelogProducer, CommitOptions, Compression, DynamicBucketOptions, ManifestOptions, MergeEngine,
-    ParquetOptions, StatsOptions, TableOptions,
+    ParquetOptions, PostponeOptions, StatsOptions, TableOptions,
 };
 pub use options_page::options_page;
 pub use units::{StatsMode, parse_duration, parse_memory_size};

@@ -77,7 +77,7 @@ impl Rescale {
         if !(1..=i32::from(i16::MAX)).contains(&self.buckets) {
             return Err(Error::invalid(format!("{} buckets: not between 1 and {}", self.buckets, i16::MAX)));
         }
-        if !matches!(mode, BucketMode::Fixed(_) | BucketMode::Dynamic) {
+        if !matches!(mode, BucketMode::Fixed(_) | BucketMode::Dynamic | BucketMode::Postpone) {
             return Err(Error::unsupported(format!("rescaling a table with {mode:?} buckets")));
         }
         self.check_filter()?;
@@ -184,7 +184,7 @@ impl Rescale {
         let options = TableOptions::parse(&schema)?;
         let levels = options.num_levels;
         let spill = self.spill_directory.clone();
-        let writer = StreamWriter::new(self.history.clone(), Arc::clone(&schema), options, Channel::ONLY, spill)?;
+        let writer = StreamWriter::new(self.history.clone(), Arc::clone(&schema), options, "", Channel::ONLY, spill)?;
         let mut writer = writer.anew();
         loop {
             let written = match rows.next_batch().await {
@@ -209,7 +209,7 @@ impl Rescale {
         let mut schema = Schema::clone(&self.schema);
         let key = match TableOptions::parse(&schema)?.bucket {
             BucketMode::Dynamic => "dynamic-bucket.initial-buckets",
-            _ => "bucket",
+            _ => "bucket", // also of postponed rows that were moved
         };
         schema.options.insert(key.to_string(), self.buckets.to_string());
         schema.options.insert("changelog-producer".to_string(), "none".to_string());

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::files::{Encoding, FileLayout, WriteSpec};
 use crate::format::FileSource;
 use crate::lsm::{Deduplicate, MergeFunction, SequenceOrder};
-use crate::schema::{ChangelogProducer, Compression, MergeEngine, Schema, TableOptions};
+use crate::schema::{BucketMode, ChangelogProducer, Compression, MergeEngine, Schema, StatsMode, TableOptions};
 use crate::types::{DataType, TypeKind};
 
 /// How the rows of one table are written.
@@ -27,7 +27,8 @@ impl Settings {
     pub(super) fn new(schema: Arc<Schema>, options: TableOptions) -> Result<Self> {
         let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
         let merge: Option<Arc<dyn MergeFunction>> = match options.merge_engine {
-            _ if !schema.has_primary_key() => None,
+            // Rows that wait in `bucket-postpone` are kept as they came.
+            _ if !schema.has_primary_key() || options.bucket == BucketMode::Postpone => None,
             MergeEngine::Deduplicate => Some(Arc::new(Deduplicate { ignore_delete: options.ignore_delete })),
             other => return Err(Error::unsupported(format!("option merge-engine={other:?}"))),
         };
@@ -43,9 +44,14 @@ impl Settings {
     }
 
     /// How level-0 files are written. `encode_bytes` bounds what one file holds in memory.
-    pub(super) fn data_spec(&self, encode_bytes: usize) -> Result<WriteSpec> {
+    pub(super) fn data_spec(&self, encode_bytes: usize, postpone_prefix: Option<&str>) -> Result<WriteSpec> {
         let compression = self.options.compression_per_level.get(&0).copied().unwrap_or(self.options.compression);
-        self.spec(compression, &self.options.data_file_prefix, encode_bytes, false)
+        let prefix = postpone_prefix.unwrap_or(&self.options.data_file_prefix);
+        let mut spec = self.spec(compression, prefix, encode_bytes, false)?;
+        if postpone_prefix.is_some() {
+            spec.stats.fill(StatsMode::None);
+        }
+        Ok(spec)
     }
 
     /// How changelog files are written, when the input becomes one.

@@ -18,6 +18,7 @@ use super::settings::Settings;
 use super::spill::{Spill, SpillFormat};
 use crate::error::{Error, Result};
 use crate::files::FileNames;
+use crate::format::layout::{self, POSTPONE_BUCKET};
 use crate::format::{BinaryRow, CommitMessage, bucket_directory};
 use crate::history::History;
 use crate::lsm::{KeyEncoder, WriteBuffer};
@@ -72,6 +73,7 @@ impl StreamWriter {
         history: History,
         schema: Arc<Schema>,
         options: TableOptions,
+        commit_user: &str,
         channel: Channel,
         spill_directory: Option<PathBuf>,
     ) -> Result<Self> {
@@ -82,10 +84,14 @@ impl StreamWriter {
         let encoder = KeyEncoder::new(&schema.types_of(&schema.trimmed_primary_keys())?)?;
         let lanes = lane_schema(schema.columns());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let postpone = match settings.options.bucket {
+            BucketMode::Postpone => Some(postpone_prefix(&history, &settings.options, commit_user)?),
+            _ => None,
+        };
         let rules = FlushRules {
             store: history.store.clone(),
             runtime: Handle::current(),
-            data: settings.data_spec(budget / 4)?,
+            data: settings.data_spec(budget / 4, postpone.as_deref())?,
             changelog: settings.changelog_spec(budget / 4)?,
             merge: settings.merge.clone(),
             order: settings.order.clone(),
@@ -182,7 +188,7 @@ impl StreamWriter {
             None => batch.kinds().cloned(),
         };
         let Some(kinds) = kinds else { return Ok((rows, None)) };
-        if self.settings.merge.is_none() && kinds.values().iter().any(|kind| *kind != RowKind::Insert as i8) {
+        if !self.settings.schema.has_primary_key() && kinds.values().iter().any(|kind| *kind != RowKind::Insert as i8) {
             return Err(Error::invalid("an append table takes +I rows only"));
         }
         let dropped = |kind: i8| match RowKind::from_byte(kind) {
@@ -287,6 +293,7 @@ impl StreamWriter {
             self.sequence.refresh(&self.history).await?;
         }
         self.fresh = false;
+        let numbered = self.settings.options.bucket != BucketMode::Postpone;
         let mut waiting = Vec::new();
         for target in 0..self.buckets.len() as u32 {
             let waits = !self.buckets[target as usize].rows.is_empty();
@@ -300,7 +307,7 @@ impl StreamWriter {
             let rows = std::mem::take(&mut state.rows);
             let end = first_sequence.checked_add(rows.len() as i64);
             state.next_sequence = end.ok_or_else(|| Error::exhausted("the sequence numbers of a bucket"))?;
-            waiting.push(BucketRows { target, rows, first_sequence, names: Arc::clone(&state.names) });
+            waiting.push(BucketRows { target, rows, first_sequence, numbered, names: Arc::clone(&state.names) });
         }
         Ok(waiting)
     }
@@ -336,7 +343,7 @@ impl StreamWriter {
         for target in 0..self.buckets.len() as u32 {
             let done = std::mem::take(&mut self.buckets[target as usize].done);
             let (partition, bucket) = self.target(target)?.clone();
-            let total_buckets = self.router.total(target);
+            let total_buckets = if bucket == POSTPONE_BUCKET { POSTPONE_BUCKET } else { self.router.total(target) };
             let mut message = CommitMessage::new(partition, bucket, total_buckets);
             message.base_snapshot = (total_buckets > 0 && !self.anew).then(|| self.sequence.seen());
             for flushed in done {
@@ -410,8 +417,15 @@ fn buckets_of(history: &History, settings: &Settings, channel: Channel) -> Resul
         BucketMode::KeyDynamic => {
             return Err(Error::unsupported("option bucket=-1 with a key that lacks a partition column: writing"));
         }
-        BucketMode::Postpone => return Err(Error::unsupported("option bucket=-2: writing postpone buckets")),
+        BucketMode::Postpone => Buckets::One(POSTPONE_BUCKET),
     })
+}
+
+/// The beginning of the names of postponed files. It tells one writer's files from another's, whose order is unknown.
+fn postpone_prefix(history: &History, options: &TableOptions, commit_user: &str) -> Result<String> {
+    layout::check_name("commit user", commit_user)?;
+    let writer = history.store.env().random_u64() & 0x7fff_ffff;
+    Ok(format!("{}-u-{commit_user}-s-{writer}-w-", options.data_file_prefix))
 }
 
 /// Puts index files into the messages of their buckets, and what the routing rests on into each partition's first.

@@ -6,6 +6,7 @@ use forebay::commit::{CommitOutcome, CommitProperties};
 use forebay::format::{BinaryRow, CommitKind, CommitMessage, assign};
 use forebay::history::FileFilter;
 use forebay::schema::{BucketMode, Schema, TableOptions};
+use forebay::stream::Start;
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::write::{Channel, StreamWriter};
 use forebay::{Error, Table, predicate};
@@ -373,6 +374,69 @@ async fn a_rescale_names_what_it_cannot_do() {
     let filter = predicate::parse("id = 1", table.schema()).unwrap();
     assert!(matches!(table.rescale(3).partitions(filter).run().await, Err(Error::Invalid(_))));
     assert_eq!(table.rescale(3).run().await.unwrap(), vec![]);
+}
+
+#[tokio::test]
+async fn postponed_rows_are_seen_when_they_are_moved() {
+    for partitioned in [false, true] {
+        let place = tempfile::tempdir().unwrap();
+        let options = [("bucket", "-2"), ("postpone.default-bucket-num", "3")];
+        let table = create(&place, schema(partitioned, &options)).await;
+        let delete = |id| (RowKind::Delete, row(id, 1, "gone"));
+        write(&table, "w", 1, &upserts(0..40, 1, "a")).await.snapshot_id().unwrap();
+        write(&table, "w", 2, &[upserts(10..20, 1, "b"), vec![delete(12), delete(90)]].concat())
+            .await
+            .snapshot_id()
+            .unwrap();
+        assert_eq!(rows(&table).await, Vec::<Row>::new());
+        let latest = table.history().snapshots.latest().await.unwrap().unwrap();
+        let live = table.history().manifests.live_files(&latest, &FileFilter::default()).await.unwrap();
+        for entry in &live {
+            assert_eq!((entry.bucket, entry.total_buckets, entry.file.level), (-2, -2, 0));
+            assert_eq!((entry.file.min_sequence_number, entry.file.max_sequence_number), (-1, -1));
+            assert!(entry.file.file_name.starts_with("data--u-w-s-"), "{}", entry.file.file_name);
+        }
+        // A stream delivers them raw, as they came, and passes over the move.
+        let moved = table.move_postponed().run().await.unwrap();
+        assert_eq!((moved.len(), moved[0].buckets, moved[0].rows, moved[0].snapshot_id), (1, 3, 52, 3));
+        assert_eq!(table.history().snapshots.load(3).await.unwrap().commit_kind, CommitKind::Compact);
+        let wanted =
+            [upserts(0..10, 1, "a"), upserts(10..12, 1, "b"), upserts(13..20, 1, "b"), upserts(20..40, 1, "a")];
+        assert_eq!(as_set(rows(&table).await), as_set(only(&wanted.concat())));
+        let mut stream = table.changes().from(Start::Earliest).read().await.unwrap();
+        let mut told = Vec::new();
+        while let Some(change) = stream.next().await.unwrap() {
+            assert_eq!(change.bucket, -2);
+            told.push((change.snapshot_id, change.rows.rows().num_rows()));
+        }
+        assert_eq!(told, [(1, 40), (2, 12)]);
+        // What comes later joins what is there, also after a rescale.
+        let all = table.rescale(5).run().await.unwrap();
+        assert_eq!((all[0].buckets_before, all[0].buckets), (3, 5));
+        write(&table, "w", 3, &[vec![delete(0)], upserts(50..60, 1, "c")].concat()).await.snapshot_id().unwrap();
+        let moved = table.move_postponed().run().await.unwrap();
+        assert_eq!((moved[0].buckets, moved[0].rows), (5, 11));
+        assert_eq!(rows(&table).await.len(), 39 - 1 + 10);
+        assert_eq!(table.move_postponed().run().await.unwrap(), vec![]);
+    }
+}
+
+#[tokio::test]
+async fn the_first_move_makes_as_many_buckets_as_the_rows_ask_for() {
+    for (option, wanted) in [
+        (("postpone.target-row-num-per-bucket", "30"), 4),
+        (("postpone.target-size-per-bucket", "1 gb"), 1),
+        (("postpone.default-bucket-num", "2"), 2),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let table = create(&place, schema(false, &[("bucket", "-2"), option])).await;
+        write(&table, "w", 1, &upserts(0..100, 0, "a")).await.snapshot_id().unwrap();
+        assert_eq!(table.move_postponed().run().await.unwrap()[0].buckets, wanted, "{option:?}");
+        assert_eq!(rows(&table).await.len(), 100);
+    }
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, schema(false, &[("bucket", "2")])).await;
+    assert!(matches!(table.move_postponed().run().await, Err(Error::Invalid(_))));
 }
 
 /// A golden in a directory of its own, to be written to.
