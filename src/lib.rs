@@ -85,6 +85,8 @@ pub mod scan;
 
 pub mod read;
 
+pub mod compact;
+
 pub mod write;
 
 pub mod commit;

@@ -35,9 +35,15 @@ impl Changes {
         self.changelog.iter().fold(0_i64, |sum, entry| sum.saturating_add(entry.file.row_count))
     }
 
-    /// The partitions whose files it changes.
+    /// The partitions whose files it changes or masks.
     pub(super) fn partitions(&self) -> BTreeSet<BinaryRow> {
-        self.entries.iter().map(|entry| entry.partition.clone()).collect()
+        let masked = self.index.added.iter().map(|file| &file.partition);
+        self.entries.iter().map(|entry| &entry.partition).chain(masked).cloned().collect()
+    }
+
+    /// Whether files leave.
+    pub(super) fn deletes_files(&self) -> bool {
+        self.entries.iter().any(|entry| entry.kind == FileKind::Delete)
     }
 }
 

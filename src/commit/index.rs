@@ -5,9 +5,11 @@
 //! bucket are found out, which the data files of plain appends never tell. Spec: `format-spec/commit.md`, index files.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
+use super::changes::Changes;
 use crate::error::{Error, Result};
-use crate::format::{BinaryRow, CommitMessage, IndexFile, IndexRead, layout};
+use crate::format::{BinaryRow, CommitMessage, FileKind, IndexFile, IndexRead, ManifestEntry, layout};
 
 /// The index type of key hashes.
 pub(super) const HASH: &str = "HASH";
@@ -109,6 +111,54 @@ pub(super) fn next_index(
     }
     next.extend(changes.added.iter().cloned());
     Ok(next)
+}
+
+/// Vectors speak of live files alone. Two compactions that do not touch each other's index files can still part a vector
+/// from its file: one masks rows of a file that the other one rewrites. `live` holds at least the files of the
+/// partitions that change, `next` is the complete list after the changes.
+pub(super) fn check_masks(
+    changes: &Changes,
+    live: &[Arc<ManifestEntry>],
+    next: &[IndexFile],
+) -> std::result::Result<(), String> {
+    let masked = next.iter().filter(|file| file.index_type == DELETION_VECTORS);
+    if masked.clone().next().is_none() {
+        return Ok(());
+    }
+    fn name(entry: &ManifestEntry) -> (&BinaryRow, i32, &str) {
+        (&entry.partition, entry.bucket, &entry.file.file_name)
+    }
+    let mut after: HashSet<_> = live.iter().map(|entry| name(entry)).collect();
+    let mut gone = HashSet::new();
+    // A file that moves to another level is deleted and added under one name.
+    for entry in &changes.entries {
+        match entry.kind {
+            FileKind::Add => after.insert(name(entry)) && gone.remove(&name(entry)),
+            FileKind::Delete => after.remove(&name(entry)) && gone.insert(name(entry)),
+        };
+    }
+    let added: HashSet<_> = changes.index.added.iter().map(identity).collect();
+    for file in masked {
+        let is_new = added.contains(&identity(file));
+        for range in file.deletion_vectors.iter().flatten() {
+            let target = (&file.partition, file.bucket, range.data_file.as_str());
+            if is_new && !after.contains(&target) {
+                return Err(format!(
+                    "file {}, whose rows {} masks, is no longer live: another commit replaced it",
+                    range.data_file,
+                    describe(file)
+                ));
+            }
+            if gone.contains(&target) {
+                return Err(format!(
+                    "file {} leaves, and {} has rows of it masked since this commit was prepared",
+                    range.data_file,
+                    describe(file)
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A writer that rests on other hashes than those that are live would put known keys into a second bucket.

@@ -135,21 +135,35 @@ impl Committer {
         request: Request<'_>,
     ) -> Result<std::result::Result<Option<Vec<IndexFile>>, String>> {
         let changes = request.changes;
-        if request.check || self.overwritten_since(base, changes.counts_seen).await? {
-            let live = self.history.manifests.live_in(&base.manifests, changes.partitions()).await?;
-            if let Err(reason) = check::check(changes, &live, &self.key_types)? {
-                return Ok(Err(reason));
-            }
+        let check = request.check || self.overwritten_since(base, changes.counts_seen).await?;
+        let files = match check {
+            true => Some(self.history.manifests.live_in(&base.manifests, changes.partitions()).await?),
+            false => None,
+        };
+        if let Some(files) = &files
+            && let Err(reason) = check::check(changes, files, &self.key_types)?
+        {
+            return Ok(Err(reason));
         }
-        if !changes.index.asks() {
+        if !changes.index.asks() && !(request.check && changes.deletes_files()) {
             return Ok(Ok(None));
         }
         let live = match base.snapshot.as_ref().and_then(|snapshot| snapshot.index_manifest.as_ref()) {
-            Some(name) => self.history.manifests.index_for_rewrite(name).await?,
+            Some(name) if changes.index.asks() => self.history.manifests.index_for_rewrite(name).await?,
+            Some(name) => self.history.manifests.index(name).await?,
             None => Arc::default(),
         };
         let by_file = self.table_options.bucket == BucketMode::Unaware;
-        Ok(index::next_index(&live, &changes.index, by_file).map(|next| (!changes.index.is_empty()).then_some(next)))
+        let next = match index::next_index(&live, &changes.index, by_file) {
+            Ok(next) => next,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if let Some(files) = &files
+            && let Err(reason) = index::check_masks(changes, files, &next)
+        {
+            return Ok(Err(reason));
+        }
+        Ok(Ok((!changes.index.is_empty()).then_some(next)))
     }
 
     /// Whether bucket counts that were seen in a snapshot may be others by now: only an overwrite changes them.

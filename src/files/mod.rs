@@ -9,6 +9,7 @@ mod read_ahead;
 mod reader;
 mod rolling;
 mod source;
+mod spec;
 mod statistics;
 mod writer;
 
@@ -16,4 +17,5 @@ pub use layout::{ColumnSource, FileColumn, FileLayout};
 pub use read_ahead::read_ahead;
 pub use reader::{FileBatch, FileReader, PlannedColumn, ReadPlan};
 pub use rolling::{FileNames, RollingWriter, WriteSpec};
+pub use spec::file_extension;
 pub use writer::{Encoding, Slab};

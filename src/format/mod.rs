@@ -6,6 +6,7 @@ mod binary_row;
 mod bucket;
 mod bucket_path;
 mod commit_message;
+mod compact_task;
 mod consumer;
 mod data_file;
 mod deletion_vector;
@@ -30,6 +31,7 @@ pub use binary_row::{BinaryRow, datum_at};
 pub use bucket::{assign, bucket_hashes, check_bucket_keys};
 pub use bucket_path::{bucket_directory, index_path};
 pub use commit_message::{CommitMessage, IndexFile, IndexRead};
+pub use compact_task::CompactTask;
 pub use consumer::Consumer;
 pub use data_file::{DataFileMeta, FileSource};
 pub use deletion_vector::{

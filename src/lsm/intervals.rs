@@ -3,11 +3,23 @@
 
 use std::cmp::Ordering;
 
-use crate::types::Datum;
+use crate::error::Result;
+use crate::format::BinaryRow;
+use crate::types::{DataType, Datum};
 
 /// A key as it stands in a file's description, in Paimon's order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyBound(pub Vec<Datum>);
+
+impl KeyBound {
+    /// The key of a file's description.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`] when the bytes are no such key.
+    pub fn of(key: &BinaryRow, types: &[DataType]) -> Result<Self> {
+        key.decode(types).map(Self)
+    }
+}
 
 impl Eq for KeyBound {}
 

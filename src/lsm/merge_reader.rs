@@ -14,12 +14,11 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, UInt32Array};
 use arrow_row::Rows;
-use arrow_select::interleave::interleave;
 use arrow_select::take::take;
 
 use super::key::KeyColumn;
 use super::loser_tree::LoserTree;
-use super::merge::{MergeFunction, Merged, Versions};
+use super::merge::{MergeFunction, Single, Versions};
 use super::{Keys, SequenceOrder};
 use crate::error::{Error, Result};
 use crate::types::RowKind;
@@ -40,6 +39,8 @@ pub struct RunBatch {
     pub columns: Vec<ArrayRef>,
     /// The place of the batch's file from old to new among all files merged.
     pub age: u32,
+    /// The level of the batch's file; 0 for rows that a writer holds.
+    pub level: i32,
 }
 
 /// The batches of one sorted run, in key order.
@@ -125,6 +126,7 @@ struct Loaded<K> {
     columns: Vec<ArrayRef>,
     rows: usize,
     age: u32,
+    level: i32,
 }
 
 struct Merge<K> {
@@ -205,12 +207,15 @@ impl<K: KeyColumn> Merge<K> {
         let batches: Vec<&[ArrayRef]> = self.live.iter().map(|batch| batch.columns.as_slice()).collect();
         let kinds: Vec<Option<&[i8]>> =
             self.live.iter().map(|batch| batch.kinds.as_ref().map(|kinds| kinds.values().as_ref())).collect();
-        let versions = Versions { rows: &self.rows, ends: &self.ends, batches: &batches, kinds: &kinds };
+        let levels: Vec<i32> = self.live.iter().map(|batch| batch.level).collect();
+        let (rows, ends, single) = (self.rows.as_slice(), self.ends.as_slice(), Single::Keep);
+        let versions = Versions { rows, ends, batches: &batches, kinds: &kinds, levels: &levels, single };
         let merged = self.function.merge(&versions)?;
-        let columns = gather_columns(&versions, &merged)?;
-        let kinds = kinds.iter().any(Option::is_some).then(|| {
-            Int8Array::from_iter_values(merged.picks.iter().map(|position| versions.kind(*position as usize)))
-        });
+        let columns = merged.columns_of(&versions)?;
+        let kinds = kinds
+            .iter()
+            .any(Option::is_some)
+            .then(|| Int8Array::from_iter_values((0..merged.picks.len()).map(|row| merged.kind(&versions, row))));
         let sequence = Int64Array::from_iter_values(merged.picks.iter().map(|position| {
             let (batch, row) = self.rows[*position as usize];
             self.live[batch as usize].sequence.value(row as usize)
@@ -269,6 +274,7 @@ impl<K: KeyColumn> Loaded<K> {
             columns: batch.columns,
             rows,
             age: batch.age,
+            level: batch.level,
         })
     }
 
@@ -298,27 +304,4 @@ fn less<K: KeyColumn>(live: &[Loaded<K>], heads: &[Option<(u32, u32)>], a: usize
         .then(x.age.cmp(&y.age))
         .then(a.cmp(&b))
         .is_lt()
-}
-
-/// The value columns of the rows out.
-fn gather_columns(versions: &Versions<'_>, merged: &Merged) -> Result<Vec<ArrayRef>> {
-    let columns = versions.batches.first().map_or(0, |batch| batch.len());
-    let rows: Vec<(usize, usize)> = merged
-        .picks
-        .iter()
-        .map(|position| {
-            let (batch, row) = versions.rows[*position as usize];
-            (batch as usize, row as usize)
-        })
-        .collect();
-    let mut out = Vec::with_capacity(columns);
-    for column in 0..columns {
-        if let Some((_, computed)) = merged.computed.iter().find(|(at, _)| *at == column) {
-            out.push(computed.clone());
-            continue;
-        }
-        let arrays: Vec<&dyn Array> = versions.batches.iter().map(|batch| batch[column].as_ref()).collect();
-        out.push(interleave(&arrays, &rows).map_err(|error| Error::bug(error.to_string()))?);
-    }
-    Ok(out)
 }

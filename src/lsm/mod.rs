@@ -3,10 +3,12 @@
 
 mod intervals;
 mod key;
+mod levels;
 mod loser_tree;
 pub mod merge;
 mod merge_reader;
 mod order;
+mod picker;
 mod sort;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,9 @@ mod write_buffer;
 
 pub use intervals::{KeyBound, Ranged, Section, sections};
 pub use key::{KeyEncoder, Keys};
-pub use merge::{Deduplicate, KeepAll, MergeFunction, Merged, Versions};
+pub use levels::{Levels, Run};
+pub use merge::{ColumnFrom, KeepAll, MergeFunction, Merged, Single, Versions};
 pub use merge_reader::{MergedBatch, RunBatch, RunReader, merge_runs};
 pub use order::SequenceOrder;
+pub use picker::{CompactUnit, Moment, Trigger, pick, pick_full, put_off};
 pub use write_buffer::{Sorted, WriteBuffer};

@@ -8,6 +8,7 @@ use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int8Array, Int64Array, StringArray};
 use proptest::prelude::*;
 
+use super::merge::Deduplicate;
 use super::*;
 use crate::error::Result;
 use crate::types::DataType;
@@ -69,6 +70,7 @@ fn run(mut versions: Vec<(i64, Version)>, long: bool) -> RunReader {
                 kinds: Some(kinds(chunk)),
                 columns,
                 age: 0,
+                level: 0,
             })
         })
         .collect();

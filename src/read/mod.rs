@@ -4,8 +4,10 @@
 //! Spec: `format-spec/read.md`.
 
 mod columns;
+mod slab;
 mod split_reader;
 mod stream;
 
-pub use split_reader::{ReadRequest, Rows, SplitReader};
+pub use slab::MergedSlab;
+pub use split_reader::{BucketReader, MergedBatches, ReadRequest, Rows, SplitReader};
 pub use stream::{RowStream, SplitBatches};

@@ -16,16 +16,17 @@ use crate::files::{FileBatch, FileReader, ReadPlan, read_ahead};
 use crate::format::{DataFileMeta, Split, bucket_directory};
 use crate::history::History;
 use crate::lsm::{
-    Deduplicate, KeyEncoder, MergeFunction, Ranged, RunBatch, RunReader, SequenceOrder, merge_runs, sections,
+    KeepAll, KeyEncoder, MergeFunction, MergedBatch, Ranged, RunBatch, RunReader, SequenceOrder, merge, merge_runs,
+    sections,
 };
 use crate::predicate::{Expr, evaluate};
 use crate::scan::{FileVectors, bound, load_vectors};
-use crate::schema::{MergeEngine, Schema, TableOptions};
+use crate::schema::{Schema, TableOptions};
 use crate::types::{external_schema, lane_schema, to_external};
 
 /// Bytes that all open columns of a merge may hold as fetched windows.
 const WINDOW_BUDGET: u64 = 128 << 20;
-const WINDOW: (u64, u64) = (64 << 10, 2 << 20);
+const WINDOW: (u64, u64) = (16 << 10, 2 << 20);
 
 /// Bytes that the decoded batches of all runs of a merge may hold, and the fewest rows of such a batch.
 const BATCH_BUDGET: u64 = 256 << 20;
@@ -63,11 +64,15 @@ pub struct SplitReader {
     function: Arc<dyn MergeFunction>,
     /// The schemas of all files that are read.
     schemas: BTreeMap<i64, Arc<Schema>>,
+    /// Bytes of fetched windows, and of decoded batches.
+    budgets: (u64, u64),
 }
 
 /// A batch out: rows and, for changes, their kinds.
 pub type Rows = (RecordBatch, Option<Int8Array>);
 type Batches = Box<dyn Iterator<Item = Result<Rows>> + Send>;
+/// Merged rows with their sequence numbers and kinds, retractions included.
+pub type MergedBatches = Box<dyn Iterator<Item = Result<MergedBatch>> + Send>;
 
 impl SplitReader {
     /// A reader for splits whose files follow the schemas of `splits`. Must be called on a tokio runtime.
@@ -77,15 +82,17 @@ impl SplitReader {
     pub async fn new(history: &History, request: ReadRequest, splits: &[Split]) -> Result<Self> {
         let schema = Arc::clone(&request.schema);
         let options = TableOptions::parse(&schema)?;
-        if schema.has_primary_key() && options.merge_engine != MergeEngine::Deduplicate {
-            return Err(Error::unsupported(format!("option merge-engine={:?}", options.merge_engine)));
-        }
         let keys = schema.positions(&schema.trimmed_primary_keys())?;
         let sequence = schema.positions(&options.sequence_fields)?;
-        let versions: Vec<usize> = keys.iter().chain(&sequence).copied().collect();
         let merges = splits.iter().any(|split| !split.raw);
-        let others = if merges { versions.as_slice() } else { &[] };
-        let work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), others)?;
+        let mut work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), &[])?;
+        let mut function: Arc<dyn MergeFunction> = Arc::new(KeepAll);
+        if merges {
+            let mut versions: Vec<usize> = keys.iter().chain(&sequence).copied().collect();
+            versions.extend(merge::columns_for(&schema, &options, &work.positions)?);
+            work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), &versions)?;
+            function = merge::of(&schema, &options, &work.positions)?;
+        }
         let order = if sequence.is_empty() || !merges {
             None
         } else {
@@ -103,13 +110,21 @@ impl SplitReader {
             runtime: Handle::current(),
             key_places: work.places(&keys),
             encoder: KeyEncoder::new(&schema.types_of(&schema.trimmed_primary_keys())?)?,
-            function: Arc::new(Deduplicate { ignore_delete: options.ignore_delete }),
+            function,
             request,
             options,
             work,
             order,
             schemas,
+            budgets: (WINDOW_BUDGET, BATCH_BUDGET),
         })
+    }
+
+    /// The same reader, whose merges hold so many bytes.
+    #[must_use]
+    pub fn with_memory(mut self, bytes: u64) -> Self {
+        self.budgets = (bytes / 3, bytes / 3 * 2);
+        self
     }
 
     pub(super) fn runtime(&self) -> &Handle {
@@ -133,6 +148,15 @@ impl SplitReader {
             return Ok(self.read_raw(files, split.changes));
         }
         self.read_merged(files)
+    }
+
+    /// The files of a split as sorted runs for whoever merges them: all working columns, versions and retractions
+    /// included. Blocks.
+    ///
+    /// # Errors
+    /// The store's errors; [`Error::Corrupt`] for damaged deletion vectors.
+    pub fn bucket(&self, split: &Split) -> Result<BucketReader> {
+        Ok(BucketReader { located: self.files_of(split)?, reader: self.clone() })
     }
 
     fn files_of(&self, split: &Split) -> Result<Arc<Located>> {
@@ -248,7 +272,24 @@ impl SplitReader {
         Ok(Box::new(merged))
     }
 
-    fn merge_section(&self, located: &Arc<Located>, mut runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<Batches> {
+    fn merge_section(&self, located: &Arc<Located>, runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<Batches> {
+        let merged = self.merge_runs_of(located, runs)?;
+        let directory = located.directory.clone();
+        let this = self.clone();
+        Ok(Box::new(merged.map(move |batch| {
+            let batch = batch?.without_retractions()?;
+            let rows = batch.num_rows();
+            this.finish(batch.columns, None, rows).map_err(|error| error.in_file(&directory))
+        })))
+    }
+
+    fn merge_runs_of(&self, located: &Arc<Located>, runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<MergedBatches> {
+        let readers = self.readers(located, runs);
+        merge_runs(readers, self.order.clone(), Arc::clone(&self.function), self.request.batch_rows)
+    }
+
+    /// A reader for each run, the oldest first.
+    fn readers(&self, located: &Arc<Located>, mut runs: Vec<Vec<Arc<DataFileMeta>>>) -> Vec<RunReader> {
         // Older files first: the newer of two equal versions wins.
         let age = |file: &DataFileMeta| {
             let sequence = (file.max_sequence_number, file.min_sequence_number);
@@ -259,25 +300,17 @@ impl SplitReader {
         let age_of = |file: &DataFileMeta| ages.binary_search(&age(file)).unwrap_or(0) as u32;
         runs.sort_by_cached_key(|run| run.iter().map(|file| age_of(file)).max());
         let columns = (runs.len() * (self.work.positions.len() + 2)).max(1) as u64;
-        let window = (WINDOW_BUDGET / columns).clamp(WINDOW.0, WINDOW.1);
+        let window = (self.budgets.0 / columns).clamp(WINDOW.0, WINDOW.1);
         let bounds = Bounds { window, batch_rows: self.batch_rows(&runs) };
         let aged = |run: Vec<Arc<DataFileMeta>>| run.into_iter().map(|file| (age_of(&file), file)).collect();
-        let readers = runs.into_iter().map(|run| self.run(located, aged(run), bounds)).collect();
-        let merged = merge_runs(readers, self.order.clone(), Arc::clone(&self.function), self.request.batch_rows)?;
-        let directory = located.directory.clone();
-        let this = self.clone();
-        Ok(Box::new(merged.map(move |batch| {
-            let batch = batch?.without_retractions()?;
-            let rows = batch.num_rows();
-            this.finish(batch.columns, None, rows).map_err(|error| error.in_file(&directory))
-        })))
+        runs.into_iter().map(|run| self.run(located, aged(run), bounds)).collect()
     }
 
     /// Rows of a batch of each run, so that those of all runs stay within their budget.
     fn batch_rows(&self, runs: &[Vec<Arc<DataFileMeta>>]) -> usize {
         let row = |file: &Arc<DataFileMeta>| file.file_size.max(0) as u64 / file.row_count.max(1) as u64;
         let row = runs.iter().flatten().map(row).max().unwrap_or(0).max(1);
-        let rows = BATCH_BUDGET / (runs.len().max(1) as u64 * BATCHES_OF_RUN * EXPANSION).saturating_mul(row);
+        let rows = self.budgets.1 / (runs.len().max(1) as u64 * BATCHES_OF_RUN * EXPANSION).saturating_mul(row);
         usize::try_from(rows).unwrap_or(usize::MAX).max(LEAST_ROWS).min(self.request.batch_rows)
     }
 
@@ -308,6 +341,7 @@ impl SplitReader {
                 kinds: batch.kinds,
                 columns: batch.columns,
                 age,
+                level: file.level,
             })
         }))
     }
@@ -344,6 +378,23 @@ impl SplitReader {
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(shown.num_rows()));
         RecordBatch::try_new_with_options(schema, columns.collect::<Result<_>>()?, &options)
             .map_err(|error| Error::bug(error.to_string()))
+    }
+}
+
+/// The files of one bucket, to be merged by somebody else.
+#[derive(Clone)]
+pub struct BucketReader {
+    reader: SplitReader,
+    located: Arc<Located>,
+}
+
+impl BucketReader {
+    /// The merged rows of sorted runs. Blocks while it is iterated.
+    ///
+    /// # Errors
+    /// The items carry the store's errors and [`Error::Corrupt`] with the file.
+    pub fn merge(&self, runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<MergedBatches> {
+        self.reader.merge_runs_of(&self.located, runs)
     }
 }
 

@@ -19,7 +19,7 @@ use futures::future::try_join;
 
 use crate::error::Result;
 use crate::format::{Snapshot, SnapshotId, Split};
-use crate::history::History;
+use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::schema::{Schema, TableOptions, Use};
 use prune::Pruner;
@@ -52,7 +52,7 @@ pub async fn plan(history: &History, newest: &Arc<Schema>, at: &At, filter: Opti
 }
 
 /// Plans a read of a snapshot whose rows come out in `schema`. A batch read leaves level 0 out where deletion vectors
-/// are kept; the rows that a stream begins with hold it.
+/// are kept and where the first row stays; the rows that a stream begins with hold it.
 ///
 /// # Errors
 /// As [`plan`].
@@ -90,4 +90,17 @@ async fn schema_at(history: &History, newest: &Arc<Schema>, at: &At, snapshot: &
             Ok(Arc::new(Schema { options: newest.options.clone(), ..Schema::clone(&then) }))
         }
     }
+}
+
+/// Which live files lie in partitions for which a filter may be true.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for a filter that does not fit the schema or speaks of columns that are no partition columns.
+pub fn partition_filter(schema: &Arc<Schema>, options: &TableOptions, filter: &Expr) -> Result<FileFilter> {
+    let filter = filter.bind(schema)?;
+    if let Some(other) = filter.columns().into_iter().find(|column| !schema.partition_keys.contains(column)) {
+        let columns = schema.partition_keys.join(", ");
+        return Err(crate::Error::invalid(format!("{other} is no partition column (they are: {columns})")));
+    }
+    Ok(Pruner::new(schema, options, Some(&filter))?.file_filter(false))
 }

@@ -13,7 +13,7 @@ use super::vectors::Vectors;
 use crate::error::Result;
 use crate::format::{BinaryRow, DataFileMeta, ManifestEntry, SnapshotId, Split};
 use crate::lsm::{KeyBound, Ranged, sections};
-use crate::schema::{Schema, TableOptions};
+use crate::schema::{MergeEngine, Schema, TableOptions};
 use crate::types::DataType;
 
 /// What a plan follows.
@@ -29,6 +29,8 @@ pub struct PlanRules {
     pub open_cost: u64,
     /// No key stands above level 0 twice: older versions are masked.
     pub masks: bool,
+    /// A merged row may match a filter that none of its versions matches.
+    pub folds: bool,
     /// Rows of level 0 are not shown before they are compacted.
     pub skips_level_0: bool,
 }
@@ -45,7 +47,10 @@ impl PlanRules {
             target: options.split_target_size,
             open_cost: options.split_open_file_cost,
             masks: options.deletion_vectors,
-            skips_level_0: options.deletion_vectors && !options.merge_on_read && schema.has_primary_key(),
+            folds: matches!(options.merge_engine, MergeEngine::PartialUpdate | MergeEngine::Aggregation),
+            skips_level_0: schema.has_primary_key()
+                && (options.merge_engine == MergeEngine::FirstRow
+                    || (options.deletion_vectors && !options.merge_on_read)),
         })
     }
 
@@ -59,7 +64,7 @@ impl PlanRules {
 /// # Errors
 /// [`crate::Error::Corrupt`] when the bytes are no such key.
 pub fn bound(key: &BinaryRow, types: &[DataType]) -> Result<KeyBound> {
-    key.decode(types).map(KeyBound)
+    KeyBound::of(key, types)
 }
 
 /// The files of each bucket, by partition and bucket; inside a bucket in manifest order.
@@ -126,7 +131,8 @@ fn has_no_deletes(file: &DataFileMeta) -> bool {
     file.delete_row_count == Some(0)
 }
 
-/// Packs of a primary-key bucket. A section is dropped when no file of it can match: its keys stand nowhere else.
+/// Packs of a primary-key bucket. A section is dropped when no file of it can match: its keys stand nowhere else. Where
+/// rows are folded from many versions, only files that are alone can tell.
 fn pack_tree(rules: &PlanRules, files: Vec<Arc<DataFileMeta>>, pruner: &Pruner) -> Result<Vec<Vec<Arc<DataFileMeta>>>> {
     if files.len() == 1 && !pruner.prunes_files() {
         return Ok(vec![files]);
@@ -146,7 +152,8 @@ fn pack_tree(rules: &PlanRules, files: Vec<Arc<DataFileMeta>>, pruner: &Pruner) 
     let (mut simple, mut mixed) = (Vec::new(), Vec::new());
     for section in sections(ranged) {
         let files: Vec<Arc<DataFileMeta>> = section.into_iter().flatten().map(|ranged| ranged.item).collect();
-        if !files.iter().any(|file| pruner.values_may_match(file)) {
+        let tells = files.len() == 1 || !rules.folds;
+        if tells && !files.iter().any(|file| pruner.values_may_match(file)) {
             continue;
         }
         let list = if reads_raw(rules, &files) && files[0].level > 0 { &mut simple } else { &mut mixed };

@@ -84,7 +84,8 @@ impl Pruner {
         let manifest: ManifestTest = Arc::new(move |meta| by_manifest.manifest_may_match(meta));
         let postponed = self.postponed;
         let entry: EntryTest = Arc::new(move |head| {
-            !(skips_level_0 && head.level == 0) && !(postponed && head.bucket < 0) && by_entry.entry_may_match(head)
+            let unseen = (skips_level_0 && head.level == 0) || (postponed && head.bucket < 0);
+            !unseen && by_entry.entry_may_match(head)
         });
         let partitioned = entries.partition.is_some();
         FileFilter {

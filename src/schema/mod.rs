@@ -16,8 +16,9 @@ pub use check::{Use, check_options};
 pub use evolution::column_mapping;
 pub use option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, Stance, find_option, option_keys};
 pub use options::{
-    BucketFunction, ChangelogProducer, CommitOptions, Compression, DynamicBucketOptions, ManifestOptions, MergeEngine,
-    ParquetOptions, PostponeOptions, StatsOptions, TableOptions,
+    BucketFunction, ChangelogProducer, ColumnMergeOptions, CommitOptions, CompactionOptions, Compression,
+    DynamicBucketOptions, LookupCompact, ManifestOptions, MergeEngine, MergeOptions, ParquetOptions, PostponeOptions,
+    QuietHours, RecordExpiry, SequenceGroup, StatsOptions, TableOptions,
 };
 pub use options_page::options_page;
 pub use units::{StatsMode, parse_duration, parse_memory_size};

@@ -212,6 +212,8 @@ pub struct TableOptions {
     pub postpone: PostponeOptions,
     /// How versions of a key become one row.
     pub merge_engine: MergeEngine,
+    /// The same, column by column.
+    pub merge: MergeOptions,
     /// How the changelog comes to be.
     pub changelog_producer: ChangelogProducer,
     /// Columns that order the versions of a key, before the sequence number.
@@ -266,8 +268,8 @@ pub struct TableOptions {
     pub write_buffer_max_disk: u64,
     /// Rows a reader hands out at once.
     pub read_batch_rows: usize,
-    /// Levels of a bucket, level 0 included.
-    pub num_levels: i32,
+    /// When and how files are compacted.
+    pub compaction: CompactionOptions,
     /// Bytes of a split.
     pub split_target_size: u64,
     /// Bytes an opened file counts for in a split.
@@ -302,6 +304,12 @@ impl TableOptions {
         let changelog_compression = read
             .optional("changelog-file.compression", reader::compression)?
             .unwrap_or_else(|| per_level.get(&0).copied().unwrap_or(compression));
+        let merge_engine = read.word("merge-engine", MERGE_ENGINES)?;
+        let changelog_producer = read.word("changelog-producer", CHANGELOG_PRODUCERS)?;
+        let needs_lookup = changelog_producer == ChangelogProducer::Lookup
+            || read.boolean("deletion-vectors.enabled")?
+            || read.boolean("force-lookup")?;
+        let target_file_size = read.optional("target-file-size", parse_memory_size)?.unwrap_or(target);
         Ok(Self {
             bucket,
             bucket_key: match bucket {
@@ -315,8 +323,9 @@ impl TableOptions {
                 target_rows: read.optional("postpone.target-row-num-per-bucket", number)?,
                 target_size: read.with("postpone.target-size-per-bucket", parse_memory_size)?,
             },
-            merge_engine: read.word("merge-engine", MERGE_ENGINES)?,
-            changelog_producer: read.word("changelog-producer", CHANGELOG_PRODUCERS)?,
+            merge_engine,
+            merge: read.merge(needs_lookup && merge_engine != MergeEngine::FirstRow)?,
+            changelog_producer,
             sequence_fields: read.text("sequence.field").map(split_names).unwrap_or_default(),
             sequence_descending: read.word("sequence.field.sort-order", SORT_ORDERS)?,
             rowkind_field: read.text("rowkind.field").map(ToString::to_string),
@@ -335,7 +344,7 @@ impl TableOptions {
             thin_mode: read.boolean("data-file.thin-mode")?,
             partition_default_name: read.string("partition.default-name"),
             partition_legacy_name: read.boolean("partition.legacy-name")?,
-            target_file_size: read.optional("target-file-size", parse_memory_size)?.unwrap_or(target),
+            target_file_size,
             target_file_rows: read.with("target-file-row-num", number)?,
             parquet: read.parquet()?,
             stats: read.stats(schema)?,
@@ -344,9 +353,7 @@ impl TableOptions {
             write_buffer_max_disk: read.with("write-buffer-spill.max-disk-size", parse_memory_size)?,
             // Paimon's default of 1024 is made for its row readers; columns want longer batches.
             read_batch_rows: read.optional("read.batch-size", number)?.unwrap_or(8192),
-            num_levels: read
-                .optional("num-levels", number)?
-                .unwrap_or(read.optional("num-sorted-run.compaction-trigger", number::<i32>)?.unwrap_or(5) + 1),
+            compaction: CompactionOptions::read(&read, target_file_size, changelog_producer, merge_engine)?,
             split_target_size: read.with("source.split.target-size", parse_memory_size)?,
             split_open_file_cost: read.with("source.split.open-file-cost", parse_memory_size)?,
             discovery_interval: read.with("continuous.discovery-interval", parse_duration)?,
@@ -386,7 +393,12 @@ impl Compression {
     }
 }
 
+mod compaction;
+mod merge;
 mod reader;
+
+pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
+pub use merge::{ColumnMergeOptions, MergeOptions, SequenceGroup};
 
 #[cfg(test)]
 mod tests;

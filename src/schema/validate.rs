@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::option_keys::{captures, find_option};
-use super::{BucketFunction, BucketMode, ChangelogProducer, Schema, TableOptions, Use};
+use super::{BucketFunction, BucketMode, ChangelogProducer, MergeEngine, Schema, TableOptions, Use};
 use crate::error::{Error, Result};
 use crate::types::TypeKind;
 
@@ -103,6 +103,9 @@ fn check_sequence(schema: &Schema, options: &TableOptions) -> Result<()> {
     if seen.is_empty() {
         return Ok(());
     }
+    if options.merge_engine == MergeEngine::FirstRow {
+        return Err(Error::invalid("option sequence.field does not go with merge-engine = first-row"));
+    }
     if !schema.has_primary_key() {
         return Err(Error::invalid("option sequence.field needs a primary key"));
     }
@@ -131,6 +134,10 @@ fn check_changelog(schema: &Schema, options: &TableOptions) -> Result<()> {
     let keyed = schema.has_primary_key();
     if !keyed && options.changelog_producer != ChangelogProducer::None {
         return Err(Error::invalid("option changelog-producer needs a primary key"));
+    }
+    let producers = [ChangelogProducer::None, ChangelogProducer::Lookup];
+    if options.merge_engine == MergeEngine::FirstRow && !producers.contains(&options.changelog_producer) {
+        return Err(Error::invalid("merge-engine = first-row takes changelog-producer none or lookup"));
     }
     if !keyed && options.streaming_read_overwrite {
         return Err(Error::invalid(

@@ -237,7 +237,7 @@ impl ChangeStream {
         let lowest = match self.options.changelog_producer {
             ChangelogProducer::None | ChangelogProducer::Input => 0,
             ChangelogProducer::Lookup => 1,
-            ChangelogProducer::FullCompaction => self.options.num_levels - 1,
+            ChangelogProducer::FullCompaction => self.options.compaction.max_level(),
         };
         for mut split in plan.splits {
             split.files.retain(|file| file.level >= lowest);

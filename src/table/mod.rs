@@ -1,6 +1,7 @@
 //! The handle of a table: everything a newcomer does starts here.
 
 mod changes;
+mod compact;
 mod lifetime;
 mod postpone;
 mod rescale;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use changes::ChangesBuilder;
+pub use compact::{CompactBuilder, CompactReport};
 use lifetime::create_table;
 pub(crate) use lifetime::{delete_table, has_schema};
 pub use postpone::{MovePostponed, MovedPartition};
@@ -20,6 +22,7 @@ pub use scan_builder::ScanBuilder;
 pub use writer::TableWriter;
 
 use crate::commit::Committer;
+use crate::compact::{CompactLimits, Compactor};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::history::History;
@@ -80,7 +83,11 @@ impl Table {
     /// # Errors
     /// As [`Table::create`].
     pub async fn create_store(store: TableStore, schema: Schema) -> Result<Self> {
-        validate(&schema)?;
+        let options = validate(&schema)?;
+        if schema.has_primary_key() {
+            let columns: Vec<usize> = (0..schema.fields.len()).collect();
+            crate::lsm::merge::of(&schema, &options, &columns)?;
+        }
         let schema = Schema { id: 0, time_millis: store.env().now_millis(), ..schema };
         let history = History::new(store);
         create_table(&history.store, &schema).await?;
@@ -202,6 +209,12 @@ impl Table {
     /// Moves rows that wait in `bucket-postpone` into real buckets, where readers see them.
     pub fn move_postponed(&self) -> MovePostponed {
         MovePostponed::new(self.history.clone(), Arc::clone(&self.schema), self.spill_directory.clone())
+    }
+
+    fn compactor(&self, limits: CompactLimits) -> Result<Compactor> {
+        check_options(&self.schema, Use::Write)?;
+        let options = TableOptions::parse(&self.schema)?;
+        Compactor::new(self.history.clone(), Arc::clone(&self.schema), options, limits)
     }
 
     /// The committer of a job. Its user must be stable over restarts of the job and no other job's.

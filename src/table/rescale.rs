@@ -182,7 +182,7 @@ impl Rescale {
             read_partition(&self.history, &self.schema, snapshot, |of, bucket| of == partition && bucket >= 0).await?;
         let schema = Arc::new(self.writing_schema()?);
         let options = TableOptions::parse(&schema)?;
-        let levels = options.num_levels;
+        let levels = options.compaction.num_levels;
         let spill = self.spill_directory.clone();
         let writer = StreamWriter::new(self.history.clone(), Arc::clone(&schema), options, "", Channel::ONLY, spill)?;
         let mut writer = writer.anew();

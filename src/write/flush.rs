@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow_array::ArrayRef;
 use tokio::runtime::Handle;
 
-use super::slabs::{Scattered, Whole};
+use super::slabs::Scattered;
 use super::spill::{Spill, SpillFormat, SpillWriter};
 use crate::error::{Error, Result};
 use crate::files::{FileNames, RollingWriter, Slab, WriteSpec};
 use crate::format::DataFileMeta;
 use crate::io::TableStore;
-use crate::lsm::{KeepAll, MergeFunction, RunReader, SequenceOrder, Sorted, Versions, WriteBuffer, merge_runs};
+use crate::lsm::{KeepAll, MergeFunction, RunReader, SequenceOrder, Single, Sorted, Versions, WriteBuffer, merge_runs};
+use crate::read::MergedSlab;
 
 /// Bytes of a slab, and its bounds in rows.
 const SLAB_BYTES: usize = 4 << 20;
@@ -151,7 +152,7 @@ fn write_files(
             return Ok(());
         }
         for merged in merge_runs(runs, rules.order.clone(), Arc::clone(function), MERGED_ROWS)? {
-            writer.write(&Whole(merged?))?;
+            writer.write(&MergedSlab(merged?))?;
         }
         Ok(())
     };
@@ -204,7 +205,7 @@ pub(super) fn merge_spills(rules: &FlushRules, spills: &[Spill], targets: impl I
             continue;
         }
         let merged = merge_runs(runs, rules.order.clone(), spill_function(rules), MERGED_ROWS)?;
-        let owned = merged.map(|batch| batch.map(|batch| Box::new(Whole(batch)) as Box<dyn Slab>));
+        let owned = merged.map(|batch| batch.map(|batch| Box::new(MergedSlab(batch)) as Box<dyn Slab>));
         out.write(target, owned)?;
     }
     out.finish()
@@ -270,7 +271,8 @@ impl<'a> View<'a> {
         let arrivals = &self.sorted.arrivals[from..until];
         let rows: Vec<(u32, u32)> = arrivals.iter().map(|arrival| self.bucket.rows[*arrival as usize]).collect();
         let ends: Vec<u32> = ends.iter().map(|end| end - from as u32).collect();
-        let versions = Versions { rows: &rows, ends: &ends, batches: &self.batches, kinds: &self.kinds };
+        let (batches, kinds) = (self.batches.as_slice(), self.kinds.as_slice());
+        let versions = Versions { rows: &rows, ends: &ends, batches, kinds, levels: &[], single: Single::Keep };
         let merged = function.merge(&versions)?;
         let place = |position: &u32| {
             let (batch, row) = rows[*position as usize];
@@ -281,11 +283,12 @@ impl<'a> View<'a> {
             false => -1,
         };
         Ok(Box::new(Scattered {
-            batches: &self.batches,
-            kinds: &self.kinds,
+            batches,
+            kinds,
             places: merged.picks.iter().map(place).collect(),
             sequence: merged.picks.iter().map(number).collect(),
-            computed: merged.computed,
+            merged,
+            rows,
         }))
     }
 }

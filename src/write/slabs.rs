@@ -3,12 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Int8Array, Int64Array};
-use arrow_select::interleave::interleave;
+use arrow_array::{ArrayRef, Int8Array, Int64Array};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::files::{ColumnSource, Slab};
-use crate::lsm::MergedBatch;
+use crate::lsm::{ColumnFrom, Merged, merge};
 
 /// Rows that lie scattered over input batches.
 pub(super) struct Scattered<'a> {
@@ -20,8 +19,10 @@ pub(super) struct Scattered<'a> {
     pub places: Vec<(usize, usize)>,
     /// Their sequence numbers.
     pub sequence: Vec<i64>,
-    /// Value columns that were computed, with their positions.
-    pub computed: Vec<(usize, ArrayRef)>,
+    /// What the merge function made of the versions.
+    pub merged: Merged,
+    /// Batch and row of all those versions.
+    pub rows: Vec<(u32, u32)>,
 }
 
 impl Slab for Scattered<'_> {
@@ -32,38 +33,22 @@ impl Slab for Scattered<'_> {
     fn column(&self, source: ColumnSource, rows: Range<usize>) -> Result<ArrayRef> {
         let places = &self.places[rows.clone()];
         Ok(match source {
-            ColumnSource::Value(at) => {
-                if let Some((_, lane)) = self.computed.iter().find(|(computed, _)| *computed == at) {
-                    return Ok(lane.slice(rows.start, rows.len()));
+            ColumnSource::Value(at) => match self.merged.columns.iter().find(|(merged, _)| *merged == at) {
+                Some((_, ColumnFrom::Computed(lane))) => lane.slice(rows.start, rows.len()),
+                Some((_, ColumnFrom::Picks(picks))) => {
+                    let places = merge::places(&self.rows, self.batches.len(), &picks[rows]);
+                    merge::gather(self.batches, at, places)?
                 }
-                let arrays: Vec<&dyn Array> = self.batches.iter().map(|batch| batch[at].as_ref()).collect();
-                interleave(&arrays, places).map_err(|error| Error::bug(error.to_string()))?
-            }
+                None => merge::gather(self.batches, at, places.iter().copied())?,
+            },
             ColumnSource::Sequence => Arc::new(Int64Array::from(self.sequence[rows].to_vec())),
             ColumnSource::Kind => {
+                if let Some(kinds) = &self.merged.kinds {
+                    return Ok(Arc::new(Int8Array::from_iter_values(kinds[rows].iter().copied())));
+                }
                 let kind = |(batch, row): &(usize, usize)| self.kinds[*batch].map_or(0, |kinds| kinds[*row]);
                 Arc::new(Int8Array::from_iter_values(places.iter().map(kind)))
             }
-        })
-    }
-}
-
-/// A merged batch.
-pub(super) struct Whole(pub MergedBatch);
-
-impl Slab for Whole {
-    fn rows(&self) -> usize {
-        self.0.num_rows()
-    }
-
-    fn column(&self, source: ColumnSource, rows: Range<usize>) -> Result<ArrayRef> {
-        Ok(match source {
-            ColumnSource::Value(at) => self.0.columns[at].slice(rows.start, rows.len()),
-            ColumnSource::Sequence => Arc::new(self.0.sequence.slice(rows.start, rows.len())),
-            ColumnSource::Kind => match &self.0.kinds {
-                Some(kinds) => Arc::new(kinds.slice(rows.start, rows.len())),
-                None => Arc::new(Int8Array::from_value(0, rows.len())),
-            },
         })
     }
 }

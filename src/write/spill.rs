@@ -87,6 +87,7 @@ impl SpillFormat {
             kinds: (!plain).then(|| kinds.clone()),
             columns,
             age: 0,
+            level: 0,
         })
     }
 }

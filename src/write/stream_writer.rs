@@ -91,7 +91,7 @@ impl StreamWriter {
         let rules = FlushRules {
             store: history.store.clone(),
             runtime: Handle::current(),
-            data: settings.data_spec(budget / 4, postpone.as_deref())?,
+            data: settings.data_spec(budget / 4, postpone)?,
             changelog: settings.changelog_spec(budget / 4)?,
             merge: settings.merge.clone(),
             order: settings.order.clone(),

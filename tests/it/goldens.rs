@@ -25,7 +25,7 @@ async fn open(dir: &Path) -> Result<Table, Error> {
 }
 
 /// Runs a check on every golden; a table that is refused by name is counted and listed.
-async fn each_golden<F, Fut>(what: &str, check: F)
+pub async fn each_golden<F, Fut>(what: &str, check: F)
 where
     F: Fn(String, std::path::PathBuf) -> Fut,
     Fut: Future<Output = Result<(), Error>>,

@@ -62,7 +62,7 @@ async fn index_files_are_carried_over_and_replaced_by_bucket_and_type() {
     assert_eq!(live_index(&table).await, ["h1", "h2"]);
     // Another type of the same bucket lives beside it, and comes with the compaction.
     let vectors = CommitMessage {
-        new_files: vec![file("x", 0, 1, 10)],
+        new_files: vec![file("of-v", 0, 1, 10)],
         compact_new_index: vec![index("v", "DELETION_VECTORS", 0)],
         ..message(1, 0)
     };
@@ -93,9 +93,12 @@ async fn a_second_index_of_a_bucket_by_a_writer_that_did_not_know_the_first_is_r
     must(&mut two, 1, vec![hashed(1, "c", None)]).await;
     must(&mut one, 2, vec![hashed(0, "d", Some("a"))]).await;
     refused(&mut two, 2, vec![hashed(0, "e", Some("a"))], "no longer live").await;
-    let vectors =
-        |name: &str| CommitMessage { compact_new_index: vec![index(name, "DELETION_VECTORS", 0)], ..message(1, 0) };
-    must(&mut one, 3, vec![vectors("v")]).await;
+    must(&mut one, 3, vec![CommitMessage { new_files: vec![file("of-v", 0, 1, 9)], ..message(1, 0) }]).await;
+    let vectors = |name: &str| CommitMessage {
+        compact_new_index: vec![IndexFile { file_name: name.into(), ..index("v", "DELETION_VECTORS", 0) }],
+        ..message(1, 0)
+    };
+    must(&mut one, 4, vec![vectors("v")]).await;
     refused(&mut two, BATCH_COMMIT, vec![vectors("w")], "another writer").await;
     assert_eq!(live_index(&table).await, ["c", "d", "v"]);
     table.assert_sound().await;
@@ -125,6 +128,53 @@ async fn routing_that_rests_on_other_key_hashes_than_the_live_ones_is_refused() 
     must(&mut other, 1, messages).await;
     assert_eq!(live_index(&table).await, ["a", "b"]);
     assert!(committer.commit(BATCH_COMMIT, vec![rests_on(3, 2, &[])], plain()).await.is_err());
+}
+
+#[tokio::test]
+async fn two_compactors_never_leave_a_vector_without_its_file() {
+    // One compactor masks rows of a file, the other one rewrites it, and neither touches the other's index file.
+    let masks = |name: &str, of: &str, before: Option<IndexFile>| {
+        let mut vectors = index(name, "DELETION_VECTORS", 0);
+        vectors.deletion_vectors.as_mut().unwrap()[0].data_file = of.into();
+        CommitMessage {
+            compact_new_index: vec![vectors],
+            compact_deleted_index: before.into_iter().collect(),
+            ..message(1, 0)
+        }
+    };
+    let rewrites = |name: &str| compact(vec![file("old", 5, 1, 10)], file(name, 5, 1, 10));
+    for rewrite_first in [true, false] {
+        let table = Table::new().await;
+        let (mut one, mut two) = (table.committer("one"), table.committer("two"));
+        must(
+            &mut one,
+            BATCH_COMMIT,
+            vec![CommitMessage { compact_after: vec![file("old", 5, 1, 10)], ..message(1, 0) }],
+        )
+        .await;
+        if rewrite_first {
+            must(&mut two, BATCH_COMMIT, rewrites("new")).await;
+            refused(&mut one, BATCH_COMMIT, vec![masks("v", "old", None)], "is no longer live").await;
+            assert_eq!(live_index(&table).await, Vec::<String>::new());
+        } else {
+            must(&mut one, BATCH_COMMIT, vec![masks("v", "old", None)]).await;
+            refused(&mut two, BATCH_COMMIT, rewrites("new"), "masked since").await;
+            // An overwrite that does not know the vector, too.
+            let overwrite = CommitMessage { deleted_files: vec![file("old", 5, 1, 10)], ..message(1, 0) };
+            refused(&mut two, BATCH_COMMIT, vec![overwrite], "masked since").await;
+            // Whoever knows it may take both away; a move to another level keeps the vector.
+            let moved = compact(vec![file("old", 5, 1, 10)], file("old", 6, 1, 10));
+            must(&mut two, BATCH_COMMIT, moved).await;
+            let mut both = compact(vec![file("old", 6, 1, 10)], file("new", 6, 1, 10)).remove(0);
+            let mut vectors = index("v", "DELETION_VECTORS", 0);
+            vectors.deletion_vectors.as_mut().unwrap()[0].data_file = "old".into();
+            both.compact_deleted_index = vec![vectors];
+            must(&mut two, BATCH_COMMIT, vec![both]).await;
+            assert_eq!(live_index(&table).await, Vec::<String>::new());
+        }
+        table.assert_sound().await;
+        table.assert_no_orphans().await;
+    }
 }
 
 #[tokio::test]

@@ -43,14 +43,14 @@ fn only_a_reader_lets_unknown_options_of_engines_pass() {
 
 #[test]
 fn one_error_names_every_offending_option() {
-    let options = [("merge-engine", "aggregation"), ("row-tracking.enabled", "true"), ("write-only", "true")];
+    let options = [("row-tracking.enabled", "true"), ("sequence.snapshot-ordering", "true"), ("write-only", "true")];
     let Err(Error::Unsupported(text)) = check(&options, Use::Read) else { panic!() };
-    assert!(text.contains("merge-engine = \"aggregation\"") && text.contains("row-tracking.enabled"), "{text}");
+    assert!(text.contains("row-tracking.enabled = \"true\"") && text.contains("snapshot-ordering"), "{text}");
     assert!(!text.contains("write-only"), "{text}");
 
-    let mixed = [("merge-engine", "aggregation"), ("target-file-size", "much")];
+    let mixed = [("row-tracking.enabled", "true"), ("target-file-size", "much")];
     let Err(Error::Invalid(text)) = check(&mixed, Use::Write) else { panic!() };
-    assert!(text.contains("merge-engine") && text.contains("target-file-size"), "{text}");
+    assert!(text.contains("row-tracking.enabled") && text.contains("target-file-size"), "{text}");
 }
 
 #[test]
@@ -78,8 +78,6 @@ fn what_differs_between_reading_and_writing() {
 #[test]
 fn what_neither_reads_nor_writes() {
     for (name, value) in [
-        ("merge-engine", "first-row"),
-        ("merge-engine", "Partial-Update"),
         ("row-tracking.enabled", "true"),
         ("data-evolution.enabled", "true"),
         ("sequence.snapshot-ordering", "true"),
@@ -88,7 +86,6 @@ fn what_neither_reads_nor_writes() {
         ("scan.mode", "from-snapshot"),
         ("scan.fallback-branch", "b"),
         ("type", "format-table"),
-        ("bucket", "-2"),
         ("parquet.encryption.column.keys", "k"),
     ] {
         for usage in [Use::Read, Use::Write] {

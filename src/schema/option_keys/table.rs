@@ -6,7 +6,6 @@ use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
 const GATE_CHAIN: &str = "no effect unless chain-table.enabled, which is refused";
 const GATE_DYNAMIC: &str = "only dynamic buckets read it, and writing those is refused";
 const GATE_POSTPONE: &str = "writers always postpone, which is right too";
-const OTHER_ENGINE: &str = "read by another merge engine only, which is refused";
 const NESTED: &str = "read for nested columns only, which are refused";
 const FORMAT_TABLE: &str = "format tables are refused by option type";
 
@@ -29,7 +28,7 @@ keys! {
     "partition": List, unwritable(&[], "state the partition columns in the schema"),
         "partition columns, for engines that cannot declare them";
     "merge-engine": Enum(&["deduplicate", "partial-update", "aggregation", "first-row"]) = "deduplicate",
-        refused(&["deduplicate"], "only deduplicate so far"), "how versions of a key become one row";
+        HONOURED, "how versions of a key become one row";
     "ignore-delete" | "first-row.ignore-delete" | "deduplicate.ignore-delete" | "partial-update.ignore-delete":
         Boolean = "false", HONOURED, "drop -U and -D rows";
     "ignore-update-before": Boolean = "false", HONOURED, "drop -U rows";
@@ -39,25 +38,22 @@ keys! {
     "sequence.snapshot-ordering": Boolean = "false", refused(&[], "records would need their snapshot's number"),
         "order versions by the snapshot that brought them";
     "rowkind.field": Text, HONOURED, "column that holds the row kind as text";
-    "aggregation.remove-record-on-delete": Boolean = "false", harmless(OTHER_ENGINE),
-        "-D removes the row in aggregation";
-    "partial-update.remove-record-on-delete": Boolean = "false", harmless(OTHER_ENGINE),
-        "-D removes the row in partial-update";
-    "partial-update.remove-record-on-sequence-group": List, harmless(OTHER_ENGINE),
+    "aggregation.remove-record-on-delete": Boolean = "false", HONOURED, "-D removes the row in aggregation";
+    "partial-update.remove-record-on-delete": Boolean = "false", HONOURED, "-D removes the row in partial-update";
+    "partial-update.remove-record-on-sequence-group": List, HONOURED,
         "-D of a group removes the row in partial-update";
-    "fields.default-aggregate-function": Text, harmless(OTHER_ENGINE), "aggregate function of columns without one";
-    "fields.<column>.aggregate-function": Text, harmless(OTHER_ENGINE), "aggregate function of a column";
-    "fields.<column>.ignore-retract": Boolean = "false", harmless(OTHER_ENGINE),
-        "leave retractions out of a column's aggregate";
-    "fields.<column>.distinct": Boolean = "false", harmless(OTHER_ENGINE), "collect or join each value once";
-    "fields.<column>.list-agg-delimiter": Text = ",", harmless(OTHER_ENGINE), "text between joined values";
-    "fields.<column>.nested-key": List, harmless(OTHER_ENGINE), "key inside an array of rows";
-    "fields.<column>.nested-key-null-strategy": Enum(&["merge", "ignore", "error"]) = "merge", harmless(OTHER_ENGINE),
+    "fields.default-aggregate-function": Text, HONOURED, "aggregate function of columns without one";
+    "fields.<column>.aggregate-function": Text, HONOURED, "aggregate function of a column";
+    "fields.<column>.ignore-retract": Boolean = "false", HONOURED, "leave retractions out of a column's aggregate";
+    "fields.<column>.distinct": Boolean = "false", HONOURED, "collect or join each value once";
+    "fields.<column>.list-agg-delimiter": Text = ",", HONOURED, "text between joined values";
+    "fields.<column>.nested-key": List, harmless(NESTED), "key inside an array of rows";
+    "fields.<column>.nested-key-null-strategy": Enum(&["merge", "ignore", "error"]) = "merge", harmless(NESTED),
         "what a NULL nested key does";
-    "fields.<column>.nested-sequence-field": List, harmless(OTHER_ENGINE), "newest inner row by these fields";
-    "fields.<column>.count-limit": Int = "2147483647", harmless(OTHER_ENGINE), "most inner rows kept";
-    "fields.<column>.ts-field": Text, harmless(OTHER_ENGINE), "time of a map entry";
-    "fields.<columns>.sequence-group": List, harmless(OTHER_ENGINE), "columns that are versioned together";
+    "fields.<column>.nested-sequence-field": List, harmless(NESTED), "newest inner row by these fields";
+    "fields.<column>.count-limit": Int = "2147483647", harmless(NESTED), "most inner rows kept";
+    "fields.<column>.ts-field": Text, harmless(NESTED), "time of a map entry";
+    "fields.<columns>.sequence-group": List, HONOURED, "columns that are versioned together";
     "fields.<column>.map.storage-layout": Enum(&["default", "shared-shredding"]) = "default", harmless(NESTED),
         "how a MAP column is laid out in files";
     "fields.<column>.map.shared-shredding.max-columns": Int = "256", harmless(NESTED),

@@ -56,13 +56,22 @@ pub(super) fn number<T: TryFrom<i64>>(text: &str) -> Result<T> {
         .ok_or_else(|| Error::invalid(format!("{text:?} is no number above zero")))
 }
 
-fn count<T: TryFrom<i64>>(text: &str) -> Result<T> {
+pub(super) fn count<T: TryFrom<i64>>(text: &str) -> Result<T> {
     let number = text.parse::<i64>().ok().and_then(|number| T::try_from(number).ok());
     number.ok_or_else(|| Error::invalid(format!("{text:?} is no number that fits")))
 }
 
 pub(super) fn split_names(text: &str) -> Vec<String> {
     text.split(',').map(|name| name.trim().to_string()).filter(|name| !name.is_empty()).collect()
+}
+
+/// Names as Paimon takes them, blanks and all.
+pub(super) fn split_exactly(text: &str) -> Vec<String> {
+    text.split(',').map(ToString::to_string).collect()
+}
+
+pub(super) fn boolean(text: &str) -> Result<bool> {
+    one_of(text, BOOLEANS)
 }
 
 pub(super) fn named(name: &str, error: Error) -> Error {
@@ -122,7 +131,7 @@ impl Reader<'_> {
     }
 
     /// The values of a family with one `<..>`, by what stands there.
-    fn family<T>(&self, family: &str, parse: impl Fn(&str) -> Result<T>) -> Result<BTreeMap<String, T>> {
+    pub(super) fn family<T>(&self, family: &str, parse: impl Fn(&str) -> Result<T>) -> Result<BTreeMap<String, T>> {
         let mut values = BTreeMap::new();
         for (name, text) in self.options {
             if let Some(&[part]) = captures(family, name).as_deref() {

@@ -112,6 +112,15 @@ fn types_out_of_bounds_are_refused() {
 
 #[test]
 fn what_cannot_be_honoured_is_refused_before_anything_else() {
-    assert!(matches!(keyed(&[("merge-engine", "aggregation")]), Err(Error::Unsupported(_))));
+    assert!(matches!(keyed(&[("row-tracking.enabled", "true")]), Err(Error::Unsupported(_))));
     assert!(matches!(keyed(&[("buckets", "3")]), Err(Error::Invalid(_))));
+}
+
+#[test]
+fn first_row_tables_take_no_sequence_field_and_no_changelog_of_their_input() {
+    assert!(keyed(&[("merge-engine", "first-row")]).is_ok());
+    for (name, value) in [("sequence.field", "version"), ("changelog-producer", "input")] {
+        let error = keyed(&[("merge-engine", "first-row"), (name, value)]).unwrap_err();
+        assert!(matches!(&error, Error::Invalid(text) if text.contains(name)), "{error}");
+    }
 }

@@ -74,6 +74,16 @@ impl Failure {
         self.kind == "not-found"
     }
 
+    /// Whether this version cannot do what was asked for.
+    pub fn is_unsupported(&self) -> bool {
+        self.kind == "unsupported"
+    }
+
+    /// What happened.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The process's exit code.
     pub fn code(&self) -> u8 {
         self.code

@@ -467,3 +467,95 @@ fn a_partition_is_moved_into_more_buckets() {
     assert_eq!(sorted(&place.ok(&["read", "./t", "--json"])), sorted(&before));
     assert!(place.fails(2, &["rescale", "./t", "--buckets", "3", "--partition", "id=1"]).contains("partition"));
 }
+
+impl Place {
+    /// A table with a key, and six commits of ten rows that overlap.
+    fn many_runs(&self, table: &str) {
+        self.ok(&[
+            "create",
+            table,
+            "--warehouse",
+            "./w",
+            "--column",
+            "id BIGINT NOT NULL",
+            "--column",
+            "name STRING",
+            "--primary-key",
+            "id",
+        ]);
+        for commit in 0..6 {
+            let rows = rows(commit * 5, commit * 5 + 10);
+            self.feed_ok(&["write", table, "--warehouse", "./w", "--format", "jsonl"], &rows);
+        }
+    }
+
+    fn live_files(&self, table: &str) -> usize {
+        self.ok(&["inspect", table, "files", "--json"]).lines().count()
+    }
+}
+
+#[test]
+fn a_warehouse_is_compacted_with_all_its_tables() {
+    let place = Place::new();
+    for table in ["shop.orders", "shop.parts", "log.clicks"] {
+        place.many_runs(table);
+    }
+    let dry = place.ok(&["compact", "./w", "--dry-run"]);
+    assert_eq!(dry.lines().count(), 3, "{dry}");
+    assert!(dry.contains("shop.orders: bucket 0: 6 files, 60 rows, "), "{dry}");
+    assert_eq!(place.live_files("./w/shop.db/orders"), 6);
+    let told = place.ok(&["compact", "shop", "--warehouse", "./w", "--exclude", "*.parts", "--json"]);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (&told["table"], &told["filesBefore"], &told["filesAfter"]),
+        (&"shop.orders".into(), &6.into(), &1.into())
+    );
+    assert_eq!(place.live_files("./w/shop.db/orders"), 1);
+    assert_eq!(place.live_files("./w/shop.db/parts"), 6);
+    place.ok(&["compact", "--warehouse", "./w", "--full", "--memory", "64mb", "--threads", "2", "--rate-limit", "1gb"]);
+    for table in ["./w/shop.db/orders", "./w/shop.db/parts", "./w/log.db/clicks"] {
+        assert_eq!(place.live_files(table), 1);
+        assert_eq!(sorted(&place.ok(&["read", table, "--json"])), sorted(&rows(0, 35)));
+    }
+    place.fails(1, &["compact", "./nothing"]);
+    place.fails(2, &["compact"]);
+    place.fails(2, &["compact", "./w", "--memory", "much"]);
+    place.fails(1, &["compact", "./w/shop.db/orders", "--where", "id > 3"]);
+}
+
+#[test]
+fn a_compaction_travels_in_parts_and_a_lost_one_costs_only_itself() {
+    let place = Place::new();
+    place.many_runs("shop.orders");
+    let table = "./w/shop.db/orders";
+    place.ok(&["compact", "plan", table, "--full", "--out", "./tasks"]);
+    place.ok(&["compact", "run", table, "./tasks/00000.task"]);
+    place.ok(&["compact", "run", table, "./tasks/00000.task", "--out", "./again"]);
+    let first = place.run(&["compact", "commit", table, "./tasks/00000.message"]);
+    assert!(text(&first.stderr).contains("committed, snapshot 7"), "{first:?}");
+    let second = place.run(&["compact", "commit", table, "./again/00000.message"]);
+    assert!(second.status.success() && text(&second.stderr).contains("all 1 lost to other commits"), "{second:?}");
+    assert_eq!(sorted(&place.ok(&["read", table, "--json"])), sorted(&rows(0, 35)));
+    assert_eq!(place.live_files(table), 1);
+    place.file("bad.message", "no message");
+    assert!(place.fails(1, &["compact", "commit", table, "./bad.message"]).contains("bad.message"));
+}
+
+#[test]
+fn a_watching_compactor_takes_what_a_writer_leaves() {
+    let place = Place::new();
+    place.many_runs("shop.orders");
+    let table = "./w/shop.db/orders";
+    let watcher = place.command(&["compact", "./w", "--watch", "--interval", "50 ms"]).spawn().unwrap();
+    for commit in 0..12 {
+        place.feed_ok(&["write", table, "--format", "jsonl"], &rows(commit * 3, commit * 3 + 10));
+    }
+    while place.live_files(table) > 5 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    interrupt(&watcher);
+    let output = watcher.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(sorted(&place.ok(&["read", table, "--json"])), sorted(&rows(0, 43)));
+}

@@ -1,6 +1,7 @@
 //! The commands, and what they share: opening tables, asking, reading times.
 
 mod changes;
+mod compact;
 mod completions;
 mod create;
 mod demo;
@@ -31,6 +32,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Write(args) => write::run(args, &common).await,
         Command::Read(args) => read::run(args, &common).await,
         Command::Changes(args) => changes::run(args, &common).await,
+        Command::Compact(args) => compact::run(*args, &common).await,
         Command::Inspect(args) => inspect::run(args, &common).await,
         Command::Rescale(args) => rescale::run(args, &common).await,
         Command::List(args) => list::run(args, &common).await,

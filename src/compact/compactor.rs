@@ -1,0 +1,187 @@
+//! Compaction of one table: planning against a snapshot, running tasks.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::limits::{CompactLimits, CompactProgress, Throttle};
+use super::plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_bucket};
+use super::rewrite::Rewrite;
+use crate::error::{Error, Result};
+use crate::files::{FileLayout, FileNames, WriteSpec, file_extension};
+use crate::format::{CommitMessage, CompactTask, DataFileMeta, FileSource, Snapshot, Split, bucket_directory};
+use crate::history::{FileFilter, History};
+use crate::lsm::Moment;
+use crate::read::{ReadRequest, SplitReader};
+use crate::scan::{Vectors, partition_filter};
+use crate::schema::{Schema, TableOptions};
+
+/// Compacts one table. Cheap to clone.
+#[derive(Clone)]
+pub struct Compactor {
+    history: History,
+    schema: Arc<Schema>,
+    options: TableOptions,
+    layout: Arc<FileLayout>,
+    limits: CompactLimits,
+    throttle: Throttle,
+    progress: Arc<CompactProgress>,
+}
+
+impl Compactor {
+    /// A compactor of a table with its newest schema. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a table that this version cannot compact.
+    pub fn new(history: History, schema: Arc<Schema>, options: TableOptions, limits: CompactLimits) -> Result<Self> {
+        let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
+        let throttle = Throttle::new(history.store.env(), Handle::current(), limits.bytes_per_second);
+        Ok(Self { history, schema, options, layout, limits, throttle, progress: Arc::default() })
+    }
+
+    /// The same compactor, which counts elsewhere what it did.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Arc<CompactProgress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// How far the tasks are.
+    pub fn progress(&self) -> &Arc<CompactProgress> {
+        &self.progress
+    }
+
+    /// What is to be compacted in the newest snapshot, the most urgent first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for partitions told by columns that are none of them; the store's errors.
+    pub async fn plan(&self, request: &CompactRequest) -> Result<Vec<CompactTask>> {
+        let Some(snapshot) = self.history.snapshots.latest().await? else { return Ok(Vec::new()) };
+        self.plan_at(&snapshot, request).await
+    }
+
+    /// What is to be compacted in a snapshot.
+    ///
+    /// # Errors
+    /// As [`Compactor::plan`].
+    pub async fn plan_at(&self, snapshot: &Snapshot, request: &CompactRequest) -> Result<Vec<CompactTask>> {
+        let vectors = Vectors::of(&self.history, snapshot).await?;
+        if !vectors.is_empty() {
+            return Err(Error::unsupported("compaction of tables with deletion vectors"));
+        }
+        let filter = match &request.partitions {
+            Some(filter) => partition_filter(&self.schema, &self.options, filter)?,
+            None => FileFilter::default(),
+        };
+        let entries = self.history.manifests.live_files(snapshot, &filter).await?;
+        let mut tasks = Vec::new();
+        for bucket in buckets_of(entries) {
+            let wanted = request.buckets.is_empty() || request.buckets.contains(&bucket.bucket);
+            if wanted && bucket.bucket >= 0 {
+                tasks.extend(self.plan_bucket(bucket, snapshot, request.full)?);
+            }
+        }
+        // Every run more is one more that each reader merges.
+        tasks.sort_by_key(|task| {
+            std::cmp::Reverse((task.files.iter().filter(|file| file.level == 0).count(), task.bytes()))
+        });
+        Ok(tasks)
+    }
+
+    fn plan_bucket(&self, bucket: BucketFiles, snapshot: &Snapshot, full: bool) -> Result<Vec<CompactTask>> {
+        let place = (snapshot.id, self.schema.id);
+        if !self.schema.has_primary_key() {
+            return Ok(plan_append(bucket, place, &self.options, full));
+        }
+        // Whoever asks does not put level 0 off.
+        let put_off = self.options.compaction.lookup_max_interval;
+        let now = Moment { local_millis: self.history.store.env().local_millis(), put_off };
+        let key_types = self.schema.types_of(&self.schema.trimmed_primary_keys())?;
+        let task = plan_bucket(bucket, place, &self.options, &key_types, full, &now, &|_| false)?;
+        Ok(task.into_iter().collect())
+    }
+
+    /// Runs a task and describes what it did for the committer. Nothing is visible before that commits; a message that
+    /// will not be committed is given to [`crate::commit::Committer::abort`].
+    ///
+    /// # Errors
+    /// The store's errors, [`Error::Corrupt`] with the file; then the task left no file.
+    pub async fn run(&self, task: &CompactTask) -> Result<CommitMessage> {
+        self.run_with(task, self.limits).await
+    }
+
+    /// Runs tasks side by side within the limits, in their order. Answers what became of each.
+    pub async fn run_all(&self, tasks: &[CompactTask]) -> Vec<Result<CommitMessage>> {
+        use futures::StreamExt;
+        let across = self.limits.threads.clamp(1, tasks.len().max(1));
+        let limits = CompactLimits {
+            memory: self.limits.memory / across as u64,
+            threads: (self.limits.threads / across).max(1),
+            ..self.limits
+        };
+        futures::stream::iter(tasks).map(|task| self.run_with(task, limits)).buffered(across).collect().await
+    }
+
+    async fn run_with(&self, task: &CompactTask, limits: CompactLimits) -> Result<CommitMessage> {
+        if task.schema_id > self.schema.id {
+            return Err(Error::invalid(format!(
+                "the task is of schema {}, and the table was opened with schema {}",
+                task.schema_id, self.schema.id
+            )));
+        }
+        task.files.iter().try_for_each(refuse_unknown)?;
+        let rewrite = self.prepare(task, limits).await?;
+        let task = task.clone();
+        self.history.store.env().blocking(move || rewrite.run(&task)).await
+    }
+
+    async fn prepare(&self, task: &CompactTask, limits: CompactLimits) -> Result<Rewrite> {
+        let env = self.history.store.env();
+        let directory = bucket_directory(&self.schema, &self.options, &task.partition, task.bucket)?;
+        let encode_bytes = usize::try_from(limits.memory / 4).unwrap_or(usize::MAX);
+        let mut data = WriteSpec::of_data(&self.schema, &self.options, &self.layout, task.output_level, encode_bytes)?;
+        data.encoding.threads = limits.threads;
+        data.origin = FileSource::Compact;
+        let request = ReadRequest {
+            schema: Arc::clone(&self.schema),
+            select: (0..self.schema.fields.len()).collect(),
+            filter: None,
+            batch_rows: self.options.read_batch_rows,
+            wide_timestamps: true,
+        };
+        let inputs = Split {
+            snapshot_id: task.snapshot_id,
+            schema_id: task.schema_id,
+            partition: task.partition.clone(),
+            bucket: task.bucket,
+            files: task.files.iter().chain(&task.upper).cloned().map(Arc::new).collect(),
+            vectors: Vec::new(),
+            raw: !self.schema.has_primary_key(),
+            changes: false,
+        };
+        let reader = SplitReader::new(&self.history, request, std::slice::from_ref(&inputs)).await?;
+        Ok(Rewrite {
+            store: self.history.store.clone(),
+            runtime: Handle::current(),
+            reader: reader.with_memory(limits.memory / 2),
+            inputs,
+            names: FileNames::new(env, directory, file_extension(&self.options)),
+            data,
+            key_types: self.schema.types_of(&self.schema.trimmed_primary_keys())?,
+            small_file_size: self.options.compaction.small_file_size,
+            force_rewrite: self.options.compaction.force_rewrite,
+            throttle: self.throttle.clone(),
+            progress: Arc::clone(&self.progress),
+        })
+    }
+}
+
+/// What would be lost if the file were rewritten or moved by this version.
+fn refuse_unknown(file: &DataFileMeta) -> Result<()> {
+    let what = match file {
+        DataFileMeta { first_row_id: Some(_), .. } => "row ids",
+        DataFileMeta { write_cols: Some(_), .. } => "some of the columns only",
+        _ => return Ok(()),
+    };
+    Err(Error::unsupported(format!("compaction of data file {}: a file with {what}", file.file_name)))
+}

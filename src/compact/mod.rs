@@ -1,0 +1,25 @@
+//! Files in, fewer files out: what is compacted, and how.
+//!
+//! ```text
+//! live files ─ plan (pure) ─ tasks ─┬─ steps: upgrade ───────────────────────────┬─ CommitMessage
+//!                                   └─ steps: merge ─ rolling writer ─ new level ┘
+//! ```
+//!
+//! Invariants:
+//! - a compaction changes nothing by itself: its message goes through the committer, which refuses it when an input is
+//!   no longer live;
+//! - inputs are never deleted here: older snapshots name them until they expire;
+//! - memory is bounded by [`CompactLimits::memory`], whatever the size of the files.
+//!
+//! Spec: `format-spec/compaction.md`.
+
+mod compactor;
+mod limits;
+mod plan;
+mod rewrite;
+mod steps;
+
+pub use compactor::Compactor;
+pub use limits::{CompactLimits, CompactProgress};
+pub use plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_bucket};
+pub use steps::{Step, StepRules, steps};

@@ -1,0 +1,173 @@
+//! How one column of many keys becomes one value for each key.
+//!
+//! Most functions choose one of the versions, so they answer with positions and copy nothing (`pick`). The others
+//! compute: numbers, joined texts and bitmaps, each over the column's versions laid one after another.
+//! Spec: `format-spec/merge-tree.md`, aggregate functions.
+
+mod bitmap;
+mod number;
+mod pick;
+mod text;
+
+use super::steps::Step;
+use super::{ColumnFrom, Versions};
+use crate::error::{Error, Result};
+use crate::schema::{ColumnMergeOptions, Field};
+use crate::types::TypeKind;
+
+/// Functions of Paimon that this version lacks, with the reason.
+const LACKING: [(&str, &str); 8] = [
+    ("collect", "ARRAY columns are not supported yet"),
+    ("merge_map", "MAP columns are not supported yet"),
+    ("merge_map_with_keytime", "MAP columns are not supported yet"),
+    ("nested_update", "ARRAY columns are not supported yet"),
+    ("nested_partial_update", "ARRAY columns are not supported yet"),
+    ("rbm64", "its bytes are of a layout that only Java's library reads"),
+    ("hll_sketch", "no sketch library is proven to write Java's bytes"),
+    ("theta_sketch", "no sketch library is proven to write Java's bytes"),
+];
+
+/// What becomes of a column's versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Function {
+    /// The newest value, NULL too; a retraction makes NULL.
+    LastValue,
+    /// The newest value that is not NULL; taking back a value makes NULL.
+    LastNonNullValue,
+    FirstValue,
+    FirstNonNullValue,
+    /// What came last, added or taken back.
+    Newest,
+    /// As [`Function::Newest`], but what is late changes nothing: the sequence columns of a group.
+    Sequence,
+    /// As [`Function::LastValue`], but what is late changes nothing: the other columns of a group.
+    Grouped,
+    Max,
+    Min,
+    And,
+    Or,
+    Sum,
+    Product,
+    ListAgg {
+        delimiter: String,
+        distinct: bool,
+    },
+    Bitmap32,
+}
+
+/// The fold of one column.
+#[derive(Debug, Clone)]
+pub(super) struct ColumnFold {
+    /// The column's name, for errors.
+    name: String,
+    kind: TypeKind,
+    function: Function,
+    ignore_retract: bool,
+}
+
+impl ColumnFold {
+    /// The fold of a column by the name of its aggregate function.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a function that is none of Paimon's or does not take the column's type,
+    /// [`Error::Unsupported`] for one that this version lacks.
+    pub(super) fn of(field: &Field, function: &str, options: &ColumnMergeOptions) -> Result<Self> {
+        let name = &field.name;
+        let kind = field.data_type.kind;
+        if let Some((_, why)) = LACKING.iter().find(|(lacking, _)| *lacking == function) {
+            return Err(Error::unsupported(format!("aggregate function {function} of column {name:?} ({why})")));
+        }
+        let needs = |fits: bool, what: &str, function: Function| {
+            if fits {
+                return Ok(function);
+            }
+            Err(Error::invalid(format!("aggregate function of column {name:?} takes {what}, not {kind}")))
+        };
+        let numeric = number::is_number(kind);
+        let function = match function {
+            "last_value" => Function::LastValue,
+            "last_non_null_value" => Function::LastNonNullValue,
+            "first_value" => Function::FirstValue,
+            "first_non_null_value" | "first_not_null_value" => Function::FirstNonNullValue,
+            "primary-key" => Function::Newest,
+            "max" => Function::Max,
+            "min" => Function::Min,
+            "bool_and" => needs(kind == TypeKind::Boolean, "BOOLEAN", Function::And)?,
+            "bool_or" => needs(kind == TypeKind::Boolean, "BOOLEAN", Function::Or)?,
+            "sum" => needs(numeric, "numbers", Function::Sum)?,
+            "product" => needs(numeric, "numbers", Function::Product)?,
+            "listagg" => {
+                let delimiter = options.delimiter.clone().unwrap_or_else(|| ",".to_string());
+                let function = Function::ListAgg { delimiter, distinct: options.distinct };
+                needs(kind == TypeKind::STRING, "STRING", function)?
+            }
+            "rbm32" => needs(matches!(kind, TypeKind::VarBinary(_)), "VARBINARY", Function::Bitmap32)?,
+            other => {
+                return Err(Error::invalid(format!(
+                    "aggregate function {other:?} of column {name:?} is none of Paimon's"
+                )));
+            }
+        };
+        Ok(Self { name: name.clone(), kind, function, ignore_retract: options.ignore_retract })
+    }
+
+    /// The fold of a column of partial-update that has no aggregate function.
+    fn plain(field: &Field, function: Function) -> Self {
+        Self { name: field.name.clone(), kind: field.data_type.kind, function, ignore_retract: false }
+    }
+
+    /// A column that no group versions: what is not NULL overwrites.
+    pub(super) fn overwritten(field: &Field) -> Self {
+        Self::plain(field, Function::LastNonNullValue)
+    }
+
+    /// A sequence column of a group.
+    pub(super) fn sequence(field: &Field) -> Self {
+        Self::plain(field, Function::Sequence)
+    }
+
+    /// A column of a group without an aggregate function.
+    pub(super) fn grouped(field: &Field) -> Self {
+        Self::plain(field, Function::Grouped)
+    }
+
+    /// The values of a value column after all versions of every key.
+    pub(super) fn run(&self, versions: &Versions<'_>, place: usize, steps: &[Step]) -> Result<ColumnFrom> {
+        let takes_back = |step: &Step| matches!(step, Step::Retract | Step::RetractBefore | Step::TakeRetract);
+        let steps: &[Step] = match steps.iter().any(takes_back) {
+            true if self.ignore_retract => &steps.iter().map(|step| without_retraction(*step)).collect::<Vec<_>>(),
+            true if !self.retracts() => {
+                return Err(Error::invalid(format!(
+                    "column {:?}: its aggregate function cannot take back a -U or -D row; option \
+                     fields.{}.ignore-retract = true leaves such rows out",
+                    self.name, self.name
+                )));
+            }
+            _ => steps,
+        };
+        match &self.function {
+            Function::Sum => number::run(self, false, versions, place, steps),
+            Function::Product => number::run(self, true, versions, place, steps),
+            Function::ListAgg { delimiter, distinct } => text::run(delimiter, *distinct, versions, place, steps),
+            Function::Bitmap32 => bitmap::run(&self.name, versions, place, steps),
+            _ => pick::run(&self.function, versions, place, steps).map(ColumnFrom::Picks),
+        }
+    }
+
+    fn retracts(&self) -> bool {
+        match self.function {
+            Function::LastValue | Function::LastNonNullValue | Function::Newest => true,
+            Function::Sequence | Function::Grouped | Function::Sum | Function::Product => true,
+            Function::FirstValue | Function::FirstNonNullValue | Function::Max | Function::Min => false,
+            Function::And | Function::Or | Function::ListAgg { .. } | Function::Bitmap32 => false,
+        }
+    }
+}
+
+fn without_retraction(step: Step) -> Step {
+    match step {
+        Step::Retract | Step::RetractBefore => Step::Skip,
+        Step::TakeRetract => Step::Take,
+        other => other,
+    }
+}

@@ -1,0 +1,248 @@
+//! Compacting a table: plan, run, commit, and plan again what somebody else's commit undid.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer};
+use crate::compact::{CompactLimits, CompactProgress, CompactRequest, Compactor};
+use crate::error::{Error, Result};
+use crate::format::{CommitMessage, CompactTask, SnapshotId};
+use crate::predicate::{Expr, col};
+use crate::table::Table;
+
+/// Rounds of plan, run and commit: after a round more may be due, or be due again.
+const MOST_ROUNDS: usize = 16;
+
+/// What a compaction did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CompactReport {
+    /// The tasks that were planned. With `dry_run` none of them was run.
+    pub planned: Vec<CompactTask>,
+    /// The snapshots it made.
+    pub snapshots: Vec<SnapshotId>,
+    /// Files that were replaced, and their bytes.
+    pub files_before: usize,
+    /// Bytes of those.
+    pub bytes_before: u64,
+    /// Files that took their place; those that only moved to another level count too.
+    pub files_after: usize,
+    /// Bytes of those.
+    pub bytes_after: u64,
+    /// Files that moved to another level without being rewritten.
+    pub moved_files: usize,
+    /// Rows of changelog.
+    pub changelog_rows: u64,
+    /// Tasks whose work was lost to another commit.
+    pub lost_tasks: usize,
+}
+
+impl CompactReport {
+    fn add(&mut self, message: &CommitMessage) {
+        let bytes =
+            |files: &[crate::format::DataFileMeta]| files.iter().map(|file| file.file_size.max(0) as u64).sum::<u64>();
+        let before: BTreeSet<&str> = message.compact_before.iter().map(|file| file.file_name.as_str()).collect();
+        let moved = message.compact_after.iter().filter(|file| before.contains(file.file_name.as_str()));
+        self.moved_files += moved.count();
+        self.files_before += message.compact_before.len();
+        self.files_after += message.compact_after.len();
+        self.bytes_before += bytes(&message.compact_before);
+        self.bytes_after += bytes(&message.compact_after);
+        self.changelog_rows += message.compact_changelog.iter().map(|file| file.row_count.max(0) as u64).sum::<u64>();
+    }
+}
+
+/// A compaction: what of a table, how, and within which limits.
+#[derive(Clone)]
+pub struct CompactBuilder {
+    table: Table,
+    request: CompactRequest,
+    limits: CompactLimits,
+    dry_run: bool,
+    progress: Option<Arc<CompactProgress>>,
+}
+
+impl CompactBuilder {
+    pub(super) fn new(table: Table) -> Self {
+        let (request, limits) = (CompactRequest::default(), CompactLimits::default());
+        Self { table, request, limits, dry_run: false, progress: None }
+    }
+
+    /// Everything into the highest level; otherwise only what the table's options say is due.
+    #[must_use]
+    pub fn full(mut self) -> Self {
+        self.request.full = true;
+        self
+    }
+
+    /// Only partitions with this value in a partition column.
+    #[must_use]
+    pub fn partition(self, column: &str, value: &str) -> Self {
+        self.filter(col(column).eq(value))
+    }
+
+    /// Only partitions for which this is true. It may speak of partition columns alone.
+    #[must_use]
+    pub fn filter(mut self, filter: Expr) -> Self {
+        self.request.partitions = Some(match self.request.partitions.take() {
+            Some(other) => other.and(filter),
+            None => filter,
+        });
+        self
+    }
+
+    /// Only this bucket; may be repeated.
+    #[must_use]
+    pub fn bucket(mut self, bucket: i32) -> Self {
+        self.request.buckets.insert(bucket);
+        self
+    }
+
+    /// The memory that all tasks together may take.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.limits.memory = bytes;
+        self
+    }
+
+    /// The threads that merge and encode.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.limits.threads = threads.max(1);
+        self
+    }
+
+    /// The bytes of input worked through in a second.
+    #[must_use]
+    pub fn bytes_per_second(mut self, bytes: u64) -> Self {
+        self.limits.bytes_per_second = Some(bytes);
+        self
+    }
+
+    /// Only plans.
+    #[must_use]
+    pub fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+
+    /// Counts here what was done so far, for whoever shows it.
+    #[must_use]
+    pub fn progress(mut self, progress: Arc<CompactProgress>) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// The compactor alone, for whoever runs tasks elsewhere and commits them.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] or [`Error::Invalid`] naming an option that forbids compacting.
+    pub fn compactor(&self) -> Result<Compactor> {
+        let compactor = self.table.compactor(self.limits)?;
+        Ok(match &self.progress {
+            Some(progress) => compactor.with_progress(Arc::clone(progress)),
+            None => compactor,
+        })
+    }
+
+    /// The tasks that are due in the newest snapshot, the most urgent first.
+    ///
+    /// # Errors
+    /// As [`CompactBuilder::run`].
+    pub async fn plan(&self) -> Result<Vec<CompactTask>> {
+        self.compactor()?.plan(&self.request).await
+    }
+
+    /// Compacts until nothing is due. A task whose files somebody else replaced meanwhile is dropped and planned again;
+    /// nobody else's commit ever fails for it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] or [`Error::Invalid`] naming an option that forbids compacting, [`Error::Invalid`] for a
+    /// filter on columns that are no partition columns; the store's errors. What was committed before stays.
+    pub async fn run(self) -> Result<CompactReport> {
+        let compactor = self.compactor()?;
+        let mut report = CompactReport::default();
+        for _ in 0..MOST_ROUNDS {
+            let tasks = compactor.plan(&self.request).await?;
+            report.planned.extend(tasks.iter().cloned());
+            if tasks.is_empty() || self.dry_run {
+                break;
+            }
+            let (mut messages, mut failed) = (Vec::new(), None);
+            for result in compactor.run_all(&tasks).await {
+                match result {
+                    Ok(message) => messages.push(message),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            messages.retain(|message| !message.is_empty());
+            let lost = report.lost_tasks;
+            let idle = messages.is_empty();
+            // What succeeded is worth its commit although something else failed.
+            self.table.commit_compaction(messages, &mut report).await?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if idle || (self.request.full && report.lost_tasks == lost) {
+                break;
+            }
+        }
+        Ok(report)
+    }
+}
+
+impl Table {
+    /// A compaction of this table, of what its options say is due unless told otherwise.
+    pub fn compact(&self) -> CompactBuilder {
+        CompactBuilder::new(self.clone())
+    }
+
+    /// Commits the messages of compactions: all at once, or bucket by bucket when that contradicts other commits. Files
+    /// of messages that lost are deleted.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn commit_compaction(&self, messages: Vec<CommitMessage>, report: &mut CompactReport) -> Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        if self.try_commit(&messages, report).await? || messages.len() == 1 {
+            return Ok(());
+        }
+        for message in messages {
+            self.try_commit(std::slice::from_ref(&message), report).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the messages are committed. The files of a single one that lost are deleted.
+    async fn try_commit(&self, messages: &[CommitMessage], report: &mut CompactReport) -> Result<bool> {
+        let mut committer = self.compaction_committer()?;
+        match committer.commit(BATCH_COMMIT, messages.to_vec(), CommitProperties::default()).await? {
+            CommitOutcome::Committed { compact, snapshot_id, .. } => {
+                report.snapshots.push(compact.unwrap_or(snapshot_id));
+                messages.iter().for_each(|message| report.add(message));
+                Ok(true)
+            }
+            CommitOutcome::AlreadyCommitted { .. } | CommitOutcome::Empty => Ok(true),
+            CommitOutcome::Conflicted { reason } => {
+                if messages.len() == 1 {
+                    tracing::info!(%reason, "a compaction was lost to another commit");
+                    report.lost_tasks += 1;
+                    committer.abort(messages).await?;
+                }
+                Ok(false)
+            }
+            CommitOutcome::Unknown { reason } => Err(Error::Storage {
+                what: format!("the outcome of the compaction's commit is unknown: {reason}"),
+                retryable: false,
+            }),
+        }
+    }
+
+    /// Batch commits of one user are not told apart: each has a user of its own.
+    fn compaction_committer(&self) -> Result<Committer> {
+        let unique = self.history().store.env().uuid();
+        let prefix = crate::schema::TableOptions::parse(self.schema())?.commit.user_prefix;
+        self.committer(&prefix.map_or(unique.clone(), |prefix| format!("{prefix}_{unique}")))
+    }
+}

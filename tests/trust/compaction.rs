@@ -1,0 +1,383 @@
+//! Compaction must not be seen: random operations with compactions at random moments against an oracle, crashes of a
+//! compactor at every operation, two compactors, and a compactor beside a writer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use forebay::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties};
+use forebay::format::{CommitMessage, CompactTask, DataFileMeta};
+use forebay::history::FileFilter;
+use forebay::io::{Fault, FaultPlan, FaultyStore, Op, TableStore};
+use forebay::scan::At;
+use forebay::schema::Schema;
+use forebay::table::CompactReport;
+use forebay::types::{DataType, Datum, RowKind};
+use forebay::{Error, Table};
+
+use crate::support::{
+    Changes, Random, Row, as_set, block_on, commit_changes, each_seed, files_of, read_at, seeded_env,
+};
+
+/// What a seed decides about a table.
+fn schema(random: &mut Random) -> Schema {
+    let mut builder = Schema::builder()
+        .column("id", if random.chance(50) { DataType::BIGINT } else { DataType::STRING })
+        .column("n", DataType::INT)
+        .column("text", DataType::STRING)
+        .column("day", DataType::DATE.not_null());
+    let mut primary = vec!["id"];
+    if random.chance(40) {
+        builder = builder.partition_by(["day"]);
+        primary.push("day");
+    }
+    for (key, value) in [
+        ("bucket", *random.pick(&["1", "2"])),
+        ("write-buffer-size", *random.pick(&["96 kb", "256 mb"])),
+        ("num-sorted-run.compaction-trigger", *random.pick(&["1", "2", "3", "5"])),
+        ("num-levels", *random.pick(&["2", "3", "6"])),
+        ("target-file-row-num", *random.pick(&["7", "50", "1000000"])),
+        // Files above 1 kb are large: they move without being rewritten.
+        ("target-file-size", *random.pick(&["1500 b", "128 mb"])),
+        ("compaction.force-rewrite-all-files", *random.pick(&["true", "false", "false"])),
+        ("compaction.size-ratio", *random.pick(&["1", "200"])),
+    ] {
+        builder = builder.option(key, value);
+    }
+    builder.primary_key(primary).build().unwrap()
+}
+
+fn changes(schema: &Schema, random: &mut Random, counter: &mut i32) -> Changes {
+    let keys = *random.pick(&[20, 400]);
+    let rows = 1 + random.below(80);
+    (0..rows)
+        .map(|_| {
+            *counter += 1;
+            let kind = *random.pick(&[RowKind::Insert, RowKind::UpdateAfter, RowKind::UpdateAfter, RowKind::Delete]);
+            let of = random.below(keys) as i64;
+            let id = match schema.fields[0].data_type == DataType::BIGINT.not_null() {
+                true => Datum::BigInt(of - 10),
+                false => Datum::String(format!("key {of}")),
+            };
+            let text = Datum::String(format!("{counter} {}", "x".repeat(random.below(30) as usize)));
+            (kind, vec![id, Datum::Int(*counter), text, Datum::Date(random.below(2) as i32)])
+        })
+        .collect()
+}
+
+/// The newest row of every key.
+struct Oracle {
+    keys: Vec<usize>,
+    rows: BTreeMap<String, Row>,
+}
+
+impl Oracle {
+    fn new(schema: &Schema) -> Self {
+        Self {
+            keys: schema.primary_keys.iter().map(|name| schema.index_of(name).unwrap()).collect(),
+            rows: BTreeMap::new(),
+        }
+    }
+
+    fn apply(&mut self, changes: &Changes) {
+        for (kind, row) in changes {
+            let key = format!("{:?}", self.keys.iter().map(|at| &row[*at]).collect::<Vec<_>>());
+            match kind.is_retract() {
+                true => self.rows.remove(&key),
+                false => self.rows.insert(key, row.clone()),
+            };
+        }
+    }
+
+    fn all(&self) -> Vec<String> {
+        as_set(self.rows.values())
+    }
+}
+
+async fn live_files(table: &Table) -> Vec<DataFileMeta> {
+    let history = table.history();
+    let snapshot = history.snapshots.latest().await.unwrap().unwrap();
+    let entries = history.manifests.live_files(&snapshot, &FileFilter::default()).await.unwrap();
+    entries.iter().map(|entry| (*entry.file).clone()).collect()
+}
+
+async fn latest_id(table: &Table) -> i64 {
+    table.history().snapshots.latest_id().await.unwrap().unwrap()
+}
+
+async fn run(seed: u64) -> CompactReport {
+    let mut random = Random(seed);
+    let schema = schema(&mut random);
+    let table = Table::create_store(TableStore::memory(&seeded_env(seed)), schema).await.unwrap();
+    let mut oracle = Oracle::new(table.schema());
+    let mut expected: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    let (mut counter, mut sum) = (0, CompactReport::default());
+    for identifier in 1..=8 + random.below(6) as i64 {
+        let some = changes(table.schema(), &mut random, &mut counter);
+        let id = commit_changes(&table, "writer", identifier, &some).await;
+        oracle.apply(&some);
+        expected.insert(id, oracle.all());
+        if random.chance(50) {
+            let full = random.chance(30);
+            let memory = *random.pick(&[64 << 10, 512 << 20]);
+            let compaction = table.compact().memory(memory).threads(random.below(3) as usize + 1);
+            let report = if full { compaction.full() } else { compaction }.run().await.unwrap();
+            assert_eq!(report.lost_tasks, 0);
+            report.snapshots.iter().for_each(|id| drop(expected.insert(*id, oracle.all())));
+            if full {
+                let files = live_files(&table).await;
+                let top = files.iter().map(|file| file.level).max().unwrap_or(0);
+                assert!(files.iter().all(|file| file.level == top && file.delete_row_count == Some(0)), "{files:#?}");
+                assert_eq!(files.iter().map(|file| file.row_count).sum::<i64>(), oracle.rows.len() as i64);
+            }
+            let snapshot = table.history().snapshots.latest().await.unwrap().unwrap();
+            let stored: i64 = live_files(&table).await.iter().map(|file| file.row_count).sum();
+            assert_eq!(snapshot.total_record_count, Some(stored));
+            sum.moved_files += report.moved_files;
+            sum.files_before += report.files_before;
+            sum.files_after += report.files_after;
+        }
+    }
+    // Every snapshot shows what it showed when it was made: the inputs of compactions are still there.
+    for (id, rows) in expected {
+        assert_eq!(as_set(read_at(&table, At::Snapshot(id)).await.unwrap()), rows, "snapshot {id}");
+    }
+    sum
+}
+
+#[test]
+fn compactions_at_random_moments_are_not_seen() {
+    let mut sum = CompactReport::default();
+    each_seed("compactions_at_random_moments", 30, |seed| {
+        let report = block_on(run(seed));
+        sum.moved_files += report.moved_files;
+        sum.files_before += report.files_before;
+        sum.files_after += report.files_after;
+    });
+    println!("{} files became {}, {} of them moved", sum.files_before, sum.files_after, sum.moved_files);
+    assert!(sum.moved_files > 0 && sum.files_after > sum.moved_files);
+}
+
+/// A table of three commits on a store that fails, and its rows.
+struct World {
+    raw: Table,
+    table: Table,
+    faulty: FaultyStore,
+    rows: Vec<String>,
+}
+
+async fn world(seed: u64, plan: FaultPlan) -> World {
+    let env = seeded_env(seed);
+    let raw = TableStore::memory(&env);
+    let schema = Schema::builder()
+        .column("id", DataType::BIGINT)
+        .column("n", DataType::INT)
+        .column("text", DataType::STRING)
+        .column("day", DataType::DATE.not_null())
+        .primary_key(["id"])
+        .option("bucket", "1")
+        .option("commit.max-retries", "5")
+        .build()
+        .unwrap();
+    let table = Table::create_store(raw.clone(), schema).await.unwrap();
+    let mut oracle = Oracle::new(table.schema());
+    let (mut random, mut counter) = (Random(seed), 0);
+    for identifier in 1..=3 {
+        let some = changes(table.schema(), &mut random, &mut counter);
+        commit_changes(&table, "writer", identifier, &some).await;
+        oracle.apply(&some);
+    }
+    let mut faulty = None;
+    let store = raw.wrapped(|inner| {
+        let wrapped = FaultyStore::new(inner, env.clone(), plan);
+        faulty = Some(wrapped.clone());
+        Arc::new(wrapped)
+    });
+    let faulty: FaultyStore = faulty.unwrap();
+    faulty.revive();
+    World { table: Table::open_store(store).await.unwrap_or(table.clone()), raw: table, faulty, rows: oracle.all() }
+}
+
+/// Whatever became of a compactor, the rows are those of before, at every snapshot.
+async fn check(world: &World, what: &str) {
+    let table = Table::open_store(world.raw.store().clone()).await.unwrap();
+    for id in 3..=latest_id(&table).await {
+        assert_eq!(as_set(read_at(&table, At::Snapshot(id)).await.unwrap()), world.rows, "{what}, snapshot {id}");
+    }
+}
+
+#[test]
+fn a_crash_of_a_compactor_at_any_operation_leaves_the_rows_as_they_were() {
+    let trace = block_on(async {
+        let world = world(7, FaultPlan::none()).await;
+        let before = world.faulty.operations();
+        world.table.compact().full().run().await.unwrap();
+        world.faulty.trace().into_iter().skip(before as usize).map(|(op, ..)| op).collect::<Vec<Op>>()
+    });
+    assert!(trace.len() > 10, "{trace:?}");
+    let afters = trace.iter().enumerate().filter(|(_, op)| op.mutates()).map(|(at, _)| (at, true));
+    for (at, after_effect) in (0..trace.len()).map(|at| (at, false)).chain(afters) {
+        block_on(async {
+            let world = world(7, FaultPlan::none()).await;
+            world.faulty.replan(FaultPlan::none().crash(at as u64, after_effect));
+            let result = world.table.compact().full().run().await;
+            world.faulty.revive();
+            check(&world, &format!("crash at {at}, after its effect: {after_effect}, {result:?}")).await;
+            // The next compactor does the work, or finds it done.
+            world.raw.compact().full().run().await.unwrap();
+            assert_eq!(live_files(&world.raw).await.len(), 1);
+            check(&world, "compacted again").await;
+        });
+    }
+}
+
+#[test]
+fn a_compactor_on_a_store_that_fails_by_chance_loses_no_row() {
+    each_seed("a_compactor_on_a_store_that_fails", 20, |seed| {
+        block_on(async {
+            let world = world(seed, FaultPlan::none()).await;
+            let mut random = Random(seed);
+            for _ in 0..6 {
+                let plan = FaultPlan::seeded(random.next())
+                    .chance(0.03, Fault::FailBefore)
+                    .chance(0.03, Fault::FailAfter)
+                    .chance(0.1, Fault::LostAnswer)
+                    .chance(0.02, Fault::WrongKind)
+                    .chance(0.03, Fault::TornBody);
+                world.faulty.replan(plan);
+                let result = world.table.compact().full().run().await;
+                world.faulty.revive();
+                check(&world, &format!("{result:?}")).await;
+            }
+        });
+    });
+}
+
+async fn commit(table: &Table, user: &str, messages: Vec<CommitMessage>) -> CommitOutcome {
+    let mut committer = table.committer(user).unwrap();
+    committer.commit(BATCH_COMMIT, messages, CommitProperties::default()).await.unwrap()
+}
+
+#[test]
+fn of_two_compactors_one_wins_and_the_other_plans_again() {
+    block_on(async {
+        let world = world(3, FaultPlan::none()).await;
+        let table = &world.raw;
+        let compactor = table.compact().full().compactor().unwrap();
+        let request = forebay::compact::CompactRequest { full: true, ..Default::default() };
+        let tasks = compactor.plan(&request).await.unwrap();
+        // Tasks travel as bytes, and so do their messages.
+        let task = CompactTask::decode(&tasks[0].encode()).unwrap();
+        let first = compactor.run(&task).await.unwrap();
+        let second = CommitMessage::decode(&compactor.run(&task).await.unwrap().encode()).unwrap();
+        assert!(matches!(commit(table, "one", vec![first]).await, CommitOutcome::Committed { .. }));
+        assert!(matches!(commit(table, "two", vec![second.clone()]).await, CommitOutcome::Conflicted { .. }));
+        let before = files_of(table.store()).await.len();
+        let mut report = CompactReport::default();
+        table.commit_compaction(vec![second], &mut report).await.unwrap();
+        assert_eq!((report.lost_tasks, report.snapshots.len()), (1, 0));
+        assert!(files_of(table.store()).await.len() < before, "the files of the lost compaction are deleted");
+        assert!(compactor.plan(&request).await.unwrap().is_empty());
+        check(&world, "two compactors").await;
+    });
+}
+
+#[test]
+fn a_writer_commits_beside_a_compactor_and_neither_loses() {
+    block_on(async {
+        let world = world(5, FaultPlan::none()).await;
+        let table = &world.raw;
+        let compactor = table.compact().full().compactor().unwrap();
+        let request = forebay::compact::CompactRequest { full: true, ..Default::default() };
+        let task = compactor.plan(&request).await.unwrap().remove(0);
+        let message = compactor.run(&task).await.unwrap();
+        // New files of level 0 contradict nothing.
+        let row = vec![Datum::BigInt(1_000), Datum::Int(1), Datum::Null, Datum::Date(0)];
+        let id = commit_changes(table, "writer", 4, &vec![(RowKind::Insert, row.clone())]).await;
+        let outcome = commit(table, "compactor", vec![message]).await;
+        assert_eq!(outcome.snapshot_id().unwrap(), id + 1);
+        let rows = as_set(read_at(table, At::Latest).await.unwrap());
+        assert_eq!(rows.len(), world.rows.len() + 1);
+        assert!(rows.contains(&format!("{row:?}")));
+        assert_eq!(live_files(table).await.len(), 2);
+    });
+}
+
+#[test]
+fn a_compaction_that_cannot_read_its_input_leaves_no_file() {
+    block_on(async {
+        let world = world(9, FaultPlan::none()).await;
+        let table = &world.raw;
+        let victim = table.store().list_recursive("bucket-0").await.unwrap().remove(0).name;
+        let path = if victim.starts_with("bucket-0") { victim } else { format!("bucket-0/{victim}") };
+        table.store().replace(&path, bytes::Bytes::from_static(b"PAR1 no file PAR1")).await.unwrap();
+        let before = files_of(table.store()).await.len();
+        let error = table.compact().full().run().await.unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+        assert_eq!(files_of(table.store()).await.len(), before);
+    });
+}
+
+/// Random appends and compactions; rows of a bucket keep their order.
+async fn append(seed: u64, bucketed: bool) -> usize {
+    let mut random = Random(seed);
+    let mut builder = Schema::builder().column("n", DataType::INT).column("text", DataType::STRING);
+    let options = [
+        ("target-file-size", *random.pick(&["900 b", "1500 b", "128 mb"])),
+        ("target-file-row-num", *random.pick(&["7", "1000000"])),
+        ("compaction.min.file-num", *random.pick(&["2", "5"])),
+    ];
+    for (key, value) in options {
+        builder = builder.option(key, value);
+    }
+    if bucketed {
+        builder = builder.option("bucket", "2").option("bucket-key", "n");
+    }
+    let table = Table::create_store(TableStore::memory(&seeded_env(seed)), builder.build().unwrap()).await.unwrap();
+    let (mut all, mut expected, mut counter, mut joined) = (Vec::new(), BTreeMap::new(), 0, 0);
+    for identifier in 1..=10 {
+        let some: Changes = (0..1 + random.below(12))
+            .map(|_| {
+                counter += 1;
+                let text = Datum::String("x".repeat(random.below(60) as usize));
+                (RowKind::Insert, vec![Datum::Int(counter), text])
+            })
+            .collect();
+        let id = commit_changes(&table, "writer", identifier, &some).await;
+        all.extend(some.into_iter().map(|(_, row)| row));
+        expected.insert(id, as_set(&all));
+        if random.chance(50) {
+            let compaction = table.compact();
+            let compaction = if random.chance(50) { compaction.full() } else { compaction };
+            let report = compaction.run().await.unwrap();
+            joined += report.files_before - report.files_after;
+            report.snapshots.iter().for_each(|id| drop(expected.insert(*id, as_set(&all))));
+        }
+    }
+    for (id, rows) in expected {
+        assert_eq!(as_set(read_at(&table, At::Snapshot(id)).await.unwrap()), rows, "snapshot {id}");
+    }
+    if bucketed {
+        for split in table.scan().plan().await.unwrap().splits {
+            let mut stream = table.scan().read_splits(vec![split]).await.unwrap();
+            let mut last = 0;
+            while let Some(batch) = stream.next_batch().await.unwrap() {
+                for row in crate::support::rows_of(table.schema(), &batch) {
+                    let Datum::Int(number) = row[0] else { panic!("{row:?}") };
+                    assert!(number > last, "rows of a bucket stand in another order");
+                    last = number;
+                }
+            }
+        }
+        // The numbers go on where they were.
+        let files = live_files(&table).await;
+        assert!(files.iter().all(|file| file.max_sequence_number - file.min_sequence_number + 1 == file.row_count));
+    }
+    joined
+}
+
+#[test]
+fn appended_files_are_joined_in_their_order() {
+    let mut joined = 0;
+    each_seed("appended_files_are_joined", 12, |seed| joined += block_on(append(seed, seed % 2 == 0)));
+    assert!(joined > 20, "{joined}");
+}

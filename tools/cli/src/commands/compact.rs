@@ -1,0 +1,297 @@
+//! `forebay compact`: tables, databases and warehouses, once or as a service.
+
+mod targets;
+mod travel;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay::compact::CompactProgress;
+use forebay::format::CompactTask;
+use forebay::schema::{parse_duration, parse_memory_size};
+use forebay::table::{CompactBuilder, CompactReport};
+use forebay::{Env, Table, predicate};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use self::targets::Targets;
+use crate::cli::{Common, Compact, CompactMeans, CompactScope};
+use crate::failure::{Failure, Result};
+use crate::output;
+
+/// Compacts.
+pub async fn run(args: Compact, common: &Common) -> Result<()> {
+    if let Some(part) = args.part {
+        return travel::run(part, common).await;
+    }
+    let interval = parse_duration(&args.interval).map_err(|error| Failure::usage(format!("--interval: {error}")))?;
+    let targets = Targets::new(&args, common)?;
+    let service = Service { args: &args, common, env: Env::system() };
+    if !args.watch {
+        return service.round(&targets).await?.end();
+    }
+    loop {
+        let round = tokio::select! {
+            round = service.round(&targets) => round,
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        };
+        // A service outlives a store that is away for a while.
+        if let Err(failure) = round {
+            if failure.code() == 2 || failure.is_closed() {
+                return Err(failure);
+            }
+            failure.report(common.json);
+        }
+        tokio::select! {
+            () = service.env.sleep(interval) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        }
+    }
+}
+
+/// What a round over the tables met.
+#[derive(Default)]
+struct Round {
+    failed: Vec<String>,
+}
+
+impl Round {
+    fn end(self) -> Result<()> {
+        match self.failed.as_slice() {
+            [] => Ok(()),
+            [one] => Err(Failure::new("storage", one.clone())),
+            [first, rest @ ..] => {
+                Err(Failure::new("storage", format!("{} tables failed, the first: {first}", rest.len() + 1)))
+            }
+        }
+    }
+}
+
+/// A table with what is due in it.
+struct Due {
+    name: String,
+    table: Table,
+    tasks: Vec<CompactTask>,
+}
+
+impl Due {
+    /// Files that each reader merges and no compaction has taken.
+    fn debt(&self) -> usize {
+        self.tasks.iter().flat_map(|task| &task.files).filter(|file| file.level == 0).count()
+    }
+}
+
+struct Service<'a> {
+    args: &'a Compact,
+    common: &'a Common,
+    env: Env,
+}
+
+impl Service<'_> {
+    /// Looks at every table and compacts what is due, the deepest in debt first.
+    async fn round(&self, targets: &Targets) -> Result<Round> {
+        let mut round = Round::default();
+        let tables = targets.tables(self.common).await?;
+        let alone = tables.len() == 1 && targets.names_tables();
+        let mut due = Vec::new();
+        for named in tables {
+            let name = named.name.clone();
+            match self.look(named).await {
+                Ok(found) if found.tasks.is_empty() && self.args.watch => {}
+                Ok(found) => due.push(found),
+                Err(failure) if alone || failure.code() == 2 => return Err(failure),
+                // One table that this version cannot compact does not keep the others from it.
+                Err(failure) => self.failed(&mut round, &name, &failure)?,
+            }
+        }
+        due.sort_by_key(|due| std::cmp::Reverse(due.debt()));
+        for due in due {
+            let name = due.name.clone();
+            match self.compact(due).await {
+                Ok(()) => {}
+                Err(failure) if failure.is_closed() || alone => return Err(failure),
+                Err(failure) => self.failed(&mut round, &name, &failure)?,
+            }
+        }
+        Ok(round)
+    }
+
+    async fn look(&self, named: targets::Named) -> Result<Due> {
+        let table = named.open(self.common, &self.args.scope.options).await?;
+        let tasks = builder(&table, &self.args.scope, &self.args.means)?.plan().await?;
+        Ok(Due { name: named.name, table, tasks })
+    }
+
+    fn failed(&self, round: &mut Round, name: &str, failure: &Failure) -> Result<()> {
+        let skipped = failure.is_unsupported();
+        if self.common.json {
+            let word = if skipped { "skipped" } else { "failed" };
+            output::print_json(&json!({"table": name, word: failure.message()}))?;
+        } else if skipped {
+            output::note(&format!("{name}: skipped, {}", failure.message()));
+        } else {
+            output::note(&format!("{name}: failed, {}", failure.message()));
+        }
+        if !skipped {
+            round.failed.push(format!("{name}: {}", failure.message()));
+        }
+        Ok(())
+    }
+
+    async fn compact(&self, due: Due) -> Result<()> {
+        let began = self.env.monotonic();
+        if self.args.dry_run {
+            return self.planned(&due);
+        }
+        let progress = Arc::new(CompactProgress::default());
+        let compaction = builder(&due.table, &self.args.scope, &self.args.means)?.progress(Arc::clone(&progress));
+        let bar = bar(&due, self.common);
+        let mut work = Box::pin(compaction.run());
+        let report = loop {
+            tokio::select! {
+                report = &mut work => break report,
+                () = self.env.sleep(Duration::from_millis(200)) => {
+                    bar.set_position(progress.bytes());
+                    bar.set_message(format!("{} rows", output::count(progress.rows())));
+                }
+            }
+        };
+        bar.finish_and_clear();
+        self.told(&due.name, &report?, self.env.monotonic().saturating_sub(began))
+    }
+
+    fn planned(&self, due: &Due) -> Result<()> {
+        if self.common.json {
+            let tasks: Vec<Value> = due.tasks.iter().map(task_json).collect();
+            return output::print_json(&json!({"table": due.name, "tasks": tasks}));
+        }
+        if due.tasks.is_empty() {
+            output::note(&format!("{}: nothing is due", due.name));
+        }
+        for task in &due.tasks {
+            output::print(&format!("{}: {}\n", output::clean(&due.name), described(task)))?;
+        }
+        Ok(())
+    }
+
+    fn told(&self, name: &str, report: &CompactReport, took: Duration) -> Result<()> {
+        let seconds = (took.as_secs_f64() * 1000.0).round() / 1000.0;
+        if self.common.json {
+            return output::print_json(&json!({
+                "table": name,
+                "tasks": report.planned.len(),
+                "lostTasks": report.lost_tasks,
+                "filesBefore": report.files_before,
+                "filesAfter": report.files_after,
+                "movedFiles": report.moved_files,
+                "bytesBefore": report.bytes_before,
+                "bytesAfter": report.bytes_after,
+                "changelogRows": report.changelog_rows,
+                "snapshots": report.snapshots,
+                "seconds": seconds,
+            }));
+        }
+        if report.snapshots.is_empty() {
+            let lost = if report.lost_tasks > 0 { ", other commits were first" } else { "" };
+            output::note(&format!("{name}: nothing to compact{lost}"));
+            return Ok(());
+        }
+        let snapshot = report.snapshots.last().map(|id| format!(", snapshot {id}")).unwrap_or_default();
+        output::note(&format!(
+            "{name}: {} in {} files became {} in {} files{snapshot}: {seconds:.2} s",
+            size(report.bytes_before),
+            report.files_before,
+            size(report.bytes_after),
+            report.files_after,
+        ));
+        Ok(())
+    }
+}
+
+/// A compaction of a table within a scope.
+fn builder(table: &Table, scope: &CompactScope, means: &CompactMeans) -> Result<CompactBuilder> {
+    let mut compaction = limited(table, means)?;
+    if scope.full {
+        compaction = compaction.full();
+    }
+    let mut partitions = None;
+    for text in &scope.partition {
+        let one = partition(text)?;
+        partitions = Some(partitions.map_or(one.clone(), |others: predicate::Expr| others.or(one)));
+    }
+    if let Some(partitions) = partitions {
+        compaction = compaction.filter(partitions);
+    }
+    if let Some(text) = &scope.filter {
+        let filter = predicate::parse(text, table.schema());
+        compaction = compaction.filter(filter.map_err(|error| Failure::from(error).context("--where"))?);
+    }
+    Ok(scope.bucket.iter().fold(compaction, |compaction, bucket| compaction.bucket(*bucket)))
+}
+
+fn limited(table: &Table, means: &CompactMeans) -> Result<CompactBuilder> {
+    let size = |name: &str, text: &String| {
+        parse_memory_size(text).map_err(|error| Failure::usage(format!("--{name}: {error}")))
+    };
+    let mut compaction = table.compact();
+    if let Some(text) = &means.memory {
+        compaction = compaction.memory(size("memory", text)?);
+    }
+    if let Some(threads) = means.threads {
+        compaction = compaction.threads(threads as usize);
+    }
+    if let Some(text) = &means.rate_limit {
+        compaction = compaction.bytes_per_second(size("rate-limit", text)?);
+    }
+    Ok(compaction)
+}
+
+/// The condition that `day=2026-01-01,hour=7` means.
+fn partition(text: &str) -> Result<predicate::Expr> {
+    let mut whole: Option<predicate::Expr> = None;
+    for pair in text.split(',') {
+        let Some((column, value)) = pair.split_once('=') else {
+            return Err(Failure::usage(format!("--partition {text:?} is no COLUMN=VALUE")));
+        };
+        let one = predicate::col(column.trim()).eq(value.trim());
+        whole = Some(whole.map_or(one.clone(), |others| others.and(one)));
+    }
+    whole.ok_or_else(|| Failure::usage("--partition is empty"))
+}
+
+fn bar(due: &Due, common: &Common) -> ProgressBar {
+    use std::io::IsTerminal as _;
+    if common.json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(due.tasks.iter().map(CompactTask::bytes).sum());
+    let style = ProgressStyle::with_template("{prefix} {bar:30} {bytes}/{total_bytes}, {bytes_per_sec}, {msg}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.set_prefix(output::clean(&due.name));
+    bar
+}
+
+fn task_json(task: &CompactTask) -> Value {
+    let levels: std::collections::BTreeSet<i32> = task.files.iter().map(|file| file.level).collect();
+    json!({
+        "bucket": task.bucket,
+        "files": task.files.len(),
+        "rows": task.rows(),
+        "bytes": task.bytes(),
+        "levels": levels,
+        "outputLevel": task.output_level,
+    })
+}
+
+fn described(task: &CompactTask) -> String {
+    let (files, rows) = (task.files.len(), output::count(task.rows()));
+    let (bucket, level) = (task.bucket, task.output_level);
+    format!("bucket {bucket}: {files} files, {rows} rows, {} to level {level}", size(task.bytes()))
+}
+
+/// Bytes for people.
+fn size(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}

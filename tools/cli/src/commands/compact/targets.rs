@@ -1,0 +1,197 @@
+//! Which tables a compaction is about.
+
+use forebay::Table;
+use forebay::catalog::{Catalog, TableName};
+
+use crate::cli::{Common, Compact};
+use crate::failure::{Failure, Result};
+use crate::target::Target;
+
+/// Tables, databases and warehouses, with the patterns that choose among their tables.
+pub struct Targets {
+    named: Vec<Named>,
+    scopes: Vec<Scope>,
+    include: Vec<String>,
+    exclude: Vec<String>,
+}
+
+/// One table.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Its name for people.
+    pub name: String,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    /// As it was typed.
+    Typed(String),
+    /// In a warehouse.
+    Warehouse(String, TableName),
+}
+
+/// A database or a warehouse.
+#[derive(Debug, Clone)]
+struct Scope {
+    warehouse: String,
+    database: Option<String>,
+    /// A location that may be a table, too.
+    or_table: bool,
+}
+
+impl Named {
+    /// Opens it.
+    pub async fn open(&self, common: &Common, options: &[(String, String)]) -> Result<Table> {
+        let table = match &self.place {
+            Place::Typed(text) => return super::super::open_table(text, common, options).await,
+            Place::Warehouse(warehouse, name) => super::super::open_catalog(warehouse, common)?.table(name).await?,
+        };
+        Ok(table.with_options(options.iter().cloned())?)
+    }
+}
+
+impl Targets {
+    /// What was typed.
+    pub fn new(args: &Compact, common: &Common) -> Result<Self> {
+        let mut targets = Self {
+            named: Vec::new(),
+            scopes: Vec::new(),
+            include: args.include.clone(),
+            exclude: args.exclude.clone(),
+        };
+        if args.targets.is_empty() {
+            let Some(warehouse) = &common.warehouse else {
+                return Err(
+                    Failure::usage("which table?").help("name a table, or give --warehouse for all of its tables")
+                );
+            };
+            targets.scopes.push(Scope { warehouse: warehouse.clone(), database: None, or_table: false });
+        }
+        for text in &args.targets {
+            targets.add(text, common)?;
+        }
+        Ok(targets)
+    }
+
+    fn add(&mut self, text: &str, common: &Common) -> Result<()> {
+        if let (Some(warehouse), false) = (&common.warehouse, text.contains(['/', '\\', '.'])) {
+            let (warehouse, database) = (warehouse.clone(), Some(text.to_string()));
+            self.scopes.push(Scope { warehouse, database, or_table: false });
+            return Ok(());
+        }
+        match Target::parse(text, common)? {
+            Target::Location(location) => {
+                self.scopes.push(Scope { warehouse: location, database: None, or_table: true });
+            }
+            named @ Target::Named { .. } => {
+                self.named.push(Named { name: named.shown(), place: Place::Typed(text.to_string()) });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether tables were named one by one: then a failure of one is the command's.
+    pub fn names_tables(&self) -> bool {
+        self.scopes.iter().all(|scope| scope.or_table)
+    }
+
+    /// The tables as they are: a service sees new ones.
+    pub async fn tables(&self, common: &Common) -> Result<Vec<Named>> {
+        let mut tables = self.named.clone();
+        for scope in &self.scopes {
+            self.look(scope, common, &mut tables).await?;
+        }
+        Ok(tables)
+    }
+
+    async fn look(&self, scope: &Scope, common: &Common, tables: &mut Vec<Named>) -> Result<()> {
+        let catalog = super::super::open_catalog(&scope.warehouse, common)?;
+        let databases = match &scope.database {
+            Some(database) => vec![database.clone()],
+            None => catalog.list_databases().await?,
+        };
+        if scope.or_table && databases.is_empty() {
+            // No warehouse: a table, or the failure that there is none.
+            let text = scope.warehouse.clone();
+            tables.push(Named { name: text.clone(), place: Place::Typed(location(text)) });
+            return Ok(());
+        }
+        for database in databases {
+            self.look_into(&catalog, scope, database, tables).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_into(
+        &self,
+        catalog: &Catalog,
+        scope: &Scope,
+        database: String,
+        tables: &mut Vec<Named>,
+    ) -> Result<()> {
+        for table in catalog.list_tables(&database).await? {
+            let name = format!("{database}.{table}");
+            if self.wants(&name) {
+                let place = Place::Warehouse(scope.warehouse.clone(), TableName::new(database.clone(), table)?);
+                tables.push(Named { name, place });
+            }
+        }
+        Ok(())
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, name));
+        (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
+    }
+}
+
+/// A word that is a directory, in a form that is taken for one.
+fn location(text: String) -> String {
+    if text.contains(['/', '\\']) { text } else { format!("./{text}") }
+}
+
+/// Whether a name is like a pattern, in which `*` stands for any letters and `?` for one.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    // For each place in the name, whether the pattern so far can end there.
+    let mut ends = vec![false; name.len() + 1];
+    ends[0] = true;
+    for letter in pattern {
+        if letter == '*' {
+            let mut any = false;
+            for end in &mut ends {
+                any |= *end;
+                *end = any;
+            }
+            continue;
+        }
+        for at in (0..name.len()).rev() {
+            ends[at + 1] = ends[at] && (letter == '?' || letter == name[at]);
+        }
+        ends[0] = false;
+    }
+    ends[name.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_chooses_names() {
+        for (pattern, name, wanted) in [
+            ("shop.*", "shop.orders", true),
+            ("shop.*", "shops.orders", false),
+            ("*.orders", "shop.orders", true),
+            ("*.order", "shop.orders", false),
+            ("shop.order?", "shop.orders", true),
+            ("*", "", true),
+            ("", "a", false),
+            ("a*b*c", "a--b--b--c", true),
+            ("a*b*c", "a--b--b--", false),
+        ] {
+            assert_eq!(matches(pattern, name), wanted, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A compaction in parts: tasks and messages as files, for as many machines as there are.
+
+use std::path::{Path, PathBuf};
+
+use forebay::format::{CommitMessage, CompactTask};
+use forebay::table::CompactReport;
+use serde_json::json;
+
+use crate::cli::{Common, CompactMeans, CompactPart, CompactScope};
+use crate::failure::{Failure, Result};
+use crate::output;
+
+/// Runs a part.
+pub async fn run(part: CompactPart, common: &Common) -> Result<()> {
+    match part {
+        CompactPart::Plan { table, out, scope } => plan(&table, &out, &scope, common).await,
+        CompactPart::Run { table, tasks, out, means } => run_tasks(&table, &tasks, out, &means, common).await,
+        CompactPart::Commit { table, messages } => commit(&table, &messages, common).await,
+    }
+}
+
+async fn plan(table: &str, out: &Path, scope: &CompactScope, common: &Common) -> Result<()> {
+    let table = super::super::open_table(table, common, &scope.options).await?;
+    let means = CompactMeans { memory: None, threads: None, rate_limit: None };
+    let tasks = super::builder(&table, scope, &means)?.plan().await?;
+    std::fs::create_dir_all(out)?;
+    for (number, task) in tasks.iter().enumerate() {
+        let path = out.join(format!("{number:05}.task"));
+        write(&path, &task.encode())?;
+        told(common, &path, &super::described(task), super::task_json(task))?;
+    }
+    if tasks.is_empty() && !common.json {
+        output::note("nothing is due");
+    }
+    Ok(())
+}
+
+async fn run_tasks(
+    table: &str,
+    tasks: &[PathBuf],
+    out: Option<PathBuf>,
+    means: &CompactMeans,
+    common: &Common,
+) -> Result<()> {
+    let table = super::super::open_table(table, common, &[]).await?;
+    let compactor = super::limited(&table, means)?.compactor()?;
+    for path in tasks {
+        let context = |failure: Failure| failure.context(path.display());
+        let task = CompactTask::decode(&read(path)?).map_err(|error| context(error.into()))?;
+        let message = compactor.run(&task).await.map_err(|error| context(error.into()))?;
+        let mut target = path.with_extension("message");
+        if let (Some(directory), Some(name)) = (&out, target.file_name()) {
+            std::fs::create_dir_all(directory)?;
+            target = directory.join(name);
+        }
+        write(&target, &message.encode())?;
+        let (before, after) = (message.compact_before.len(), message.compact_after.len());
+        let value = json!({"bucket": message.bucket, "filesBefore": before, "filesAfter": after});
+        told(common, &target, &format!("bucket {}: {before} files became {after}", message.bucket), value)?;
+    }
+    Ok(())
+}
+
+async fn commit(table: &str, paths: &[PathBuf], common: &Common) -> Result<()> {
+    let table = super::super::open_table(table, common, &[]).await?;
+    let mut messages = Vec::new();
+    for path in paths {
+        let message =
+            CommitMessage::decode(&read(path)?).map_err(|error| Failure::from(error).context(path.display()))?;
+        if !message.new_files.is_empty() || !message.changelog_files.is_empty() {
+            return Err(Failure::new("invalid", format!("{}: this is no compaction's message", path.display())));
+        }
+        messages.push(message);
+    }
+    messages.retain(|message| !message.is_empty());
+    let mut report = CompactReport::default();
+    table.commit_compaction(messages, &mut report).await?;
+    if common.json {
+        return output::print_json(&json!({"snapshots": report.snapshots, "lostTasks": report.lost_tasks}));
+    }
+    match (report.snapshots.last(), report.lost_tasks) {
+        (Some(id), 0) => output::note(&format!("committed, snapshot {id}")),
+        (Some(id), lost) => output::note(&format!("committed, snapshot {id}; {lost} lost to other commits")),
+        (None, 0) => output::note("there was nothing to commit"),
+        (None, lost) => output::note(&format!("all {lost} lost to other commits")),
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Failure::from(error).context(path.display()))
+}
+
+/// A file is there whole or not at all: whoever picks it up may be another machine.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let part = path.with_extension("part");
+    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
+    written.map_err(|error| Failure::from(error).context(path.display()))
+}
+
+fn told(common: &Common, path: &Path, text: &str, mut value: serde_json::Value) -> Result<()> {
+    if common.json {
+        value["file"] = path.display().to_string().into();
+        return output::print_json(&value);
+    }
+    output::print(&format!("{}: {text}\n", output::clean(&path.display().to_string())))
+}
