@@ -9,5 +9,5 @@ mod split_reader;
 mod stream;
 
 pub use slab::MergedSlab;
-pub use split_reader::{BucketReader, MergedBatches, ReadRequest, Rows, SplitReader};
+pub use split_reader::{BucketReader, CompactedBatches, ReadRequest, Rows, SplitReader};
 pub use stream::{RowStream, SplitBatches};
