@@ -145,7 +145,8 @@ impl Committer {
         {
             return Ok(Err(reason));
         }
-        if !changes.index.asks() && !(request.check && changes.deletes_files()) {
+        let may_part = request.check && changes.deletes_files();
+        if !(changes.index.asks() || may_part) {
             return Ok(Ok(None));
         }
         let live = match base.snapshot.as_ref().and_then(|snapshot| snapshot.index_manifest.as_ref()) {

@@ -56,7 +56,6 @@ fn one_error_names_every_offending_option() {
 #[test]
 fn what_differs_between_reading_and_writing() {
     for (name, value) in [
-        ("changelog-producer", "lookup"),
         ("full-compaction.delta-commits", "1"),
         ("file-index.bitmap.columns", "name"),
         ("tag.automatic-creation", "process-time"),

@@ -7,9 +7,8 @@ const COMPACTS: &str = "this version never compacts; a job that does reads it";
 const LOOKS_UP: &str = "tunes lookups, which this version does not make";
 
 keys! {
-    "changelog-producer": Enum(&["none", "input", "full-compaction", "lookup"]) = "none",
-        unwritable(&["none", "input"], "this version makes changelog from its input only"), "how the changelog comes to
-        be";
+    "changelog-producer": Enum(&["none", "input", "full-compaction", "lookup"]) = "none", HONOURED,
+        "how the changelog comes to be";
     "changelog-producer.row-deduplicate": Boolean = "false", harmless(COMPACTS),
         "no -U/+U for rows that did not change";
     "changelog-producer.row-deduplicate-ignore-fields": List, harmless(COMPACTS),
