@@ -108,6 +108,14 @@ impl PagedFile {
             let end = rows.and_then(|rows| starts.last().and_then(|start| start.checked_add(rows)));
             starts.push(end.ok_or_else(|| Error::corrupt(path, format!("a row group of {} rows", group.num_rows())))?);
         }
+        for chunk in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+            // Asked here, where a panic of the footer's own checks is told as damage.
+            let (start, length) = chunk.byte_range();
+            if start.checked_add(length).is_none_or(|end| end > size) {
+                let what = format!("column {} lies at {start}, {length} bytes", chunk.column_descr().name());
+                return Err(Error::corrupt(path, what));
+            }
+        }
         let usable = offsets_are_usable(&metadata, size);
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let load = |metadata: ParquetMetaData| {

@@ -18,11 +18,9 @@ use crate::error::{Error, Result};
 use crate::format::{Snapshot, SnapshotId, datum_at};
 use crate::history::History;
 use crate::scan::{At, schema_at};
-use crate::schema::Schema;
+use crate::schema::{Schema, TableOptions};
 use crate::types::{Datum, accept_batch, external_schema, lane_schema, to_external};
 
-/// Memory of a lookup that was told none: what Paimon gives its own (`lookup.cache-max-memory-size`).
-pub const DEFAULT_MEMORY: u64 = 256 << 20;
 /// Buckets that are searched at once.
 const PARALLEL: usize = 4;
 /// How long a snapshot that had no successor is believed to be there still.
@@ -35,7 +33,7 @@ pub struct LookupBuilder {
     schema: Arc<Schema>,
     select: Option<Vec<String>>,
     at: At,
-    memory: u64,
+    memory: Option<u64>,
     cache: Option<LookupCache>,
     disk: Option<(PathBuf, u64)>,
     wide_timestamps: bool,
@@ -48,7 +46,7 @@ impl LookupBuilder {
             schema,
             select: None,
             at: At::Latest,
-            memory: DEFAULT_MEMORY,
+            memory: None,
             cache: None,
             disk: None,
             wide_timestamps: false,
@@ -69,10 +67,10 @@ impl LookupBuilder {
         self
     }
 
-    /// Keeps so many bytes of what was read; 256 MiB unless told otherwise.
+    /// Keeps so many bytes of what was read; unless told, as many as option `lookup.cache-max-memory-size` says.
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
-        self.memory = bytes;
+        self.memory = Some(bytes);
         self
     }
 
@@ -105,7 +103,10 @@ impl LookupBuilder {
     pub async fn open(self) -> Result<TableLookup> {
         let cache = match self.cache {
             Some(cache) => cache,
-            None => LookupCache::new(self.memory)?,
+            None => {
+                let told = TableOptions::parse(&self.schema)?.lookup_memory;
+                LookupCache::new(self.memory.unwrap_or(told))?
+            }
         };
         let cache = match self.disk {
             Some((directory, bytes)) => cache.with_disk(directory, bytes)?,
@@ -263,14 +264,22 @@ impl TableLookup {
         let primary = key_lanes(&rules.schema, key)?;
         let routed = view.route(&primary, 1)?;
         let Some(routed) = routed.first() else { return Ok(None) };
-        if let [target] = routed.targets.as_slice() {
-            if let Some(bucket) = view.ready(target) {
-                let request = rules.request(view.trimmed(&primary), 1)?;
-                let of_key: Vec<Option<&Datum>> = shown.in_key.iter().map(|at| at.map(|at| &key[at])).collect();
-                if let Some(answer) = rules.warm(bucket, &request, &shown.select, &of_key) {
-                    return answer;
+        let request = rules.request(view.trimmed(&primary), 1)?;
+        let of_key: Vec<Option<&Datum>> = shown.in_key.iter().map(|at| at.map(|at| &key[at])).collect();
+        let mut told = true;
+        for target in &routed.targets {
+            let bucket = view.ready(target);
+            match bucket.and_then(|bucket| rules.warm(bucket, &request, &shown.select, &of_key)) {
+                Some(Ok(None)) => {}
+                Some(answer) => return answer,
+                None => {
+                    told = false;
+                    break;
                 }
             }
+        }
+        if told {
+            return Ok(None);
         }
         let lanes = self.checked(self.lanes(&view, &shown, &primary, 1).await)?;
         if !lanes.found.value(0) {

@@ -223,6 +223,8 @@ async fn keys_that_are_none_are_named() {
     ] {
         assert!(matches!(&wrong, Error::Invalid(text) if text.contains(word)), "{wrong}");
     }
+    let table = table.with_options([("lookup.cache-max-memory-size", "1 mb")]).unwrap();
+    assert_eq!(table.lookup().open().await.unwrap().cache().budget(), 1 << 20);
     let columns = table.lookup().select(["amount", "id"]).open().await.unwrap();
     assert_eq!(columns.get_one(&[Datum::BigInt(3)]).await.unwrap(), Some(vec![Datum::Decimal(301), Datum::BigInt(3)]));
     assert!(matches!(table.lookup().select(["amonut"]).open().await, Err(Error::Invalid(_))));
