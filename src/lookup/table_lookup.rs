@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::format::{Snapshot, SnapshotId, datum_at};
 use crate::history::History;
 use crate::scan::{At, schema_at};
-use crate::schema::{Schema, TableOptions};
+use crate::schema::{Schema, SchemaId, TableOptions};
 use crate::types::{Datum, accept_batch, external_schema, lane_schema, to_external};
 
 /// Buckets that are searched at once.
@@ -122,6 +122,7 @@ impl LookupBuilder {
         let shown = Shown::new(&schema, self.select.as_deref(), self.wide_timestamps)?;
         let inner = Inner {
             history: self.history,
+            given: self.schema,
             select: self.select,
             wide_timestamps: self.wide_timestamps,
             follows: self.at == At::Latest,
@@ -145,6 +146,8 @@ pub struct TableLookup {
 
 struct Inner {
     history: History,
+    /// The schema of the table's handle, with the options that it was given.
+    given: Arc<Schema>,
     select: Option<Vec<String>>,
     wide_timestamps: bool,
     follows: bool,
@@ -159,6 +162,15 @@ struct Inner {
 impl Inner {
     fn mark_seen(&self) {
         self.seen_millis.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// A newer schema, with the options that the table's handle was given besides its own.
+    async fn evolved(&self, id: SchemaId) -> Result<Arc<Schema>> {
+        let stored = self.history.schemas.load(self.given.id).await?;
+        let mut newer = Schema::clone(&*self.history.schemas.load(id).await?);
+        let given = self.given.options.iter().filter(|(name, value)| stored.options.get(*name) != Some(*value));
+        newer.options.extend(given.map(|(name, value)| (name.clone(), value.clone())));
+        Ok(Arc::new(newer))
     }
 
     fn now(&self) -> u64 {
@@ -311,12 +323,18 @@ impl TableLookup {
         let Some(next) = next.filter(|next| lost || Some(next.id) != view.snapshot) else { return Ok(false) };
         let mut rules = Arc::clone(&view.rules);
         if next.schema_id > rules.schema.id {
-            let schema = inner.history.schemas.load(next.schema_id).await?;
+            let schema = inner.evolved(next.schema_id).await?;
             rules = Arc::new(Rules::new(&inner.history, &schema, &inner.cache)?);
         }
         let shown = Shown::new(&rules.schema, inner.select.as_deref(), inner.wide_timestamps)?;
         let view = View::load(rules, Some(&next), Some(&view)).await?;
-        *inner.state.write().unwrap_or_else(PoisonError::into_inner) = (Arc::new(view), Arc::new(shown));
+        {
+            let mut state = inner.state.write().unwrap_or_else(PoisonError::into_inner);
+            if !lost && state.0.snapshot > view.snapshot {
+                return Ok(true); // another task went further meanwhile
+            }
+            *state = (Arc::new(view), Arc::new(shown));
+        }
         inner.lost.store(false, Ordering::Relaxed);
         inner.mark_seen();
         Ok(true)
