@@ -5,6 +5,7 @@
 mod buckets;
 mod compaction;
 mod deletion_vectors;
+mod engines;
 mod goldens;
 mod lookup;
 mod support;
