@@ -9,7 +9,7 @@ use arrow_array::types::{Decimal128Type, Int64Type};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use forebay::format::{BinaryRow, DataFileMeta, DeletionVector, encode_schema};
 use forebay::io::{CountingStore, Op, TableStore};
-use forebay::lookup::{LookupCache, OldVersions, TableLookup};
+use forebay::lookup::{LookupCache, OldPlace, OldVersions, TableLookup};
 use forebay::scan::{At, FileVectors};
 use forebay::schema::Schema;
 use forebay::types::{DataType, Datum, RowKind, TypeKind};
@@ -279,6 +279,10 @@ async fn old_versions_are_those_of_the_first_level_that_has_them() {
         assert_eq!((found.positions[row], found.kinds.value(row)), (2, RowKind::Insert as i8));
         assert_eq!(found.columns[0].as_primitive::<Decimal128Type>().value(row), 602);
         assert!(found.sequence.values().iter().all(|number| *number >= 0));
+        let places = old.locate(std::slice::from_ref(&keys)).await.unwrap();
+        let same = found.keys.iter().zip(&found.files).zip(&found.positions);
+        let same = same.map(|((key, file), position)| OldPlace { key: *key, file: *file, position: *position });
+        assert_eq!(places, same.collect::<Vec<_>>());
     }
 }
 
