@@ -268,6 +268,8 @@ pub struct TableOptions {
     pub write_buffer_spillable: bool,
     /// The most local disk for that.
     pub write_buffer_max_disk: u64,
+    /// Memory that lookups keep what they read in.
+    pub lookup_memory: u64,
     /// Rows a reader hands out at once.
     pub read_batch_rows: usize,
     /// When and how files are compacted.
@@ -354,6 +356,7 @@ impl TableOptions {
             write_buffer_size: read.with("write-buffer-size", parse_memory_size)?,
             write_buffer_spillable: read.boolean("write-buffer-spillable")?,
             write_buffer_max_disk: read.with("write-buffer-spill.max-disk-size", parse_memory_size)?,
+            lookup_memory: read.with("lookup.cache-max-memory-size", parse_memory_size)?,
             // Paimon's default of 1024 is made for its row readers; columns want longer batches.
             read_batch_rows: read.optional("read.batch-size", number)?.unwrap_or(8192),
             compaction: CompactionOptions::read(&read, target_file_size, changelog_producer, merge_engine)?,
