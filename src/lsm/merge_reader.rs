@@ -141,6 +141,8 @@ struct Merge<K> {
     tree: LoserTree,
     rows: Vec<(u32, u32)>,
     ends: Vec<u32>,
+    /// Versions of a key with many of them that wait for the next batch.
+    carried: Vec<(u32, u32)>,
 }
 
 impl<K: KeyColumn> Merge<K> {
@@ -160,15 +162,27 @@ impl<K: KeyColumn> Merge<K> {
             }
         }
         let tree = LoserTree::new(heads.len(), |a, b| less(&live, &heads, a, b));
-        Ok(Self { runs, order, function, batch_rows, live, heads, tree, rows: Vec::new(), ends: Vec::new() })
+        Ok(Self {
+            runs,
+            order,
+            function,
+            batch_rows,
+            live,
+            heads,
+            tree,
+            rows: Vec::new(),
+            ends: Vec::new(),
+            carried: Vec::new(),
+        })
     }
 
     /// Collects the versions of about `batch_rows` whole keys, or fewer where the keys have many: every version holds
-    /// its batch in memory.
+    /// its batch in memory. A key with very many is merged while its versions come.
     fn collect(&mut self) -> Result<()> {
-        self.rows.clear();
+        self.rows = std::mem::take(&mut self.carried);
         self.ends.clear();
         let (most_rows, apart) = (self.batch_rows.saturating_mul(MOST_VERSIONS), self.function.keeps_all());
+        let mut fold_at = most_rows;
         while let Some((batch, row)) = self.heads[self.tree.winner()] {
             if let Some((last_batch, last_row)) = self.rows.last() {
                 let last = self.live[*last_batch as usize].keys.key(*last_row as usize);
@@ -181,11 +195,46 @@ impl<K: KeyColumn> Merge<K> {
             }
             self.rows.push((batch, row));
             self.advance(batch, row)?;
+            if self.rows.len() >= fold_at && !apart {
+                if let Some(end) = self.ends.last() {
+                    self.carried = self.rows.split_off(*end as usize);
+                    return Ok(());
+                }
+                fold_at = if self.fold_beginning()? { most_rows } else { self.rows.len().saturating_mul(2) };
+            }
         }
         if !self.rows.is_empty() {
             self.ends.push(self.rows.len() as u32);
         }
         Ok(())
+    }
+
+    /// Puts one row in the place of all versions but the last, when they are of one key and the merge function allows
+    /// it, so that their batches can go. Gives whether it did.
+    fn fold_beginning(&mut self) -> Result<bool> {
+        let Some((last, beginning)) = self.rows.split_last() else { return Ok(false) };
+        let busy = |batch: u32| batch == last.0 || self.heads.iter().flatten().any(|head| head.0 == batch);
+        // The row takes the place of a batch that nothing else needs.
+        let Some(place) = beginning.iter().map(|version| version.0).find(|batch| !busy(*batch)) else {
+            return Ok(false);
+        };
+        let adds = |(batch, row): &(u32, u32)| self.live[*batch as usize].is_addition(*row as usize);
+        let (adds, retracts) = (beginning.iter().any(adds), !beginning.iter().all(adds));
+        let states = self.live.iter().any(|batch| batch.level > 0);
+        if !adds || states || !self.function.folds_beginnings(retracts) {
+            return Ok(false);
+        }
+        let folded = self.merge(beginning, &[beginning.len() as u32])?;
+        let stays = folded.num_rows() == 1 && folded.kinds.as_ref().is_none_or(|kinds| is_addition(kinds.value(0)));
+        if !stays {
+            return Ok(false);
+        }
+        self.rows = vec![(place, 0), *last];
+        let batch = &mut self.live[place as usize];
+        (batch.columns, batch.sequence, batch.kinds) = (folded.columns, folded.sequence, folded.kinds);
+        (batch.order, batch.rows) = (None, 1);
+        self.release();
+        Ok(true)
     }
 
     fn advance(&mut self, batch: u32, row: u32) -> Result<()> {
@@ -203,12 +252,12 @@ impl<K: KeyColumn> Merge<K> {
         Ok(())
     }
 
-    fn merge(&mut self) -> Result<MergedBatch> {
+    fn merge(&self, rows: &[(u32, u32)], ends: &[u32]) -> Result<MergedBatch> {
         let batches: Vec<&[ArrayRef]> = self.live.iter().map(|batch| batch.columns.as_slice()).collect();
         let kinds: Vec<Option<&[i8]>> =
             self.live.iter().map(|batch| batch.kinds.as_ref().map(|kinds| kinds.values().as_ref())).collect();
         let levels: Vec<i32> = self.live.iter().map(|batch| batch.level).collect();
-        let (rows, ends, single) = (self.rows.as_slice(), self.ends.as_slice(), Single::Keep);
+        let single = Single::Keep;
         let versions = Versions { rows, ends, batches: &batches, kinds: &kinds, levels: &levels, single };
         let merged = self.function.merge(&versions)?;
         let columns = merged.columns_of(&versions)?;
@@ -217,16 +266,16 @@ impl<K: KeyColumn> Merge<K> {
             .any(Option::is_some)
             .then(|| Int8Array::from_iter_values((0..merged.picks.len()).map(|row| merged.kind(&versions, row))));
         let sequence = Int64Array::from_iter_values(merged.picks.iter().map(|position| {
-            let (batch, row) = self.rows[*position as usize];
+            let (batch, row) = rows[*position as usize];
             self.live[batch as usize].sequence.value(row as usize)
         }));
         Ok(MergedBatch { columns, sequence, kinds })
     }
 
-    /// Lets go of batches that no head points to.
+    /// Lets go of batches that neither a head nor a version points to.
     fn release(&mut self) {
         let mut places = vec![None; self.live.len()];
-        for (batch, _) in self.heads.iter().flatten() {
+        for (batch, _) in self.heads.iter().flatten().chain(&self.rows).chain(&self.carried) {
             places[*batch as usize] = Some(0);
         }
         let mut kept = Vec::with_capacity(self.runs.len());
@@ -237,7 +286,7 @@ impl<K: KeyColumn> Merge<K> {
             }
         }
         self.live = kept;
-        for (batch, _) in self.heads.iter_mut().flatten() {
+        for (batch, _) in self.heads.iter_mut().flatten().chain(&mut self.rows).chain(&mut self.carried) {
             *batch = places[*batch as usize].unwrap_or_default();
         }
     }
@@ -254,7 +303,7 @@ impl<K: KeyColumn> Iterator for Merge<K> {
         if self.rows.is_empty() {
             return None;
         }
-        let merged = self.merge();
+        let merged = self.merge(&self.rows, &self.ends);
         self.rows.clear();
         self.release();
         Some(merged)
@@ -279,9 +328,12 @@ impl<K: KeyColumn> Loaded<K> {
     }
 
     fn is_addition(&self, row: usize) -> bool {
-        let addition = |kind: i8| kind == RowKind::Insert as i8 || kind == RowKind::UpdateAfter as i8;
-        self.kinds.as_ref().is_none_or(|kinds| addition(kinds.value(row)))
+        self.kinds.as_ref().is_none_or(|kinds| is_addition(kinds.value(row)))
     }
+}
+
+fn is_addition(kind: i8) -> bool {
+    kind == RowKind::Insert as i8 || kind == RowKind::UpdateAfter as i8
 }
 
 /// Whether the head of run `a` comes before that of run `b`.

@@ -173,6 +173,13 @@ pub trait MergeFunction: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Whether a row may stand for the first versions of a key before the others come: what they merge to, when that is
+    /// an addition. At least one of them is an addition; `retracts` tells whether others are not.
+    fn folds_beginnings(&self, retracts: bool) -> bool {
+        let _ = retracts;
+        false
+    }
+
     /// Whether every version comes out, so that the versions of a key need not be merged together.
     fn keeps_all(&self) -> bool {
         false
