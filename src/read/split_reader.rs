@@ -15,9 +15,10 @@ use crate::error::{Error, Result};
 use crate::files::{FileBatch, FileReader, ReadPlan, read_ahead};
 use crate::format::{DataFileMeta, Split, bucket_directory};
 use crate::history::History;
+use crate::lsm::merge::Deduplicate;
 use crate::lsm::{
-    KeepAll, KeyEncoder, MergeFunction, MergedBatch, Ranged, RunBatch, RunReader, SequenceOrder, merge, merge_runs,
-    sections,
+    KeepAll, KeyEncoder, MergeFunction, MergeSingles, MergedBatch, Ranged, RunBatch, RunReader, SequenceOrder, merge,
+    merge_runs, sections,
 };
 use crate::predicate::{Expr, evaluate};
 use crate::scan::{FileVectors, bound, load_vectors};
@@ -395,6 +396,36 @@ impl BucketReader {
     /// The items carry the store's errors and [`Error::Corrupt`] with the file.
     pub fn merge(&self, runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<MergedBatches> {
         self.reader.merge_runs_of(&self.located, runs)
+    }
+
+    /// The same together with old rows from elsewhere, which are older than those of all the runs. Keys of a single
+    /// version are merged, too.
+    ///
+    /// # Errors
+    /// As [`BucketReader::merge`].
+    pub fn merge_with(&self, old: Option<RunReader>, runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<MergedBatches> {
+        let reader = &self.reader;
+        let readers = old.into_iter().chain(reader.readers(&self.located, runs)).collect();
+        let function = Arc::new(MergeSingles(Arc::clone(&reader.function)));
+        merge_runs(readers, reader.order.clone(), function, reader.request.batch_rows)
+    }
+
+    /// The keys of sorted runs, each once, as columns of the trimmed key, for a reader that selects these.
+    ///
+    /// # Errors
+    /// As [`BucketReader::merge`].
+    pub fn keys(
+        &self,
+        runs: Vec<Vec<Arc<DataFileMeta>>>,
+    ) -> Result<impl Iterator<Item = Result<Vec<ArrayRef>>> + Send + use<>> {
+        let readers = self.reader.readers(&self.located, runs);
+        let any = Arc::new(Deduplicate { ignore_delete: false });
+        let places = self.reader.key_places.clone();
+        let merged = merge_runs(readers, None, any, self.reader.request.batch_rows)?;
+        Ok(merged.map(move |batch| {
+            let batch = batch?;
+            Ok(places.iter().map(|at| Arc::clone(&batch.columns[*at])).collect())
+        }))
     }
 }
 

@@ -7,5 +7,6 @@ mod compaction;
 mod deletion_vectors;
 mod engines;
 mod goldens;
+mod lookup;
 mod support;
 mod write;
