@@ -24,6 +24,9 @@ use crate::read::MergedSlab;
 const SLAB_BYTES: usize = 4 << 20;
 const SLAB_ROWS: (usize, usize) = (1, 32 << 10);
 
+/// Versions that a key of a slab may have on average before the slab is cut short.
+const MOST_VERSIONS: usize = 8;
+
 /// Rows of a batch of merged spills.
 const MERGED_ROWS: usize = 4096;
 
@@ -259,6 +262,9 @@ impl<'a> View<'a> {
         let mut next = 0;
         std::iter::from_fn(move || {
             let chunk = ends.get(next..ends.len().min(next + keys)).filter(|chunk| !chunk.is_empty())?;
+            // A slab gathers all versions of its keys, so keys with many make it shorter.
+            let fits = chunk.partition_point(|end| *end as usize - from <= keys.saturating_mul(MOST_VERSIONS));
+            let chunk = &chunk[..fits.max(1)];
             let slab = self.slab(function, from, chunk);
             next += chunk.len();
             from = chunk.last().map_or(from, |end| *end as usize);

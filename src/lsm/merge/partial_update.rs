@@ -326,4 +326,12 @@ impl MergeFunction for PartialUpdate {
         }
         Ok(Merged { picks, kinds: (!versions.has_no_kinds()).then_some(kinds), columns })
     }
+
+    /// Retractions leave a row what its values do not tell: columns of a group that has no sequence yet, and whether a
+    /// first value was there. So does a first value that a late NULL replaced.
+    fn folds_beginnings(&self, retracts: bool) -> bool {
+        let tells =
+            |(_, fold, group): &(usize, ColumnFold, Option<usize>)| group.is_none() || !fold.keeps_first_value();
+        !retracts && self.columns.iter().all(tells)
+    }
 }
