@@ -122,6 +122,22 @@ impl Compactor {
         futures::stream::iter(tasks).map(|task| self.run_with(task, limits)).buffered(across).collect().await
     }
 
+    /// Deletes the files of a message that was told to nobody, but not those that were only moved. What cannot be
+    /// deleted is an orphan that nobody names.
+    pub(crate) async fn discard(&self, message: &CommitMessage) {
+        let Ok(directory) = bucket_directory(&self.schema, &self.options, &message.partition, message.bucket) else {
+            return;
+        };
+        let moved = |file: &DataFileMeta| message.compact_before.iter().any(|old| old.file_name == file.file_name);
+        let written = message.compact_after.iter().filter(|file| !moved(file)).chain(&message.compact_changelog);
+        for file in written {
+            let path = format!("{directory}/{}", file.file_name);
+            if let Err(error) = self.history.store.delete(&path).await {
+                tracing::warn!(%path, %error, "a file of a compaction that nobody wants stays behind");
+            }
+        }
+    }
+
     async fn run_with(&self, task: &CompactTask, limits: CompactLimits) -> Result<CommitMessage> {
         if task.schema_id > self.schema.id {
             return Err(Error::invalid(format!(

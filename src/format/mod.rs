@@ -11,6 +11,7 @@ mod consumer;
 mod data_file;
 mod deletion_vector;
 mod envelope;
+mod hash_index;
 mod hint;
 mod index_manifest;
 mod json;
@@ -36,6 +37,7 @@ pub use data_file::{DataFileMeta, FileSource};
 pub use deletion_vector::{
     DeletionVector, VectorForm, decode_deletion_vector, decode_deletion_vectors, encode_deletion_vectors,
 };
+pub use hash_index::{decode_hash_index, encode_hash_index};
 pub use hint::{decode_hint, encode_hint};
 pub use index_manifest::{
     DeletionVectorRange, IndexManifestEntry, decode_index_manifest, decode_index_manifest_for_rewrite,

@@ -18,7 +18,7 @@ use arrow_select::take::take;
 
 use super::key::KeyColumn;
 use super::loser_tree::LoserTree;
-use super::merge::{ColumnFrom, MergeFunction, Merged, Single, Versions, gather, places};
+use super::merge::{MergeFunction, Merged, Single, Versions};
 use super::{Keys, SequenceOrder};
 use crate::error::{Error, Result};
 use crate::types::RowKind;
@@ -122,7 +122,7 @@ impl Found<'_> {
     /// The merged rows.
     pub fn rows(&self, merged: &Merged) -> Result<MergedBatch> {
         let versions = &self.versions;
-        let columns = gather_columns(versions, merged)?;
+        let columns = merged.columns_of(versions)?;
         let kinds = versions
             .kinds
             .iter()
@@ -354,21 +354,4 @@ fn less<K: KeyColumn>(live: &[Loaded<K>], heads: &[Option<(u32, u32)>], a: usize
         .then(x.age.cmp(&y.age))
         .then(a.cmp(&b))
         .is_lt()
-}
-
-/// The value columns of the rows out.
-fn gather_columns(versions: &Versions<'_>, merged: &Merged) -> Result<Vec<ArrayRef>> {
-    let columns = versions.batches.first().map_or(0, |batch| batch.len());
-    let row_of = |picks| places(versions.rows, versions.batches.len(), picks);
-    let rows: Vec<(usize, usize)> = row_of(&merged.picks).collect();
-    let mut out = Vec::with_capacity(columns);
-    for column in 0..columns {
-        let from = merged.columns.iter().find(|(at, _)| *at == column).map(|(_, from)| from);
-        out.push(match from {
-            Some(ColumnFrom::Computed(computed)) => computed.clone(),
-            Some(ColumnFrom::Picks(picks)) => gather(versions.batches, column, row_of(picks))?,
-            None => gather(versions.batches, column, rows.iter().copied())?,
-        });
-    }
-    Ok(out)
 }

@@ -27,6 +27,19 @@ pub enum BucketFunction {
     Hive,
 }
 
+/// How dynamic buckets grow (`dynamic-bucket.*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DynamicBucketOptions {
+    /// Keys that a bucket takes.
+    pub target_rows: u64,
+    /// Buckets that a partition begins with.
+    pub initial_buckets: Option<i32>,
+    /// The most buckets of a partition; `None` is no limit.
+    pub max_buckets: Option<i32>,
+    /// Assigners that one writer alone stands for, where `initial_buckets` does not tell.
+    pub assigner_parallelism: Option<i32>,
+}
+
 /// How versions of a key become one row (`merge-engine`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MergeEngine {
@@ -182,6 +195,8 @@ pub struct TableOptions {
     pub bucket_key: Vec<String>,
     /// How that hash is made.
     pub bucket_function: BucketFunction,
+    /// How dynamic buckets grow.
+    pub dynamic_bucket: DynamicBucketOptions,
     /// How versions of a key become one row.
     pub merge_engine: MergeEngine,
     /// The same, column by column.
@@ -289,6 +304,7 @@ impl TableOptions {
                 _ => schema.bucket_keys(),
             },
             bucket_function: read.word("bucket-function.type", BUCKET_FUNCTIONS)?,
+            dynamic_bucket: read.dynamic_bucket()?,
             merge_engine,
             merge: read.merge(needs_lookup && merge_engine != MergeEngine::FirstRow)?,
             changelog_producer,

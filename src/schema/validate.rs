@@ -54,7 +54,7 @@ fn check_types(schema: &Schema) -> Result<()> {
 
 fn check_buckets(schema: &Schema, options: &TableOptions) -> Result<()> {
     let bucket_key = schema.option("bucket-key");
-    if options.bucket == BucketMode::Unaware {
+    if matches!(options.bucket, BucketMode::Unaware | BucketMode::Dynamic | BucketMode::KeyDynamic) {
         return match bucket_key {
             Some(_) => Err(Error::invalid("option bucket-key needs a bucket count in option bucket")),
             None => Ok(()),

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::history::History;
 use crate::io::{TableStore, open_location};
 use crate::schema::{Schema, TableOptions, Use, check_options, validate};
-use crate::write::StreamWriter;
+use crate::write::{Channel, Channels, StreamWriter};
 
 /// A table: its place, its newest schema as of opening, and what was set for this handle alone. Cheap to clone.
 #[derive(Clone)]
@@ -162,14 +162,32 @@ impl Table {
         Ok(TableWriter::new(self.stream_writer(&user).await?, self.committer(&user)?))
     }
 
-    /// The writer of one parallel task of a job; a [`Committer`] commits its messages.
+    /// The only writer of a job; a [`Committer`] commits its messages.
     ///
     /// # Errors
     /// [`Error::Unsupported`] or [`Error::Invalid`] naming an option that forbids writing.
-    pub async fn stream_writer(&self, _commit_user: &str) -> Result<StreamWriter> {
+    pub async fn stream_writer(&self, commit_user: &str) -> Result<StreamWriter> {
+        self.channel_writer(commit_user, Channel::ONLY).await
+    }
+
+    /// One of a job's parallel writers, each with the rows that [`Table::channels`] tells; one committer commits the
+    /// messages of all.
+    ///
+    /// # Errors
+    /// As [`Table::stream_writer`].
+    pub async fn channel_writer(&self, _commit_user: &str, channel: Channel) -> Result<StreamWriter> {
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
-        StreamWriter::new(self.history.clone(), Arc::clone(&self.schema), options, self.spill_directory.clone())
+        let spill_directory = self.spill_directory.clone();
+        StreamWriter::new(self.history.clone(), Arc::clone(&self.schema), options, channel, spill_directory)
+    }
+
+    /// How rows are spread over so many parallel writers.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a table without buckets; [`Error::Unsupported`].
+    pub fn channels(&self, count: u32) -> Result<Channels> {
+        Channels::new(Arc::clone(&self.schema), TableOptions::parse(&self.schema)?, count)
     }
 
     fn compactor(&self, limits: CompactLimits) -> Result<Compactor> {

@@ -9,7 +9,11 @@
 //! Spec: `format-spec/write.md`.
 
 mod change_batch;
+mod channels;
+mod compaction;
+mod dynamic;
 mod flush;
+mod key_index;
 mod router;
 mod sequence_numbers;
 mod settings;
@@ -18,4 +22,5 @@ mod spill;
 mod stream_writer;
 
 pub use change_batch::ChangeBatch;
+pub use channels::{Channel, Channels};
 pub use stream_writer::StreamWriter;

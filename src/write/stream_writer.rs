@@ -9,8 +9,11 @@ use arrow_select::filter::filter_record_batch;
 use tokio::runtime::Handle;
 
 use super::ChangeBatch;
+use super::channels::Channel;
+use super::compaction::WriterCompaction;
+use super::dynamic::{DynamicBuckets, IndexUpdate};
 use super::flush::{BucketRows, FlushRules, Flushed, flush, merge_spills, spill};
-use super::router::Router;
+use super::router::{Buckets, Router};
 use super::sequence_numbers::SequenceNumbers;
 use super::settings::Settings;
 use super::spill::{Spill, SpillFormat};
@@ -44,6 +47,8 @@ pub struct StreamWriter {
     /// Bytes of buffered rows that fill the budget.
     limit: usize,
     sequence: SequenceNumbers,
+    /// `None` where a job of its own compacts.
+    compaction: Option<WriterCompaction>,
     /// Nothing was flushed since the last commit.
     fresh: bool,
     /// Rows may be lost: set while they are moved, cleared when that succeeded.
@@ -61,11 +66,12 @@ struct BucketState {
 }
 
 impl StreamWriter {
-    /// A writer on a table's newest schema.
+    /// A writer on a table's newest schema: one of a job's parallel ones.
     pub(crate) fn new(
         history: History,
         schema: Arc<Schema>,
         options: TableOptions,
+        channel: Channel,
         spill_directory: Option<PathBuf>,
     ) -> Result<Self> {
         let settings = Settings::new(schema, options)?;
@@ -87,12 +93,15 @@ impl StreamWriter {
             merge_bytes: budget / 4,
             threads,
         };
+        let compaction = WriterCompaction::new(&history, schema, &settings.options, (budget / 4) as u64, threads)?;
         Ok(Self {
-            router: Router::new(schema, settings.options.bucket, settings.options.bucket_function)?,
+            router: Router::new(schema, buckets_of(&history, &settings, channel)?)?,
             buffer: WriteBuffer::new(encoder, key_columns, settings.order.clone()),
             buckets: Vec::new(),
             spills: Vec::new(),
-            limit: budget / 2,
+            // A compaction that runs beside the writer takes its part of the budget.
+            limit: if compaction.is_some() { budget / 8 * 3 } else { budget / 2 },
+            compaction,
             sequence: SequenceNumbers::default(),
             fresh: true,
             broken: false,
@@ -113,8 +122,9 @@ impl StreamWriter {
         let mut start = 0;
         while start < rows.num_rows() {
             let length = CHUNK.min(rows.num_rows() - start);
-            let columns = rows.columns().iter().map(|column| column.slice(start, length)).collect();
-            self.take(columns, kinds.as_ref().map(|kinds| kinds.slice(start, length)), length)?;
+            let columns: Vec<ArrayRef> = rows.columns().iter().map(|column| column.slice(start, length)).collect();
+            let partitions = self.router.partitions(&columns, length).await?;
+            self.take(columns, partitions, kinds.as_ref().map(|kinds| kinds.slice(start, length)), length)?;
             start += length;
             if self.buffer.bytes() + self.buffer.rows() * SORT_BYTES >= self.limit {
                 self.make_room().await?;
@@ -177,8 +187,14 @@ impl StreamWriter {
         Ok((kept, Some(kinds)))
     }
 
-    fn take(&mut self, columns: Vec<ArrayRef>, kinds: Option<Int8Array>, rows: usize) -> Result<()> {
-        let targets = self.router.route(&columns, rows)?;
+    fn take(
+        &mut self,
+        columns: Vec<ArrayRef>,
+        partitions: Vec<u32>,
+        kinds: Option<Int8Array>,
+        rows: usize,
+    ) -> Result<()> {
+        let targets = self.router.route(&columns, partitions)?;
         let batch = self.buffer.push(columns, kinds, rows)?;
         while self.buckets.len() < self.router.targets() {
             let state = self.bucket_state(self.buckets.len() as u32)?;
@@ -301,6 +317,7 @@ impl StreamWriter {
             self.flush().await?;
         }
         self.fresh = true;
+        let indexes = self.router.prepare().await?;
         let total_buckets = match self.settings.options.bucket {
             BucketMode::Fixed(buckets) => buckets,
             _ => -1,
@@ -316,6 +333,16 @@ impl StreamWriter {
             }
             if !message.is_empty() {
                 messages.push(message);
+            }
+        }
+        add_indexes(&mut messages, indexes);
+        if let Some(compaction) = &mut self.compaction {
+            if let Err(error) = compaction.prepare(&mut messages, total_buckets, &mut self.sequence).await {
+                // Nobody else knows of these files.
+                for message in &messages {
+                    self.delete_files(message).await;
+                }
+                return Err(error);
             }
         }
         // In the order of plans, which then need not sort.
@@ -345,12 +372,29 @@ impl StreamWriter {
     /// The store's first error; the other files are deleted all the same.
     pub async fn abort(self) -> Result<()> {
         let mut result = Ok(());
+        if let Some(compaction) = self.compaction {
+            compaction.abort().await;
+        }
         for bucket in &self.buckets {
             for file in bucket.done.iter().flat_map(|flushed| flushed.files.iter().chain(&flushed.changelog)) {
                 result = result.and(self.history.store.delete(&bucket.names.path(&file.file_name)).await);
             }
         }
         result
+    }
+
+    /// Deletes the files of a message that was told to nobody. What cannot be deleted is an orphan.
+    async fn delete_files(&self, message: &CommitMessage) {
+        let (schema, options) = (&self.settings.schema, &self.settings.options);
+        let Ok(directory) = bucket_directory(schema, options, &message.partition, message.bucket) else { return };
+        let moved = |name: &str| message.compact_before.iter().any(|file| file.file_name == name);
+        let compacted = message.compact_after.iter().filter(|file| !moved(&file.file_name));
+        let written = message.new_files.iter().chain(&message.changelog_files).chain(&message.compact_changelog);
+        for file in written.chain(compacted) {
+            if let Err(error) = self.history.store.delete(&format!("{directory}/{}", file.file_name)).await {
+                tracing::warn!(file = %file.file_name, %error, "a file of a failed commit stays behind");
+            }
+        }
     }
 
     fn take_buffer(&mut self) -> WriteBuffer {
@@ -365,6 +409,40 @@ impl StreamWriter {
 
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         self.history.store.env().blocking(work).await
+    }
+}
+
+fn buckets_of(history: &History, settings: &Settings, channel: Channel) -> Result<Buckets> {
+    let options = &settings.options;
+    Ok(match options.bucket {
+        BucketMode::Fixed(buckets) => Buckets::Fixed(options.bucket_function, buckets),
+        BucketMode::Unaware => Buckets::One(0),
+        BucketMode::Dynamic => {
+            let schema = Arc::clone(&settings.schema);
+            Buckets::Dynamic(Box::new(DynamicBuckets::new(history.clone(), schema, options.clone(), channel)?))
+        }
+        BucketMode::KeyDynamic => {
+            return Err(Error::unsupported("option bucket=-1 with a key that lacks a partition column: writing"));
+        }
+        BucketMode::Postpone => return Err(Error::unsupported("option bucket=-2: writing postpone buckets")),
+    })
+}
+
+/// Puts index files into the messages of their buckets, and what the routing rests on into each partition's first.
+fn add_indexes(messages: &mut Vec<CommitMessage>, indexes: Vec<IndexUpdate>) {
+    for update in indexes {
+        for (new, old) in update.files {
+            let of = |message: &CommitMessage| message.bucket == new.bucket && message.partition == new.partition;
+            let at = messages.iter().position(of).unwrap_or_else(|| {
+                messages.push(CommitMessage::new(new.partition.clone(), new.bucket, -1));
+                messages.len() - 1
+            });
+            messages[at].deleted_index.extend(old);
+            messages[at].new_index.push(new);
+        }
+        if let Some(first) = messages.iter_mut().find(|message| message.partition == update.partition) {
+            first.index_read = Some(update.read);
+        }
     }
 }
 

@@ -135,6 +135,22 @@ impl Merged {
         Self { picks, ..Self::default() }
     }
 
+    /// The value columns of the rows out.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when the batches have different columns.
+    pub fn columns_of(&self, versions: &Versions<'_>) -> Result<Vec<ArrayRef>> {
+        let of = |picks| places(versions.rows, versions.batches.len(), picks);
+        let rows: Vec<(usize, usize)> = of(&self.picks).collect();
+        let columns = versions.batches.first().map_or(0, |batch| batch.len());
+        let column = |at: usize| match self.columns.iter().find(|(merged, _)| *merged == at) {
+            Some((_, ColumnFrom::Computed(computed))) => Ok(computed.clone()),
+            Some((_, ColumnFrom::Picks(picks))) => gather(versions.batches, at, of(picks)),
+            None => gather(versions.batches, at, rows.iter().copied()),
+        };
+        (0..columns).map(column).collect()
+    }
+
     /// The stored byte of a row's kind.
     pub fn kind(&self, versions: &Versions<'_>, row: usize) -> i8 {
         match &self.kinds {

@@ -68,7 +68,6 @@ fn what_differs_between_reading_and_writing() {
         ("file.compression", "brotli"),
         ("metadata.iceberg.storage", "table-location"),
         ("deletion-vectors.enabled", "TRUE"),
-        ("bucket", "-1"),
     ] {
         assert_eq!(check(&[(name, value)], Use::Read), Ok(()), "{name}");
         let error = check(&[(name, value)], Use::Write).unwrap_err();
@@ -135,11 +134,10 @@ fn a_value_of_the_wrong_type_is_invalid() {
 }
 
 #[test]
-fn a_key_table_without_a_bucket_count_is_read_but_not_written() {
+fn a_key_table_without_a_bucket_count_has_dynamic_buckets() {
     let schema = Schema::builder().column("id", DataType::INT).primary_key(["id"]).build().unwrap();
     assert_eq!(check_options(&schema, Use::Read), Ok(()));
-    let error = check_options(&schema, Use::Write).unwrap_err().to_string();
-    assert!(error.contains("bucket"), "{error}");
+    assert_eq!(check_options(&schema, Use::Write), Ok(()));
 }
 
 #[test]

@@ -64,10 +64,10 @@ keys! {
         "age at which rows vanish";
     "record-level.time-field": Text, harmless("no effect unless record-level.expire-time"),
         "column with the time of a row";
-    "dynamic-bucket.target-row-num": Long = "2000000", harmless(GATE_DYNAMIC), "rows a dynamic bucket takes";
-    "dynamic-bucket.initial-buckets": Int, harmless(GATE_DYNAMIC), "buckets each assigner starts with";
-    "dynamic-bucket.max-buckets": Int = "-1", harmless(GATE_DYNAMIC), "most dynamic buckets";
-    "dynamic-bucket.assigner-parallelism": Int, harmless(GATE_DYNAMIC), "tasks that assign dynamic buckets";
+    "dynamic-bucket.target-row-num": Long = "2000000", HONOURED, "rows a dynamic bucket takes";
+    "dynamic-bucket.initial-buckets": Int, HONOURED, "buckets each assigner starts with";
+    "dynamic-bucket.max-buckets": Int = "-1", HONOURED, "most dynamic buckets";
+    "dynamic-bucket.assigner-parallelism": Int, HONOURED, "tasks that assign dynamic buckets";
     "cross-partition-upsert.index-ttl": Duration, harmless(GATE_DYNAMIC),
         "life of entries in the cross-partition index";
     "cross-partition-upsert.bootstrap-parallelism": Int = "10", harmless(GATE_DYNAMIC),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{BucketFunction, ChangelogProducer, CommitOptions, Compression, MergeEngine, ParquetOptions, StatsOptions};
+use super::{
+    BucketFunction, ChangelogProducer, CommitOptions, Compression, DynamicBucketOptions, MergeEngine, ParquetOptions,
+    StatsOptions,
+};
 use crate::error::{Error, Result};
 use crate::schema::option_keys::{captures, find_option};
 use crate::schema::units::{StatsMode, parse_map};
@@ -112,6 +115,19 @@ impl Reader<'_> {
 
     pub(super) fn boolean(&self, name: &str) -> Result<bool> {
         self.word(name, BOOLEANS)
+    }
+
+    pub(super) fn dynamic_bucket(&self) -> Result<DynamicBucketOptions> {
+        let limit = |text: &str| match text.trim() {
+            "-1" => Ok(None),
+            text => number(text).map(Some),
+        };
+        Ok(DynamicBucketOptions {
+            target_rows: self.with("dynamic-bucket.target-row-num", number)?,
+            initial_buckets: self.optional("dynamic-bucket.initial-buckets", number)?,
+            max_buckets: self.with("dynamic-bucket.max-buckets", limit)?,
+            assigner_parallelism: self.optional("dynamic-bucket.assigner-parallelism", number)?,
+        })
     }
 
     /// The values of a family with one `<..>`, by what stands there.

@@ -5,6 +5,7 @@
 mod both_ways;
 mod care;
 mod compaction;
+mod engines;
 mod evolution;
 mod filters;
 mod flink;
