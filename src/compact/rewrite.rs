@@ -1,20 +1,26 @@
 //! Running one task: blocking work, a step after another.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::Int64Array;
 use tokio::runtime::Handle;
 
 use super::limits::{CompactProgress, Throttle};
+use super::old_rows::OldRows;
 use super::steps::{Step, StepRules, steps};
+use super::vectors::BucketVectors;
 use crate::error::Result;
 use crate::files::{FileNames, RollingWriter, WriteSpec, read_ahead};
 use crate::format::{CommitMessage, CompactTask, DataFileMeta, Split};
 use crate::io::TableStore;
 use crate::lsm::{Before, CompactMerge, Compacted, KeyBound, MergedBatch};
 use crate::read::{BucketReader, CompactedBatches, MergedSlab, SplitReader};
+use crate::schema::{Schema, TableOptions};
 use crate::types::DataType;
+
+/// A file of which more than one row in so many is masked is rewritten where it could stay.
+const WORN: u64 = 5;
 
 /// What a task is run with.
 pub(super) struct Rewrite {
@@ -38,6 +44,12 @@ pub(super) struct Rewrite {
     pub(super) force_rewrite: bool,
     pub(super) throttle: Throttle,
     pub(super) progress: Arc<CompactProgress>,
+    pub(super) schema: Arc<Schema>,
+    pub(super) options: TableOptions,
+    /// Finds and masks old rows above, with deletion vectors.
+    pub(super) old: Option<OldRows>,
+    /// The bucket's deletion vectors.
+    pub(super) vectors: Arc<Mutex<BucketVectors>>,
 }
 
 /// Sections in key order, each of sorted runs.
@@ -51,6 +63,7 @@ impl Rewrite {
             true => self.join(task, &mut message),
             false => self.run_steps(task, &mut message),
         };
+        let result = result.and_then(|()| self.store_vectors(&mut message));
         if result.is_err() {
             self.discard(&message);
         }
@@ -59,15 +72,12 @@ impl Rewrite {
     }
 
     fn run_steps(&self, task: &CompactTask, message: &mut CommitMessage) -> Result<()> {
-        // A row of level 0 that met none of the levels above must be merged with it before it hides it.
-        let looks_up = matches!(self.before, Before::Lookup | Before::FirstRow);
-        let hides = looks_up && task.output_level < task.max_level && !self.newest_wins;
         let rules = StepRules {
             key_types: &self.key_types,
             output_level: task.output_level,
             max_level: task.max_level,
             small_file_size: self.small_file_size,
-            rewrites: &|file| self.force_rewrite || (hides && file.level == 0),
+            rewrites: &|file| self.force_rewrite || self.must_merge(file, task),
         };
         let bucket = self.reader.bucket(&self.inputs)?;
         for step in steps(&task.files, &rules)? {
@@ -99,6 +109,8 @@ impl Rewrite {
         if told && self.changelog.is_some() {
             let batches = self.merge(task, bucket, vec![vec![vec![file.clone()]]])?;
             self.write(task, vec![file.clone()], batches, false, message)?;
+        } else if let (0, Some(old)) = (file.level, &self.old) {
+            old.mask(&Arc::new(file.clone()))?;
         }
         message.compact_after.push(DataFileMeta { level: task.output_level, ..file.clone() });
         message.compact_before.push(file);
@@ -115,7 +127,8 @@ impl Rewrite {
             before => before,
         };
         let mut runs: Vec<Vec<Arc<DataFileMeta>>> = Vec::new();
-        if matches!(before, Before::Lookup | Before::FirstRow) {
+        let looks_up = matches!(before, Before::Lookup | Before::FirstRow);
+        if looks_up && self.old.is_none() {
             let flushed = sections.iter().flatten().flatten().filter(|file| from_level_0(file));
             runs = self.upper_runs(task, flushed)?;
         }
@@ -137,8 +150,11 @@ impl Rewrite {
             output_level: task.output_level,
             compared: self.compared.clone(),
         };
-        let bucket = bucket.clone();
-        Ok(read_ahead(&self.runtime, "a compaction".to_string(), move || bucket.compact(runs, merge)))
+        let (bucket, old) = (bucket.clone(), self.old.clone().filter(|_| looks_up));
+        Ok(read_ahead(&self.runtime, "a compaction".to_string(), move || {
+            let old = old.map(|old| old.run(&runs)).transpose()?.flatten();
+            bucket.compact(old, runs, merge)
+        }))
     }
 
     /// The files that stay above and may hold a key of these files, a run for each level.
@@ -217,6 +233,36 @@ impl Rewrite {
             message.compact_before.extend(inputs);
         }
         result
+    }
+
+    /// Whether a file cannot move, or stay, as it is.
+    fn must_merge(&self, file: &DataFileMeta, task: &CompactTask) -> bool {
+        match file.level {
+            0 => self.must_merge_flushed(file, task),
+            _ => task.output_level == task.max_level && file.level == task.max_level && self.is_worn(file, task),
+        }
+    }
+
+    /// For a file of level 0 whose keys may have a row in a higher level: beside deletion vectors it has retractions,
+    /// which nobody would look for above, or an old row may win over one of its rows, or must be merged with it before
+    /// it is hidden.
+    fn must_merge_flushed(&self, file: &DataFileMeta, task: &CompactTask) -> bool {
+        let looks_up = matches!(self.before, Before::Lookup | Before::FirstRow);
+        let retracts = self.options.deletion_vectors && file.delete_row_count != Some(0);
+        looks_up && (retracts || !(self.newest_wins || task.output_level == task.max_level))
+    }
+
+    /// Whether masked rows are many, or the only reason why the file is compacted.
+    fn is_worn(&self, file: &DataFileMeta, task: &CompactTask) -> bool {
+        let masked = self.vectors.lock().unwrap_or_else(PoisonError::into_inner).masked_rows(&file.file_name);
+        let rows = u64::try_from(file.row_count).unwrap_or(0);
+        let many = masked.saturating_mul(WORN) > rows;
+        masked > 0 && (many || task.files.iter().all(|file| file.level == task.max_level))
+    }
+
+    fn store_vectors(&self, message: &mut CommitMessage) -> Result<()> {
+        let vectors = std::mem::take(&mut *self.vectors.lock().unwrap_or_else(PoisonError::into_inner));
+        self.runtime.block_on(vectors.store(&self.store, &self.schema, &self.options, message))
     }
 
     /// Deletes the files of a failed task, but not those that were only moved.

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::files::{FileBatch, FileReader, ReadPlan, read_ahead};
 use crate::format::{DataFileMeta, Split, bucket_directory};
 use crate::history::History;
+use crate::lsm::merge::Deduplicate;
 use crate::lsm::{
     CompactMerge, Compacted, KeepAll, KeyEncoder, MergeFunction, MergedBatch, Ranged, RunBatch, RunReader,
     SequenceOrder, compact_runs, merge, merge_runs, sections,
@@ -395,13 +396,37 @@ impl BucketReader {
         &self.reader.function
     }
 
-    /// The rows of sorted runs as a compaction merges them. Blocks while it is iterated.
+    /// The rows of sorted runs as a compaction merges them, with old rows from elsewhere, which are older than all of them.
+    /// Blocks while it is iterated.
     ///
     /// # Errors
     /// The items carry the store's errors and [`Error::Corrupt`] with the file.
-    pub fn compact(&self, runs: Vec<Vec<Arc<DataFileMeta>>>, merge: CompactMerge) -> Result<CompactedBatches> {
-        let readers = self.reader.readers(&self.located, runs);
+    pub fn compact(
+        &self,
+        old: Option<RunReader>,
+        runs: Vec<Vec<Arc<DataFileMeta>>>,
+        merge: CompactMerge,
+    ) -> Result<CompactedBatches> {
+        let readers = old.into_iter().chain(self.reader.readers(&self.located, runs)).collect();
         compact_runs(readers, self.reader.order.clone(), merge, self.reader.request.batch_rows)
+    }
+
+    /// The keys of sorted runs, each once, as columns of the trimmed key, for a reader that selects these.
+    ///
+    /// # Errors
+    /// As [`BucketReader::compact`].
+    pub fn keys(
+        &self,
+        runs: Vec<Vec<Arc<DataFileMeta>>>,
+    ) -> Result<impl Iterator<Item = Result<Vec<ArrayRef>>> + Send + use<>> {
+        let readers = self.reader.readers(&self.located, runs);
+        let any = Arc::new(Deduplicate { ignore_delete: false });
+        let places = self.reader.key_places.clone();
+        let merged = merge_runs(readers, None, any, self.reader.request.batch_rows)?;
+        Ok(merged.map(move |batch| {
+            let batch = batch?;
+            Ok(places.iter().map(|at| Arc::clone(&batch.columns[*at])).collect())
+        }))
     }
 }
 

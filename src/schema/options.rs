@@ -233,6 +233,8 @@ pub struct TableOptions {
     pub deletion_vectors: bool,
     /// Show level 0 in spite of them, merged.
     pub merge_on_read: bool,
+    /// Write them in the form of 64 bits (`deletion-vectors.bitmap64`).
+    pub bitmap64: bool,
     /// Leave key columns out of the key part of data files.
     pub thin_mode: bool,
     /// The directory name of a NULL partition value.
@@ -323,6 +325,7 @@ impl TableOptions {
             index_file_in_data_dir: read.boolean("index-file-in-data-file-dir")?,
             deletion_vectors: read.boolean("deletion-vectors.enabled")?,
             merge_on_read: read.boolean("deletion-vectors.merge-on-read")?,
+            bitmap64: read.boolean("deletion-vectors.bitmap64")?,
             thin_mode: read.boolean("data-file.thin-mode")?,
             partition_default_name: read.string("partition.default-name"),
             partition_legacy_name: read.boolean("partition.legacy-name")?,

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::sequence_numbers::SequenceNumbers;
-use crate::compact::{BucketFiles, CompactLimits, Compactor, buckets_of, plan_append, plan_bucket};
+use crate::compact::{BucketFiles, CompactLimits, Compactor, buckets_of};
 use crate::error::Result;
-use crate::format::{BinaryRow, CommitMessage, CompactTask, DataFileMeta, Snapshot};
+use crate::format::{BinaryRow, CommitMessage, CompactTask, DataFileMeta, ManifestEntry, Snapshot, SnapshotId};
 use crate::history::{EntryTest, FileFilter, History};
 use crate::lsm::{Levels, Moment, put_off};
+use crate::scan::Vectors;
 use crate::schema::{BucketMode, Schema, TableOptions};
 use crate::types::DataType;
 
@@ -31,7 +32,9 @@ pub(super) struct WriterCompaction {
     history: History,
     options: TableOptions,
     key_types: Vec<DataType>,
-    schema_id: i64,
+    /// The snapshot that told the live files, and its deletion vectors.
+    planned_at: SnapshotId,
+    vectors: Vectors,
     buckets: HashMap<Place, BucketState>,
     /// Compactions that run beside the writer.
     background: Arc<Semaphore>,
@@ -113,7 +116,8 @@ impl WriterCompaction {
             history: history.clone(),
             options: options.clone(),
             key_types: schema.types_of(&schema.trimmed_primary_keys())?,
-            schema_id: schema.id,
+            planned_at: 0,
+            vectors: Vectors::default(),
             buckets: HashMap::new(),
             background: Arc::new(Semaphore::new(1)),
             commits: 0,
@@ -249,17 +253,18 @@ impl WriterCompaction {
         message: &CommitMessage,
         full: bool,
     ) -> Result<Option<CompactTask>> {
+        // The masks of a compaction that is not visible yet are not known here.
+        let unknown = !message.compact_before.is_empty() || !state.in_flight.messages.is_empty();
+        if self.options.deletion_vectors && unknown {
+            return Ok(None);
+        }
         let files = after(live, message);
         let bucket =
             BucketFiles { partition: place.0.clone(), bucket: place.1, total_buckets: message.total_buckets, files };
-        let told = (0, self.schema_id);
-        if self.key_types.is_empty() {
-            return Ok(plan_append(bucket, told, &self.options, full).into_iter().next());
-        }
         let env = self.history.store.env();
         let now = Moment { local_millis: env.local_millis(), put_off: state.put_off };
         let levels = Levels::new(bucket.files.clone(), self.options.compaction.num_levels, &self.key_types)?;
-        let task = plan_bucket(bucket, told, &self.options, &self.key_types, full, &now, &|_| false)?;
+        let task = self.compactor.plan_live(bucket, self.planned_at, full, &self.vectors, &now)?.into_iter().next();
         state.put_off = put_off(&levels, &self.options.compaction, &now, task.is_some());
         Ok(task)
     }
@@ -325,7 +330,7 @@ impl WriterCompaction {
     /// The live files of buckets in a snapshot that was the newest when the rows of this commit were flushed. Somebody
     /// may have expired it meanwhile.
     async fn live_files(
-        &self,
+        &mut self,
         places: &BTreeSet<Place>,
         newest: Option<&Snapshot>,
     ) -> Result<HashMap<Place, BucketFiles>> {
@@ -338,18 +343,33 @@ impl WriterCompaction {
         });
         let filter = FileFilter { manifest: None, entry: Some(test) };
         let known = match newest {
-            Some(snapshot) => self.history.manifests.live_files(snapshot, &filter).await.ok(),
+            Some(snapshot) => self.load(snapshot, &filter).await.ok(),
             None => None,
         };
-        let entries = match (known, self.history.snapshots.latest()) {
-            (Some(entries), _) => entries,
-            (None, latest) => match latest.await? {
-                Some(snapshot) => self.history.manifests.live_files(&snapshot, &filter).await?,
-                None => Vec::new(),
+        let (id, vectors, entries) = match known {
+            Some(known) => known,
+            None => match self.history.snapshots.latest().await? {
+                Some(snapshot) => self.load(&snapshot, &filter).await?,
+                None => (0, Vectors::default(), Vec::new()),
             },
         };
+        (self.planned_at, self.vectors) = (id, vectors);
         let buckets = buckets_of(entries).into_iter();
         Ok(buckets.map(|bucket| ((bucket.partition.clone(), bucket.bucket), bucket)).collect())
+    }
+}
+
+impl WriterCompaction {
+    async fn load(
+        &self,
+        snapshot: &Snapshot,
+        filter: &FileFilter,
+    ) -> Result<(SnapshotId, Vectors, Vec<Arc<ManifestEntry>>)> {
+        let vectors = match self.options.deletion_vectors {
+            true => Vectors::of(&self.history, snapshot).await?,
+            false => Vectors::default(),
+        };
+        Ok((snapshot.id, vectors, self.history.manifests.live_files(snapshot, filter).await?))
     }
 }
 

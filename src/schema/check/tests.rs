@@ -67,7 +67,6 @@ fn what_differs_between_reading_and_writing() {
         ("changelog-file.format", "avro"),
         ("file.compression", "brotli"),
         ("metadata.iceberg.storage", "table-location"),
-        ("deletion-vectors.enabled", "TRUE"),
     ] {
         assert_eq!(check(&[(name, value)], Use::Read), Ok(()), "{name}");
         let error = check(&[(name, value)], Use::Write).unwrap_err();

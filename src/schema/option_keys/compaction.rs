@@ -1,7 +1,7 @@
 //! Compaction, changelog by compaction, lookups: read by the jobs that compact.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{HONOURED, Kind, OptionKey, harmless, readable};
+use super::{HONOURED, Kind, OptionKey, harmless};
 
 const COMPACTS: &str = "this version never compacts; a job that does reads it";
 const LOOKS_UP: &str = "tunes lookups, which this version does not make";
@@ -45,16 +45,17 @@ keys! {
         "dead rows after which an append file is rewritten";
     "compaction.skip-expired-partitions": Boolean = "false", harmless(COMPACTS),
         "leave partitions alone that expire soon";
-    "deletion-vectors.enabled": Boolean = "false", readable(&[], "deletion vectors are not written yet"),
+    "deletion-vectors.enabled": Boolean = "false", HONOURED,
         "mark dead rows instead of merging";
     "deletion-vectors.modifiable": Boolean = "false", harmless("no effect unless deletion-vectors.enabled is changed"),
         "allow to change deletion-vectors.enabled";
     "deletion-vectors.merge-on-read": Boolean = "false", HONOURED,
         "merge level 0 in spite of vectors";
-    "deletion-vectors.bitmap64": Boolean = "false", harmless("no effect unless deletion-vectors.enabled"),
+    "deletion-vectors.bitmap64": Boolean = "false", HONOURED,
         "vectors of 64 bit";
     "deletion-vector.index-file.target-size": MemorySize = "2 mb",
-        harmless("no effect unless deletion-vectors.enabled"), "bytes of a file of vectors";
+        harmless("a bucket of a key table has one file of vectors, and rows of append tables are not masked here"),
+        "bytes of a file of vectors";
     "lookup.hash-load-factor": Float = "0.75", harmless(LOOKS_UP), "fill of a lookup file's table";
     "lookup.cache-rows": Long = "10000", harmless(LOOKS_UP), "rows a lookup join keeps";
     "lookup.continuous.discovery-interval": Duration, harmless(LOOKS_UP), "time between two refreshes";
