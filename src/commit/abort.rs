@@ -16,6 +16,20 @@ use crate::format::{BinaryRow, CommitMessage, ManifestEntry, Snapshot, bucket_di
 use crate::history::{EntryTest, FileFilter};
 
 impl Committer {
+    /// Deletes what a compaction wrote that contradicts other commits, for certain. What cannot be deleted is an orphan.
+    pub(super) async fn discard_compaction(&mut self, messages: &[CommitMessage]) {
+        let compaction = |message: &CommitMessage| CommitMessage {
+            new_files: Vec::new(),
+            changelog_files: Vec::new(),
+            new_index: Vec::new(),
+            ..message.clone()
+        };
+        let compactions: Vec<CommitMessage> = messages.iter().map(compaction).collect();
+        if let Err(error) = self.abort(&compactions).await {
+            tracing::warn!(%error, "files of a compaction that lost stay behind");
+        }
+    }
+
     /// Deletes the files of messages that will not be committed, and answers the paths.
     ///
     /// # Errors

@@ -150,6 +150,9 @@ impl Committer {
                 self.unsettled.extend(written_index_files(message).map(|file| file.file_name.clone()));
             }
         }
+        if matches!(outcome, Ok(Verdict { lost_compaction: true, .. })) {
+            self.discard_compaction(&messages).await;
+        }
         outcome.map(|verdict| verdict.outcome)
     }
 
@@ -175,7 +178,7 @@ impl Committer {
         if !wants_snapshot(&committable.compact, true) {
             return Ok(match append {
                 Some(snapshot_id) => Verdict::committed(snapshot_id, append, None, None),
-                None => Verdict { outcome: CommitOutcome::Empty, unsettled: false },
+                None => Verdict { outcome: CommitOutcome::Empty, unsettled: false, lost_compaction: false },
             });
         }
         let request = Request { changes: &committable.compact, identifier, properties, check: true, began };
@@ -191,7 +194,9 @@ impl Committer {
             Ok(Published::Done(snapshot) | Published::Already(snapshot)) => {
                 Verdict::committed(snapshot.id, append, Some(snapshot.id), None)
             }
-            Ok(Published::Conflicted(reason)) => Verdict::committed(appended, append, None, Some(reason)),
+            Ok(Published::Conflicted(reason)) => {
+                Verdict { lost_compaction: true, ..Verdict::committed(appended, append, None, Some(reason)) }
+            }
             Ok(Published::Unknown(reason)) => {
                 let reason = format!("its outcome is unknown: {reason}");
                 Verdict { unsettled: true, ..Verdict::committed(appended, append, None, Some(reason)) }
@@ -205,6 +210,8 @@ struct Verdict {
     outcome: CommitOutcome,
     /// Whether files of the commit may be live although it is not told so.
     unsettled: bool,
+    /// Whether the compaction contradicts other commits, for certain.
+    lost_compaction: bool,
 }
 
 impl Verdict {
@@ -215,17 +222,23 @@ impl Verdict {
         dropped_compaction: Option<String>,
     ) -> Self {
         let outcome = CommitOutcome::Committed { snapshot_id, append, compact, dropped_compaction };
-        Self { outcome, unsettled: false }
+        Self { outcome, unsettled: false, lost_compaction: false }
     }
 
     fn of(published: Published) -> Self {
         match published {
             Published::Done(snapshot) => Self::committed(snapshot.id, None, None, None),
-            Published::Already(snapshot) => {
-                Self { outcome: CommitOutcome::AlreadyCommitted { snapshot_id: snapshot.id }, unsettled: false }
+            Published::Already(snapshot) => Self {
+                outcome: CommitOutcome::AlreadyCommitted { snapshot_id: snapshot.id },
+                unsettled: false,
+                lost_compaction: false,
+            },
+            Published::Conflicted(reason) => {
+                Self { outcome: CommitOutcome::Conflicted { reason }, unsettled: false, lost_compaction: false }
             }
-            Published::Conflicted(reason) => Self { outcome: CommitOutcome::Conflicted { reason }, unsettled: false },
-            Published::Unknown(reason) => Self { outcome: CommitOutcome::Unknown { reason }, unsettled: true },
+            Published::Unknown(reason) => {
+                Self { outcome: CommitOutcome::Unknown { reason }, unsettled: true, lost_compaction: false }
+            }
         }
     }
 }

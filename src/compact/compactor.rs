@@ -13,8 +13,8 @@ use super::vectors::BucketVectors;
 use crate::error::{Error, Result};
 use crate::files::{FileLayout, FileNames, WriteSpec, file_extension};
 use crate::format::{
-    CommitMessage, CompactTask, DataFileMeta, DeletionVectorRange, FileSource, IndexManifestEntry, Snapshot, Split,
-    bucket_directory,
+    CommitMessage, CompactTask, DataFileMeta, DeletionVectorRange, FileSource, IndexManifestEntry, Snapshot,
+    SnapshotId, Split, bucket_directory,
 };
 use crate::history::{FileFilter, History};
 use crate::lookup::{LookupCache, OldVersions};
@@ -81,11 +81,14 @@ impl Compactor {
             None => FileFilter::default(),
         };
         let entries = self.history.manifests.live_files(snapshot, &filter).await?;
+        // Whoever asks does not put level 0 off.
+        let put_off = self.options.compaction.lookup_max_interval;
+        let now = Moment { local_millis: self.history.store.env().local_millis(), put_off };
         let mut tasks = Vec::new();
         for bucket in buckets_of(entries) {
             let wanted = request.buckets.is_empty() || request.buckets.contains(&bucket.bucket);
             if wanted && bucket.bucket >= 0 {
-                tasks.extend(self.plan_bucket(bucket, snapshot, request.full, &vectors)?);
+                tasks.extend(self.plan_live(bucket, snapshot.id, request.full, &vectors, &now)?);
             }
         }
         // Every run more is one more that each reader merges.
@@ -95,14 +98,16 @@ impl Compactor {
         Ok(tasks)
     }
 
-    fn plan_bucket(
+    /// What is to be compacted in a bucket.
+    pub(crate) fn plan_live(
         &self,
         bucket: BucketFiles,
-        snapshot: &Snapshot,
+        snapshot_id: SnapshotId,
         full: bool,
         vectors: &Vectors,
+        now: &Moment,
     ) -> Result<Vec<CompactTask>> {
-        let place = (snapshot.id, self.schema.id);
+        let place = (snapshot_id, self.schema.id);
         let of_bucket = vectors.of_bucket(&bucket.partition, bucket.bucket, &bucket.files);
         if !self.schema.has_primary_key() {
             let holds = |entry: &IndexManifestEntry, task: &CompactTask| {
@@ -115,9 +120,6 @@ impl Compactor {
             }
             return Ok(tasks);
         }
-        // Whoever asks does not put level 0 off.
-        let put_off = self.options.compaction.lookup_max_interval;
-        let now = Moment { local_millis: self.history.store.env().local_millis(), put_off };
         let key_types = self.schema.types_of(&self.schema.trimmed_primary_keys())?;
         let masked: HashSet<&str> = of_bucket
             .iter()
@@ -125,7 +127,7 @@ impl Compactor {
             .map(|range| range.data_file.as_str())
             .collect();
         let rewrites = |file: &DataFileMeta| masked.contains(file.file_name.as_str());
-        let task = plan_bucket(bucket, place, &self.options, &key_types, full, &now, &rewrites)?;
+        let task = plan_bucket(bucket, place, &self.options, &key_types, full, now, &rewrites)?;
         // What a retraction of level 0 takes back is masked, wherever it stands.
         let drops = |task: &CompactTask| task.drops_deletes || self.options.deletion_vectors;
         let with_vectors = |task: CompactTask| CompactTask { drops_deletes: drops(&task), vectors: of_bucket, ..task };
@@ -151,6 +153,22 @@ impl Compactor {
             ..self.limits
         };
         futures::stream::iter(tasks).map(|task| self.run_with(task, limits)).buffered(across).collect().await
+    }
+
+    /// Deletes the files of a message that was told to nobody, but not those that were only moved. What cannot be
+    /// deleted is an orphan that nobody names.
+    pub(crate) async fn discard(&self, message: &CommitMessage) {
+        let Ok(directory) = bucket_directory(&self.schema, &self.options, &message.partition, message.bucket) else {
+            return;
+        };
+        let moved = |file: &DataFileMeta| message.compact_before.iter().any(|old| old.file_name == file.file_name);
+        let written = message.compact_after.iter().filter(|file| !moved(file)).chain(&message.compact_changelog);
+        for file in written {
+            let path = format!("{directory}/{}", file.file_name);
+            if let Err(error) = self.history.store.delete(&path).await {
+                tracing::warn!(%path, %error, "a file of a compaction that nobody wants stays behind");
+            }
+        }
     }
 
     async fn run_with(&self, task: &CompactTask, limits: CompactLimits) -> Result<CommitMessage> {

@@ -72,15 +72,12 @@ impl Rewrite {
     }
 
     fn run_steps(&self, task: &CompactTask, message: &mut CommitMessage) -> Result<()> {
-        // A row of level 0 that met none of the levels above must be merged with it before it hides it.
-        let looks_up = matches!(self.before, Before::Lookup | Before::FirstRow);
-        let hides = looks_up && task.output_level < task.max_level && !self.newest_wins;
         let rules = StepRules {
             key_types: &self.key_types,
             output_level: task.output_level,
             max_level: task.max_level,
             small_file_size: self.small_file_size,
-            rewrites: &|file| self.force_rewrite || (hides && file.level == 0) || self.is_worn(file, task),
+            rewrites: &|file| self.force_rewrite || self.must_merge(file, task),
         };
         let bucket = self.reader.bucket(&self.inputs)?;
         for step in steps(&task.files, &rules)? {
@@ -112,7 +109,7 @@ impl Rewrite {
         if told && self.changelog.is_some() {
             let batches = self.merge(task, bucket, vec![vec![vec![file.clone()]]])?;
             self.write(task, vec![file.clone()], batches, false, message)?;
-        } else if let Some(old) = self.old.as_ref().filter(|_| file.level == 0) {
+        } else if let (0, Some(old)) = (file.level, &self.old) {
             old.mask(&Arc::new(file.clone()))?;
         }
         message.compact_after.push(DataFileMeta { level: task.output_level, ..file.clone() });
@@ -131,8 +128,7 @@ impl Rewrite {
         };
         let mut runs: Vec<Vec<Arc<DataFileMeta>>> = Vec::new();
         let looks_up = matches!(before, Before::Lookup | Before::FirstRow);
-        // Beside deletion vectors old rows are looked up, key by key, because they are masked where they stand.
-        if looks_up && !self.options.deletion_vectors {
+        if looks_up && self.old.is_none() {
             let flushed = sections.iter().flatten().flatten().filter(|file| from_level_0(file));
             runs = self.upper_runs(task, flushed)?;
         }
@@ -154,7 +150,7 @@ impl Rewrite {
             output_level: task.output_level,
             compared: self.compared.clone(),
         };
-        let (bucket, old) = (bucket.clone(), self.old.clone());
+        let (bucket, old) = (bucket.clone(), self.old.clone().filter(|_| looks_up));
         Ok(read_ahead(&self.runtime, "a compaction".to_string(), move || {
             let old = old.map(|old| old.run(&runs)).transpose()?.flatten();
             bucket.compact(old, runs, merge)
@@ -239,18 +235,28 @@ impl Rewrite {
         result
     }
 
-    /// Whether a file cannot move, or stay, as it is for its masked rows or retractions. Beside deletion vectors nobody
-    /// would look for a retraction above level 0. In the top level masked rows are left behind where they are many, or
-    /// the only reason why the file is compacted.
+    /// Whether a file cannot move, or stay, as it is.
+    fn must_merge(&self, file: &DataFileMeta, task: &CompactTask) -> bool {
+        match file.level {
+            0 => self.must_merge_flushed(file, task),
+            _ => task.output_level == task.max_level && file.level == task.max_level && self.is_worn(file, task),
+        }
+    }
+
+    /// For a file of level 0 whose keys may have a row in a higher level: beside deletion vectors it has retractions,
+    /// which nobody would look for above, or an old row may win over one of its rows, or must be merged with it before
+    /// it is hidden.
+    fn must_merge_flushed(&self, file: &DataFileMeta, task: &CompactTask) -> bool {
+        let looks_up = matches!(self.before, Before::Lookup | Before::FirstRow);
+        let retracts = self.options.deletion_vectors && file.delete_row_count != Some(0);
+        looks_up && (retracts || !(self.newest_wins || task.output_level == task.max_level))
+    }
+
+    /// Whether masked rows are many, or the only reason why the file is compacted.
     fn is_worn(&self, file: &DataFileMeta, task: &CompactTask) -> bool {
-        if file.level == 0 {
-            return self.options.deletion_vectors && file.delete_row_count != Some(0);
-        }
-        if task.output_level != task.max_level || file.level != task.max_level {
-            return false;
-        }
         let masked = self.vectors.lock().unwrap_or_else(PoisonError::into_inner).masked_rows(&file.file_name);
-        let many = masked.saturating_mul(WORN) > u64::try_from(file.row_count).unwrap_or(0);
+        let rows = u64::try_from(file.row_count).unwrap_or(0);
+        let many = masked.saturating_mul(WORN) > rows;
         masked > 0 && (many || task.files.iter().all(|file| file.level == task.max_level))
     }
 

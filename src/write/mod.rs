@@ -10,6 +10,7 @@
 
 mod change_batch;
 mod channels;
+mod compaction;
 mod dynamic;
 mod flush;
 mod key_index;

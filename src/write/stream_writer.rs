@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::ChangeBatch;
 use super::channels::Channel;
+use super::compaction::WriterCompaction;
 use super::dynamic::{DynamicBuckets, IndexUpdate};
 use super::flush::{BucketRows, FlushRules, Flushed, flush, merge_spills, spill};
 use super::router::{Buckets, Router};
@@ -47,6 +48,8 @@ pub struct StreamWriter {
     /// Bytes of buffered rows that fill the budget.
     limit: usize,
     sequence: SequenceNumbers,
+    /// `None` where a job of its own compacts.
+    compaction: Option<WriterCompaction>,
     /// Nothing was flushed since the last commit.
     fresh: bool,
     /// What is written replaces whole partitions: nothing of what is there counts.
@@ -100,12 +103,15 @@ impl StreamWriter {
             merge_bytes: budget / 4,
             threads,
         };
+        let compaction = WriterCompaction::new(&history, schema, &settings.options, (budget / 4) as u64, threads)?;
         Ok(Self {
             router: Router::new(schema, buckets_of(&history, &settings, channel)?)?,
             buffer: WriteBuffer::new(encoder, key_columns, settings.order.clone()),
             buckets: Vec::new(),
             spills: Vec::new(),
-            limit: budget / 2,
+            // A compaction that runs beside the writer takes its part of the budget.
+            limit: if compaction.is_some() { budget / 8 * 3 } else { budget / 2 },
+            compaction,
             sequence: SequenceNumbers::default(),
             fresh: true,
             anew: false,
@@ -355,6 +361,15 @@ impl StreamWriter {
             }
         }
         add_indexes(&mut messages, indexes);
+        if let Some(compaction) = &mut self.compaction {
+            if let Err(error) = compaction.prepare(&mut messages, &mut self.sequence).await {
+                // Nobody else knows of these files.
+                for message in &messages {
+                    self.delete_files(message).await;
+                }
+                return Err(error);
+            }
+        }
         // In the order of plans, which then need not sort.
         messages.sort_by(|a, b| (&a.partition, a.bucket).cmp(&(&b.partition, b.bucket)));
         self.forget_targets()?;
@@ -382,12 +397,29 @@ impl StreamWriter {
     /// The store's first error; the other files are deleted all the same.
     pub async fn abort(self) -> Result<()> {
         let mut result = Ok(());
+        if let Some(compaction) = self.compaction {
+            compaction.abort().await;
+        }
         for bucket in &self.buckets {
             for file in bucket.done.iter().flat_map(|flushed| flushed.files.iter().chain(&flushed.changelog)) {
                 result = result.and(self.history.store.delete(&bucket.names.path(&file.file_name)).await);
             }
         }
         result
+    }
+
+    /// Deletes the files of a message that was told to nobody. What cannot be deleted is an orphan.
+    async fn delete_files(&self, message: &CommitMessage) {
+        let (schema, options) = (&self.settings.schema, &self.settings.options);
+        let Ok(directory) = bucket_directory(schema, options, &message.partition, message.bucket) else { return };
+        let moved = |name: &str| message.compact_before.iter().any(|file| file.file_name == name);
+        let compacted = message.compact_after.iter().filter(|file| !moved(&file.file_name));
+        let written = message.new_files.iter().chain(&message.changelog_files).chain(&message.compact_changelog);
+        for file in written.chain(compacted) {
+            if let Err(error) = self.history.store.delete(&format!("{directory}/{}", file.file_name)).await {
+                tracing::warn!(file = %file.file_name, %error, "a file of a failed commit stays behind");
+            }
+        }
     }
 
     fn take_buffer(&mut self) -> WriteBuffer {

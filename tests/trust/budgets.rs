@@ -28,6 +28,7 @@ fn schema(producer: &str) -> Schema {
         .column("v", DataType::STRING)
         .primary_key(["id"])
         .option("bucket", "1")
+        .option("write-only", "true") // the cost of a compaction is another matter
         .option("changelog-producer", producer);
     schema.build().unwrap()
 }

@@ -406,3 +406,190 @@ fn appended_files_are_joined_in_their_order() {
     each_seed("appended_files_are_joined", 12, |seed| joined += block_on(append(seed, seed % 2 == 0)));
     assert!(joined > 20, "{joined}");
 }
+
+/// A table whose writer compacts by itself.
+fn compacting(random: &mut Random, options: &[(&str, &str)]) -> Schema {
+    let mut builder = Schema::builder()
+        .column("id", DataType::BIGINT)
+        .column("n", DataType::INT)
+        .column("text", DataType::STRING)
+        .column("day", DataType::DATE.not_null())
+        .primary_key(["id"])
+        .option("bucket", *random.pick(&["1", "2"]))
+        .option("num-sorted-run.compaction-trigger", *random.pick(&["2", "3", "5"]))
+        .option("num-levels", *random.pick(&["3", "6"]))
+        .option("target-file-row-num", *random.pick(&["15", "1000000"]))
+        .option("target-file-size", *random.pick(&["1500 b", "128 mb"]));
+    for (key, value) in options {
+        builder = builder.option(*key, *value);
+    }
+    builder.build().unwrap()
+}
+
+/// Applies changes as a downstream system would that trusts them: nothing is added twice, and what goes is what was.
+fn apply_strictly(rows: &mut BTreeMap<String, Row>, kind: RowKind, row: Row) {
+    let key = format!("{:?}", row[0]);
+    let before = rows.get(&key);
+    match kind {
+        RowKind::Insert => assert_eq!(before, None, "+I of a key that is there"),
+        RowKind::UpdateAfter => assert_eq!(before, None, "+U without its -U"),
+        RowKind::UpdateBefore | RowKind::Delete => assert_eq!(before, Some(&row), "{kind:?} of another row"),
+    }
+    match kind.is_retract() {
+        true => rows.remove(&key),
+        false => rows.insert(key, row),
+    };
+}
+
+/// Follows the changelog from the first snapshot to the last: at every compaction it has led to the rows there are.
+async fn check_changelog(table: &Table, what: &str) -> usize {
+    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+    let mut changes = crate::support::read_changes(table).await.unwrap().into_iter().peekable();
+    let (mut count, mut checked) = (0, 0);
+    for id in 1..=latest_id(table).await {
+        while let Some((_, kind, row)) = changes.next_if(|(snapshot, ..)| *snapshot == id) {
+            count += 1;
+            // Updates come as pairs, in the order of the file.
+            apply_strictly(&mut rows, kind, row);
+        }
+        let history = table.history();
+        let snapshot = history.snapshots.load(id).await.unwrap();
+        let live = history.manifests.live_files(&snapshot, &FileFilter::default()).await.unwrap();
+        let full = table.schema().option("changelog-producer") == Some("full-compaction");
+        let top = live.iter().map(|entry| entry.file.level).max().unwrap_or(0);
+        let told = |level: i32| if full { level == top } else { level > 0 };
+        // What waits for its compaction is told later.
+        if snapshot.changelog_manifest_list.is_some() && live.iter().all(|entry| told(entry.file.level)) {
+            checked += 1;
+            let found = as_set(read_at(table, At::Snapshot(id)).await.unwrap());
+            assert_eq!(as_set(rows.values()), found, "{what}: the changelog up to snapshot {id}");
+        }
+    }
+    let may_wait = what.contains("gentle") || what.contains("(\"lookup-wait\", \"false\")");
+    assert!(checked > 0 || may_wait, "{what}: the changelog was never complete");
+    count
+}
+
+async fn follow(seed: u64) -> usize {
+    let mut random = Random(seed);
+    let engine = *random.pick(&["deduplicate", "deduplicate", "aggregation", "partial-update", "first-row"]);
+    let mut options = vec![("merge-engine", engine)];
+    let full = engine != "first-row" && random.chance(40);
+    if full {
+        options.push(("changelog-producer", "full-compaction"));
+        options.push(("full-compaction.delta-commits", *random.pick(&["1", "3"])));
+    } else {
+        options.push(("changelog-producer", "lookup"));
+        options.push(("lookup-compact", *random.pick(&["radical", "radical", "gentle"])));
+        options.push(("lookup-wait", *random.pick(&["true", "true", "false"])));
+    }
+    if engine == "aggregation" {
+        options.push(("fields.n.aggregate-function", "sum"));
+        options.push(("fields.default-aggregate-function", "last_value"));
+    }
+    if random.chance(50) {
+        options.push(("changelog-producer.row-deduplicate", "true"));
+    }
+    let what = format!("{options:?}");
+    let schema = compacting(&mut random, &options);
+    let table = Table::create_store(TableStore::memory(&seeded_env(seed)), schema).await.unwrap();
+    let mut oracle = Oracle::new(table.schema());
+    let (mut counter, deletes) = (0, engine == "deduplicate");
+    let mut writer = table.stream_writer("writer").await.unwrap();
+    let mut committer = table.committer("writer").unwrap();
+    for identifier in 1..=10 {
+        let mut some = changes(table.schema(), &mut random, &mut counter);
+        some.retain(|(kind, _)| deletes || !kind.is_retract());
+        if some.is_empty() {
+            continue;
+        }
+        writer.write(&crate::support::batch(table.schema(), &some)).await.unwrap();
+        oracle.apply(&some);
+        let messages = writer.prepare_commit().await.unwrap();
+        let outcome = committer.commit(identifier, messages, CommitProperties::default()).await.unwrap();
+        assert!(matches!(outcome, CommitOutcome::Committed { dropped_compaction: None, .. }), "{outcome:?}");
+        if !full && what.contains("(\"lookup-wait\", \"true\")") && !what.contains("gentle") {
+            assert!(live_files(&table).await.iter().all(|file| file.level > 0), "{what}: level 0 after a commit");
+        }
+        if deletes {
+            assert_eq!(as_set(read_at(&table, At::Latest).await.unwrap()), oracle.all(), "{what}");
+        }
+    }
+    writer.abort().await.unwrap();
+    check_changelog(&table, &what).await
+}
+
+#[test]
+fn the_changelog_that_a_writer_compacts_tells_every_change_once_and_truly() {
+    let mut changes = 0;
+    each_seed("the_changelog_that_a_writer_compacts", 24, |seed| changes += block_on(follow(seed)));
+    println!("{changes} changes");
+    assert!(changes > 1000);
+}
+
+/// Commits beside each other's preparation, as a pipeline does; compactions run in the background.
+async fn pipelined(seed: u64, options: &[(&str, &str)]) {
+    let mut random = Random(seed);
+    let table = Table::create_store(TableStore::memory(&seeded_env(seed)), compacting(&mut random, options)).await;
+    let table = table.unwrap();
+    let stop = forebay::schema::TableOptions::parse(table.schema()).unwrap().compaction.stop_trigger;
+    let mut oracle = Oracle::new(table.schema());
+    let mut writer = table.stream_writer("writer").await.unwrap();
+    let mut committer = table.committer("writer").unwrap();
+    let (mut waiting, mut counter) = (std::collections::VecDeque::new(), 0);
+    let mut dropped = 0;
+    for identifier in 1..=24 {
+        let some = changes(table.schema(), &mut random, &mut counter);
+        writer.write(&crate::support::batch(table.schema(), &some)).await.unwrap();
+        waiting.push_back((identifier, some, writer.prepare_commit().await.unwrap()));
+        while waiting.len() > if identifier < 24 { random.below(3) as usize } else { 0 } {
+            let (identifier, some, messages) = waiting.pop_front().unwrap();
+            let outcome = committer.commit(identifier, messages, CommitProperties::default()).await.unwrap();
+            let CommitOutcome::Committed { dropped_compaction, .. } = outcome else { panic!("{outcome:?}") };
+            dropped += usize::from(dropped_compaction.is_some());
+            oracle.apply(&some);
+            assert_eq!(as_set(read_at(&table, At::Latest).await.unwrap()), oracle.all(), "commit {identifier}");
+        }
+    }
+    assert_eq!(dropped, 0, "a writer's compaction contradicts its own");
+    let flushed = live_files(&table).await.iter().filter(|file| file.level == 0).count();
+    // Two buckets, and a flush may make six files in each.
+    assert!(flushed <= 2 * (stop + 1 + 6), "{flushed} files of level 0, the writer stops at {stop}");
+    writer.abort().await.unwrap();
+    let named: std::collections::BTreeSet<String> = {
+        let mut named = std::collections::BTreeSet::new();
+        for id in 1..=latest_id(&table).await {
+            let snapshot = table.history().snapshots.load(id).await.unwrap();
+            let entries = table.history().manifests.delta_files(&snapshot, &FileFilter::default()).await.unwrap();
+            named.extend(entries.iter().map(|entry| entry.file.file_name.clone()));
+        }
+        named
+    };
+    let there = table.store().list_recursive("").await.unwrap().into_iter().map(|file| file.name);
+    let orphans: Vec<String> =
+        there.filter(|path| path.ends_with(".parquet") && !named.contains(path.rsplit('/').next().unwrap())).collect();
+    assert!(orphans.is_empty(), "{orphans:?}");
+}
+
+#[test]
+fn a_writer_compacts_in_the_background_and_before_commits_that_need_it() {
+    each_seed("a_writer_compacts_in_the_background", 8, |seed| {
+        block_on(pipelined(seed, &[]));
+        block_on(pipelined(seed, &[("commit.force-compact", "true")]));
+    });
+}
+
+#[test]
+fn a_write_only_writer_never_compacts() {
+    block_on(async {
+        let mut random = Random(1);
+        let schema = compacting(&mut random, &[("write-only", "true"), ("commit.force-compact", "true")]);
+        let table = Table::create_store(TableStore::memory(&seeded_env(1)), schema).await.unwrap();
+        let mut counter = 0;
+        for identifier in 1..=8 {
+            let some = changes(table.schema(), &mut random, &mut counter);
+            commit_changes(&table, "writer", identifier, &some).await;
+        }
+        assert_eq!(latest_id(&table).await, 8);
+    });
+}

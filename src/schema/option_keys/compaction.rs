@@ -1,7 +1,7 @@
 //! Compaction, changelog by compaction, lookups: read by the jobs that compact.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{HONOURED, Kind, OptionKey, harmless, unwritable};
+use super::{HONOURED, Kind, OptionKey, harmless};
 
 const COMPACTS: &str = "this version never compacts; a job that does reads it";
 const LOOKS_UP: &str = "tunes the local files of lookups, and there are none: pages of data files are kept instead";
@@ -19,7 +19,7 @@ keys! {
     "lookup-compact": Enum(&["RADICAL", "GENTLE"]) = "RADICAL", harmless(COMPACTS),
         "how eagerly level 0 is compacted by lookup";
     "lookup-compact.max-interval": Int, harmless(COMPACTS), "commits until a gentle lookup compaction";
-    "full-compaction.delta-commits": Int, unwritable(&[], "this version does not compact in the writer"),
+    "full-compaction.delta-commits": Int, HONOURED,
         "commits between two full compactions";
     "num-sorted-run.compaction-trigger": Int = "5", harmless(COMPACTS), "runs after which a bucket is compacted";
     "num-sorted-run.stop-trigger": Int, harmless("this version never stops writing for a compaction"),

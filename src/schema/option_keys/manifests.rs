@@ -30,7 +30,7 @@ keys! {
     "commit.max-retry-wait": Duration = "10 s", HONOURED, "longest wait between such retries";
     "commit.force-create-snapshot": Boolean = "false", HONOURED, "make a snapshot even of nothing";
     "snapshot.ignore-empty-commit": Boolean, HONOURED, "make no snapshot of nothing";
-    "commit.force-compact": Boolean = "false", unwritable(&[], "this version does not compact in the writer"),
+    "commit.force-compact": Boolean = "false", HONOURED,
         "compact before each commit";
     "commit.strict-mode.last-safe-snapshot": Long, unwritable(&[], "not checked yet"),
         "refuse commits over overwrites or compactions since a snapshot";

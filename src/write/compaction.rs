@@ -1,0 +1,388 @@
+//! Compaction by the writer itself: in the background between commits, or before a commit that needs it.
+//!
+//! What is compacted is told by the table, never by memory alone: the live files of the newest snapshot and those
+//! flushed for this commit, with what lies between in messages that are not visible yet. A compaction that was lost to
+//! another commit is forgotten and picked again.
+//! Spec: `format-spec/compaction.md`, in the writer.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, oneshot};
+
+use super::sequence_numbers::SequenceNumbers;
+use crate::compact::{BucketFiles, CompactLimits, Compactor, buckets_of};
+use crate::error::Result;
+use crate::format::{BinaryRow, CommitMessage, CompactTask, DataFileMeta, ManifestEntry, Snapshot, SnapshotId};
+use crate::history::{EntryTest, FileFilter, History};
+use crate::lsm::{Levels, Moment, put_off};
+use crate::scan::Vectors;
+use crate::schema::{BucketMode, Schema, TableOptions};
+use crate::types::DataType;
+
+/// Commits after which a compaction that did not become visible counts as lost.
+const PATIENCE: u32 = 8;
+
+type Place = (BinaryRow, i32);
+type Running = oneshot::Receiver<Result<CommitMessage>>;
+
+/// The compactions of one writer.
+pub(super) struct WriterCompaction {
+    compactor: Compactor,
+    history: History,
+    options: TableOptions,
+    key_types: Vec<DataType>,
+    /// The snapshot that told the live files, and its deletion vectors.
+    planned_at: SnapshotId,
+    vectors: Vectors,
+    buckets: HashMap<Place, BucketState>,
+    /// Compactions that run beside the writer.
+    background: Arc<Semaphore>,
+    commits: i64,
+    /// Buckets that were written since the last full compaction.
+    written: BTreeSet<Place>,
+}
+
+#[derive(Default)]
+struct BucketState {
+    running: Option<Running>,
+    /// What of earlier messages is not visible yet.
+    in_flight: InFlight,
+    /// How often the compaction of level 0 was put off.
+    put_off: usize,
+}
+
+/// Earlier messages of a bucket that may not be visible yet, the oldest first: commits keep their order.
+#[derive(Default)]
+struct InFlight {
+    messages: VecDeque<CommitMessage>,
+    /// Commits since the new files of the first are visible and its compaction is not.
+    age: u32,
+}
+
+impl InFlight {
+    /// The files of the bucket once all messages are visible.
+    fn look(&mut self, mut live: Vec<DataFileMeta>, numbers: &SequenceNumbers) -> Vec<DataFileMeta> {
+        while let Some(first) = self.messages.front() {
+            let is_live =
+                |file: &DataFileMeta| live.iter().any(|f| f.file_name == file.file_name && f.level == file.level);
+            let appended = !first.new_files.iter().any(|file| numbers.awaits(&file.file_name));
+            let compacted = first.compact_before.is_empty() || !first.compact_before.iter().all(is_live);
+            self.age = if appended && !compacted { self.age + 1 } else { 0 };
+            // To forget a compaction that is under way makes one of two lose; to forget rows would let go of tombstones
+            // that hide them.
+            if !appended || (!compacted && self.age <= PATIENCE) {
+                break;
+            }
+            self.messages.pop_front();
+        }
+        for message in &self.messages {
+            live = after(live, message);
+        }
+        live
+    }
+
+    fn sent(&mut self, message: &CommitMessage) {
+        if !message.is_empty() {
+            self.messages.push_back(message.clone());
+        }
+    }
+
+    /// Takes nothing for granted that was compacted: another commit may have been in its way.
+    fn forget_compactions(&mut self) {
+        for message in &mut self.messages {
+            message.compact_before.clear();
+            message.compact_after.clear();
+        }
+    }
+}
+
+impl WriterCompaction {
+    /// The compactions of a writer, `None` where it must not compact.
+    pub(super) fn new(
+        history: &History,
+        schema: &Arc<Schema>,
+        options: &TableOptions,
+        memory: u64,
+        threads: usize,
+    ) -> Result<Option<Self>> {
+        let has_buckets = matches!(options.bucket, BucketMode::Fixed(_) | BucketMode::Dynamic | BucketMode::KeyDynamic);
+        if options.compaction.write_only || !has_buckets {
+            return Ok(None);
+        }
+        let limits = CompactLimits { memory, threads, bytes_per_second: None };
+        Ok(Some(Self {
+            compactor: Compactor::new(history.clone(), Arc::clone(schema), options.clone(), limits)?,
+            history: history.clone(),
+            options: options.clone(),
+            key_types: schema.types_of(&schema.trimmed_primary_keys())?,
+            planned_at: 0,
+            vectors: Vectors::default(),
+            buckets: HashMap::new(),
+            background: Arc::new(Semaphore::new(1)),
+            commits: 0,
+            written: BTreeSet::new(),
+        }))
+    }
+
+    /// Adds to the messages of a commit what compactions did, and begins new ones. Waits only for what the commit needs.
+    ///
+    /// # Errors
+    /// The store's errors; [`crate::Error::Corrupt`] with a file that cannot be compacted, when the commit waits for it.
+    pub(super) async fn prepare(
+        &mut self,
+        messages: &mut Vec<CommitMessage>,
+        numbers: &mut SequenceNumbers,
+    ) -> Result<()> {
+        self.commits += 1;
+        let rules = &self.options.compaction;
+        let full = rules.full_delta_commits.is_some_and(|every| self.commits % every == 0);
+        let waits = full || rules.force_commit || (rules.needs_lookup && rules.lookup_wait);
+        let place = |message: &CommitMessage| (message.partition.clone(), message.bucket);
+        self.written.extend(messages.iter().map(place));
+        let mut places: BTreeSet<Place> = messages.iter().map(place).collect();
+        places.extend(self.buckets.iter().filter(|(_, state)| state.running.is_some()).map(|(place, _)| place.clone()));
+        if full {
+            places.append(&mut self.written);
+        }
+        if places.is_empty() {
+            return Ok(());
+        }
+        let mut by_place: BTreeMap<Place, CommitMessage> =
+            messages.drain(..).map(|message| (place(&message), message)).collect();
+        let result = match self.live_files(&places, numbers.newest()).await {
+            Ok(live) => self.compact(places, live, &mut by_place, numbers, (full, waits)).await,
+            Err(error) => Err(error),
+        };
+        messages.extend(by_place.into_values().filter(|message| !message.is_empty()));
+        for message in messages.iter() {
+            let state = self.buckets.entry((message.partition.clone(), message.bucket)).or_default();
+            state.in_flight.sent(message);
+            numbers.expect(&message.new_files);
+        }
+        result
+    }
+
+    async fn compact(
+        &mut self,
+        places: BTreeSet<Place>,
+        mut live: HashMap<Place, BucketFiles>,
+        messages: &mut BTreeMap<Place, CommitMessage>,
+        numbers: &SequenceNumbers,
+        (full, waits): (bool, bool),
+    ) -> Result<()> {
+        let mut due = Vec::new();
+        for place in places {
+            let bucket = live.remove(&place);
+            // A bucket without files has nothing to compact; a message of its own tells its count.
+            let total = bucket.as_ref().map_or(-1, |bucket| bucket.total_buckets);
+            let message =
+                messages.entry(place.clone()).or_insert_with(|| CommitMessage::new(place.0.clone(), place.1, total));
+            let live = bucket.map(|bucket| bucket.files).unwrap_or_default();
+            if let Some(task) = self.look(&place, live, message, numbers, (full, waits)).await? {
+                due.push((place, task));
+            }
+        }
+        let tasks: Vec<CompactTask> = due.iter().map(|(_, task)| task.clone()).collect();
+        let mut failed = None;
+        for ((place, _), result) in due.iter().zip(self.compactor.run_all(&tasks).await) {
+            let in_flight = self.buckets.get_mut(place).map(|state| &mut state.in_flight);
+            match (result, messages.get_mut(place), in_flight) {
+                (Ok(done), Some(message), _) => self.absorb(message, done).await,
+                (Err(error), _, Some(in_flight)) if !in_flight.messages.is_empty() => {
+                    tracing::warn!(%error, "a compaction failed on files that are not visible yet");
+                    in_flight.forget_compactions();
+                }
+                (Err(error), ..) => failed = failed.or(Some(error)),
+                (Ok(_), None, _) => {}
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Takes over what was compacted in a bucket, and begins what is due there; answers it when the commit waits for it.
+    async fn look(
+        &mut self,
+        place: &Place,
+        live: Vec<DataFileMeta>,
+        message: &mut CommitMessage,
+        numbers: &SequenceNumbers,
+        (full, waits): (bool, bool),
+    ) -> Result<Option<CompactTask>> {
+        let mut state = self.buckets.remove(place).unwrap_or_default();
+        let live = state.in_flight.look(live, numbers);
+        let crowded = self.runs(&live, message)? > self.options.compaction.stop_trigger + 1;
+        if let Some(mut running) = state.running.take() {
+            let done = match waits || crowded {
+                true => running.await.ok(),
+                false => match running.try_recv() {
+                    Ok(result) => Some(result),
+                    Err(oneshot::error::TryRecvError::Closed) => None,
+                    Err(oneshot::error::TryRecvError::Empty) => {
+                        state.running = Some(running);
+                        self.buckets.insert(place.clone(), state);
+                        return Ok(None);
+                    }
+                },
+            };
+            match done {
+                Some(Ok(done)) => self.absorb(message, done).await,
+                Some(Err(error)) if waits => return Err(error),
+                Some(Err(error)) => tracing::warn!(%error, "a compaction failed and will be tried again"),
+                None => {}
+            }
+        }
+        let task = match self.pick(&mut state, place, live, message, full)? {
+            Some(task) if !waits && !crowded => {
+                state.running = Some(self.begin(task));
+                None
+            }
+            task => task,
+        };
+        self.buckets.insert(place.clone(), state);
+        Ok(task)
+    }
+
+    /// What is due in a bucket as it will be after this commit.
+    fn pick(
+        &self,
+        state: &mut BucketState,
+        place: &Place,
+        live: Vec<DataFileMeta>,
+        message: &CommitMessage,
+        full: bool,
+    ) -> Result<Option<CompactTask>> {
+        // The masks of a compaction that is not visible yet are not known here.
+        let unknown = !message.compact_before.is_empty() || !state.in_flight.messages.is_empty();
+        if self.options.deletion_vectors && unknown {
+            return Ok(None);
+        }
+        let files = after(live, message);
+        let bucket =
+            BucketFiles { partition: place.0.clone(), bucket: place.1, total_buckets: message.total_buckets, files };
+        let env = self.history.store.env();
+        let now = Moment { local_millis: env.local_millis(), put_off: state.put_off };
+        let levels = Levels::new(bucket.files.clone(), self.options.compaction.num_levels, &self.key_types)?;
+        let task = self.compactor.plan_live(bucket, self.planned_at, full, &self.vectors, &now)?.into_iter().next();
+        state.put_off = put_off(&levels, &self.options.compaction, &now, task.is_some());
+        Ok(task)
+    }
+
+    /// Sorted runs of a bucket after this commit. Readers of append tables merge none.
+    fn runs(&self, live: &[DataFileMeta], message: &CommitMessage) -> Result<usize> {
+        if self.key_types.is_empty() {
+            return Ok(0);
+        }
+        let files = after(live.to_vec(), message);
+        Ok(Levels::new(files, self.options.compaction.num_levels, &self.key_types)?.runs().len())
+    }
+
+    /// Ends what runs beside the writer, and deletes its files.
+    pub(super) async fn abort(self) {
+        for running in self.buckets.into_values().filter_map(|state| state.running) {
+            if let Ok(Ok(message)) = running.await {
+                self.compactor.discard(&message).await;
+            }
+        }
+    }
+
+    /// Runs a task beside the writer. When nobody takes the result any more, its files are deleted.
+    fn begin(&self, task: CompactTask) -> Running {
+        let (sender, receiver) = oneshot::channel();
+        let (compactor, background) = (self.compactor.clone(), Arc::clone(&self.background));
+        tokio::spawn(async move {
+            let _permit = background.acquire().await;
+            if sender.is_closed() {
+                return;
+            }
+            if let Err(Ok(message)) = sender.send(compactor.run(&task).await) {
+                compactor.discard(&message).await;
+            }
+        });
+        receiver
+    }
+
+    /// Puts what a compaction did into the message. Files that it took from an earlier compaction of this commit were
+    /// never told to anybody, and go.
+    async fn absorb(&self, message: &mut CommitMessage, done: CommitMessage) {
+        let mut obsolete = CommitMessage::new(done.partition.clone(), done.bucket, done.total_buckets);
+        for file in done.compact_before {
+            let same = |other: &DataFileMeta| other.file_name == file.file_name && other.level == file.level;
+            let Some(at) = message.compact_after.iter().position(same) else {
+                message.compact_before.push(file);
+                continue;
+            };
+            let named = |files: &[DataFileMeta]| files.iter().any(|other| other.file_name == file.file_name);
+            let stays = named(&message.compact_before) || named(&done.compact_after) || named(&message.new_files);
+            message.compact_after.remove(at);
+            if !stays {
+                obsolete.compact_after.push(file);
+            }
+        }
+        message.compact_after.extend(done.compact_after);
+        message.compact_changelog.extend(done.compact_changelog);
+        message.compact_new_index.extend(done.compact_new_index);
+        message.compact_deleted_index.extend(done.compact_deleted_index);
+        self.compactor.discard(&obsolete).await;
+    }
+
+    /// The live files of buckets in a snapshot that was the newest when the rows of this commit were flushed. Somebody
+    /// may have expired it meanwhile.
+    async fn live_files(
+        &mut self,
+        places: &BTreeSet<Place>,
+        newest: Option<&Snapshot>,
+    ) -> Result<HashMap<Place, BucketFiles>> {
+        let mut wanted: HashMap<i32, HashSet<BinaryRow>> = HashMap::new();
+        for (partition, bucket) in places {
+            wanted.entry(*bucket).or_default().insert(partition.clone());
+        }
+        let test: EntryTest = Arc::new(move |head| {
+            wanted.get(&head.bucket).is_some_and(|partitions| partitions.contains(head.partition))
+        });
+        let filter = FileFilter { manifest: None, entry: Some(test) };
+        let known = match newest {
+            Some(snapshot) => self.load(snapshot, &filter).await.ok(),
+            None => None,
+        };
+        let (id, vectors, entries) = match known {
+            Some(known) => known,
+            None => match self.history.snapshots.latest().await? {
+                Some(snapshot) => self.load(&snapshot, &filter).await?,
+                None => (0, Vectors::default(), Vec::new()),
+            },
+        };
+        (self.planned_at, self.vectors) = (id, vectors);
+        let buckets = buckets_of(entries).into_iter();
+        Ok(buckets.map(|bucket| ((bucket.partition.clone(), bucket.bucket), bucket)).collect())
+    }
+}
+
+impl WriterCompaction {
+    async fn load(
+        &self,
+        snapshot: &Snapshot,
+        filter: &FileFilter,
+    ) -> Result<(SnapshotId, Vectors, Vec<Arc<ManifestEntry>>)> {
+        let vectors = match self.options.deletion_vectors {
+            true => Vectors::of(&self.history, snapshot).await?,
+            false => Vectors::default(),
+        };
+        Ok((snapshot.id, vectors, self.history.manifests.live_files(snapshot, filter).await?))
+    }
+}
+
+/// The files of a bucket after a commit.
+fn after(mut live: Vec<DataFileMeta>, message: &CommitMessage) -> Vec<DataFileMeta> {
+    let known: HashSet<String> = live.iter().map(|file| file.file_name.clone()).collect();
+    live.extend(message.new_files.iter().filter(|file| !known.contains(&file.file_name)).cloned());
+    let gone: BTreeSet<(&str, i32)> =
+        message.compact_before.iter().map(|file| (file.file_name.as_str(), file.level)).collect();
+    live.retain(|file| !gone.contains(&(file.file_name.as_str(), file.level)));
+    for file in &message.compact_after {
+        if !live.iter().any(|other| other.file_name == file.file_name && other.level == file.level) {
+            live.push(file.clone());
+        }
+    }
+    live
+}
