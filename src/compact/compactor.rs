@@ -18,10 +18,10 @@ use crate::format::{
 };
 use crate::history::{FileFilter, History};
 use crate::lookup::{LookupCache, OldVersions};
-use crate::lsm::{KeyEncoder, Moment};
+use crate::lsm::{Before, KeyEncoder, Moment};
 use crate::read::{ReadRequest, SplitReader};
 use crate::scan::{Vectors, partition_filter};
-use crate::schema::{Schema, TableOptions};
+use crate::schema::{ChangelogProducer, MergeEngine, Schema, TableOptions};
 
 /// Compacts one table. Cheap to clone.
 #[derive(Clone)]
@@ -173,6 +173,14 @@ impl Compactor {
         let mut data = WriteSpec::of_data(&self.schema, &self.options, &self.layout, task.output_level, encode_bytes)?;
         data.encoding.threads = limits.threads;
         data.origin = FileSource::Compact;
+        let changelog = self.makes_changelog(task).then(|| {
+            let (schema, options, layout) = (&self.schema, &self.options, &self.layout);
+            WriteSpec::of_changelog(schema, options, layout, task.output_level, encode_bytes)
+        });
+        let mut changelog = changelog.transpose()?;
+        if let Some(changelog) = &mut changelog {
+            changelog.encoding.threads = limits.threads;
+        }
         let request = ReadRequest {
             schema: Arc::clone(&self.schema),
             select: (0..self.schema.fields.len()).collect(),
@@ -190,7 +198,7 @@ impl Compactor {
             schema_id: task.schema_id,
             partition: task.partition.clone(),
             bucket: task.bucket,
-            files: task.files.iter().cloned().map(Arc::new).collect(),
+            files: task.files.iter().chain(&task.upper).cloned().map(Arc::new).collect(),
             vectors: task.vectors.clone(),
             raw: !self.schema.has_primary_key(),
             changes: false,
@@ -203,6 +211,11 @@ impl Compactor {
             inputs,
             names: FileNames::new(env, directory, file_extension(&self.options)),
             data,
+            changelog,
+            before: self.before(task),
+            compared: self.compared_columns()?,
+            newest_wins: self.options.merge_engine == MergeEngine::Deduplicate
+                && self.options.sequence_fields.is_empty(),
             key_types: self.schema.types_of(&self.schema.trimmed_primary_keys())?,
             small_file_size: self.options.compaction.small_file_size,
             force_rewrite: self.options.compaction.force_rewrite,
@@ -260,6 +273,37 @@ impl Compactor {
             vectors: Arc::clone(vectors),
             level: task.max_level.saturating_add(1),
         }))
+    }
+}
+
+impl Compactor {
+    /// How a task finds the rows before.
+    fn before(&self, task: &CompactTask) -> Before {
+        match self.options.changelog_producer {
+            _ if !self.schema.has_primary_key() => Before::Unknown,
+            ChangelogProducer::FullCompaction if task.output_level == task.max_level => Before::TopLevel,
+            ChangelogProducer::FullCompaction => Before::Unknown,
+            _ if self.options.merge_engine == MergeEngine::FirstRow => Before::FirstRow,
+            _ if self.options.compaction.needs_lookup => Before::Lookup,
+            _ => Before::Unknown,
+        }
+    }
+
+    fn makes_changelog(&self, task: &CompactTask) -> bool {
+        match self.options.changelog_producer {
+            ChangelogProducer::None | ChangelogProducer::Input => false,
+            ChangelogProducer::FullCompaction | ChangelogProducer::Lookup => self.before(task) != Before::Unknown,
+        }
+    }
+
+    /// The columns whose change is a change, where rows that did not change are to be left out of the changelog.
+    fn compared_columns(&self) -> Result<Option<Vec<usize>>> {
+        let options = &self.options.compaction;
+        if !options.row_deduplicate {
+            return Ok(None);
+        }
+        let ignored = self.schema.positions(&options.row_deduplicate_ignored)?;
+        Ok(Some((0..self.schema.fields.len()).filter(|column| !ignored.contains(column)).collect()))
     }
 }
 

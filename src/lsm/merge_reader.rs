@@ -18,7 +18,7 @@ use arrow_select::take::take;
 
 use super::key::KeyColumn;
 use super::loser_tree::LoserTree;
-use super::merge::{MergeFunction, Single, Versions};
+use super::merge::{MergeFunction, Merged, Single, Versions};
 use super::{Keys, SequenceOrder};
 use crate::error::{Error, Result};
 use crate::types::RowKind;
@@ -88,11 +88,79 @@ impl MergedBatch {
 /// # Errors
 /// The stream's items carry the runs' own errors and those of the merge function.
 pub fn merge_runs(
-    mut runs: Vec<RunReader>,
+    runs: Vec<RunReader>,
     order: Option<SequenceOrder>,
     function: Arc<dyn MergeFunction>,
     batch_rows: usize,
 ) -> Result<Box<dyn Iterator<Item = Result<MergedBatch>> + Send>> {
+    merge_with(runs, order, function, batch_rows)
+}
+
+/// What is made of the versions of some thousand keys.
+pub(super) trait Stage: Send + 'static {
+    type Out: Send;
+
+    /// Whether the versions of a key may come in different calls.
+    fn apart(&self) -> bool;
+
+    fn run(&self, found: &Found<'_>) -> Result<Self::Out>;
+
+    /// What may stand for these versions of one key before the rest of them is seen; `None` when nothing may.
+    fn fold_beginning(&self, _found: &Found<'_>, _retracts: bool) -> Result<Option<MergedBatch>> {
+        Ok(None)
+    }
+}
+
+/// The versions of some thousand keys with their sequence numbers.
+pub(super) struct Found<'a> {
+    pub versions: Versions<'a>,
+    /// The sequence numbers of each batch.
+    pub sequences: Vec<&'a Int64Array>,
+}
+
+impl Found<'_> {
+    pub fn sequence(&self, position: u32) -> i64 {
+        let (batch, row) = self.versions.rows[position as usize];
+        self.sequences[batch as usize].value(row as usize)
+    }
+
+    /// The merged rows.
+    pub fn rows(&self, merged: &Merged) -> Result<MergedBatch> {
+        let versions = &self.versions;
+        let columns = merged.columns_of(versions)?;
+        let kinds = versions
+            .kinds
+            .iter()
+            .any(Option::is_some)
+            .then(|| Int8Array::from_iter_values((0..merged.picks.len()).map(|row| merged.kind(versions, row))));
+        let sequence = Int64Array::from_iter_values(merged.picks.iter().map(|position| self.sequence(*position)));
+        Ok(MergedBatch { columns, sequence, kinds })
+    }
+}
+
+impl Stage for Arc<dyn MergeFunction> {
+    type Out = MergedBatch;
+
+    fn apart(&self) -> bool {
+        self.keeps_all()
+    }
+
+    fn run(&self, found: &Found<'_>) -> Result<MergedBatch> {
+        found.rows(&self.merge(&found.versions)?)
+    }
+
+    fn fold_beginning(&self, found: &Found<'_>, retracts: bool) -> Result<Option<MergedBatch>> {
+        if self.folds_beginnings(retracts) { self.run(found).map(Some) } else { Ok(None) }
+    }
+}
+
+/// Merges runs, oldest first, and gives what the stage makes of them.
+pub(super) fn merge_with<S: Stage>(
+    mut runs: Vec<RunReader>,
+    order: Option<SequenceOrder>,
+    stage: S,
+    batch_rows: usize,
+) -> Result<Box<dyn Iterator<Item = Result<S::Out>> + Send>> {
     // The first batch tells the representation of the keys; all runs share it.
     let mut first = Vec::with_capacity(runs.len());
     for run in &mut runs {
@@ -101,9 +169,9 @@ pub fn merge_runs(
     let batch_rows = batch_rows.max(1);
     Ok(match first.iter().flatten().map(|batch| &batch.keys).next() {
         None => Box::new(std::iter::empty()),
-        Some(Keys::Narrow(_)) => Box::new(Merge::<Vec<u64>>::new(runs, first, order, function, batch_rows)?),
-        Some(Keys::Wide(_)) => Box::new(Merge::<Vec<u128>>::new(runs, first, order, function, batch_rows)?),
-        Some(Keys::Rows(_)) => Box::new(Merge::<Rows>::new(runs, first, order, function, batch_rows)?),
+        Some(Keys::Narrow(_)) => Box::new(Merge::<Vec<u64>, S>::new(runs, first, order, stage, batch_rows)?),
+        Some(Keys::Wide(_)) => Box::new(Merge::<Vec<u128>, S>::new(runs, first, order, stage, batch_rows)?),
+        Some(Keys::Rows(_)) => Box::new(Merge::<Rows, S>::new(runs, first, order, stage, batch_rows)?),
     })
 }
 
@@ -129,10 +197,10 @@ struct Loaded<K> {
     level: i32,
 }
 
-struct Merge<K> {
+struct Merge<K, S> {
     runs: Vec<RunReader>,
     order: Option<SequenceOrder>,
-    function: Arc<dyn MergeFunction>,
+    stage: S,
     batch_rows: usize,
     /// Batches that versions of the batch being built point to.
     live: Vec<Loaded<K>>,
@@ -145,12 +213,12 @@ struct Merge<K> {
     carried: Vec<(u32, u32)>,
 }
 
-impl<K: KeyColumn> Merge<K> {
+impl<K: KeyColumn, S: Stage> Merge<K, S> {
     fn new(
         runs: Vec<RunReader>,
         first: Vec<Option<RunBatch>>,
         order: Option<SequenceOrder>,
-        function: Arc<dyn MergeFunction>,
+        stage: S,
         batch_rows: usize,
     ) -> Result<Self> {
         let mut live = Vec::with_capacity(first.len());
@@ -165,7 +233,7 @@ impl<K: KeyColumn> Merge<K> {
         Ok(Self {
             runs,
             order,
-            function,
+            stage,
             batch_rows,
             live,
             heads,
@@ -181,7 +249,7 @@ impl<K: KeyColumn> Merge<K> {
     fn collect(&mut self) -> Result<()> {
         self.rows = std::mem::take(&mut self.carried);
         self.ends.clear();
-        let (most_rows, apart) = (self.batch_rows.saturating_mul(MOST_VERSIONS), self.function.keeps_all());
+        let (most_rows, apart) = (self.batch_rows.saturating_mul(MOST_VERSIONS), self.stage.apart());
         let mut fold_at = most_rows;
         while let Some((batch, row)) = self.heads[self.tree.winner()] {
             if let Some((last_batch, last_row)) = self.rows.last() {
@@ -221,10 +289,11 @@ impl<K: KeyColumn> Merge<K> {
         let adds = |(batch, row): &(u32, u32)| self.live[*batch as usize].is_addition(*row as usize);
         let (adds, retracts) = (beginning.iter().any(adds), !beginning.iter().all(adds));
         let states = self.live.iter().any(|batch| batch.level > 0);
-        if !adds || states || !self.function.folds_beginnings(retracts) {
+        if !adds || states {
             return Ok(false);
         }
-        let folded = self.merge(beginning, &[beginning.len() as u32])?;
+        let fold = |found: &Found<'_>| self.stage.fold_beginning(found, retracts);
+        let Some(folded) = self.show(beginning, &[beginning.len() as u32], fold)? else { return Ok(false) };
         let stays = folded.num_rows() == 1 && folded.kinds.as_ref().is_none_or(|kinds| is_addition(kinds.value(0)));
         if !stays {
             return Ok(false);
@@ -252,24 +321,16 @@ impl<K: KeyColumn> Merge<K> {
         Ok(())
     }
 
-    fn merge(&self, rows: &[(u32, u32)], ends: &[u32]) -> Result<MergedBatch> {
+    /// Shows versions to `work`.
+    fn show<T>(&self, rows: &[(u32, u32)], ends: &[u32], work: impl FnOnce(&Found<'_>) -> T) -> T {
         let batches: Vec<&[ArrayRef]> = self.live.iter().map(|batch| batch.columns.as_slice()).collect();
         let kinds: Vec<Option<&[i8]>> =
             self.live.iter().map(|batch| batch.kinds.as_ref().map(|kinds| kinds.values().as_ref())).collect();
         let levels: Vec<i32> = self.live.iter().map(|batch| batch.level).collect();
         let single = Single::Keep;
         let versions = Versions { rows, ends, batches: &batches, kinds: &kinds, levels: &levels, single };
-        let merged = self.function.merge(&versions)?;
-        let columns = merged.columns_of(&versions)?;
-        let kinds = kinds
-            .iter()
-            .any(Option::is_some)
-            .then(|| Int8Array::from_iter_values((0..merged.picks.len()).map(|row| merged.kind(&versions, row))));
-        let sequence = Int64Array::from_iter_values(merged.picks.iter().map(|position| {
-            let (batch, row) = rows[*position as usize];
-            self.live[batch as usize].sequence.value(row as usize)
-        }));
-        Ok(MergedBatch { columns, sequence, kinds })
+        let sequences = self.live.iter().map(|batch| &batch.sequence).collect();
+        work(&Found { versions, sequences })
     }
 
     /// Lets go of batches that neither a head nor a version points to.
@@ -292,8 +353,8 @@ impl<K: KeyColumn> Merge<K> {
     }
 }
 
-impl<K: KeyColumn> Iterator for Merge<K> {
-    type Item = Result<MergedBatch>;
+impl<K: KeyColumn, S: Stage> Iterator for Merge<K, S> {
+    type Item = Result<S::Out>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Err(error) = self.collect() {
@@ -303,7 +364,7 @@ impl<K: KeyColumn> Iterator for Merge<K> {
         if self.rows.is_empty() {
             return None;
         }
-        let merged = self.merge(&self.rows, &self.ends);
+        let merged = self.show(&self.rows, &self.ends, |found| self.stage.run(found));
         self.rows.clear();
         self.release();
         Some(merged)

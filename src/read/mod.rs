@@ -10,5 +10,5 @@ mod stream;
 
 pub(crate) use columns::{Origin, WorkColumns};
 pub use slab::MergedSlab;
-pub use split_reader::{BucketReader, MergedBatches, ReadRequest, Rows, SplitReader};
+pub use split_reader::{BucketReader, CompactedBatches, ReadRequest, Rows, SplitReader};
 pub use stream::{RowStream, SplitBatches};

@@ -17,8 +17,8 @@ use crate::format::{DataFileMeta, Split, bucket_directory};
 use crate::history::History;
 use crate::lsm::merge::Deduplicate;
 use crate::lsm::{
-    KeepAll, KeyEncoder, MergeFunction, MergeSingles, MergedBatch, Ranged, RunBatch, RunReader, SequenceOrder, merge,
-    merge_runs, sections,
+    CompactMerge, Compacted, KeepAll, KeyEncoder, MergeFunction, MergedBatch, Ranged, RunBatch, RunReader,
+    SequenceOrder, compact_runs, merge, merge_runs, sections,
 };
 use crate::predicate::{Expr, evaluate};
 use crate::scan::{FileVectors, bound, load_vectors};
@@ -72,8 +72,9 @@ pub struct SplitReader {
 /// A batch out: rows and, for changes, their kinds.
 pub type Rows = (RecordBatch, Option<Int8Array>);
 type Batches = Box<dyn Iterator<Item = Result<Rows>> + Send>;
-/// Merged rows with their sequence numbers and kinds, retractions included.
-pub type MergedBatches = Box<dyn Iterator<Item = Result<MergedBatch>> + Send>;
+type MergedBatches = Box<dyn Iterator<Item = Result<MergedBatch>> + Send>;
+/// The batches of a compaction.
+pub type CompactedBatches = Box<dyn Iterator<Item = Result<Compacted>> + Send>;
 
 impl SplitReader {
     /// A reader for splits whose files follow the schemas of `splits`. Must be called on a tokio runtime.
@@ -390,30 +391,30 @@ pub struct BucketReader {
 }
 
 impl BucketReader {
-    /// The merged rows of sorted runs. Blocks while it is iterated.
+    /// The table's merge function.
+    pub fn function(&self) -> &Arc<dyn MergeFunction> {
+        &self.reader.function
+    }
+
+    /// The rows of sorted runs as a compaction merges them, together with old rows from elsewhere, which are older than
+    /// those of all the runs. Blocks while it is iterated.
     ///
     /// # Errors
     /// The items carry the store's errors and [`Error::Corrupt`] with the file.
-    pub fn merge(&self, runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<MergedBatches> {
-        self.reader.merge_runs_of(&self.located, runs)
-    }
-
-    /// The same together with old rows from elsewhere, which are older than those of all the runs. Keys of a single
-    /// version are merged, too.
-    ///
-    /// # Errors
-    /// As [`BucketReader::merge`].
-    pub fn merge_with(&self, old: Option<RunReader>, runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<MergedBatches> {
-        let reader = &self.reader;
-        let readers = old.into_iter().chain(reader.readers(&self.located, runs)).collect();
-        let function = Arc::new(MergeSingles(Arc::clone(&reader.function)));
-        merge_runs(readers, reader.order.clone(), function, reader.request.batch_rows)
+    pub fn compact(
+        &self,
+        old: Option<RunReader>,
+        runs: Vec<Vec<Arc<DataFileMeta>>>,
+        merge: CompactMerge,
+    ) -> Result<CompactedBatches> {
+        let readers = old.into_iter().chain(self.reader.readers(&self.located, runs)).collect();
+        compact_runs(readers, self.reader.order.clone(), merge, self.reader.request.batch_rows)
     }
 
     /// The keys of sorted runs, each once, as columns of the trimmed key, for a reader that selects these.
     ///
     /// # Errors
-    /// As [`BucketReader::merge`].
+    /// As [`BucketReader::compact`].
     pub fn keys(
         &self,
         runs: Vec<Vec<Arc<DataFileMeta>>>,

@@ -54,6 +54,8 @@ pub(super) struct BucketRows {
     pub rows: Vec<(u32, u32)>,
     /// The sequence number of the first of them.
     pub first_sequence: i64,
+    /// Whether rows get numbers; those of postponed rows are -1.
+    pub numbered: bool,
     pub names: Arc<FileNames>,
 }
 
@@ -282,7 +284,10 @@ impl<'a> View<'a> {
             let (batch, row) = rows[*position as usize];
             (batch as usize, row as usize)
         };
-        let number = |position: &u32| self.bucket.first_sequence + i64::from(arrivals[*position as usize]);
+        let number = |position: &u32| match self.bucket.numbered {
+            true => self.bucket.first_sequence + i64::from(arrivals[*position as usize]),
+            false => -1,
+        };
         Ok(Box::new(Scattered {
             batches,
             kinds,

@@ -18,6 +18,7 @@ use super::settings::Settings;
 use super::spill::{Spill, SpillFormat};
 use crate::error::{Error, Result};
 use crate::files::FileNames;
+use crate::format::layout::{self, POSTPONE_BUCKET};
 use crate::format::{BinaryRow, CommitMessage, bucket_directory};
 use crate::history::History;
 use crate::lsm::{KeyEncoder, WriteBuffer};
@@ -48,6 +49,10 @@ pub struct StreamWriter {
     sequence: SequenceNumbers,
     /// Nothing was flushed since the last commit.
     fresh: bool,
+    /// What is written replaces whole partitions: nothing of what is there counts.
+    anew: bool,
+    /// Bucket counts were taken in once.
+    knows_counts: bool,
     /// Rows may be lost: set while they are moved, cleared when that succeeded.
     broken: bool,
 }
@@ -68,6 +73,7 @@ impl StreamWriter {
         history: History,
         schema: Arc<Schema>,
         options: TableOptions,
+        commit_user: &str,
         channel: Channel,
         spill_directory: Option<PathBuf>,
     ) -> Result<Self> {
@@ -78,10 +84,14 @@ impl StreamWriter {
         let encoder = KeyEncoder::new(&schema.types_of(&schema.trimmed_primary_keys())?)?;
         let lanes = lane_schema(schema.columns());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let postpone = match settings.options.bucket {
+            BucketMode::Postpone => Some(postpone_prefix(&history, &settings.options, commit_user)?),
+            _ => None,
+        };
         let rules = FlushRules {
             store: history.store.clone(),
             runtime: Handle::current(),
-            data: settings.data_spec(budget / 4)?,
+            data: settings.data_spec(budget / 4, postpone)?,
             changelog: settings.changelog_spec(budget / 4)?,
             merge: settings.merge.clone(),
             order: settings.order.clone(),
@@ -98,11 +108,21 @@ impl StreamWriter {
             limit: budget / 2,
             sequence: SequenceNumbers::default(),
             fresh: true,
+            anew: false,
+            knows_counts: false,
             broken: false,
             rules: Arc::new(rules),
             history,
             settings,
         })
+    }
+
+    /// The same for rows that replace whole partitions: neither bucket counts nor key indexes of what is there matter.
+    #[must_use]
+    pub(crate) fn anew(mut self) -> Self {
+        self.anew = true;
+        self.router.anew();
+        self
     }
 
     /// Takes rows in. Columns are found by name and cast without loss; a missing nullable column is NULL.
@@ -113,6 +133,10 @@ impl StreamWriter {
     pub async fn write(&mut self, batch: &ChangeBatch) -> Result<()> {
         let (rows, kinds) = self.accept(batch)?;
         self.begin()?;
+        if !self.knows_counts && !self.anew && matches!(self.settings.options.bucket, BucketMode::Fixed(_)) {
+            self.sequence.refresh(&self.history).await?;
+            self.knows_counts = true;
+        }
         let mut start = 0;
         while start < rows.num_rows() {
             let length = CHUNK.min(rows.num_rows() - start);
@@ -164,7 +188,7 @@ impl StreamWriter {
             None => batch.kinds().cloned(),
         };
         let Some(kinds) = kinds else { return Ok((rows, None)) };
-        if self.settings.merge.is_none() && kinds.values().iter().any(|kind| *kind != RowKind::Insert as i8) {
+        if !self.settings.schema.has_primary_key() && kinds.values().iter().any(|kind| *kind != RowKind::Insert as i8) {
             return Err(Error::invalid("an append table takes +I rows only"));
         }
         let dropped = |kind: i8| match RowKind::from_byte(kind) {
@@ -188,7 +212,9 @@ impl StreamWriter {
         kinds: Option<Int8Array>,
         rows: usize,
     ) -> Result<()> {
-        let targets = self.router.route(&columns, partitions)?;
+        let (sequence, anew) = (&self.sequence, self.anew);
+        let count_of = |partition: &BinaryRow| sequence.total_buckets(partition).filter(|_| !anew);
+        let targets = self.router.route(&columns, partitions, count_of)?;
         let batch = self.buffer.push(columns, kinds, rows)?;
         while self.buckets.len() < self.router.targets() {
             let state = self.bucket_state(self.buckets.len() as u32)?;
@@ -263,10 +289,11 @@ impl StreamWriter {
 
     /// Takes the rows out of the buckets that have any, in memory or spilled, and gives them their sequence numbers.
     async fn waiting_rows(&mut self) -> Result<Vec<BucketRows>> {
-        if self.fresh && (self.settings.merge.is_some() || self.is_bucketed_append()) {
+        if self.fresh && !self.anew && (self.settings.merge.is_some() || self.is_bucketed_append()) {
             self.sequence.refresh(&self.history).await?;
         }
         self.fresh = false;
+        let numbered = self.settings.options.bucket != BucketMode::Postpone;
         let mut waiting = Vec::new();
         for target in 0..self.buckets.len() as u32 {
             let waits = !self.buckets[target as usize].rows.is_empty();
@@ -274,23 +301,23 @@ impl StreamWriter {
                 continue;
             }
             let (partition, bucket) = self.target(target)?.clone();
-            self.check_total(&partition)?;
+            self.check_total(&partition, self.router.total(target))?;
             let state = &mut self.buckets[target as usize];
             let first_sequence = self.sequence.next(&partition, bucket)?.max(state.next_sequence);
             let rows = std::mem::take(&mut state.rows);
             let end = first_sequence.checked_add(rows.len() as i64);
             state.next_sequence = end.ok_or_else(|| Error::exhausted("the sequence numbers of a bucket"))?;
-            waiting.push(BucketRows { target, rows, first_sequence, names: Arc::clone(&state.names) });
+            waiting.push(BucketRows { target, rows, first_sequence, numbered, names: Arc::clone(&state.names) });
         }
         Ok(waiting)
     }
 
-    /// A partition keeps the bucket count it was written with until it is rescaled: with another one a key would live
-    /// in two buckets.
-    fn check_total(&self, partition: &BinaryRow) -> Result<()> {
-        match (self.settings.options.bucket, self.sequence.total_buckets(partition)) {
-            (BucketMode::Fixed(now), Some(then)) if now != then => Err(Error::invalid(format!(
-                "option bucket={now}: a partition was written with {then} buckets and must be rescaled first"
+    /// A partition that was rescaled since its rows were routed: with two counts a key would live in two buckets.
+    fn check_total(&self, partition: &BinaryRow, routed: i32) -> Result<()> {
+        match self.sequence.total_buckets(partition) {
+            Some(live) if routed > 0 && live != routed && !self.anew => Err(Error::conflict(format!(
+                "a partition was rescaled from {routed} to {live} buckets while this writer held rows of it; write them \
+                 again with a new writer"
             ))),
             _ => Ok(()),
         }
@@ -312,15 +339,13 @@ impl StreamWriter {
         }
         self.fresh = true;
         let indexes = self.router.prepare().await?;
-        let total_buckets = match self.settings.options.bucket {
-            BucketMode::Fixed(buckets) => buckets,
-            _ => -1,
-        };
         let mut messages = Vec::new();
         for target in 0..self.buckets.len() as u32 {
             let done = std::mem::take(&mut self.buckets[target as usize].done);
             let (partition, bucket) = self.target(target)?.clone();
+            let total_buckets = if bucket == POSTPONE_BUCKET { POSTPONE_BUCKET } else { self.router.total(target) };
             let mut message = CommitMessage::new(partition, bucket, total_buckets);
+            message.base_snapshot = (total_buckets > 0 && !self.anew).then(|| self.sequence.seen());
             for flushed in done {
                 message.new_files.extend(flushed.files);
                 message.changelog_files.extend(flushed.changelog);
@@ -392,8 +417,15 @@ fn buckets_of(history: &History, settings: &Settings, channel: Channel) -> Resul
         BucketMode::KeyDynamic => {
             return Err(Error::unsupported("option bucket=-1 with a key that lacks a partition column: writing"));
         }
-        BucketMode::Postpone => return Err(Error::unsupported("option bucket=-2: writing postpone buckets")),
+        BucketMode::Postpone => Buckets::One(POSTPONE_BUCKET),
     })
+}
+
+/// The beginning of the names of postponed files. It tells one writer's files from another's, whose order is unknown.
+fn postpone_prefix(history: &History, options: &TableOptions, commit_user: &str) -> Result<String> {
+    layout::check_name("commit user", commit_user)?;
+    let writer = history.store.env().random_u64() & 0x7fff_ffff;
+    Ok(format!("{}-u-{commit_user}-s-{writer}-w-", options.data_file_prefix))
 }
 
 /// Puts index files into the messages of their buckets, and what the routing rests on into each partition's first.

@@ -44,7 +44,7 @@ where
     assert!(passed > 0, "no golden was checked");
 }
 
-fn differ(what: String, expected: &[String], found: &[String]) -> Result<(), Error> {
+pub fn differ(what: String, expected: &[String], found: &[String]) -> Result<(), Error> {
     if expected == found {
         return Ok(());
     }

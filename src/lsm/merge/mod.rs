@@ -207,24 +207,6 @@ impl MergeFunction for KeepAll {
     }
 }
 
-/// Merges keys of a single version, too: what compactions do that look old rows up.
-#[derive(Debug, Clone)]
-pub struct MergeSingles(pub Arc<dyn MergeFunction>);
-
-impl MergeFunction for MergeSingles {
-    fn merge(&self, versions: &Versions<'_>) -> Result<Merged> {
-        self.0.merge(&Versions { single: Single::Merge, ..*versions })
-    }
-
-    fn may_merge_early(&self) -> bool {
-        self.0.may_merge_early()
-    }
-
-    fn keeps_all(&self) -> bool {
-        self.0.keeps_all()
-    }
-}
-
 /// The merge function of a primary-key table for value columns that are the schema's at `columns`. These must hold
 /// what [`columns_for`] asks for.
 ///

@@ -56,7 +56,6 @@ fn one_error_names_every_offending_option() {
 #[test]
 fn what_differs_between_reading_and_writing() {
     for (name, value) in [
-        ("changelog-producer", "lookup"),
         ("full-compaction.delta-commits", "1"),
         ("file-index.bitmap.columns", "name"),
         ("tag.automatic-creation", "process-time"),
@@ -85,7 +84,6 @@ fn what_neither_reads_nor_writes() {
         ("scan.mode", "from-snapshot"),
         ("scan.fallback-branch", "b"),
         ("type", "format-table"),
-        ("bucket", "-2"),
         ("parquet.encryption.column.keys", "k"),
     ] {
         for usage in [Use::Read, Use::Write] {

@@ -51,6 +51,8 @@ pub enum Command {
     Compact(Box<Compact>),
     /// Look inside a table: snapshots, files, levels
     Inspect(Inspect),
+    /// Move a table's rows into another number of buckets
+    Rescale(Rescale),
     /// List databases and tables of a warehouse
     List(List),
     /// Show a table's columns, keys and options
@@ -383,6 +385,26 @@ pub struct Drop {
     /// Succeed when there is nothing to drop
     #[arg(long)]
     pub if_exists: bool,
+}
+
+/// Arguments of `rescale`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "One commit for each partition, so others may be written meanwhile. Without --partition option `bucket` of the \
+                        table is changed too."
+)]
+pub struct Rescale {
+    /// The table: a location, or db.table with --warehouse
+    pub table: String,
+    /// The new number of buckets
+    #[arg(short, long, value_name = "N")]
+    pub buckets: i32,
+    /// Only this partition; repeat for each of its columns, or for several values of one
+    #[arg(short, long = "partition", value_name = "COLUMN=VALUE", value_parser = key_value)]
+    pub partitions: Vec<(String, String)>,
+    /// A table option for this run alone (write-buffer-size, ..)
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
 }
 
 /// Arguments of `completions`.

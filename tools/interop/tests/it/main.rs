@@ -5,6 +5,7 @@
 mod both_ways;
 mod care;
 mod compaction;
+mod deletion_vectors;
 mod engines;
 mod evolution;
 mod filters;
