@@ -8,6 +8,9 @@ use forebay_interop::{
 
 use crate::support::{place, server_compact, server_write};
 
+/// No texts as partitions where Java compacts: its lookup makes temporary files of that name and fails on a slash.
+const PARTITIONS: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15];
+
 /// Rows are seen when they are compacted: a snapshot of new files shows what the one before it showed.
 async fn note(table: &Table, expected: &mut View, all: &[String], snapshots: std::ops::RangeInclusive<i64>) {
     for id in snapshots {
@@ -93,17 +96,18 @@ async fn java_2x_reads_what_we_masked() {
 
 #[tokio::test]
 async fn we_read_what_java_2x_masked() {
-    by_turns(Engine::Java2x, Shape::ALL, &["they write", "they write", "they compact"], seeds(4)).await;
+    let shape = Shape { partitions: PARTITIONS, ..Shape::ALL };
+    by_turns(Engine::Java2x, shape, &["they write", "they write", "they compact"], seeds(4)).await;
 }
 
 #[tokio::test]
 async fn java_2x_and_we_mask_by_turns() {
     let turns = ["we write", "they write", "we write", "we compact", "they compact"];
-    by_turns(Engine::Java2x, Shape::ALL, &turns, seeds(8)).await;
+    by_turns(Engine::Java2x, Shape { partitions: PARTITIONS, ..Shape::ALL }, &turns, seeds(8)).await;
 }
 
 #[tokio::test]
 async fn java_1x_and_we_mask_by_turns() {
     let turns = ["we write", "they write", "we compact", "they compact"];
-    by_turns(Engine::Java1x, Shape::JAVA_1X, &turns, seeds(4)).await;
+    by_turns(Engine::Java1x, Shape { partitions: PARTITIONS, ..Shape::JAVA_1X }, &turns, seeds(4)).await;
 }
