@@ -13,6 +13,7 @@ mod channels;
 mod dynamic;
 mod flush;
 mod key_index;
+mod key_places;
 mod router;
 mod sequence_numbers;
 mod settings;
