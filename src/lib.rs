@@ -85,6 +85,8 @@ pub mod scan;
 
 pub mod read;
 
+pub mod lookup;
+
 pub mod compact;
 
 pub mod write;

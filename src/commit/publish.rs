@@ -148,8 +148,8 @@ impl Committer {
         {
             return Ok(Err(reason));
         }
-        let asks = changes.index.asks() || (check && changes.deletes_files());
-        if !asks {
+        let may_part = check && changes.deletes_files();
+        if !(changes.index.asks() || may_part) {
             return Ok(Ok(None));
         }
         let live = match base.snapshot.as_ref().and_then(|snapshot| snapshot.index_manifest.as_ref()) {

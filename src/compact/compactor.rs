@@ -1,20 +1,27 @@
 //! Compaction of one table: planning against a snapshot, running tasks.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 
 use super::limits::{CompactLimits, CompactProgress, Throttle};
+use super::old_rows::OldRows;
 use super::plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_bucket};
 use super::rewrite::Rewrite;
+use super::vectors::BucketVectors;
 use crate::error::{Error, Result};
 use crate::files::{FileLayout, FileNames, WriteSpec, file_extension};
-use crate::format::{CommitMessage, CompactTask, DataFileMeta, FileSource, Snapshot, Split, bucket_directory};
+use crate::format::{
+    CommitMessage, CompactTask, DataFileMeta, DeletionVectorRange, FileSource, IndexManifestEntry, Snapshot, Split,
+    bucket_directory,
+};
 use crate::history::{FileFilter, History};
-use crate::lsm::Moment;
+use crate::lookup::{LookupCache, OldVersions};
+use crate::lsm::{Before, KeyEncoder, Moment};
 use crate::read::{ReadRequest, SplitReader};
 use crate::scan::{Vectors, partition_filter};
-use crate::schema::{Schema, TableOptions};
+use crate::schema::{ChangelogProducer, MergeEngine, Schema, TableOptions};
 
 /// Compacts one table. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +33,8 @@ pub struct Compactor {
     limits: CompactLimits,
     throttle: Throttle,
     progress: Arc<CompactProgress>,
+    /// What lookups of old rows have read, for the next task.
+    lookups: LookupCache,
 }
 
 impl Compactor {
@@ -36,7 +45,8 @@ impl Compactor {
     pub fn new(history: History, schema: Arc<Schema>, options: TableOptions, limits: CompactLimits) -> Result<Self> {
         let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
         let throttle = Throttle::new(history.store.env(), Handle::current(), limits.bytes_per_second);
-        Ok(Self { history, schema, options, layout, limits, throttle, progress: Arc::default() })
+        let lookups = LookupCache::new(limits.memory / 4)?;
+        Ok(Self { history, schema, options, layout, limits, throttle, progress: Arc::default(), lookups })
     }
 
     /// The same compactor, which counts elsewhere what it did.
@@ -66,9 +76,6 @@ impl Compactor {
     /// As [`Compactor::plan`].
     pub async fn plan_at(&self, snapshot: &Snapshot, request: &CompactRequest) -> Result<Vec<CompactTask>> {
         let vectors = Vectors::of(&self.history, snapshot).await?;
-        if !vectors.is_empty() {
-            return Err(Error::unsupported("compaction of tables with deletion vectors"));
-        }
         let filter = match &request.partitions {
             Some(filter) => partition_filter(&self.schema, &self.options, filter)?,
             None => FileFilter::default(),
@@ -78,7 +85,7 @@ impl Compactor {
         for bucket in buckets_of(entries) {
             let wanted = request.buckets.is_empty() || request.buckets.contains(&bucket.bucket);
             if wanted && bucket.bucket >= 0 {
-                tasks.extend(self.plan_bucket(bucket, snapshot, request.full)?);
+                tasks.extend(self.plan_bucket(bucket, snapshot, request.full, &vectors)?);
             }
         }
         // Every run more is one more that each reader merges.
@@ -88,17 +95,41 @@ impl Compactor {
         Ok(tasks)
     }
 
-    fn plan_bucket(&self, bucket: BucketFiles, snapshot: &Snapshot, full: bool) -> Result<Vec<CompactTask>> {
+    fn plan_bucket(
+        &self,
+        bucket: BucketFiles,
+        snapshot: &Snapshot,
+        full: bool,
+        vectors: &Vectors,
+    ) -> Result<Vec<CompactTask>> {
         let place = (snapshot.id, self.schema.id);
+        let of_bucket = vectors.of_bucket(&bucket.partition, bucket.bucket, &bucket.files);
         if !self.schema.has_primary_key() {
-            return Ok(plan_append(bucket, place, &self.options, full));
+            let holds = |entry: &IndexManifestEntry, task: &CompactTask| {
+                let names = |range: &DeletionVectorRange| task.files.iter().any(|it| it.file_name == range.data_file);
+                entry.deletion_vectors.iter().flatten().any(names)
+            };
+            let mut tasks = plan_append(bucket, place, &self.options, full);
+            for task in &mut tasks {
+                task.vectors = of_bucket.iter().filter(|entry| holds(entry, task)).cloned().collect();
+            }
+            return Ok(tasks);
         }
         // Whoever asks does not put level 0 off.
         let put_off = self.options.compaction.lookup_max_interval;
         let now = Moment { local_millis: self.history.store.env().local_millis(), put_off };
         let key_types = self.schema.types_of(&self.schema.trimmed_primary_keys())?;
-        let task = plan_bucket(bucket, place, &self.options, &key_types, full, &now, &|_| false)?;
-        Ok(task.into_iter().collect())
+        let masked: HashSet<&str> = of_bucket
+            .iter()
+            .flat_map(|entry| entry.deletion_vectors.iter().flatten())
+            .map(|range| range.data_file.as_str())
+            .collect();
+        let rewrites = |file: &DataFileMeta| masked.contains(file.file_name.as_str());
+        let task = plan_bucket(bucket, place, &self.options, &key_types, full, &now, &rewrites)?;
+        // What a retraction of level 0 takes back is masked, wherever it stands.
+        let drops = |task: &CompactTask| task.drops_deletes || self.options.deletion_vectors;
+        let with_vectors = |task: CompactTask| CompactTask { drops_deletes: drops(&task), vectors: of_bucket, ..task };
+        Ok(task.map(with_vectors).into_iter().collect())
     }
 
     /// Runs a task and describes what it did for the committer. Nothing is visible before that commits; a message that
@@ -142,6 +173,14 @@ impl Compactor {
         let mut data = WriteSpec::of_data(&self.schema, &self.options, &self.layout, task.output_level, encode_bytes)?;
         data.encoding.threads = limits.threads;
         data.origin = FileSource::Compact;
+        let changelog = self.makes_changelog(task).then(|| {
+            let (schema, options, layout) = (&self.schema, &self.options, &self.layout);
+            WriteSpec::of_changelog(schema, options, layout, task.output_level, encode_bytes)
+        });
+        let mut changelog = changelog.transpose()?;
+        if let Some(changelog) = &mut changelog {
+            changelog.encoding.threads = limits.threads;
+        }
         let request = ReadRequest {
             schema: Arc::clone(&self.schema),
             select: (0..self.schema.fields.len()).collect(),
@@ -149,13 +188,18 @@ impl Compactor {
             batch_rows: self.options.read_batch_rows,
             wide_timestamps: true,
         };
+        let vectors = Arc::new(Mutex::new(self.vectors_of(task).await?));
+        let old = match self.options.deletion_vectors {
+            true => self.old_rows(task, &request, &vectors, limits).await?,
+            false => None,
+        };
         let inputs = Split {
             snapshot_id: task.snapshot_id,
             schema_id: task.schema_id,
             partition: task.partition.clone(),
             bucket: task.bucket,
             files: task.files.iter().chain(&task.upper).cloned().map(Arc::new).collect(),
-            vectors: Vec::new(),
+            vectors: task.vectors.clone(),
             raw: !self.schema.has_primary_key(),
             changes: false,
         };
@@ -167,12 +211,99 @@ impl Compactor {
             inputs,
             names: FileNames::new(env, directory, file_extension(&self.options)),
             data,
+            changelog,
+            before: self.before(task),
+            compared: self.compared_columns()?,
+            newest_wins: self.options.merge_engine == MergeEngine::Deduplicate
+                && self.options.sequence_fields.is_empty(),
             key_types: self.schema.types_of(&self.schema.trimmed_primary_keys())?,
             small_file_size: self.options.compaction.small_file_size,
             force_rewrite: self.options.compaction.force_rewrite,
             throttle: self.throttle.clone(),
             progress: Arc::clone(&self.progress),
+            schema: Arc::clone(&self.schema),
+            options: self.options.clone(),
+            old,
+            vectors,
         })
+    }
+
+    async fn vectors_of(&self, task: &CompactTask) -> Result<BucketVectors> {
+        BucketVectors::load(&self.history.store, &self.schema, &self.options, task.vectors.clone()).await
+    }
+
+    /// What finds the old rows above a task that brings keys up from level 0.
+    async fn old_rows(
+        &self,
+        task: &CompactTask,
+        request: &ReadRequest,
+        vectors: &Arc<Mutex<BucketVectors>>,
+        limits: CompactLimits,
+    ) -> Result<Option<OldRows>> {
+        let flushed: Vec<_> = task.files.iter().filter(|file| file.level == 0).cloned().map(Arc::new).collect();
+        if flushed.is_empty() || task.upper.is_empty() {
+            return Ok(None);
+        }
+        let trimmed = self.schema.trimmed_primary_keys();
+        let key_columns = self.schema.positions(&trimmed)?;
+        let request = ReadRequest { select: key_columns.clone(), ..request.clone() };
+        let split = Split {
+            snapshot_id: task.snapshot_id,
+            schema_id: task.schema_id,
+            partition: task.partition.clone(),
+            bucket: task.bucket,
+            files: flushed,
+            vectors: Vec::new(), // rows of level 0 are never masked
+            raw: false,
+            changes: false,
+        };
+        let reader = SplitReader::new(&self.history, request, std::slice::from_ref(&split)).await?;
+        let shared = vectors.lock().unwrap_or_else(PoisonError::into_inner).shared();
+        let upper: Vec<_> = task.upper.iter().cloned().map(Arc::new).collect();
+        let (history, schema, cache) = (&self.history, &self.schema, &self.lookups);
+        let versions = OldVersions::new(history, schema, cache, &task.partition, task.bucket, &upper, &shared)?;
+        Ok(Some(OldRows {
+            runtime: Handle::current(),
+            versions: Arc::new(versions),
+            keys: reader.with_memory(limits.memory / 8),
+            flushed: split,
+            encoder: KeyEncoder::new(&self.schema.types_of(&trimmed)?)?,
+            key_columns,
+            columns: (0..self.schema.fields.len()).collect(),
+            vectors: Arc::clone(vectors),
+            level: task.max_level.saturating_add(1),
+        }))
+    }
+}
+
+impl Compactor {
+    /// How a task finds the rows before.
+    fn before(&self, task: &CompactTask) -> Before {
+        match self.options.changelog_producer {
+            _ if !self.schema.has_primary_key() => Before::Unknown,
+            ChangelogProducer::FullCompaction if task.output_level == task.max_level => Before::TopLevel,
+            ChangelogProducer::FullCompaction => Before::Unknown,
+            _ if self.options.merge_engine == MergeEngine::FirstRow => Before::FirstRow,
+            _ if self.options.compaction.needs_lookup => Before::Lookup,
+            _ => Before::Unknown,
+        }
+    }
+
+    fn makes_changelog(&self, task: &CompactTask) -> bool {
+        match self.options.changelog_producer {
+            ChangelogProducer::None | ChangelogProducer::Input => false,
+            ChangelogProducer::FullCompaction | ChangelogProducer::Lookup => self.before(task) != Before::Unknown,
+        }
+    }
+
+    /// The columns whose change is a change, where rows that did not change are to be left out of the changelog.
+    fn compared_columns(&self) -> Result<Option<Vec<usize>>> {
+        let options = &self.options.compaction;
+        if !options.row_deduplicate {
+            return Ok(None);
+        }
+        let ignored = self.schema.positions(&options.row_deduplicate_ignored)?;
+        Ok(Some((0..self.schema.fields.len()).filter(|column| !ignored.contains(column)).collect()))
     }
 }
 

@@ -1,19 +1,26 @@
 //! Running one task: blocking work, a step after another.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::Int64Array;
 use tokio::runtime::Handle;
 
 use super::limits::{CompactProgress, Throttle};
+use super::old_rows::OldRows;
 use super::steps::{Step, StepRules, steps};
+use super::vectors::BucketVectors;
 use crate::error::Result;
 use crate::files::{FileNames, RollingWriter, WriteSpec, read_ahead};
 use crate::format::{CommitMessage, CompactTask, DataFileMeta, Split};
 use crate::io::TableStore;
-use crate::lsm::MergedBatch;
-use crate::read::{BucketReader, MergedSlab, SplitReader};
+use crate::lsm::{Before, CompactMerge, Compacted, KeyBound, MergedBatch};
+use crate::read::{BucketReader, CompactedBatches, MergedSlab, SplitReader};
+use crate::schema::{Schema, TableOptions};
 use crate::types::DataType;
+
+/// A file of which more than one row in so many is masked is rewritten where it could stay.
+const WORN: u64 = 5;
 
 /// What a task is run with.
 pub(super) struct Rewrite {
@@ -24,12 +31,29 @@ pub(super) struct Rewrite {
     pub(super) inputs: Split,
     pub(super) names: FileNames,
     pub(super) data: WriteSpec,
+    /// Present when the task makes a changelog.
+    pub(super) changelog: Option<WriteSpec>,
+    /// How the rows before are found where files of level 0 are merged, or files reach the top.
+    pub(super) before: Before,
+    /// Value columns whose change is a change.
+    pub(super) compared: Option<Vec<usize>>,
+    /// A file of level 0 moves up as it is although a key of it may have a row in a higher level.
+    pub(super) newest_wins: bool,
     pub(super) key_types: Vec<DataType>,
     pub(super) small_file_size: u64,
     pub(super) force_rewrite: bool,
     pub(super) throttle: Throttle,
     pub(super) progress: Arc<CompactProgress>,
+    pub(super) schema: Arc<Schema>,
+    pub(super) options: TableOptions,
+    /// Finds and masks old rows above, with deletion vectors.
+    pub(super) old: Option<OldRows>,
+    /// The bucket's deletion vectors.
+    pub(super) vectors: Arc<Mutex<BucketVectors>>,
 }
+
+/// Sections in key order, each of sorted runs.
+type Sections = Vec<Vec<Vec<DataFileMeta>>>;
 
 impl Rewrite {
     /// Runs a task. When it fails, its files are deleted.
@@ -39,6 +63,7 @@ impl Rewrite {
             true => self.join(task, &mut message),
             false => self.run_steps(task, &mut message),
         };
+        let result = result.and_then(|()| self.store_vectors(&mut message));
         if result.is_err() {
             self.discard(&message);
         }
@@ -47,78 +72,191 @@ impl Rewrite {
     }
 
     fn run_steps(&self, task: &CompactTask, message: &mut CommitMessage) -> Result<()> {
+        // A row of level 0 that met none of the levels above must be merged with it before it hides it.
+        let looks_up = matches!(self.before, Before::Lookup | Before::FirstRow);
+        let hides = looks_up && task.output_level < task.max_level && !self.newest_wins;
         let rules = StepRules {
             key_types: &self.key_types,
             output_level: task.output_level,
             max_level: task.max_level,
             small_file_size: self.small_file_size,
-            rewrites: &|_| self.force_rewrite,
+            rewrites: &|file| self.force_rewrite || (hides && file.level == 0) || self.is_worn(file, task),
         };
         let bucket = self.reader.bucket(&self.inputs)?;
         for step in steps(&task.files, &rules)? {
             match step {
-                Step::Upgrade(file) => {
-                    message.compact_after.push(DataFileMeta { level: task.output_level, ..(*file).clone() });
-                    message.compact_before.push(*file);
+                Step::Upgrade(file) => self.move_up(task, &bucket, *file, message)?,
+                Step::Merge(sections) => {
+                    let inputs = sections.iter().flatten().flatten().cloned().collect();
+                    let batches = self.merge(task, &bucket, sections)?;
+                    self.write(task, inputs, batches, true, message)?;
                 }
-                Step::Merge(sections) => self.merge(task, &bucket, sections, message)?,
             }
         }
         Ok(())
     }
 
-    /// Merges sections one after another into one row of files.
-    fn merge(
+    /// Gives a file another level. Where that is a change to readers of the changelog, the file is read for it.
+    fn move_up(
         &self,
         task: &CompactTask,
         bucket: &BucketReader,
-        sections: Vec<Vec<Vec<DataFileMeta>>>,
+        file: DataFileMeta,
         message: &mut CommitMessage,
     ) -> Result<()> {
-        let inputs: Vec<DataFileMeta> = sections.iter().flatten().flatten().cloned().collect();
-        let batches = sections.into_iter().flat_map(|runs| {
-            let runs = runs.into_iter().map(|run| run.into_iter().map(Arc::new).collect()).collect();
-            let bucket = bucket.clone();
-            // Merging runs ahead of encoding on a thread of its own.
-            read_ahead(&self.runtime, "a compaction".to_string(), move || bucket.merge(runs))
-        });
-        let drops = task.drops_deletes;
-        let batches = batches.map(|batch| if drops { batch?.without_retractions() } else { batch });
-        self.write(inputs, batches, message)
+        let told = match self.before {
+            Before::Unknown => false,
+            Before::TopLevel => true,
+            Before::Lookup | Before::FirstRow => file.level == 0,
+        };
+        if told && self.changelog.is_some() {
+            let batches = self.merge(task, bucket, vec![vec![vec![file.clone()]]])?;
+            self.write(task, vec![file.clone()], batches, false, message)?;
+        } else if let Some(old) = self.old.as_ref().filter(|_| file.level == 0) {
+            old.mask(&Arc::new(file.clone()))?;
+        }
+        message.compact_after.push(DataFileMeta { level: task.output_level, ..file.clone() });
+        message.compact_before.push(file);
+        Ok(())
+    }
+
+    /// Merges sections one after another, ahead of the encoding on a thread of its own.
+    fn merge(&self, task: &CompactTask, bucket: &BucketReader, sections: Sections) -> Result<CompactedBatches> {
+        let from_level_0 = |file: &DataFileMeta| file.level == 0;
+        let before = match self.before {
+            Before::Lookup | Before::FirstRow if !sections.iter().flatten().flatten().any(from_level_0) => {
+                Before::Unknown
+            }
+            before => before,
+        };
+        let mut runs: Vec<Vec<Arc<DataFileMeta>>> = Vec::new();
+        let looks_up = matches!(before, Before::Lookup | Before::FirstRow);
+        // Beside deletion vectors old rows are looked up, key by key, because they are masked where they stand.
+        if looks_up && !self.options.deletion_vectors {
+            let flushed = sections.iter().flatten().flatten().filter(|file| from_level_0(file));
+            runs = self.upper_runs(task, flushed)?;
+        }
+        // Sections follow each other in key order, so that their runs make longer ones.
+        let upper = runs.len();
+        for section in sections {
+            for (at, run) in section.into_iter().enumerate() {
+                let files = run.into_iter().map(Arc::new);
+                match runs.get_mut(upper + at) {
+                    Some(longer) => longer.extend(files),
+                    None => runs.push(files.collect()),
+                }
+            }
+        }
+        let merge = CompactMerge {
+            function: Arc::clone(bucket.function()),
+            before,
+            changelog: self.changelog.is_some(),
+            output_level: task.output_level,
+            compared: self.compared.clone(),
+        };
+        let (bucket, old) = (bucket.clone(), self.old.clone());
+        Ok(read_ahead(&self.runtime, "a compaction".to_string(), move || {
+            let old = old.map(|old| old.run(&runs)).transpose()?.flatten();
+            bucket.compact(old, runs, merge)
+        }))
+    }
+
+    /// The files that stay above and may hold a key of these files, a run for each level.
+    fn upper_runs<'a>(
+        &self,
+        task: &CompactTask,
+        files: impl Iterator<Item = &'a DataFileMeta>,
+    ) -> Result<Vec<Vec<Arc<DataFileMeta>>>> {
+        let of = |key| KeyBound::of(key, &self.key_types);
+        let mut range: Option<(KeyBound, KeyBound)> = None;
+        for file in files {
+            let (min, max) = (of(&file.min_key)?, of(&file.max_key)?);
+            range = Some(match range {
+                Some((least, most)) => (least.min(min), most.max(max)),
+                None => (min, max),
+            });
+        }
+        let Some((least, most)) = range else { return Ok(Vec::new()) };
+        let mut levels: BTreeMap<i32, Vec<(KeyBound, Arc<DataFileMeta>)>> = BTreeMap::new();
+        for file in &task.upper {
+            let (min, max) = (of(&file.min_key)?, of(&file.max_key)?);
+            if min <= most && max >= least {
+                levels.entry(file.level).or_default().push((min, Arc::new(file.clone())));
+            }
+        }
+        let in_order = |mut files: Vec<(KeyBound, Arc<DataFileMeta>)>| {
+            files.sort_by(|a, b| a.0.cmp(&b.0));
+            files.into_iter().map(|(_, file)| file).collect()
+        };
+        Ok(levels.into_values().map(in_order).collect())
     }
 
     /// Puts the files of an append table together, in their order.
     fn join(&self, task: &CompactTask, message: &mut CommitMessage) -> Result<()> {
         let mut next = task.files.iter().map(|file| file.min_sequence_number).min().unwrap_or(0);
-        let batches = self.reader.read(&self.inputs)?.map(|batch| {
+        let batches = self.reader.read(&self.inputs)?.map(move |batch| {
             let (rows, _) = batch?;
             let sequence = Int64Array::from_iter_values(next..next + rows.num_rows() as i64);
             next += rows.num_rows() as i64;
-            Ok(MergedBatch { columns: rows.columns().to_vec(), sequence, kinds: None })
+            let rows = MergedBatch { columns: rows.columns().to_vec(), sequence, kinds: None };
+            Ok(Compacted { rows, changes: None })
         });
-        self.write(task.files.clone(), batches, message)
+        self.write(task, task.files.clone(), Box::new(batches), true, message)
     }
 
+    /// Writes what inputs became: the rows where they are `rewritten`, and the changes.
     fn write(
         &self,
+        task: &CompactTask,
         inputs: Vec<DataFileMeta>,
-        mut batches: impl Iterator<Item = Result<MergedBatch>>,
+        mut batches: CompactedBatches,
+        rewritten: bool,
         message: &mut CommitMessage,
     ) -> Result<()> {
         let sum = |of: fn(&DataFileMeta) -> i64| inputs.iter().map(|file| of(file).max(0) as u64).sum::<u64>();
         let row_bytes = sum(|file| file.file_size) / sum(|file| file.row_count).max(1);
-        let mut writer = RollingWriter::new(&self.store, &self.runtime, &self.names, &self.data);
+        let open = |spec| RollingWriter::new(&self.store, &self.runtime, &self.names, spec);
+        let mut data = open(&self.data);
+        let mut changelog = self.changelog.as_ref().map(open);
         let result = batches.try_for_each(|batch| {
-            let batch = batch?;
-            let (rows, bytes) = (batch.num_rows() as u64, batch.num_rows() as u64 * row_bytes);
+            let Compacted { rows, changes } = batch?;
+            let (count, bytes) = (rows.num_rows() as u64, rows.num_rows() as u64 * row_bytes);
             self.throttle.take(bytes);
-            self.progress.add(rows, bytes);
-            if rows > 0 { writer.write(&MergedSlab(batch)) } else { Ok(()) }
+            self.progress.add(count, bytes);
+            if let (Some(changelog), Some(changes)) = (&mut changelog, changes) {
+                changelog.write(&MergedSlab(changes))?;
+            }
+            let rows = if task.drops_deletes { rows.without_retractions()? } else { rows };
+            if rewritten && rows.num_rows() > 0 { data.write(&MergedSlab(rows)) } else { Ok(()) }
         });
-        let result = result.and_then(|()| writer.close());
-        message.compact_after.extend(writer.into_files());
-        message.compact_before.extend(inputs);
+        let result = result.and_then(|()| data.close());
+        message.compact_after.extend(data.into_files());
+        let result = result.and_then(|()| changelog.as_mut().map_or(Ok(()), RollingWriter::close));
+        message.compact_changelog.extend(changelog.map(RollingWriter::into_files).unwrap_or_default());
+        if rewritten {
+            message.compact_before.extend(inputs);
+        }
         result
+    }
+
+    /// Whether a file cannot move, or stay, as it is for its masked rows or retractions. Beside deletion vectors nobody
+    /// would look for a retraction above level 0. In the top level masked rows are left behind where they are many, or
+    /// the only reason why the file is compacted.
+    fn is_worn(&self, file: &DataFileMeta, task: &CompactTask) -> bool {
+        if file.level == 0 {
+            return self.options.deletion_vectors && file.delete_row_count != Some(0);
+        }
+        if task.output_level != task.max_level || file.level != task.max_level {
+            return false;
+        }
+        let masked = self.vectors.lock().unwrap_or_else(PoisonError::into_inner).masked_rows(&file.file_name);
+        let many = masked.saturating_mul(WORN) > u64::try_from(file.row_count).unwrap_or(0);
+        masked > 0 && (many || task.files.iter().all(|file| file.level == task.max_level))
+    }
+
+    fn store_vectors(&self, message: &mut CommitMessage) -> Result<()> {
+        let vectors = std::mem::take(&mut *self.vectors.lock().unwrap_or_else(PoisonError::into_inner));
+        self.runtime.block_on(vectors.store(&self.store, &self.schema, &self.options, message))
     }
 
     /// Deletes the files of a failed task, but not those that were only moved.

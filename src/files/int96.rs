@@ -74,17 +74,9 @@ impl<R: ChunkReader + 'static> Int96Reader<R> {
                 self.next_group()?;
             }
             let Some((reader, left)) = &mut self.current else { break };
-            let (mut values, mut levels) = (Vec::new(), Vec::new());
-            let (records, _, _) = reader.read_records(missing.min(*left), Some(&mut levels), None, &mut values)?;
+            let records = append(reader, missing.min(*left), &mut lane)?;
             if records == 0 {
                 return Err(parquet::errors::ParquetError::EOF("INT96 column ends early".to_string()));
-            }
-            let mut values = values.iter();
-            if levels.is_empty() {
-                values.by_ref().for_each(|value| lane.append_value(to_nanos(value)));
-            }
-            for level in &levels {
-                lane.append_option(if *level > 0 { values.next().map(to_nanos) } else { None });
             }
             *left -= records;
             missing -= records;
@@ -106,6 +98,58 @@ impl<R: ChunkReader + 'static> Int96Reader<R> {
         self.current = Some((reader, rows));
         Ok(())
     }
+}
+
+/// Reads up to `most` rows to the end of a lane, and tells how many.
+fn append(
+    reader: &mut ColumnReaderImpl<Int96Type>,
+    most: usize,
+    lane: &mut Decimal128Builder,
+) -> Result<usize, parquet::errors::ParquetError> {
+    let (mut values, mut levels) = (Vec::new(), Vec::new());
+    let (records, _, _) = reader.read_records(most, Some(&mut levels), None, &mut values)?;
+    let mut values = values.iter();
+    if levels.is_empty() {
+        values.by_ref().for_each(|value| lane.append_value(to_nanos(value)));
+    }
+    for level in &levels {
+        lane.append_option(if *level > 0 { values.next().map(to_nanos) } else { None });
+    }
+    Ok(records)
+}
+
+/// The rows of one page as a lane: `rows` behind the first `before` of their row group.
+pub(super) fn read_page<R: ChunkReader + 'static>(
+    source: R,
+    metadata: &ParquetMetaData,
+    column: usize,
+    group: usize,
+    before: usize,
+    rows: usize,
+) -> Result<ArrayRef, parquet::errors::ParquetError> {
+    let row_group = metadata.row_group(group);
+    let chunk = row_group.column(column);
+    let index = metadata.offset_index().and_then(|groups| groups.get(group)).and_then(|columns| columns.get(column));
+    let locations = index.map(|index| index.page_locations().clone());
+    let all = row_group.num_rows() as usize;
+    let pages = SerializedPageReader::new(Arc::new(source), chunk, all, locations)?;
+    let ColumnReader::Int96ColumnReader(mut reader) = get_column_reader(chunk.column_descr_ptr(), Box::new(pages))
+    else {
+        return Err(parquet::errors::ParquetError::General("column is not INT96".to_string()));
+    };
+    if reader.skip_records(before)? < before {
+        return Err(parquet::errors::ParquetError::EOF("INT96 column ends early".to_string()));
+    }
+    let mut lane = Decimal128Builder::with_capacity(rows);
+    let mut missing = rows;
+    while missing > 0 {
+        let records = append(&mut reader, missing, &mut lane)?;
+        if records == 0 {
+            return Err(parquet::errors::ParquetError::EOF("INT96 column ends early".to_string()));
+        }
+        missing -= records;
+    }
+    Ok(Arc::new(lane.finish().with_precision_and_scale(38, 9)?))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod int96;
 mod layout;
 mod mask;
+mod paged;
 mod prune;
 mod read_ahead;
 mod reader;
@@ -14,6 +15,8 @@ mod statistics;
 mod writer;
 
 pub use layout::{ColumnSource, FileColumn, FileLayout};
+pub(crate) use layout::{KIND_NAME, SEQUENCE_NAME};
+pub use paged::{Opened, PageAt, PageBounds, PageColumn, PagedFile};
 pub use read_ahead::read_ahead;
 pub use reader::{FileBatch, FileReader, PlannedColumn, ReadPlan};
 pub use rolling::{FileNames, RollingWriter, WriteSpec};

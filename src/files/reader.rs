@@ -233,7 +233,7 @@ impl Iterator for FileReader {
 }
 
 /// Runs the decoder. Damaged bytes make it panic in a few places; that is the file's fault and no bug of ours.
-fn contained<T>(path: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn contained<T>(path: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
         Err(Error::corrupt(path, format!("the Parquet decoder gave up: {}", text.unwrap_or("no reason given"))))

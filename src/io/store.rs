@@ -197,6 +197,20 @@ impl TableStore {
         Ok(bytes)
     }
 
+    /// Reads some ranges of a file, in as few requests as the store makes of ranges that lie near each other.
+    ///
+    /// # Errors
+    /// As [`TableStore::read_range`].
+    pub async fn read_ranges(&self, path: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let file = self.file(path)?;
+        let pieces = self.inner.get_ranges(&file, ranges).await.map_err(|error| from_store("read", path, &error))?;
+        let whole = |(range, bytes): (&Range<u64>, &Bytes)| bytes.len() as u64 == range.end.saturating_sub(range.start);
+        if pieces.len() != ranges.len() || !ranges.iter().zip(&pieces).all(whole) {
+            return Err(Error::corrupt(path, format!("ranges {ranges:?} gave fewer bytes")));
+        }
+        Ok(pieces)
+    }
+
     /// Reads the last bytes of a file, and tells its size.
     ///
     /// # Errors

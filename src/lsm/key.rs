@@ -5,6 +5,8 @@
 //! Order: numbers as numbers, strings and bytes by unsigned byte, floats as Java's `compare` does
 //! (`format-spec/merge-tree.md`, order).
 
+use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -43,6 +45,67 @@ impl Keys {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The order of one of these keys and one of others, which must come from the same [`KeyEncoder`].
+    #[inline]
+    pub fn compare(&self, at: usize, other: &Self, other_at: usize) -> Ordering {
+        match (self, other) {
+            (Self::Narrow(a), Self::Narrow(b)) => a[at].cmp(&b[other_at]),
+            (Self::Wide(a), Self::Wide(b)) => a[at].cmp(&b[other_at]),
+            (Self::Rows(a), Self::Rows(b)) => a.row(at).data().cmp(b.row(other_at).data()),
+            _ => self.representation().cmp(&other.representation()),
+        }
+    }
+
+    /// Where a key stands among these, which must rise.
+    pub fn equal_range(&self, key: &Self, at: usize) -> Range<usize> {
+        fn search(len: usize, order: impl Fn(usize) -> Ordering) -> Range<usize> {
+            let bound = |from: usize, below: &dyn Fn(Ordering) -> bool| {
+                let (mut low, mut high) = (from, len);
+                while low < high {
+                    let middle = low + (high - low) / 2;
+                    if below(order(middle)) { low = middle + 1 } else { high = middle }
+                }
+                low
+            };
+            let start = bound(0, &Ordering::is_lt);
+            // Keys stand once, mostly.
+            match start < len && order(start).is_eq() {
+                false => start..start,
+                true if start + 1 == len || order(start + 1).is_gt() => start..start + 1,
+                true => start..bound(start, &Ordering::is_le),
+            }
+        }
+        match (self, key) {
+            (Self::Narrow(keys), Self::Narrow(key)) => {
+                let start = keys.partition_point(|other| *other < key[at]);
+                start..start + keys[start..].iter().take_while(|other| **other == key[at]).count()
+            }
+            _ => search(self.len(), |row| self.compare(row, key, at)),
+        }
+    }
+
+    /// Whether no key is smaller than the one before it.
+    pub fn rises(&self) -> bool {
+        (1..self.len()).all(|at| self.compare(at - 1, self, at).is_le())
+    }
+
+    /// The places of the keys in rising order, equal keys once.
+    pub fn sorted(&self) -> Vec<u32> {
+        let mut places: Vec<u32> = (0..self.len() as u32).collect();
+        let order = |a: &u32, b: &u32| self.compare(*a as usize, self, *b as usize);
+        places.sort_unstable_by(|a, b| order(a, b).then(a.cmp(b)));
+        places.dedup_by(|a, b| order(a, b).is_eq());
+        places
+    }
+
+    fn representation(&self) -> u8 {
+        match self {
+            Self::Narrow(_) => 0,
+            Self::Wide(_) => 1,
+            Self::Rows(_) => 2,
+        }
     }
 
     /// Bytes held.

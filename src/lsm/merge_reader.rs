@@ -18,7 +18,7 @@ use arrow_select::take::take;
 
 use super::key::KeyColumn;
 use super::loser_tree::LoserTree;
-use super::merge::{MergeFunction, Single, Versions};
+use super::merge::{ColumnFrom, MergeFunction, Merged, Single, Versions, gather, places};
 use super::{Keys, SequenceOrder};
 use crate::error::{Error, Result};
 use crate::types::RowKind;
@@ -88,11 +88,70 @@ impl MergedBatch {
 /// # Errors
 /// The stream's items carry the runs' own errors and those of the merge function.
 pub fn merge_runs(
-    mut runs: Vec<RunReader>,
+    runs: Vec<RunReader>,
     order: Option<SequenceOrder>,
     function: Arc<dyn MergeFunction>,
     batch_rows: usize,
 ) -> Result<Box<dyn Iterator<Item = Result<MergedBatch>> + Send>> {
+    merge_with(runs, order, function, batch_rows)
+}
+
+/// What is made of the versions of some thousand keys.
+pub(super) trait Stage: Send + 'static {
+    type Out: Send;
+
+    /// Whether the versions of a key may come in different calls.
+    fn apart(&self) -> bool;
+
+    fn run(&self, found: &Found<'_>) -> Result<Self::Out>;
+}
+
+/// The versions of some thousand keys with their sequence numbers.
+pub(super) struct Found<'a> {
+    pub versions: Versions<'a>,
+    /// The sequence numbers of each batch.
+    pub sequences: Vec<&'a Int64Array>,
+}
+
+impl Found<'_> {
+    pub fn sequence(&self, position: u32) -> i64 {
+        let (batch, row) = self.versions.rows[position as usize];
+        self.sequences[batch as usize].value(row as usize)
+    }
+
+    /// The merged rows.
+    pub fn rows(&self, merged: &Merged) -> Result<MergedBatch> {
+        let versions = &self.versions;
+        let columns = gather_columns(versions, merged)?;
+        let kinds = versions
+            .kinds
+            .iter()
+            .any(Option::is_some)
+            .then(|| Int8Array::from_iter_values((0..merged.picks.len()).map(|row| merged.kind(versions, row))));
+        let sequence = Int64Array::from_iter_values(merged.picks.iter().map(|position| self.sequence(*position)));
+        Ok(MergedBatch { columns, sequence, kinds })
+    }
+}
+
+impl Stage for Arc<dyn MergeFunction> {
+    type Out = MergedBatch;
+
+    fn apart(&self) -> bool {
+        self.keeps_all()
+    }
+
+    fn run(&self, found: &Found<'_>) -> Result<MergedBatch> {
+        found.rows(&self.merge(&found.versions)?)
+    }
+}
+
+/// Merges runs, oldest first, and gives what the stage makes of them.
+pub(super) fn merge_with<S: Stage>(
+    mut runs: Vec<RunReader>,
+    order: Option<SequenceOrder>,
+    stage: S,
+    batch_rows: usize,
+) -> Result<Box<dyn Iterator<Item = Result<S::Out>> + Send>> {
     // The first batch tells the representation of the keys; all runs share it.
     let mut first = Vec::with_capacity(runs.len());
     for run in &mut runs {
@@ -101,9 +160,9 @@ pub fn merge_runs(
     let batch_rows = batch_rows.max(1);
     Ok(match first.iter().flatten().map(|batch| &batch.keys).next() {
         None => Box::new(std::iter::empty()),
-        Some(Keys::Narrow(_)) => Box::new(Merge::<Vec<u64>>::new(runs, first, order, function, batch_rows)?),
-        Some(Keys::Wide(_)) => Box::new(Merge::<Vec<u128>>::new(runs, first, order, function, batch_rows)?),
-        Some(Keys::Rows(_)) => Box::new(Merge::<Rows>::new(runs, first, order, function, batch_rows)?),
+        Some(Keys::Narrow(_)) => Box::new(Merge::<Vec<u64>, S>::new(runs, first, order, stage, batch_rows)?),
+        Some(Keys::Wide(_)) => Box::new(Merge::<Vec<u128>, S>::new(runs, first, order, stage, batch_rows)?),
+        Some(Keys::Rows(_)) => Box::new(Merge::<Rows, S>::new(runs, first, order, stage, batch_rows)?),
     })
 }
 
@@ -129,10 +188,10 @@ struct Loaded<K> {
     level: i32,
 }
 
-struct Merge<K> {
+struct Merge<K, S> {
     runs: Vec<RunReader>,
     order: Option<SequenceOrder>,
-    function: Arc<dyn MergeFunction>,
+    stage: S,
     batch_rows: usize,
     /// Batches that versions of the batch being built point to.
     live: Vec<Loaded<K>>,
@@ -143,12 +202,12 @@ struct Merge<K> {
     ends: Vec<u32>,
 }
 
-impl<K: KeyColumn> Merge<K> {
+impl<K: KeyColumn, S: Stage> Merge<K, S> {
     fn new(
         runs: Vec<RunReader>,
         first: Vec<Option<RunBatch>>,
         order: Option<SequenceOrder>,
-        function: Arc<dyn MergeFunction>,
+        stage: S,
         batch_rows: usize,
     ) -> Result<Self> {
         let mut live = Vec::with_capacity(first.len());
@@ -160,7 +219,7 @@ impl<K: KeyColumn> Merge<K> {
             }
         }
         let tree = LoserTree::new(heads.len(), |a, b| less(&live, &heads, a, b));
-        Ok(Self { runs, order, function, batch_rows, live, heads, tree, rows: Vec::new(), ends: Vec::new() })
+        Ok(Self { runs, order, stage, batch_rows, live, heads, tree, rows: Vec::new(), ends: Vec::new() })
     }
 
     /// Collects the versions of about `batch_rows` whole keys, or fewer where the keys have many: every version holds
@@ -168,7 +227,7 @@ impl<K: KeyColumn> Merge<K> {
     fn collect(&mut self) -> Result<()> {
         self.rows.clear();
         self.ends.clear();
-        let (most_rows, apart) = (self.batch_rows.saturating_mul(MOST_VERSIONS), self.function.keeps_all());
+        let (most_rows, apart) = (self.batch_rows.saturating_mul(MOST_VERSIONS), self.stage.apart());
         while let Some((batch, row)) = self.heads[self.tree.winner()] {
             if let Some((last_batch, last_row)) = self.rows.last() {
                 let last = self.live[*last_batch as usize].keys.key(*last_row as usize);
@@ -203,24 +262,15 @@ impl<K: KeyColumn> Merge<K> {
         Ok(())
     }
 
-    fn merge(&mut self) -> Result<MergedBatch> {
+    fn merge(&mut self) -> Result<S::Out> {
         let batches: Vec<&[ArrayRef]> = self.live.iter().map(|batch| batch.columns.as_slice()).collect();
         let kinds: Vec<Option<&[i8]>> =
             self.live.iter().map(|batch| batch.kinds.as_ref().map(|kinds| kinds.values().as_ref())).collect();
         let levels: Vec<i32> = self.live.iter().map(|batch| batch.level).collect();
         let (rows, ends, single) = (self.rows.as_slice(), self.ends.as_slice(), Single::Keep);
         let versions = Versions { rows, ends, batches: &batches, kinds: &kinds, levels: &levels, single };
-        let merged = self.function.merge(&versions)?;
-        let columns = merged.columns_of(&versions)?;
-        let kinds = kinds
-            .iter()
-            .any(Option::is_some)
-            .then(|| Int8Array::from_iter_values((0..merged.picks.len()).map(|row| merged.kind(&versions, row))));
-        let sequence = Int64Array::from_iter_values(merged.picks.iter().map(|position| {
-            let (batch, row) = self.rows[*position as usize];
-            self.live[batch as usize].sequence.value(row as usize)
-        }));
-        Ok(MergedBatch { columns, sequence, kinds })
+        let sequences = self.live.iter().map(|batch| &batch.sequence).collect();
+        self.stage.run(&Found { versions, sequences })
     }
 
     /// Lets go of batches that no head points to.
@@ -243,8 +293,8 @@ impl<K: KeyColumn> Merge<K> {
     }
 }
 
-impl<K: KeyColumn> Iterator for Merge<K> {
-    type Item = Result<MergedBatch>;
+impl<K: KeyColumn, S: Stage> Iterator for Merge<K, S> {
+    type Item = Result<S::Out>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Err(error) = self.collect() {
@@ -304,4 +354,21 @@ fn less<K: KeyColumn>(live: &[Loaded<K>], heads: &[Option<(u32, u32)>], a: usize
         .then(x.age.cmp(&y.age))
         .then(a.cmp(&b))
         .is_lt()
+}
+
+/// The value columns of the rows out.
+fn gather_columns(versions: &Versions<'_>, merged: &Merged) -> Result<Vec<ArrayRef>> {
+    let columns = versions.batches.first().map_or(0, |batch| batch.len());
+    let row_of = |picks| places(versions.rows, versions.batches.len(), picks);
+    let rows: Vec<(usize, usize)> = row_of(&merged.picks).collect();
+    let mut out = Vec::with_capacity(columns);
+    for column in 0..columns {
+        let from = merged.columns.iter().find(|(at, _)| *at == column).map(|(_, from)| from);
+        out.push(match from {
+            Some(ColumnFrom::Computed(computed)) => computed.clone(),
+            Some(ColumnFrom::Picks(picks)) => gather(versions.batches, column, row_of(picks))?,
+            None => gather(versions.batches, column, rows.iter().copied())?,
+        });
+    }
+    Ok(out)
 }

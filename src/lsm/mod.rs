@@ -1,6 +1,7 @@
 //! The merge tree: keys, order, runs, and how the versions of a key become one row. No IO, no async.
 //! Spec: `format-spec/merge-tree.md`.
 
+mod compact_stage;
 mod intervals;
 mod key;
 mod levels;
@@ -14,6 +15,7 @@ mod sort;
 mod tests;
 mod write_buffer;
 
+pub use compact_stage::{Before, CompactMerge, Compacted, compact_runs};
 pub use intervals::{KeyBound, Ranged, Section, sections};
 pub use key::{KeyEncoder, Keys};
 pub use levels::{Levels, Run};

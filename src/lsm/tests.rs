@@ -146,3 +146,27 @@ fn a_null_key_is_refused() {
     let keys: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
     assert!(encoder(false).encode(&[keys], 2).is_err());
 }
+
+#[test]
+fn keys_are_found_among_rising_ones_in_every_representation() {
+    for types in [vec![DataType::BIGINT], vec![DataType::BIGINT, DataType::INT], vec![DataType::STRING]] {
+        let encode = |numbers: &[i64]| {
+            let lane = |data_type: &DataType| -> ArrayRef {
+                match *data_type {
+                    DataType::STRING => key_lane(numbers, true),
+                    DataType::INT => Arc::new(arrow_array::Int32Array::from(vec![7; numbers.len()])),
+                    _ => key_lane(numbers, false),
+                }
+            };
+            let lanes: Vec<ArrayRef> = types.iter().map(lane).collect();
+            KeyEncoder::new(&types).unwrap().encode(&lanes, numbers.len()).unwrap()
+        };
+        let keys = encode(&[1, 3, 3, 3, 8, 9, 9]);
+        let asked = encode(&[0, 1, 2, 3, 8, 9, 10]);
+        let found: Vec<_> = (0..7).map(|at| keys.equal_range(&asked, at)).collect();
+        assert_eq!(found, [0..0, 0..1, 1..1, 1..4, 4..5, 5..7, 7..7], "{types:?}");
+        assert!(keys.rises() && !encode(&[2, 1]).rises());
+        assert_eq!(encode(&[5, 1, 5, 0, 1]).sorted(), [3, 1, 0]);
+        assert!(encode(&[]).equal_range(&asked, 3).is_empty());
+    }
+}

@@ -15,7 +15,7 @@ use crate::types::{DataType, Datum, lane_schema};
 
 /// The columns a read works on: those it shows, those its filter looks at, and those that order versions.
 #[derive(Debug, Clone)]
-pub(super) struct WorkColumns {
+pub(crate) struct WorkColumns {
     schema: Arc<Schema>,
     /// Positions in the schema, rising.
     pub positions: Vec<usize>,
@@ -26,7 +26,7 @@ pub(super) struct WorkColumns {
 }
 
 impl WorkColumns {
-    pub(super) fn new(schema: Arc<Schema>, shown: &[usize], filter: Option<&Expr>, others: &[usize]) -> Result<Self> {
+    pub(crate) fn new(schema: Arc<Schema>, shown: &[usize], filter: Option<&Expr>, others: &[usize]) -> Result<Self> {
         let mut needed: BTreeSet<usize> = shown.iter().chain(others).copied().collect();
         for name in filter.map(Expr::columns).unwrap_or_default() {
             needed.insert(schema.require(&name)?);
@@ -40,12 +40,12 @@ impl WorkColumns {
     }
 
     /// The places of columns of the schema among the working columns.
-    pub(super) fn places(&self, positions: &[usize]) -> Vec<usize> {
+    pub(crate) fn places(&self, positions: &[usize]) -> Vec<usize> {
         positions.iter().filter_map(|at| self.positions.iter().position(|other| other == at)).collect()
     }
 
     /// How to find the working columns in files of `file_schema`.
-    pub(super) fn in_files_of(&self, file_schema: &Schema) -> Result<Vec<Origin>> {
+    pub(crate) fn in_files_of(&self, file_schema: &Schema) -> Result<Vec<Origin>> {
         let mapping = column_mapping(file_schema, &self.schema)?;
         let origin = |at: &usize| {
             let field = &self.schema.fields[*at];
@@ -59,7 +59,7 @@ impl WorkColumns {
     }
 
     /// The working columns of a batch as a record batch. The caller names where its rows lie.
-    pub(super) fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    pub(crate) fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.lanes.clone(), columns, &options)
             .map_err(|error| crate::Error::corrupt("", format!("a row breaks its column's type: {error}")))
@@ -68,7 +68,7 @@ impl WorkColumns {
 
 /// Where a working column comes from.
 #[derive(Debug, Clone)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// From the manifest's partition, whatever the file holds.
     Partition(usize, DataType),
     /// From the file.
@@ -76,14 +76,14 @@ pub(super) enum Origin {
 }
 
 /// The constant lanes of a partition.
-pub(super) struct PartitionValues(Vec<Datum>);
+pub(crate) struct PartitionValues(Vec<Datum>);
 
 impl PartitionValues {
-    pub(super) fn of(schema: &Schema, partition: &BinaryRow) -> Result<Self> {
+    pub(crate) fn of(schema: &Schema, partition: &BinaryRow) -> Result<Self> {
         partition.decode(&schema.types_of(&schema.partition_keys)?).map(Self)
     }
 
-    pub(super) fn lane(&self, key: usize, data_type: DataType, rows: usize) -> Result<ArrayRef> {
+    pub(crate) fn lane(&self, key: usize, data_type: DataType, rows: usize) -> Result<ArrayRef> {
         self.0.get(key).unwrap_or(&Datum::Null).repeat(data_type.kind, rows)
     }
 }

@@ -8,6 +8,7 @@ mod slab;
 mod split_reader;
 mod stream;
 
+pub(crate) use columns::{Origin, WorkColumns};
 pub use slab::MergedSlab;
-pub use split_reader::{BucketReader, MergedBatches, ReadRequest, Rows, SplitReader};
+pub use split_reader::{BucketReader, CompactedBatches, ReadRequest, Rows, SplitReader};
 pub use stream::{RowStream, SplitBatches};

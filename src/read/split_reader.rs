@@ -15,9 +15,10 @@ use crate::error::{Error, Result};
 use crate::files::{FileBatch, FileReader, ReadPlan, read_ahead};
 use crate::format::{DataFileMeta, Split, bucket_directory};
 use crate::history::History;
+use crate::lsm::merge::Deduplicate;
 use crate::lsm::{
-    KeepAll, KeyEncoder, MergeFunction, MergedBatch, Ranged, RunBatch, RunReader, SequenceOrder, merge, merge_runs,
-    sections,
+    CompactMerge, Compacted, KeepAll, KeyEncoder, MergeFunction, MergedBatch, Ranged, RunBatch, RunReader,
+    SequenceOrder, compact_runs, merge, merge_runs, sections,
 };
 use crate::predicate::{Expr, evaluate};
 use crate::scan::{FileVectors, bound, load_vectors};
@@ -71,8 +72,9 @@ pub struct SplitReader {
 /// A batch out: rows and, for changes, their kinds.
 pub type Rows = (RecordBatch, Option<Int8Array>);
 type Batches = Box<dyn Iterator<Item = Result<Rows>> + Send>;
-/// Merged rows with their sequence numbers and kinds, retractions included.
-pub type MergedBatches = Box<dyn Iterator<Item = Result<MergedBatch>> + Send>;
+type MergedBatches = Box<dyn Iterator<Item = Result<MergedBatch>> + Send>;
+/// The batches of a compaction.
+pub type CompactedBatches = Box<dyn Iterator<Item = Result<Compacted>> + Send>;
 
 impl SplitReader {
     /// A reader for splits whose files follow the schemas of `splits`. Must be called on a tokio runtime.
@@ -389,12 +391,42 @@ pub struct BucketReader {
 }
 
 impl BucketReader {
-    /// The merged rows of sorted runs. Blocks while it is iterated.
+    /// The table's merge function.
+    pub fn function(&self) -> &Arc<dyn MergeFunction> {
+        &self.reader.function
+    }
+
+    /// The rows of sorted runs as a compaction merges them, together with old rows from elsewhere, which are older than
+    /// those of all the runs. Blocks while it is iterated.
     ///
     /// # Errors
     /// The items carry the store's errors and [`Error::Corrupt`] with the file.
-    pub fn merge(&self, runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<MergedBatches> {
-        self.reader.merge_runs_of(&self.located, runs)
+    pub fn compact(
+        &self,
+        old: Option<RunReader>,
+        runs: Vec<Vec<Arc<DataFileMeta>>>,
+        merge: CompactMerge,
+    ) -> Result<CompactedBatches> {
+        let readers = old.into_iter().chain(self.reader.readers(&self.located, runs)).collect();
+        compact_runs(readers, self.reader.order.clone(), merge, self.reader.request.batch_rows)
+    }
+
+    /// The keys of sorted runs, each once, as columns of the trimmed key, for a reader that selects these.
+    ///
+    /// # Errors
+    /// As [`BucketReader::compact`].
+    pub fn keys(
+        &self,
+        runs: Vec<Vec<Arc<DataFileMeta>>>,
+    ) -> Result<impl Iterator<Item = Result<Vec<ArrayRef>>> + Send + use<>> {
+        let readers = self.reader.readers(&self.located, runs);
+        let any = Arc::new(Deduplicate { ignore_delete: false });
+        let places = self.reader.key_places.clone();
+        let merged = merge_runs(readers, None, any, self.reader.request.batch_rows)?;
+        Ok(merged.map(move |batch| {
+            let batch = batch?;
+            Ok(places.iter().map(|at| Arc::clone(&batch.columns[*at])).collect())
+        }))
     }
 }
 

@@ -18,7 +18,7 @@ pub use vectors::{FileVectors, Vectors, load_vectors};
 use futures::future::try_join;
 
 use crate::error::Result;
-use crate::format::{Snapshot, SnapshotId, Split};
+use crate::format::{ManifestEntry, Snapshot, SnapshotId, Split};
 use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::schema::{Schema, TableOptions, Use};
@@ -68,9 +68,7 @@ pub async fn plan_snapshot(
     let mut rules = PlanRules::new(schema, &options)?;
     rules.skips_level_0 &= !with_level_0;
     let mut pruner = Pruner::new(schema, &options, filter.as_ref())?;
-    let wanted = pruner.file_filter(rules.skips_level_0);
-    let entries = history.manifests.live_files(snapshot, &wanted);
-    let (vectors, entries) = try_join(Vectors::of(history, snapshot), entries).await?;
+    let (vectors, entries) = live_files(history, snapshot, &pruner.file_filter(rules.skips_level_0)).await?;
     let ids: BTreeSet<i64> = entries.iter().map(|entry| entry.file.schema_id).collect();
     for id in ids {
         pruner.know(&*history.schemas.load(id).await?)?;
@@ -79,9 +77,38 @@ pub async fn plan_snapshot(
     Ok(Plan { snapshot: Some(snapshot.id), schema: Arc::clone(schema), filter, splits })
 }
 
+/// The files whose rows, merged and without those that are masked, are the rows that a batch read of a snapshot shows.
+///
+/// # Errors
+/// As [`plan`].
+pub(crate) async fn visible_files(
+    history: &History,
+    schema: &Arc<Schema>,
+    options: &TableOptions,
+    snapshot: &Snapshot,
+) -> Result<(Vectors, Vec<Arc<ManifestEntry>>)> {
+    let rules = PlanRules::new(schema, options)?;
+    let pruner = Pruner::new(schema, options, None)?;
+    live_files(history, snapshot, &pruner.file_filter(rules.skips_level_0)).await
+}
+
+async fn live_files(
+    history: &History,
+    snapshot: &Snapshot,
+    filter: &FileFilter,
+) -> Result<(Vectors, Vec<Arc<ManifestEntry>>)> {
+    let entries = history.manifests.live_files(snapshot, filter);
+    try_join(Vectors::of(history, snapshot), entries).await
+}
+
 /// The newest schema for the newest rows; the snapshot's own columns for a look back, with the options that the table
 /// has and those its handle was given: so does Java.
-async fn schema_at(history: &History, newest: &Arc<Schema>, at: &At, snapshot: &Snapshot) -> Result<Arc<Schema>> {
+pub(crate) async fn schema_at(
+    history: &History,
+    newest: &Arc<Schema>,
+    at: &At,
+    snapshot: &Snapshot,
+) -> Result<Arc<Schema>> {
     match at {
         At::Latest => Ok(Arc::clone(newest)),
         _ if snapshot.schema_id == newest.id => Ok(Arc::clone(newest)),

@@ -1,7 +1,7 @@
 //! The deletion vectors of a snapshot: which index file holds the vector of which data file, and the vectors themselves.
 //! Spec: `format-spec/deletion-vectors.md`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -95,14 +95,22 @@ impl Vectors {
         found.into_iter().map(narrowed).collect()
     }
 
-    /// The index files of a bucket, whole.
-    pub fn of_bucket(&self, partition: &BinaryRow, bucket: i32) -> Vec<IndexManifestEntry> {
+    /// The index files of a bucket, without vectors of files that are none of these: such dangle.
+    pub fn of_bucket(&self, partition: &BinaryRow, bucket: i32, live: &[DataFileMeta]) -> Vec<IndexManifestEntry> {
         let of_bucket = |entry: &&IndexManifestEntry| {
             entry.index_type == IndexManifestEntry::DELETION_VECTORS
                 && entry.bucket == bucket
                 && entry.partition == *partition
         };
-        self.index.iter().filter(of_bucket).cloned().collect()
+        let names: HashSet<&str> = live.iter().map(|file| file.file_name.as_str()).collect();
+        let narrowed = |entry: &IndexManifestEntry| {
+            let mut entry = entry.clone();
+            if let Some(ranges) = &mut entry.deletion_vectors {
+                ranges.retain(|range| names.contains(range.data_file.as_str()));
+            }
+            entry
+        };
+        self.index.iter().filter(of_bucket).map(narrowed).collect()
     }
 }
 

@@ -246,6 +246,8 @@ pub struct TableOptions {
     pub deletion_vectors: bool,
     /// Show level 0 in spite of them, merged.
     pub merge_on_read: bool,
+    /// Write them in the form of 64 bits (`deletion-vectors.bitmap64`).
+    pub bitmap64: bool,
     /// Leave key columns out of the key part of data files.
     pub thin_mode: bool,
     /// The directory name of a NULL partition value.
@@ -266,6 +268,8 @@ pub struct TableOptions {
     pub write_buffer_spillable: bool,
     /// The most local disk for that.
     pub write_buffer_max_disk: u64,
+    /// Memory that lookups keep what they read in.
+    pub lookup_memory: u64,
     /// Rows a reader hands out at once.
     pub read_batch_rows: usize,
     /// When and how files are compacted.
@@ -341,6 +345,7 @@ impl TableOptions {
             index_file_in_data_dir: read.boolean("index-file-in-data-file-dir")?,
             deletion_vectors: read.boolean("deletion-vectors.enabled")?,
             merge_on_read: read.boolean("deletion-vectors.merge-on-read")?,
+            bitmap64: read.boolean("deletion-vectors.bitmap64")?,
             thin_mode: read.boolean("data-file.thin-mode")?,
             partition_default_name: read.string("partition.default-name"),
             partition_legacy_name: read.boolean("partition.legacy-name")?,
@@ -351,6 +356,7 @@ impl TableOptions {
             write_buffer_size: read.with("write-buffer-size", parse_memory_size)?,
             write_buffer_spillable: read.boolean("write-buffer-spillable")?,
             write_buffer_max_disk: read.with("write-buffer-spill.max-disk-size", parse_memory_size)?,
+            lookup_memory: read.with("lookup.cache-max-memory-size", parse_memory_size)?,
             // Paimon's default of 1024 is made for its row readers; columns want longer batches.
             read_batch_rows: read.optional("read.batch-size", number)?.unwrap_or(8192),
             compaction: CompactionOptions::read(&read, target_file_size, changelog_producer, merge_engine)?,

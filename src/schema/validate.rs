@@ -28,6 +28,7 @@ pub fn validate(schema: &Schema) -> Result<TableOptions> {
     check_sequence(schema, &options)?;
     check_row_kinds(schema, &options)?;
     check_changelog(schema, &options)?;
+    check_vectors(schema, &options)?;
     check_column_options(schema)?;
     check_names(&options)?;
     check_limits(schema)?;
@@ -146,6 +147,23 @@ fn check_changelog(schema: &Schema, options: &TableOptions) -> Result<()> {
     }
     if !keyed && options.thin_mode {
         return Err(Error::invalid("option data-file.thin-mode needs a primary key"));
+    }
+    Ok(())
+}
+
+fn check_vectors(schema: &Schema, options: &TableOptions) -> Result<()> {
+    if !options.deletion_vectors || !schema.has_primary_key() {
+        return Ok(());
+    }
+    if options.changelog_producer == ChangelogProducer::FullCompaction {
+        return Err(Error::invalid(
+            "option deletion-vectors.enabled needs changelog-producer none, input or lookup, not full-compaction",
+        ));
+    }
+    if options.merge_engine == MergeEngine::FirstRow {
+        return Err(Error::invalid(
+            "option deletion-vectors.enabled does not go with merge-engine first-row, whose old rows never change",
+        ));
     }
     Ok(())
 }

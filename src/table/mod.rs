@@ -27,6 +27,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::io::{TableStore, open_location};
+use crate::lookup::LookupBuilder;
 use crate::schema::{Schema, TableOptions, Use, check_options, validate};
 use crate::write::{Channel, Channels, StreamWriter};
 
@@ -150,6 +151,11 @@ impl Table {
         ScanBuilder::new(self.history.clone(), Arc::clone(&self.schema))
     }
 
+    /// A point lookup of rows by primary key, in the newest snapshot unless told otherwise.
+    pub fn lookup(&self) -> LookupBuilder {
+        LookupBuilder::new(self.history.clone(), Arc::clone(&self.schema))
+    }
+
     /// A stream of changes, from the newest rows on unless told otherwise.
     pub fn changes(&self) -> ChangesBuilder {
         ChangesBuilder::new(self.history.clone(), Arc::clone(&self.schema))
@@ -182,6 +188,12 @@ impl Table {
     pub async fn channel_writer(&self, commit_user: &str, channel: Channel) -> Result<StreamWriter> {
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
+        if options.deletion_vectors && self.schema.has_primary_key() && !options.compaction.write_only {
+            return Err(Error::unsupported(
+                "option deletion-vectors.enabled without write-only: rows are seen when they are compacted, and this \
+                 version's writer does not compact; set write-only and compact the table",
+            ));
+        }
         let spill_directory = self.spill_directory.clone();
         StreamWriter::new(
             self.history.clone(),

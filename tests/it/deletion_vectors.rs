@@ -10,7 +10,7 @@ use forebay::format::{
 use forebay::predicate::col;
 use forebay::scan::At;
 use forebay::schema::Schema;
-use forebay::types::{DataType, Datum};
+use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Error, Table};
 
 use crate::support::{Row, all_rows, as_set, golden_dirs, lanes};
@@ -287,4 +287,120 @@ async fn two_commits_that_mask_one_file_contradict_each_other() {
     let outcome = committer.commit(masked.commits, vec![message], CommitProperties::default()).await.unwrap();
     assert!(matches!(outcome, forebay::CommitOutcome::Conflicted { .. }), "{outcome:?}");
     assert_eq!(count(masked.table.scan().read().await.unwrap()).await, 49);
+}
+
+/// A key table whose writer leaves compaction to a job of its own.
+fn keyed(options: &[(&str, &str)]) -> Schema {
+    let builder = Schema::builder()
+        .column("p", DataType::INT)
+        .column("k", DataType::BIGINT)
+        .column("v", DataType::BIGINT)
+        .column("note", DataType::STRING)
+        .partition_by(["p"])
+        .primary_key(["p", "k"])
+        .option("write-only", "true")
+        .option("deletion-vectors.enabled", "true")
+        .option("num-sorted-run.compaction-trigger", "3")
+        .option("target-file-row-num", "200")
+        .option("parquet.page.row.count.limit", "50");
+    options.iter().fold(builder, |builder, (key, value)| builder.option(*key, *value)).build().unwrap()
+}
+
+async fn rows(table: &Table) -> Vec<String> {
+    as_set(all_rows(table.schema(), table.scan().read().await.unwrap()).await.unwrap())
+}
+
+/// Vectors of the newest snapshot, by data file; each must be of a live file.
+async fn sound_vectors(table: &Table) -> BTreeMap<String, i64> {
+    let history = table.history();
+    let snapshot = history.snapshots.latest().await.unwrap().unwrap();
+    let live = history.manifests.live_files(&snapshot, &forebay::history::FileFilter::default()).await.unwrap();
+    let names: std::collections::BTreeSet<_> = live.iter().map(|entry| entry.file.file_name.clone()).collect();
+    let Some(name) = &snapshot.index_manifest else { return BTreeMap::new() };
+    let mut found = BTreeMap::new();
+    for entry in history.manifests.index(name).await.unwrap().iter() {
+        assert!(table.store().exists(&format!("index/{}", entry.file_name)).await.unwrap(), "{}", entry.file_name);
+        for range in entry.deletion_vectors.iter().flatten() {
+            assert!(names.contains(&range.data_file), "a vector dangles: {}", range.data_file);
+            found.insert(range.data_file.clone(), range.cardinality.unwrap());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn compaction_masks_what_it_leaves_above_and_readers_see_the_newest_rows_without_merging() {
+    let cases: [&[(&str, &str)]; 6] = [
+        &[("bucket", "1")],
+        &[("bucket", "2"), ("deletion-vectors.bitmap64", "true")],
+        &[("bucket", "1"), ("sequence.field", "v")],
+        &[("bucket", "1"), ("changelog-producer", "input"), ("index-file-in-data-file-dir", "false")],
+        &[("bucket", "1"), ("merge-engine", "aggregation"), ("fields.v.aggregate-function", "sum")],
+        &[("bucket", "2"), ("merge-engine", "partial-update"), ("ignore-delete", "true")],
+    ];
+    let (mut masked, mut raw) = (0, 0);
+    for (seed, options) in cases.into_iter().enumerate() {
+        let what = format!("seed {seed}, {options:?}");
+        let mut random = seed as u64 + 11;
+        let place = tempfile::tempdir().unwrap();
+        let table = Table::create(place.path().join("t").to_str().unwrap(), keyed(options), []).await.unwrap();
+        let plain = Schema { options: keyed(options).options, ..keyed(options) };
+        let mut oracle_schema = plain.clone();
+        oracle_schema.options.remove("deletion-vectors.enabled");
+        let oracle = Table::create(place.path().join("oracle").to_str().unwrap(), oracle_schema, []).await.unwrap();
+        let seen = table.clone().with_options([("deletion-vectors.merge-on-read", "true")]).unwrap();
+        for commit in 0..24 {
+            let changes: Vec<(RowKind, Row)> = (0..if commit == 0 { 1500 } else { 1 + chosen(&mut random, 120) })
+                .map(|at| change(&mut random, commit * 1000 + at as i64, options))
+                .collect();
+            for table in [&table, &oracle] {
+                let mut writer = table.writer().await.unwrap();
+                writer.write(&crate::support::changes(table.schema(), &changes)).await.unwrap();
+                writer.commit().await.unwrap();
+            }
+            let before = rows(&seen).await;
+            if chosen(&mut random, 3) > 0 {
+                let full = chosen(&mut random, 6) == 0;
+                let report = if full { table.compact().full() } else { table.compact() }.run().await.unwrap();
+                assert_eq!(report.lost_tasks, 0, "{what}");
+                // What a reader sees does not change, but that it sees level 0.
+                same(&rows(&seen).await, &before, &format!("{what}, commit {commit}, full {full}"));
+                same(&rows(&table).await, &before, &format!("{what}, commit {commit}, full {full}: without merging"));
+                let splits = table.scan().plan().await.unwrap().splits;
+                assert!(splits.iter().all(|split| split.raw), "{what}");
+                raw += splits.len();
+            }
+            masked += sound_vectors(&table).await.values().sum::<i64>();
+            same(&before, &rows(&oracle).await, &format!("{what}, commit {commit}: a table without vectors"));
+        }
+        table.compact().full().run().await.unwrap();
+        same(&rows(&table).await, &rows(&oracle).await, &format!("{what}: at the end"));
+        assert_eq!(sound_vectors(&table).await, BTreeMap::new(), "{what}: everything was rewritten");
+    }
+    assert!(masked > 1000 && raw > 20, "{masked} rows masked, {raw} raw splits: nothing was tested");
+}
+
+/// Equal rows, or a panic that tells the first differences.
+fn same(found: &[String], wanted: &[String], what: &str) {
+    let missing: Vec<_> = wanted.iter().filter(|row| !found.contains(row)).take(3).collect();
+    let extra: Vec<_> = found.iter().filter(|row| !wanted.contains(row)).take(3).collect();
+    let counts = (found.len(), wanted.len());
+    assert!(found == wanted, "{what}: {counts:?} rows; missing {missing:#?}, too many {extra:#?}");
+}
+
+/// A random change of few keys of few partitions. Retractions come where they mean the same however often versions are
+/// merged: a tombstone that a compaction drops no longer hides rows of a lower sequence.
+fn change(random: &mut u64, n: i64, options: &[(&str, &str)]) -> (RowKind, Row) {
+    let plain = !options.iter().any(|(key, _)| ["merge-engine", "sequence.field"].contains(key));
+    let kind = match chosen(random, 5) {
+        0 if plain => RowKind::Delete,
+        1 if plain => RowKind::UpdateAfter,
+        _ => RowKind::Insert,
+    };
+    let note = match chosen(random, 4) {
+        0 => Datum::Null,
+        other => Datum::String(format!("note {other} of {n}")),
+    };
+    let key = chosen(random, 1000) as i64;
+    (kind, vec![Datum::Int((key % 2) as i32), Datum::BigInt(key), Datum::BigInt(chosen(random, 5000) as i64), note])
 }

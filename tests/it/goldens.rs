@@ -16,11 +16,11 @@ use crate::support::{Row, all_rows, as_set, golden_dirs, json_lines, row_of, row
 /// Keys of `two_writers_overlap` whose newest version is undefined (two adds of one sequence number).
 const UNDEFINED: [(&str, i32); 1] = [("two_writers_overlap", 37)];
 
-fn defined(golden: &str, row: &Row) -> bool {
+pub fn defined(golden: &str, row: &Row) -> bool {
     !UNDEFINED.iter().any(|(name, key)| *name == golden && row[0] == forebay::types::Datum::Int(*key))
 }
 
-async fn open(dir: &Path) -> Result<Table, Error> {
+pub async fn open(dir: &Path) -> Result<Table, Error> {
     Table::open(dir.join("table").to_str().unwrap(), []).await
 }
 
@@ -44,7 +44,7 @@ where
     assert!(passed > 0, "no golden was checked");
 }
 
-fn differ(what: String, expected: &[String], found: &[String]) -> Result<(), Error> {
+pub fn differ(what: String, expected: &[String], found: &[String]) -> Result<(), Error> {
     if expected == found {
         return Ok(());
     }
@@ -79,7 +79,7 @@ async fn every_snapshot_reads_as_java_reads_it() {
     .await;
 }
 
-fn snapshots(dir: &Path) -> Vec<i64> {
+pub fn snapshots(dir: &Path) -> Vec<i64> {
     let text = std::fs::read_to_string(dir.join("schema.json")).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap();
     value["snapshots"].as_array().unwrap().iter().map(|entry| entry["snapshot"].as_i64().unwrap()).collect()

@@ -5,6 +5,8 @@
 mod buckets;
 mod compaction;
 mod deletion_vectors;
+mod engines;
 mod goldens;
+mod lookup;
 mod support;
 mod write;

@@ -13,3 +13,4 @@ mod kill;
 mod model;
 mod simulation;
 mod support;
+mod vectors;

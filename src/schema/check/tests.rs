@@ -56,7 +56,6 @@ fn one_error_names_every_offending_option() {
 #[test]
 fn what_differs_between_reading_and_writing() {
     for (name, value) in [
-        ("changelog-producer", "lookup"),
         ("full-compaction.delta-commits", "1"),
         ("file-index.bitmap.columns", "name"),
         ("tag.automatic-creation", "process-time"),
@@ -67,7 +66,6 @@ fn what_differs_between_reading_and_writing() {
         ("changelog-file.format", "avro"),
         ("file.compression", "brotli"),
         ("metadata.iceberg.storage", "table-location"),
-        ("deletion-vectors.enabled", "TRUE"),
     ] {
         assert_eq!(check(&[(name, value)], Use::Read), Ok(()), "{name}");
         let error = check(&[(name, value)], Use::Write).unwrap_err();

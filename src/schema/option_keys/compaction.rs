@@ -1,15 +1,14 @@
 //! Compaction, changelog by compaction, lookups: read by the jobs that compact.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{HONOURED, Kind, OptionKey, harmless, readable, unwritable};
+use super::{HONOURED, Kind, OptionKey, harmless, unwritable};
 
 const COMPACTS: &str = "this version never compacts; a job that does reads it";
-const LOOKS_UP: &str = "tunes lookups, which this version does not make";
+const LOOKS_UP: &str = "tunes the local files of lookups, and there are none: pages of data files are kept instead";
 
 keys! {
-    "changelog-producer": Enum(&["none", "input", "full-compaction", "lookup"]) = "none",
-        unwritable(&["none", "input"], "this version makes changelog from its input only"), "how the changelog comes to
-        be";
+    "changelog-producer": Enum(&["none", "input", "full-compaction", "lookup"]) = "none", HONOURED,
+        "how the changelog comes to be";
     "changelog-producer.row-deduplicate": Boolean = "false", harmless(COMPACTS),
         "no -U/+U for rows that did not change";
     "changelog-producer.row-deduplicate-ignore-fields": List, harmless(COMPACTS),
@@ -46,16 +45,17 @@ keys! {
         "dead rows after which an append file is rewritten";
     "compaction.skip-expired-partitions": Boolean = "false", harmless(COMPACTS),
         "leave partitions alone that expire soon";
-    "deletion-vectors.enabled": Boolean = "false", readable(&[], "deletion vectors are not written yet"),
+    "deletion-vectors.enabled": Boolean = "false", HONOURED,
         "mark dead rows instead of merging";
     "deletion-vectors.modifiable": Boolean = "false", harmless("no effect unless deletion-vectors.enabled is changed"),
         "allow to change deletion-vectors.enabled";
     "deletion-vectors.merge-on-read": Boolean = "false", HONOURED,
         "merge level 0 in spite of vectors";
-    "deletion-vectors.bitmap64": Boolean = "false", harmless("no effect unless deletion-vectors.enabled"),
+    "deletion-vectors.bitmap64": Boolean = "false", HONOURED,
         "vectors of 64 bit";
     "deletion-vector.index-file.target-size": MemorySize = "2 mb",
-        harmless("no effect unless deletion-vectors.enabled"), "bytes of a file of vectors";
+        harmless("a bucket of a key table has one file of vectors, and rows of append tables are not masked here"),
+        "bytes of a file of vectors";
     "lookup.hash-load-factor": Float = "0.75", harmless(LOOKS_UP), "fill of a lookup file's table";
     "lookup.cache-rows": Long = "10000", harmless(LOOKS_UP), "rows a lookup join keeps";
     "lookup.continuous.discovery-interval": Duration, harmless(LOOKS_UP), "time between two refreshes";
@@ -63,7 +63,7 @@ keys! {
     "lookup.cache-max-disk-size": MemorySize = "9223372036854775807 bytes", harmless(LOOKS_UP),
         "local disk for lookup files";
     "lookup.cache-spill-compression": Text = "zstd", harmless(LOOKS_UP), "codec of lookup files";
-    "lookup.cache-max-memory-size": MemorySize = "256 mb", harmless(LOOKS_UP), "memory for lookups";
+    "lookup.cache-max-memory-size": MemorySize = "256 mb", HONOURED, "memory for lookups";
     "lookup.blob-as-descriptor": Boolean = "false", harmless(LOOKS_UP), "look up references instead of blobs";
     "lookup.cache.high-priority-pool-ratio": Double = "0.25", harmless(LOOKS_UP), "memory kept for index blocks";
     "lookup.cache.bloom.filter.enabled": Boolean = "true", harmless(LOOKS_UP), "bloom filter in lookup files";

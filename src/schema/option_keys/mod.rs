@@ -88,11 +88,6 @@ const fn unwritable(values: &'static [&'static str], why: &'static str) -> Stanc
     Stance { read: Rule::Harmless, write: Rule::Only(values), why }
 }
 
-/// Honoured when reading; creating and writing only with the default and these.
-const fn readable(values: &'static [&'static str], why: &'static str) -> Stance {
-    Stance { read: Rule::Honoured, write: Rule::Only(values), why }
-}
-
 /// Only the default and these values are accepted.
 const fn refused(values: &'static [&'static str], why: &'static str) -> Stance {
     Stance { read: Rule::Only(values), write: Rule::Only(values), why }

@@ -41,6 +41,19 @@ fn a_plain_table_of_each_kind_is_fine() {
 }
 
 #[test]
+fn deletion_vectors_go_with_producers_and_engines_as_java_says() {
+    let vectors = ("deletion-vectors.enabled", "true");
+    for good in
+        [("merge-engine", "aggregation"), ("changelog-producer", "input"), ("deletion-vectors.bitmap64", "true")]
+    {
+        assert!(keyed(&[vectors, good]).is_ok(), "{good:?}");
+    }
+    let error = keyed(&[vectors, ("merge-engine", "first-row")]).unwrap_err();
+    assert!(matches!(&error, Error::Invalid(text) if text.contains("first-row")), "{error}");
+    assert!(append(&[vectors]).is_ok());
+}
+
+#[test]
 fn bad_combinations_are_refused_with_the_options_name() {
     for (name, value) in [
         ("bucket-key", "nope"),

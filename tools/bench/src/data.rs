@@ -155,15 +155,22 @@ pub struct Expected {
 
 #[cfg_attr(not(test), allow(dead_code, reason = "peers write rows and do not judge them"))]
 impl Expected {
-    /// Counts without any engine: the last row of each key, in an array over the key space.
-    pub fn after(rows: u64, keys: Keys) -> Self {
-        const NEVER: u64 = u64::MAX;
-        let mut last = vec![NEVER; keys.space as usize];
+    /// The last row of a key that has none.
+    pub const NEVER: u64 = u64::MAX;
+
+    /// The last row of each key of the key space.
+    pub fn last_rows(rows: u64, keys: Keys) -> Vec<u64> {
+        let mut last = vec![Self::NEVER; keys.space as usize];
         for row in 0..rows {
             last[keys.of(row) as usize] = row;
         }
+        last
+    }
+
+    /// Counts without any engine.
+    pub fn after(rows: u64, keys: Keys) -> Self {
         let mut expected = Self { rows: 0, sum_long: 0, sum_int: 0 };
-        for row in last.into_iter().filter(|row| *row != NEVER) {
+        for row in Self::last_rows(rows, keys).into_iter().filter(|row| *row != Self::NEVER) {
             expected.rows += 1;
             expected.sum_long += i128::from(c_long(row));
             expected.sum_int += i128::from(c_int(row));

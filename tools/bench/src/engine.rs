@@ -26,7 +26,8 @@ pub struct Place {
 }
 
 impl Place {
-    fn of(args: &mut Args) -> Outcome<Self> {
+    /// Where the arguments say it is.
+    pub fn of(args: &mut Args) -> Outcome<Self> {
         Ok(Self { warehouse: args.require("warehouse")?, table: args.require("table")? })
     }
 

@@ -5,6 +5,7 @@
 //! | `rounds` | all workloads on all engines, interleaved, as a table and as JSON |
 //! | `memory` | peak memory of `forebay write --memory` against its budget |
 //! | `limits` | the floor |
+//! | `lookup` | W6 on Forebay |
 //! | `write`, `scan`, `plan`, `latency` | one workload on Forebay; the peers have the same verbs |
 
 mod args;
@@ -12,6 +13,7 @@ mod data;
 mod engine;
 mod forebay;
 mod limits;
+mod lookup;
 mod measure;
 mod memory;
 mod programs;
@@ -33,7 +35,8 @@ fn main() -> ExitCode {
 
 fn run() -> measure::Outcome<()> {
     let mut words = std::env::args().skip(1);
-    let verb = words.next().ok_or("usage: bench rounds|memory|limits|write|scan|plan|latency --name value ..")?;
+    let verb =
+        words.next().ok_or("usage: bench rounds|memory|limits|write|scan|plan|latency|lookup --name value ..")?;
     let args = args::Args::parse(words)?;
     match verb.as_str() {
         "rounds" => rounds::run(args),
@@ -41,6 +44,9 @@ fn run() -> measure::Outcome<()> {
         "limits" => limits::run(args),
         _ => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            if verb == "lookup" {
+                return runtime.block_on(lookup::run(args));
+            }
             runtime.block_on(engine::run::<forebay::Forebay>(&verb, args))
         }
     }

@@ -15,6 +15,7 @@ impl Unit {
         match self {
             Self::Rate => "krows/s",
             Self::Millis => "ms",
+            Self::Micros => "us",
             Self::Slope => "us/commit",
         }
     }

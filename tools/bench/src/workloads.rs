@@ -5,6 +5,7 @@
 //! | W1, W1b | upsert of `rows` rows over as many uniform keys in 10 commits, 1 or 4 buckets, no compaction |
 //! | W2 | half the rows over a fifth of the keys, Zipf 1, 5 commits |
 //! | W3, W3p | scan of W1's table, 10 overlapping runs; all columns, or `id`, `c_int`, `c_city` |
+//! | W6 | gets by key on W1's table, 10 overlapping runs, and on W9's, compacted; Forebay alone |
 //! | W7 | commits of 1000 rows with a reader that follows |
 //! | W8 | plan of as many files as buckets |
 //! | W9 | scan of W1's table of Forebay after Java compacted it: the same table for every engine |
@@ -19,10 +20,12 @@ use crate::measure::Outcome;
 use crate::programs::{FOREBAY, JAVA, Program};
 
 /// Names of the workloads, in the order of a round.
-pub const ALL: [&str; 8] = ["W1", "W1b", "W2", "W3", "W3p", "W7", "W8", "W9"];
+pub const ALL: [&str; 9] = ["W1", "W1b", "W2", "W3", "W3p", "W6", "W7", "W8", "W9"];
 /// Repetitions of a scan or a plan in one process; the first two are to warm up, for every engine alike.
 const REPS: usize = 5;
 const WARM: usize = 2;
+/// Memory of W6's lookup: the table fits into it decoded.
+const LOOKUP_MEMORY: u64 = 1 << 30;
 
 /// How large the workloads are.
 pub struct Sizes {
@@ -42,6 +45,8 @@ pub enum Unit {
     Rate,
     /// Milliseconds; less is better.
     Millis,
+    /// Microseconds; less is better.
+    Micros,
     /// Microseconds that a commit takes longer than the one before; less is better.
     Slope,
 }
@@ -97,6 +102,8 @@ impl Workloads {
     /// What must be there before a round's engines take turns; once for all rounds.
     pub fn prepare(&self, workload: &str) -> Outcome<()> {
         match workload {
+            // Without Java there is no compacted table, and the figures on it are left out.
+            "W6" if self.engine(JAVA).is_some() => self.compacted(),
             "W8" => self.many_files(),
             "W9" => self.compacted(),
             _ => Ok(()),
@@ -118,6 +125,17 @@ impl Workloads {
                     self.run("W1", program)?;
                 }
                 self.scan(workload, program, &own)
+            }
+            "W6" if program.name != FOREBAY => Ok(Vec::new()),
+            "W6" => {
+                if !self.directory(&own).exists() {
+                    self.run("W1", program)?;
+                }
+                let mut figures = self.lookup(program, &own, "10 runs")?;
+                if self.directory("w9").exists() {
+                    figures.extend(self.lookup(program, "w9", "compacted")?);
+                }
+                Ok(figures)
             }
             "W7" => self.latency(program),
             "W8" => self.plan(program),
@@ -223,6 +241,32 @@ impl Workloads {
         Ok(figures)
     }
 
+    /// The program itself compares every row with the generator's.
+    fn lookup(&self, program: &Program, table: &str, what: &str) -> Outcome<Vec<Figure>> {
+        let raw = program.ask(
+            "lookup",
+            &self.place(table, &format!("--rows {} --gets 20000 --memory {LOOKUP_MEMORY}", self.sizes.rows)),
+        )?;
+        let answer = &raw[0];
+        let figure = |name: &str, unit, value| Figure {
+            name: format!("W6 {name}, {what}"),
+            unit,
+            value,
+            cpu: None,
+            peak_mib: answer["peak_mib"].as_f64(),
+            raw: raw.clone(),
+        };
+        let mut figures = vec![figure("first row", Unit::Millis, number(answer, "first_ms")?)];
+        for (pass, name) in ["first pass", "again"].iter().enumerate() {
+            let pass = &answer["passes"][pass];
+            figures.push(figure(&format!("p50 {name}"), Unit::Micros, number(pass, "p50_us")?));
+            figures.push(figure(&format!("p99 {name}"), Unit::Micros, number(pass, "p99_us")?));
+        }
+        let keys = number(answer, "gets")? / number(answer, "batch_secs")? / 1e3;
+        figures.push(figure("batch", Unit::Rate, keys));
+        Ok(figures)
+    }
+
     fn plan(&self, program: &Program) -> Outcome<Vec<Figure>> {
         let raw = program.ask("plan", &self.place("w8", &format!("--reps {REPS}")))?;
         if let Some(answer) = raw.iter().find(|answer| answer["files"] != json!(self.sizes.files)) {
@@ -251,6 +295,9 @@ impl Workloads {
 
     /// W9's table: a copy of the first engine's W1, compacted by Java, because Forebay does not compact.
     fn compacted(&self) -> Outcome<()> {
+        if self.directory("w9").exists() {
+            return Ok(());
+        }
         let java = self.engine(JAVA).ok_or("W9 needs Java, which compacts its table")?;
         let writer = self.programs.first().ok_or("no engine writes W9's table")?;
         let source = self.directory(&format!("w1_{}", writer.name.replace('-', "_")));

@@ -43,6 +43,8 @@ pub enum Command {
     Write(Write),
     /// Read a table's merged rows
     Read(Read),
+    /// Look rows up by primary key
+    Lookup(Lookup),
     /// Read a table's changes, once or for ever
     Changes(Changes),
     /// Compact tables, once or as a service
@@ -152,6 +154,47 @@ pub struct Read {
     /// At most so many rows
     #[arg(short = 'n', long, value_name = "ROWS")]
     pub limit: Option<usize>,
+    /// How rows come out [default: table; jsonl with --json]
+    #[arg(long, value_enum)]
+    pub output: Option<OutputFormat>,
+    /// A table option for this run only
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
+}
+
+/// Arguments of `lookup`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A KEY is the value of the primary key's column, or name=value; of several columns, their values in the \
+                        key's order or by name, with commas between them: 5,2024-01-01 or day=2024-01-01,id=5. \
+                        \"..\" around a value keeps commas in it.\n\
+                        Rows come out in the order of the keys. When a key has no row, the others come out all the same, the \
+                        missing keys are named on standard error, and the exit code is 1."
+)]
+pub struct Lookup {
+    /// The table: a location or db.table
+    pub table: String,
+    /// The keys
+    #[arg(value_name = "KEY", required_unless_present = "keys_from")]
+    pub keys: Vec<String>,
+    /// More keys, from a file whose columns are those of the primary key; '-' is standard input
+    #[arg(long, value_name = "FILE")]
+    pub keys_from: Option<PathBuf>,
+    /// That file's format; by default told from its extension
+    #[arg(short, long, value_enum, requires = "keys_from")]
+    pub format: Option<InputFormat>,
+    /// The columns, in this order
+    #[arg(short, long, value_name = "COLUMN,..", value_delimiter = ',')]
+    pub select: Vec<String>,
+    /// As of a snapshot's number, or of a time (2024-01-31, 2024-01-31T12:00:00, with Z or an offset, else local)
+    #[arg(long, value_name = "SNAPSHOT|TIMESTAMP")]
+    pub at: Option<String>,
+    /// Succeed when keys have no row
+    #[arg(long)]
+    pub missing_ok: bool,
+    /// The memory for what is read of files: 256mb, 1gb
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
     /// How rows come out [default: table; jsonl with --json]
     #[arg(long, value_enum)]
     pub output: Option<OutputFormat>,

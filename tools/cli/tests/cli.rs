@@ -138,6 +138,44 @@ fn rows_go_in_and_come_out_merged() {
 }
 
 #[test]
+fn rows_are_looked_up_by_key_and_missing_keys_are_named() {
+    let place = Place::new();
+    place.orders("./t");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], FIRST);
+    place.feed_ok(&["write", "./t", "--format", "changes"], SECOND);
+    let one = "{\"id\":1,\"name\":\"b\",\"amount\":2.00,\"at\":null}\n";
+    assert_eq!(place.ok(&["lookup", "./t", "1", "--json"]), one);
+    assert_eq!(place.ok(&["lookup", "./t", "id=1", "--output", "csv", "--select", "amount,id"]), "amount,id\n2.00,1\n");
+    assert_eq!(
+        place.ok(&["lookup", "./t", "2", "--json", "--at", "1"]),
+        FIRST.lines().nth(1).unwrap().to_string() + "\n"
+    );
+    let found = place.run(&["lookup", "./t", "7", "9007199254740993", "2", "1", "--json", "--select", "id"]);
+    assert_eq!(text(&found.stdout), "{\"id\":9007199254740993}\n{\"id\":1}\n", "in the order of the keys");
+    assert_eq!(found.status.code(), Some(1));
+    assert!(text(&found.stderr).contains("no row for 2 of 4 keys: 7 2"), "{}", text(&found.stderr));
+    assert_eq!(place.ok(&["lookup", "./t", "7", "--json", "--missing-ok"]), "");
+    place.file("keys.csv", "id\n1\n1\n");
+    assert_eq!(place.ok(&["lookup", "./t", "--keys-from", "keys.csv", "--json"]), format!("{one}{one}"));
+    let fed =
+        place.feed(&["lookup", "./t", "--keys-from", "-", "--format", "jsonl", "--json"], "{\"id\":1}\n{\"id\":3}\n");
+    assert_eq!((text(&fed.stdout), fed.status.code()), (one.to_string(), Some(1)));
+    assert!(place.fails(2, &["lookup", "./t"]).contains("KEY"));
+    assert!(place.fails(2, &["lookup", "./t", "x"]).contains("key column id"));
+    place.log("./log");
+    assert!(place.fails(1, &["lookup", "./log", "1"]).contains("primary key"));
+    let day = ["--column", "id INT", "--column", "day DATE", "--column", "n INT", "-k", "id,day", "-p", "day"];
+    place.ok(&[["create", "./days"].as_slice(), &day].concat());
+    place.file("days.csv", "id,day,n\n1,2024-01-01,5\n1,2024-01-02,6\n");
+    place.ok(&["write", "./days", "days.csv"]);
+    let second = "{\"id\":1,\"day\":\"2024-01-02\",\"n\":6}\n";
+    for key in ["1,2024-01-02", "day=2024-01-02,id=1"] {
+        assert_eq!(place.ok(&["lookup", "./days", key, "--json"]), second);
+    }
+    assert!(place.fails(2, &["lookup", "./days", "1"]).contains("id=..,day=.."));
+}
+
+#[test]
 fn one_tables_changes_are_the_next_ones_input() {
     let place = Place::new();
     place.orders("./a");

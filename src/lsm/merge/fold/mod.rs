@@ -10,10 +10,10 @@ mod pick;
 mod text;
 
 use super::steps::Step;
-use super::{ColumnFrom, Versions};
+use super::{ColumnFrom, NULL, Versions};
 use crate::error::{Error, Result};
 use crate::schema::{ColumnMergeOptions, Field};
-use crate::types::TypeKind;
+use crate::types::{DataType, TypeKind};
 
 /// Functions of Paimon that this version lacks, with the reason.
 const LACKING: [(&str, &str); 8] = [
@@ -60,7 +60,7 @@ enum Function {
 pub(super) struct ColumnFold {
     /// The column's name, for errors.
     name: String,
-    kind: TypeKind,
+    data_type: DataType,
     function: Function,
     ignore_retract: bool,
 }
@@ -108,12 +108,12 @@ impl ColumnFold {
                 )));
             }
         };
-        Ok(Self { name: name.clone(), kind, function, ignore_retract: options.ignore_retract })
+        Ok(Self { name: name.clone(), data_type: field.data_type, function, ignore_retract: options.ignore_retract })
     }
 
     /// The fold of a column of partial-update that has no aggregate function.
     fn plain(field: &Field, function: Function) -> Self {
-        Self { name: field.name.clone(), kind: field.data_type.kind, function, ignore_retract: false }
+        Self { name: field.name.clone(), data_type: field.data_type, function, ignore_retract: false }
     }
 
     /// A column that no group versions: what is not NULL overwrites.
@@ -145,13 +145,24 @@ impl ColumnFold {
             }
             _ => steps,
         };
-        match &self.function {
+        let values = match &self.function {
             Function::Sum => number::run(self, false, versions, place, steps),
             Function::Product => number::run(self, true, versions, place, steps),
             Function::ListAgg { delimiter, distinct } => text::run(delimiter, *distinct, versions, place, steps),
             Function::Bitmap32 => bitmap::run(&self.name, versions, place, steps),
             _ => pick::run(&self.function, versions, place, steps).map(ColumnFrom::Picks),
+        }?;
+        let leaves_null = match &values {
+            ColumnFrom::Picks(picks) => picks.contains(&NULL),
+            ColumnFrom::Computed(values) => values.null_count() > 0,
+        };
+        if leaves_null && !self.data_type.nullable {
+            return Err(Error::invalid(format!(
+                "column {:?} is NOT NULL, and its merged versions leave NULL",
+                self.name
+            )));
         }
+        Ok(values)
     }
 
     fn retracts(&self) -> bool {

@@ -33,7 +33,7 @@ pub(super) fn run(
             typed::<$arrow, _>(versions, place, steps, &mut fold)
         }};
     }
-    match of.kind {
+    match of.data_type.kind {
         TypeKind::TinyInt => plain!(Int8Type),
         TypeKind::SmallInt => plain!(Int16Type),
         TypeKind::Int => plain!(Int32Type),
@@ -42,7 +42,11 @@ pub(super) fn run(
         TypeKind::Double => plain!(Float64Type),
         TypeKind::Decimal { precision, scale } => {
             let mut fold = Decimals { name: &of.name, product, precision, scale };
-            typed::<Decimal128Type, _>(versions, place, steps, &mut fold)
+            let folded = typed::<Decimal128Type, _>(versions, place, steps, &mut fold)?;
+            if precision <= INT32 && !fits_32_bits(&folded) {
+                return Err(Error::invalid(format!("column {:?}: a result does not fit {}", of.name, of.data_type)));
+            }
+            Ok(folded)
         }
         other => Err(Error::bug(format!("numbers of type {other}"))),
     }
@@ -161,6 +165,16 @@ struct Decimals<'a> {
     product: bool,
     precision: u8,
     scale: u8,
+}
+
+/// Digits up to which files hold decimals as 32-bit numbers.
+const INT32: u8 = 9;
+
+/// Whether files can hold decimals that grew beyond their digits.
+fn fits_32_bits(folded: &ColumnFrom) -> bool {
+    let ColumnFrom::Computed(values) = folded else { return true };
+    let values = values.as_primitive::<Decimal128Type>();
+    values.iter().flatten().all(|value| i32::try_from(value).is_ok())
 }
 
 /// Digits up to which Java keeps a decimal as a 64-bit number.

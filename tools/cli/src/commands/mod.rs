@@ -9,6 +9,7 @@ mod describe;
 mod drop;
 mod inspect;
 mod list;
+mod lookup;
 mod read;
 mod rescale;
 mod write;
@@ -20,7 +21,7 @@ use forebay::schema::Schema;
 use forebay::{Env, Table};
 
 use crate::cli::{Cli, Command, Common};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::target::Target;
 use crate::values::Columns;
 
@@ -31,6 +32,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Create(args) => create::run(args, &common).await,
         Command::Write(args) => write::run(args, &common).await,
         Command::Read(args) => read::run(args, &common).await,
+        Command::Lookup(args) => lookup::run(args, &common).await,
         Command::Changes(args) => changes::run(args, &common).await,
         Command::Compact(args) => compact::run(*args, &common).await,
         Command::Inspect(args) => inspect::run(args, &common).await,
@@ -77,6 +79,18 @@ async fn open_history(name: &str, common: &Common) -> Result<History> {
 /// Names and types of a schema's columns.
 fn columns_of(schema: &Schema) -> Columns {
     schema.fields.iter().map(|field| (field.name.clone(), field.data_type)).collect()
+}
+
+/// The columns that come out.
+fn selected(columns: &Columns, names: &[String]) -> Result<Columns> {
+    if names.is_empty() {
+        return Ok(columns.clone());
+    }
+    let find = |name: &String| {
+        let found = columns.iter().find(|(column, _)| column == name.trim());
+        found.cloned().ok_or_else(|| Failure::new("invalid", format!("--select: the table has no column {name:?}")))
+    };
+    names.iter().map(find).collect()
 }
 
 /// A point of a table's history.

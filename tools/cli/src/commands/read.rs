@@ -8,7 +8,6 @@ use super::{MOMENTS, Moment};
 use crate::cli::{Common, OutputFormat, Read};
 use crate::failure::{Failure, Result};
 use crate::sink::Sink;
-use crate::values::Columns;
 
 /// Reads the rows.
 pub async fn run(args: Read, common: &Common) -> Result<()> {
@@ -35,7 +34,7 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
     let default = if common.json { OutputFormat::Jsonl } else { OutputFormat::Table };
     let format = args.output.unwrap_or(default);
     let plan = scan.plan().await?;
-    let columns = selected(&super::columns_of(&plan.schema), &args.select)?;
+    let columns = super::selected(&super::columns_of(&plan.schema), &args.select)?;
     let mut rows = scan.read_splits(plan.splits).await?;
     let sink = Sink::open(format, &columns, false)?;
     let mut failed = None;
@@ -57,16 +56,4 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
         Some(error) => Err(error.into()),
         None => written.map(|_| ()),
     }
-}
-
-/// The columns that come out.
-fn selected(columns: &Columns, names: &[String]) -> Result<Columns> {
-    if names.is_empty() {
-        return Ok(columns.clone());
-    }
-    let find = |name: &String| {
-        let found = columns.iter().find(|(column, _)| column == name.trim());
-        found.cloned().ok_or_else(|| Failure::new("invalid", format!("--select: the table has no column {name:?}")))
-    };
-    names.iter().map(find).collect()
 }

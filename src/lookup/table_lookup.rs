@@ -1,0 +1,467 @@
+//! The newest rows of a table by primary key.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow_schema::SchemaRef;
+use arrow_select::interleave::interleave;
+use arrow_select::take::take;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::LookupCache;
+use super::rules::Rules;
+use super::view::{Routed, View};
+use crate::error::{Error, Result};
+use crate::format::{Snapshot, SnapshotId, datum_at};
+use crate::history::History;
+use crate::scan::{At, schema_at};
+use crate::schema::{Schema, SchemaId, TableOptions};
+use crate::types::{Datum, accept_batch, external_schema, lane_schema, to_external};
+
+/// Buckets that are searched at once.
+const PARALLEL: usize = 4;
+/// How long a snapshot that had no successor is believed to be there still.
+const BELIEVED: Duration = Duration::from_secs(10);
+
+/// A lookup to be opened: of which snapshot, with which columns, in how much memory.
+#[derive(Clone)]
+pub struct LookupBuilder {
+    history: History,
+    schema: Arc<Schema>,
+    select: Option<Vec<String>>,
+    at: At,
+    memory: Option<u64>,
+    cache: Option<LookupCache>,
+    disk: Option<(PathBuf, u64)>,
+    wide_timestamps: bool,
+}
+
+impl LookupBuilder {
+    pub(crate) fn new(history: History, schema: Arc<Schema>) -> Self {
+        Self {
+            history,
+            schema,
+            select: None,
+            at: At::Latest,
+            memory: None,
+            cache: None,
+            disk: None,
+            wide_timestamps: false,
+        }
+    }
+
+    /// Shows these columns, in this order, instead of all.
+    #[must_use]
+    pub fn select<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.select = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Looks into this point of the table's history, and stays there.
+    #[must_use]
+    pub fn at(mut self, at: At) -> Self {
+        self.at = at;
+        self
+    }
+
+    /// Keeps so many bytes of what was read; unless told, as many as option `lookup.cache-max-memory-size` says.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// Shares the memory of other lookups instead.
+    #[must_use]
+    pub fn cache(mut self, cache: &LookupCache) -> Self {
+        self.cache = Some(cache.clone());
+        self
+    }
+
+    /// Keeps up to so many bytes of what was fetched in a local directory, for tables of remote stores.
+    #[must_use]
+    pub fn disk(mut self, directory: impl Into<PathBuf>, bytes: u64) -> Self {
+        self.disk = Some((directory.into(), bytes));
+        self
+    }
+
+    /// Leaves `TIMESTAMP(7..9)` as `Decimal128(38, 9)` seconds, as a scan does.
+    #[must_use]
+    pub fn wide_timestamps(mut self) -> Self {
+        self.wide_timestamps = true;
+        self
+    }
+
+    /// Finds the snapshot and reads its manifests.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a table without a primary key or a column that is not there; [`Error::NotFound`] for a
+    /// snapshot that is not there; [`Error::Unsupported`] naming a feature of the table that lookups do not know.
+    pub async fn open(self) -> Result<TableLookup> {
+        let cache = match self.cache {
+            Some(cache) => cache,
+            None => {
+                let told = TableOptions::parse(&self.schema)?.lookup_memory;
+                LookupCache::new(self.memory.unwrap_or(told))?
+            }
+        };
+        let cache = match self.disk {
+            Some((directory, bytes)) => cache.with_disk(directory, bytes)?,
+            None => cache,
+        };
+        let snapshot = self.at.find(&self.history).await?;
+        let schema = match &snapshot {
+            Some(snapshot) => schema_at(&self.history, &self.schema, &self.at, snapshot).await?,
+            None => Arc::clone(&self.schema),
+        };
+        let rules = Arc::new(Rules::new(&self.history, &schema, &cache)?);
+        let view = View::load(rules, snapshot.as_ref(), None).await?;
+        let shown = Shown::new(&schema, self.select.as_deref(), self.wide_timestamps)?;
+        let inner = Inner {
+            history: self.history,
+            given: self.schema,
+            select: self.select,
+            wide_timestamps: self.wide_timestamps,
+            follows: self.at == At::Latest,
+            cache,
+            state: RwLock::new((Arc::new(view), Arc::new(shown))),
+            lost: AtomicBool::new(false),
+            seen_millis: AtomicU64::new(0),
+        };
+        inner.mark_seen();
+        Ok(TableLookup { inner: Arc::new(inner) })
+    }
+}
+
+/// Looks rows up by primary key. Clones share what was read; use it from many tasks.
+///
+/// It shows one snapshot until [`TableLookup::refresh`] takes it to the newest.
+#[derive(Clone)]
+pub struct TableLookup {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    history: History,
+    /// The schema of the table's handle, with the options that it was given.
+    given: Arc<Schema>,
+    select: Option<Vec<String>>,
+    wide_timestamps: bool,
+    follows: bool,
+    cache: LookupCache,
+    state: RwLock<(Arc<View>, Arc<Shown>)>,
+    /// A file of the snapshot was not there any more: it has expired, or the table was rolled back.
+    lost: AtomicBool,
+    /// When the snapshot was last known to be there.
+    seen_millis: AtomicU64,
+}
+
+impl Inner {
+    fn mark_seen(&self) {
+        self.seen_millis.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// A newer schema, with the options that the table's handle was given besides its own.
+    async fn evolved(&self, id: SchemaId) -> Result<Arc<Schema>> {
+        let stored = self.history.schemas.load(self.given.id).await?;
+        let mut newer = Schema::clone(&*self.history.schemas.load(id).await?);
+        let given = self.given.options.iter().filter(|(name, value)| stored.options.get(*name) != Some(*value));
+        newer.options.extend(given.map(|(name, value)| (name.clone(), value.clone())));
+        Ok(Arc::new(newer))
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.history.store.env().monotonic().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What comes out.
+struct Shown {
+    select: Vec<usize>,
+    schema: SchemaRef,
+    /// For each column of the table its place in the primary key.
+    in_key: Vec<Option<usize>>,
+}
+
+impl Shown {
+    fn new(schema: &Schema, select: Option<&[String]>, wide: bool) -> Result<Self> {
+        let select = match select {
+            Some(names) => schema.positions(names)?,
+            None => (0..schema.fields.len()).collect(),
+        };
+        let columns: Vec<_> = select.iter().map(|at| &schema.fields[*at]).collect();
+        let columns = columns.iter().map(|field| (field.name.as_str(), field.data_type));
+        let shown = if wide { lane_schema(columns) } else { external_schema(columns) };
+        let place = |field: &crate::schema::Field| schema.primary_keys.iter().position(|key| *key == field.name);
+        Ok(Self { in_key: schema.fields.iter().map(place).collect(), schema: shown, select })
+    }
+}
+
+/// The rows that were found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// A row for each key that has one, in the order of the keys.
+    pub rows: RecordBatch,
+    /// For each key whether it has a row.
+    pub found: BooleanArray,
+}
+
+impl Found {
+    /// For each key the place of its row in [`Found::rows`].
+    pub fn places(&self) -> Vec<Option<usize>> {
+        let mut next = 0;
+        let place = |found: bool| {
+            next += usize::from(found);
+            found.then(|| next - 1)
+        };
+        self.found.values().iter().map(place).collect()
+    }
+}
+
+impl TableLookup {
+    fn state(&self) -> (Arc<View>, Arc<Shown>) {
+        self.inner.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The snapshot that is shown; `None` for a table without one.
+    pub fn snapshot_id(&self) -> Option<SnapshotId> {
+        self.state().0.snapshot
+    }
+
+    /// The table's schema as of that snapshot.
+    pub fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.state().0.rules.schema)
+    }
+
+    /// The columns of the rows.
+    pub fn shown_schema(&self) -> SchemaRef {
+        self.state().1.schema.clone()
+    }
+
+    /// The memory of this lookup.
+    pub fn cache(&self) -> &LookupCache {
+        &self.inner.cache
+    }
+
+    /// The rows of many keys. `keys` has the columns of the primary key, by name; a key may stand more than once.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for columns that are not those of the primary key, or NULL in them; [`Error::NotFound`] when a
+    /// file of the snapshot is gone, because it expired: refresh and ask again; the store's errors.
+    pub async fn get(&self, keys: &RecordBatch) -> Result<Found> {
+        let (view, shown) = self.state();
+        let schema = &view.rules.schema;
+        let columns: Vec<_> = schema.primary_keys.iter().map(|name| schema.require(name)).collect::<Result<_>>()?;
+        let columns: Vec<_> = columns
+            .iter()
+            .map(|at| (schema.fields[*at].name.as_str(), schema.fields[*at].data_type.not_null()))
+            .collect();
+        if keys.num_columns() < columns.len() {
+            return Err(Error::invalid(format!("a key has the columns {}", schema.primary_keys.join(", "))));
+        }
+        let primary = accept_batch(&columns, keys)?;
+        self.checked(self.find(&view, &shown, primary.columns(), keys.num_rows()).await)
+    }
+
+    /// The row of one key, given in the order of the primary key's columns: milliseconds cold, microseconds warm.
+    ///
+    /// # Errors
+    /// As [`TableLookup::get`].
+    pub async fn get_one(&self, key: &[Datum]) -> Result<Option<Vec<Datum>>> {
+        let (view, shown) = self.state();
+        let rules = &view.rules;
+        let primary = key_lanes(&rules.schema, key)?;
+        let routed = view.route(&primary, 1)?;
+        let Some(routed) = routed.first() else { return Ok(None) };
+        let request = rules.request(view.trimmed(&primary), 1)?;
+        let of_key: Vec<Option<&Datum>> = shown.in_key.iter().map(|at| at.map(|at| &key[at])).collect();
+        let mut told = true;
+        for target in &routed.targets {
+            let bucket = view.ready(target);
+            match bucket.and_then(|bucket| rules.warm(bucket, &request, &shown.select, &of_key)) {
+                Some(Ok(None)) => {}
+                Some(answer) => return answer,
+                None => {
+                    told = false;
+                    break;
+                }
+            }
+        }
+        if told {
+            return Ok(None);
+        }
+        let lanes = self.checked(self.lanes(&view, &shown, &primary, 1).await)?;
+        if !lanes.found.value(0) {
+            return Ok(None);
+        }
+        let columns = shown.select.iter().zip(&lanes.columns);
+        let row = columns.map(|(at, lane)| datum_at(lane, rules.schema.fields[*at].data_type.kind, 0));
+        row.collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    /// Goes to the newest snapshot, and tells whether that was another. What was read stays in memory. One request when
+    /// nothing changed; now and then a second one, to see that the snapshot itself has not expired.
+    ///
+    /// A lookup opened at a point of the history stays there.
+    ///
+    /// # Errors
+    /// The store's errors; [`Error::Unsupported`] when the table has become one that lookups do not know.
+    pub async fn refresh(&self) -> Result<bool> {
+        let inner = &self.inner;
+        if !inner.follows {
+            return Ok(false);
+        }
+        let (view, _) = self.state();
+        let lost = inner.lost.load(Ordering::Relaxed);
+        let next = match view.snapshot {
+            Some(id) if !lost => self.after(id).await?,
+            _ => inner.history.snapshots.latest().await?,
+        };
+        let Some(next) = next.filter(|next| lost || Some(next.id) != view.snapshot) else { return Ok(false) };
+        let mut rules = Arc::clone(&view.rules);
+        if next.schema_id > rules.schema.id {
+            let schema = inner.evolved(next.schema_id).await?;
+            rules = Arc::new(Rules::new(&inner.history, &schema, &inner.cache)?);
+        }
+        let shown = Shown::new(&rules.schema, inner.select.as_deref(), inner.wide_timestamps)?;
+        let view = View::load(rules, Some(&next), Some(&view)).await?;
+        {
+            let mut state = inner.state.write().unwrap_or_else(PoisonError::into_inner);
+            if !lost && state.0.snapshot > view.snapshot {
+                return Ok(true); // another task went further meanwhile
+            }
+            *state = (Arc::new(view), Arc::new(shown));
+        }
+        inner.lost.store(false, Ordering::Relaxed);
+        inner.mark_seen();
+        Ok(true)
+    }
+
+    /// The newest snapshot after one, if there is any.
+    async fn after(&self, id: SnapshotId) -> Result<Option<Snapshot>> {
+        let snapshots = &self.inner.history.snapshots;
+        if let Some(next) = snapshots.try_load(id.saturating_add(1)).await? {
+            let later = snapshots.after(next.id).await?;
+            return Ok(later.into_iter().last().or(Some(next)));
+        }
+        // No successor: this is the newest, unless both have expired, or were rolled back.
+        let since = self.inner.now().saturating_sub(self.inner.seen_millis.load(Ordering::Relaxed));
+        if u128::from(since) < BELIEVED.as_millis() {
+            return Ok(None);
+        }
+        if snapshots.exists(id).await? {
+            self.inner.mark_seen();
+            return Ok(None);
+        }
+        snapshots.latest().await
+    }
+
+    /// Remembers that a file was gone.
+    fn checked<T>(&self, result: Result<T>) -> Result<T> {
+        if matches!(result, Err(Error::NotFound(_))) {
+            self.inner.lost.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    async fn find(&self, view: &View, shown: &Shown, primary: &[ArrayRef], rows: usize) -> Result<Found> {
+        let lanes = self.lanes(view, shown, primary, rows).await?;
+        let fields = shown.select.iter().map(|at| &view.rules.schema.fields[*at]);
+        let columns = fields.zip(lanes.columns).map(|(field, lane)| match self.inner.wide_timestamps {
+            true => Ok(lane),
+            false => to_external(&field.name, field.data_type.kind, &lane),
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(lanes.found.true_count()));
+        let rows = RecordBatch::try_new_with_options(shown.schema.clone(), columns, &options)
+            .map_err(|error| Error::corrupt("", format!("a row breaks its column's type: {error}")))?;
+        Ok(Found { rows, found: lanes.found })
+    }
+
+    async fn lanes(&self, view: &View, shown: &Shown, primary: &[ArrayRef], rows: usize) -> Result<Lanes> {
+        let routed = view.route(primary, rows)?;
+        let searches = routed.iter().map(|routed| search(view, shown, primary, routed));
+        let pieces: Vec<Vec<Piece>> =
+            stream::iter(searches.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
+        let pieces: Vec<Piece> = pieces.into_iter().flatten().collect();
+        let mut places: Vec<Option<(usize, usize)>> = vec![None; rows];
+        for (number, piece) in pieces.iter().enumerate() {
+            piece.rows.iter().for_each(|(row, place)| places[*row as usize] = Some((number, *place as usize)));
+        }
+        let found = BooleanArray::from_iter(places.iter().map(|place| Some(place.is_some())));
+        let places: Vec<(usize, usize)> = places.into_iter().flatten().collect();
+        let columns = shown.select.iter().enumerate().map(|(column, at)| {
+            let parts: Vec<&dyn Array> = pieces.iter().map(|piece| piece.columns[column].as_ref()).collect();
+            match parts.as_slice() {
+                [] => Datum::Null.repeat(view.rules.schema.fields[*at].data_type.kind, 0),
+                some => interleave(some, &places).map_err(|error| Error::bug(error.to_string())),
+            }
+        });
+        Ok(Lanes { columns: columns.collect::<Result<_>>()?, found })
+    }
+}
+
+/// Rows as lanes, and for each key whether it has one.
+struct Lanes {
+    columns: Vec<ArrayRef>,
+    found: BooleanArray,
+}
+
+/// Rows of one bucket.
+struct Piece {
+    /// Rows of the request, and their rows here.
+    rows: Vec<(u32, u32)>,
+    columns: Vec<ArrayRef>,
+}
+
+/// Looks into the buckets that some rows of the request may be in.
+async fn search(view: &View, shown: &Shown, primary: &[ArrayRef], routed: &Routed) -> Result<Vec<Piece>> {
+    let trimmed = view.trimmed(primary);
+    let mut left = routed.rows.clone();
+    let mut pieces = Vec::new();
+    for target in &routed.targets {
+        if left.is_empty() {
+            break;
+        }
+        let Some(bucket) = view.bucket(target).await? else { continue };
+        let picked = arrow_array::UInt32Array::from(left.clone());
+        let pick = |lane: &ArrayRef| take(lane, &picked, None).map_err(|error| Error::bug(error.to_string()));
+        let request = view.rules.request(trimmed.iter().map(pick).collect::<Result<_>>()?, left.len())?;
+        let newest = view.rules.newest(&bucket, &request, &shown.select).await?;
+        // Equal keys of the request have one rank.
+        let mut row_of_rank = vec![None; request.order.len()];
+        newest.ranks.iter().zip(0_u32..).for_each(|(rank, row)| row_of_rank[*rank as usize] = Some(row));
+        let (mut rows, mut missing) = (Vec::with_capacity(newest.ranks.len()), Vec::new());
+        for (at, row) in left.iter().enumerate() {
+            match request.rank_of(at).and_then(|rank| row_of_rank[rank as usize]) {
+                Some(place) => rows.push((*row, place)),
+                None => missing.push(*row),
+            }
+        }
+        pieces.push(Piece { rows, columns: newest.columns });
+        left = missing;
+    }
+    Ok(pieces)
+}
+
+/// A key's values as lanes of one row.
+fn key_lanes(schema: &Schema, key: &[Datum]) -> Result<Vec<ArrayRef>> {
+    if key.len() != schema.primary_keys.len() {
+        let columns = schema.primary_keys.join(", ");
+        return Err(Error::invalid(format!("a key of {} values for the columns {columns}", key.len())));
+    }
+    let lane = |(name, value): (&String, &Datum)| {
+        let kind = schema.fields[schema.require(name)?].data_type.kind;
+        let wrong = || Error::invalid(format!("key column {name}: {value:?} is no {kind}"));
+        if value.is_null() {
+            return Err(Error::invalid(format!("key column {name} is NOT NULL and the key has no value for it")));
+        }
+        let lane = value.repeat(kind, 1).map_err(|_| wrong())?;
+        let finer = matches!(value, Datum::Timestamp { .. }) && datum_at(&lane, kind, 0)? != *value;
+        if finer { Err(wrong()) } else { Ok(lane) }
+    };
+    schema.primary_keys.iter().zip(key).map(lane).collect()
+}
