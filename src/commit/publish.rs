@@ -135,6 +135,9 @@ impl Committer {
         request: Request<'_>,
     ) -> Result<std::result::Result<Option<Vec<IndexFile>>, String>> {
         let changes = request.changes;
+        if let Some(reason) = self.strangers_since(base, changes).await? {
+            return Ok(Err(reason));
+        }
         let check = request.check || self.overwritten_since(base, changes.counts_seen).await?;
         let files = match check {
             true => Some(self.history.manifests.live_in(&base.manifests, changes.partitions()).await?),
@@ -145,7 +148,7 @@ impl Committer {
         {
             return Ok(Err(reason));
         }
-        let may_part = request.check && changes.deletes_files();
+        let may_part = check && changes.deletes_files();
         if !(changes.index.asks() || may_part) {
             return Ok(Ok(None));
         }
@@ -165,6 +168,25 @@ impl Committer {
             return Ok(Err(reason));
         }
         Ok(Ok((!changes.index.is_empty()).then_some(next)))
+    }
+
+    /// Where keys may move between partitions a writer must know of all rows: those that another user brought since it
+    /// looked would leave a key in two partitions.
+    async fn strangers_since(&self, base: &Base, changes: &Changes) -> Result<Option<String>> {
+        let (Some(seen), Some(newest)) = (changes.counts_seen, &base.snapshot) else { return Ok(None) };
+        if self.table_options.bucket != BucketMode::KeyDynamic {
+            return Ok(None);
+        }
+        for id in seen + 1..=newest.id {
+            let own = |it: &Snapshot| it.commit_kind == CommitKind::Compact || it.commit_user == self.user;
+            if !self.history.snapshots.try_load(id).await?.as_ref().is_some_and(own) {
+                return Ok(Some(format!(
+                    "snapshot {id} is another writer's, and keys of this table may move between partitions: this writer \
+                     did not know where its keys are; open a new writer"
+                )));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether bucket counts that were seen in a snapshot may be others by now: only an overwrite changes them.

@@ -67,11 +67,7 @@ fn schema_refusals(schema: &Schema, usage: Use) -> Vec<Error> {
     let shown =
         schema.option("bucket").map_or_else(|| "no option bucket".to_string(), |it| format!("option bucket = {it:?}"));
     match schema.bucket_mode() {
-        Ok(BucketMode::Fixed(_) | BucketMode::Unaware | BucketMode::Dynamic) => {}
-        Ok(BucketMode::KeyDynamic) if usage == Use::Read => {}
-        Ok(BucketMode::KeyDynamic) => refusals.push(Error::unsupported(format!(
-            "{shown} with a primary key that lacks a partition column (not written yet: set a bucket count)"
-        ))),
+        Ok(BucketMode::Fixed(_) | BucketMode::Unaware | BucketMode::Dynamic | BucketMode::KeyDynamic) => {}
         Ok(BucketMode::Postpone) if usage == Use::Read => {}
         Ok(BucketMode::Postpone) => {
             let producer = schema.option("changelog-producer").filter(|it| !it.eq_ignore_ascii_case("none"));

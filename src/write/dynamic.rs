@@ -25,7 +25,7 @@ use crate::schema::{Schema, TableOptions};
 /// The index type.
 const HASH: &str = "HASH";
 /// The highest bucket, as in Paimon.
-const MAX_BUCKET: i32 = i16::MAX as i32 - 1;
+pub(super) const MAX_BUCKET: i32 = i16::MAX as i32 - 1;
 /// Memory for the indexes of all partitions of a writer.
 const MAX_BYTES: usize = 1 << 30;
 /// What a key takes while its index is read and sorted.

@@ -20,6 +20,8 @@ pub(super) enum Buckets {
     Fixed(BucketFunction, i32),
     /// By the index of the keys.
     Dynamic(Box<DynamicBuckets>),
+    /// As [`Router::give`] tells for the next rows.
+    Given(Vec<i32>),
 }
 
 /// Routes rows to buckets, which it numbers in the order it meets them.
@@ -37,7 +39,7 @@ pub(super) struct Router {
 impl Router {
     pub(super) fn new(schema: &Schema, buckets: Buckets) -> Result<Self> {
         let keys = match &buckets {
-            Buckets::One(_) => Vec::new(),
+            Buckets::One(_) | Buckets::Given(_) => Vec::new(),
             Buckets::Fixed(..) => schema.bucket_keys(),
             Buckets::Dynamic(_) => schema.trimmed_primary_keys(),
         };
@@ -50,6 +52,11 @@ impl Router {
             targets: Vec::new(),
             totals: Vec::new(),
         })
+    }
+
+    /// The buckets of the rows that are routed next.
+    pub(super) fn give(&mut self, buckets: Vec<i32>) {
+        self.buckets = Buckets::Given(buckets);
     }
 
     /// What is in the table does not matter.
@@ -104,6 +111,7 @@ impl Router {
         let keys = || -> Vec<ArrayRef> { self.bucket_columns.iter().map(|at| columns[*at].clone()).collect() };
         let buckets = match &mut self.buckets {
             Buckets::One(bucket) => vec![*bucket; rows],
+            Buckets::Given(buckets) => std::mem::take(buckets),
             Buckets::Fixed(function, default) => {
                 for run in partitions.chunk_by(|a, b| a == b) {
                     let count = || count_of(self.partitions.value(run[0])).unwrap_or(*default);
@@ -202,9 +210,14 @@ impl PartitionColumns {
 
     /// For each row the number of its partition.
     pub(super) fn of(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
-        let Some(converter) = &self.converter else { return Ok(vec![0; rows]) };
         let lanes: Vec<ArrayRef> = self.columns.iter().map(|at| columns[*at].clone()).collect();
-        let keys = converter.convert_columns(&lanes).map_err(|error| Error::bug(error.to_string()))?;
+        self.of_lanes(&lanes, rows)
+    }
+
+    /// The same for the partition columns alone.
+    pub(super) fn of_lanes(&mut self, lanes: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
+        let Some(converter) = &self.converter else { return Ok(vec![0; rows]) };
+        let keys = converter.convert_columns(lanes).map_err(|error| Error::bug(error.to_string()))?;
         let mut numbers = Vec::with_capacity(rows);
         for row in 0..rows {
             if row > 0 && keys.row(row) == keys.row(row - 1) {
@@ -216,7 +229,7 @@ impl PartitionColumns {
                 Some(number) => *number,
                 None => {
                     let number = self.values.len() as u32;
-                    self.values.push(BinaryRow::encode_columns(&lanes, &self.types, row)?);
+                    self.values.push(BinaryRow::encode_columns(lanes, &self.types, row)?);
                     self.known.insert(owned, number);
                     number
                 }

@@ -13,6 +13,7 @@ use super::channels::Channel;
 use super::compaction::WriterCompaction;
 use super::dynamic::{DynamicBuckets, IndexUpdate};
 use super::flush::{BucketRows, FlushRules, Flushed, flush, merge_spills, spill};
+use super::key_places::KeyPlaces;
 use super::router::{Buckets, Router};
 use super::sequence_numbers::SequenceNumbers;
 use super::settings::Settings;
@@ -20,7 +21,7 @@ use super::spill::{Spill, SpillFormat};
 use crate::error::{Error, Result};
 use crate::files::FileNames;
 use crate::format::layout::{self, POSTPONE_BUCKET};
-use crate::format::{BinaryRow, CommitMessage, bucket_directory};
+use crate::format::{BinaryRow, CommitKind, CommitMessage, Snapshot, SnapshotId, bucket_directory};
 use crate::history::History;
 use crate::lsm::{KeyEncoder, WriteBuffer};
 use crate::schema::{BucketMode, Schema, TableOptions};
@@ -52,6 +53,11 @@ pub struct StreamWriter {
     compaction: Option<WriterCompaction>,
     /// Nothing was flushed since the last commit.
     fresh: bool,
+    commit_user: String,
+    /// Where every key is, in tables whose keys may move between partitions.
+    places: Option<Box<KeyPlaces>>,
+    /// The snapshot that it was made from, or the newest of this writer's own that follows.
+    places_seen: SnapshotId,
     /// What is written replaces whole partitions: nothing of what is there counts.
     anew: bool,
     /// Bucket counts were taken in once.
@@ -114,6 +120,9 @@ impl StreamWriter {
             compaction,
             sequence: SequenceNumbers::default(),
             fresh: true,
+            commit_user: commit_user.to_string(),
+            places: None,
+            places_seen: 0,
             anew: false,
             knows_counts: false,
             broken: false,
@@ -147,8 +156,14 @@ impl StreamWriter {
         while start < rows.num_rows() {
             let length = CHUNK.min(rows.num_rows() - start);
             let columns: Vec<ArrayRef> = rows.columns().iter().map(|column| column.slice(start, length)).collect();
-            let partitions = self.router.partitions(&columns, length).await?;
-            self.take(columns, partitions, kinds.as_ref().map(|kinds| kinds.slice(start, length)), length)?;
+            let kinds = kinds.as_ref().map(|kinds| kinds.slice(start, length));
+            let (columns, kinds) = match &self.settings.options.bucket {
+                BucketMode::KeyDynamic => self.place(columns, kinds, length).await?,
+                _ => (columns, kinds),
+            };
+            let rows = columns.first().map_or(length, |column| column.len());
+            let partitions = self.router.partitions(&columns, rows).await?;
+            self.take(columns, partitions, kinds, rows)?;
             start += length;
             if self.buffer.bytes() + self.buffer.rows() * SORT_BYTES >= self.limit {
                 self.make_room().await?;
@@ -156,6 +171,54 @@ impl StreamWriter {
         }
         self.broken = false;
         Ok(())
+    }
+
+    /// Finds the buckets of rows whose keys may be in another partition.
+    async fn place(
+        &mut self,
+        columns: Vec<ArrayRef>,
+        kinds: Option<Int8Array>,
+        rows: usize,
+    ) -> Result<(Vec<ArrayRef>, Option<Int8Array>)> {
+        let mut places = match self.places.take() {
+            Some(places) => {
+                if self.fresh {
+                    self.places_seen = self.only_own_commits(self.places_seen).await?;
+                }
+                places
+            }
+            None => {
+                let settings = &self.settings;
+                let directory = self.rules.spill_directory.as_deref();
+                let loaded = KeyPlaces::load(&self.history, &settings.schema, &settings.options, directory).await?;
+                self.places_seen = loaded.1;
+                Box::new(loaded.0)
+            }
+        };
+        let work = move || {
+            let placed = places.place(columns, kinds, rows)?;
+            Ok((placed, places))
+        };
+        let (placed, places) = self.blocking(work).await?;
+        self.places = Some(places);
+        self.router.give(placed.buckets);
+        Ok((placed.columns, placed.kinds))
+    }
+
+    /// The newest snapshot, when nobody else wrote rows since another one: the index does not know theirs.
+    async fn only_own_commits(&self, since: SnapshotId) -> Result<SnapshotId> {
+        let Some(latest) = self.history.snapshots.latest_id().await? else { return Ok(since) };
+        for id in since + 1..=latest {
+            let snapshot = self.history.snapshots.try_load(id).await?;
+            let own = |it: &Snapshot| it.commit_kind == CommitKind::Compact || it.commit_user == self.commit_user;
+            if !snapshot.as_ref().is_some_and(own) {
+                return Err(Error::conflict(format!(
+                    "snapshot {id} is another writer's, and keys of this table may move between partitions: this \
+                     writer does not know where they are now; open a new writer"
+                )));
+            }
+        }
+        Ok(latest)
     }
 
     /// Rows are about to move. Whoever comes to the end clears the mark.
@@ -356,6 +419,9 @@ impl StreamWriter {
                 message.new_files.extend(flushed.files);
                 message.changelog_files.extend(flushed.changelog);
             }
+            if self.settings.options.bucket == BucketMode::KeyDynamic {
+                message.base_snapshot = Some(self.places_seen);
+            }
             if !message.is_empty() {
                 messages.push(message);
             }
@@ -446,8 +512,9 @@ fn buckets_of(history: &History, settings: &Settings, channel: Channel) -> Resul
             let schema = Arc::clone(&settings.schema);
             Buckets::Dynamic(Box::new(DynamicBuckets::new(history.clone(), schema, options.clone(), channel)?))
         }
+        BucketMode::KeyDynamic if channel == Channel::ONLY => Buckets::Given(Vec::new()),
         BucketMode::KeyDynamic => {
-            return Err(Error::unsupported("option bucket=-1 with a key that lacks a partition column: writing"));
+            return Err(Error::unsupported("parallel writers of a table whose keys may move between partitions"));
         }
         BucketMode::Postpone => Buckets::One(POSTPONE_BUCKET),
     })

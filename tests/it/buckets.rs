@@ -11,7 +11,7 @@ use forebay::types::{DataType, Datum, RowKind};
 use forebay::write::{Channel, StreamWriter};
 use forebay::{Error, Table, predicate};
 
-use crate::support::{Row, all_rows, as_set, changes, lanes};
+use crate::support::{Row, all_rows, as_set, changes, lanes, rows_of};
 
 /// Numbers that look random and are the same in every run.
 pub struct Dice(pub u64);
@@ -437,6 +437,95 @@ async fn the_first_move_makes_as_many_buckets_as_the_rows_ask_for() {
     let place = tempfile::tempdir().unwrap();
     let table = create(&place, schema(false, &[("bucket", "2")])).await;
     assert!(matches!(table.move_postponed().run().await, Err(Error::Invalid(_))));
+}
+
+fn moving(options: &[(&str, &str)]) -> Schema {
+    let mut builder = Schema::builder()
+        .column("id", DataType::BIGINT)
+        .column("day", DataType::INT.not_null())
+        .column("note", DataType::STRING)
+        .partition_by(["day"])
+        .primary_key(["id"]);
+    for (key, value) in options {
+        builder = builder.option(*key, *value);
+    }
+    builder.build().unwrap()
+}
+
+#[tokio::test]
+async fn a_key_that_moves_to_another_partition_stands_there_alone() {
+    for (seed, engine) in [(1, "deduplicate"), (2, "deduplicate"), (3, "first-row"), (4, "partial-update")] {
+        let place = tempfile::tempdir().unwrap();
+        let mut options = vec![("dynamic-bucket.target-row-num", "30"), ("merge-engine", engine)];
+        if engine == "first-row" {
+            options.push(("ignore-delete", "true"));
+        }
+        let table = create(&place, moving(&options)).await;
+        let mut dice = Dice(seed);
+        let mut wanted: BTreeMap<i64, Row> = BTreeMap::new();
+        let mut writer: Option<StreamWriter> = None;
+        for identifier in 1..=20 {
+            if writer.is_none() || dice.roll(4) == 0 {
+                writer = Some(table.stream_writer("w").await.unwrap());
+            }
+            let mut batch = Vec::new();
+            for _ in 0..dice.roll(80) {
+                let (id, day) = (dice.roll(20 * identifier as u64) as i64, dice.roll(4) as i32);
+                let new = row(id, day, &format!("{identifier}/{}", dice.roll(1000)));
+                let deletes = engine == "deduplicate" && dice.roll(5) == 0;
+                match (engine, deletes) {
+                    ("deduplicate", true) => drop(wanted.remove(&id)),
+                    ("deduplicate", false) => drop(wanted.insert(id, new.clone())),
+                    ("first-row", _) => drop(wanted.entry(id).or_insert(new.clone())),
+                    _ => {
+                        let before = wanted.get(&id).map_or(new[1].clone(), |old| old[1].clone());
+                        wanted.insert(id, vec![new[0].clone(), before, new[2].clone()]);
+                    }
+                }
+                batch.push((if deletes { RowKind::Delete } else { RowKind::Insert }, new));
+            }
+            let open = writer.as_mut().unwrap();
+            if !batch.is_empty() {
+                open.write(&changes(table.schema(), &batch)).await.unwrap();
+            }
+            let outcome = commit(&table, "w", identifier, open.prepare_commit().await.unwrap()).await;
+            assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{engine}: {outcome:?}");
+            // Everything there is: rows of level 0 too, which first-row hides until they are compacted.
+            let found = every_row(&table).await;
+            assert_eq!(as_set(found), as_set(wanted.values().cloned()), "{engine}, seed {seed}, commit {identifier}");
+        }
+        let buckets: BTreeSet<i32> = placed(&table).await.into_iter().map(|file| file.1).collect();
+        assert!(buckets.len() > 1, "{buckets:?}");
+    }
+}
+
+/// The rows that a stream begins with.
+async fn every_row(table: &Table) -> Vec<Row> {
+    let mut stream = table.changes().from(Start::LatestFull).read().await.unwrap();
+    let mut found = Vec::new();
+    while let Some(change) = stream.next().await.unwrap() {
+        found.extend(rows_of(table.schema(), change.rows.rows()));
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_stranger_s_rows_are_refused_where_keys_move() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, moving(&[])).await;
+    let mut one = table.stream_writer("one").await.unwrap();
+    let mut two = table.stream_writer("two").await.unwrap();
+    one.write(&changes(table.schema(), &upserts(0..5, 1, "a"))).await.unwrap();
+    two.write(&changes(table.schema(), &upserts(3..9, 2, "b"))).await.unwrap();
+    let (first, second) = (one.prepare_commit().await.unwrap(), two.prepare_commit().await.unwrap());
+    commit(&table, "one", 1, first).await.snapshot_id().unwrap();
+    let outcome = commit(&table, "two", 1, second).await;
+    assert!(matches!(&outcome, CommitOutcome::Conflicted { reason } if reason.contains("may move")), "{outcome:?}");
+    let again = two.write(&changes(table.schema(), &upserts(3..9, 2, "b"))).await;
+    assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
+    write(&table, "two", 2, &upserts(3..9, 2, "b")).await.snapshot_id().unwrap();
+    let wanted = [upserts(0..3, 1, "a"), upserts(3..9, 2, "b")].concat();
+    assert_eq!(as_set(rows(&table).await), as_set(only(&wanted)));
 }
 
 /// A golden in a directory of its own, to be written to.

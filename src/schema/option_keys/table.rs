@@ -4,7 +4,6 @@
 use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
 
 const GATE_CHAIN: &str = "no effect unless chain-table.enabled, which is refused";
-const GATE_DYNAMIC: &str = "only dynamic buckets read it, and writing those is refused";
 const GATE_POSTPONE: &str = "writers always postpone, which is right too";
 const NESTED: &str = "read for nested columns only, which are refused";
 const FORMAT_TABLE: &str = "format tables are refused by option type";
@@ -68,9 +67,9 @@ keys! {
     "dynamic-bucket.initial-buckets": Int, HONOURED, "buckets each assigner starts with";
     "dynamic-bucket.max-buckets": Int = "-1", HONOURED, "most dynamic buckets";
     "dynamic-bucket.assigner-parallelism": Int, HONOURED, "tasks that assign dynamic buckets";
-    "cross-partition-upsert.index-ttl": Duration, harmless(GATE_DYNAMIC),
+    "cross-partition-upsert.index-ttl": Duration, unwritable(&[], "the index keeps every key"),
         "life of entries in the cross-partition index";
-    "cross-partition-upsert.bootstrap-parallelism": Int = "10", harmless(GATE_DYNAMIC),
+    "cross-partition-upsert.bootstrap-parallelism": Int = "10", harmless("one task loads the index"),
         "tasks that load the cross-partition index";
     "postpone.batch-write-fixed-bucket": Boolean = "true", harmless(GATE_POSTPONE),
         "batch writers choose buckets themselves";

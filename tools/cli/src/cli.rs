@@ -471,8 +471,10 @@ pub enum View {
     Files,
     /// Rows, files and bytes of each partition
     Partitions,
-    /// Rows, files and bytes of each bucket
+    /// Rows, files and bytes of each bucket, and how many buckets each partition should have
     Buckets,
+    /// The bucket count that would fit each partition
+    Advice,
     /// The table's options
     Options,
     /// Readers that keep their progress in the table
