@@ -188,12 +188,6 @@ impl Table {
     pub async fn channel_writer(&self, commit_user: &str, channel: Channel) -> Result<StreamWriter> {
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
-        if options.deletion_vectors && self.schema.has_primary_key() && !options.compaction.write_only {
-            return Err(Error::unsupported(
-                "option deletion-vectors.enabled without write-only: rows are seen when they are compacted, and this \
-                 version's writer does not compact; set write-only and compact the table",
-            ));
-        }
         let spill_directory = self.spill_directory.clone();
         StreamWriter::new(
             self.history.clone(),

@@ -123,7 +123,7 @@ impl MovePostponed {
         // Kinds were taken from their column when the rows came, and dropped kinds were dropped then.
         schema.options.remove("rowkind.field");
         let schema = Arc::new(schema);
-        let options = TableOptions::parse(&schema)?;
+        let mut options = TableOptions::parse(&schema)?;
         let rules = PlanRules::new(&schema, &options)?;
         let splits = plan_changes(&rules, snapshot.id, files.to_vec(), &Vectors::default());
         let request = ReadRequest {
@@ -135,6 +135,8 @@ impl MovePostponed {
         };
         let reader = SplitReader::new(&self.history, request, &splits).await?;
         let spill = self.spill_directory.clone();
+        // One commit moves whole buckets; compactions come later.
+        options.compaction.write_only = true;
         let mut writer = StreamWriter::new(self.history.clone(), schema, options, "", Channel::ONLY, spill)?;
         for split in splits {
             let mut batches = reader.start(split);

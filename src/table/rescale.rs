@@ -181,9 +181,11 @@ impl Rescale {
         let mut rows =
             read_partition(&self.history, &self.schema, snapshot, |of, bucket| of == partition && bucket >= 0).await?;
         let schema = Arc::new(self.writing_schema()?);
-        let options = TableOptions::parse(&schema)?;
+        let mut options = TableOptions::parse(&schema)?;
         let levels = options.compaction.num_levels;
         let spill = self.spill_directory.clone();
+        // One commit moves whole buckets; compactions come later.
+        options.compaction.write_only = true;
         let writer = StreamWriter::new(self.history.clone(), Arc::clone(&schema), options, "", Channel::ONLY, spill)?;
         let mut writer = writer.anew();
         loop {

@@ -427,14 +427,14 @@ impl StreamWriter {
             }
         }
         add_indexes(&mut messages, indexes);
-        if let Some(compaction) = &mut self.compaction {
-            if let Err(error) = compaction.prepare(&mut messages, &mut self.sequence).await {
-                // Nobody else knows of these files.
-                for message in &messages {
-                    self.delete_files(message).await;
-                }
-                return Err(error);
+        if let Some(compaction) = &mut self.compaction
+            && let Err(error) = compaction.prepare(&mut messages, &mut self.sequence).await
+        {
+            // Nobody else knows of these files.
+            for message in &messages {
+                self.delete_files(message).await;
             }
+            return Err(error);
         }
         // In the order of plans, which then need not sort.
         messages.sort_by(|a, b| (&a.partition, a.bucket).cmp(&(&b.partition, b.bucket)));

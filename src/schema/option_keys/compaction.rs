@@ -3,44 +3,44 @@
 
 use super::{HONOURED, Kind, OptionKey, harmless};
 
-const COMPACTS: &str = "this version never compacts; a job that does reads it";
+const COMPACTS: &str = "this version does not compact for this reason";
 const LOOKS_UP: &str = "tunes the local files of lookups, and there are none: pages of data files are kept instead";
 
 keys! {
     "changelog-producer": Enum(&["none", "input", "full-compaction", "lookup"]) = "none", HONOURED,
         "how the changelog comes to be";
-    "changelog-producer.row-deduplicate": Boolean = "false", harmless(COMPACTS),
+    "changelog-producer.row-deduplicate": Boolean = "false", HONOURED,
         "no -U/+U for rows that did not change";
-    "changelog-producer.row-deduplicate-ignore-fields": List, harmless(COMPACTS),
+    "changelog-producer.row-deduplicate-ignore-fields": List, HONOURED,
         "columns that do not count as a change";
-    "force-lookup": Boolean = "false", harmless(COMPACTS), "compact by lookup without a changelog";
-    "lookup-wait" | "changelog-producer.lookup-wait": Boolean = "true", harmless(COMPACTS),
+    "force-lookup": Boolean = "false", HONOURED, "compact by lookup without a changelog";
+    "lookup-wait" | "changelog-producer.lookup-wait": Boolean = "true", HONOURED,
         "commits wait for lookup compaction";
-    "lookup-compact": Enum(&["RADICAL", "GENTLE"]) = "RADICAL", harmless(COMPACTS),
+    "lookup-compact": Enum(&["RADICAL", "GENTLE"]) = "RADICAL", HONOURED,
         "how eagerly level 0 is compacted by lookup";
-    "lookup-compact.max-interval": Int, harmless(COMPACTS), "commits until a gentle lookup compaction";
+    "lookup-compact.max-interval": Int, HONOURED, "commits until a gentle lookup compaction";
     "full-compaction.delta-commits": Int, HONOURED,
         "commits between two full compactions";
-    "num-sorted-run.compaction-trigger": Int = "5", harmless(COMPACTS), "runs after which a bucket is compacted";
-    "num-sorted-run.stop-trigger": Int, harmless("this version never stops writing for a compaction"),
+    "num-sorted-run.compaction-trigger": Int = "5", HONOURED, "runs after which a bucket is compacted";
+    "num-sorted-run.stop-trigger": Int, HONOURED,
         "runs after which writing waits";
-    "num-levels": Int, harmless(COMPACTS), "levels of a bucket";
-    "compaction.max-size-amplification-percent": Int = "200", harmless(COMPACTS),
+    "num-levels": Int, HONOURED, "levels of a bucket";
+    "compaction.max-size-amplification-percent": Int = "200", HONOURED,
         "space spent before a full compaction";
-    "compaction.size-ratio": Int = "1", harmless(COMPACTS), "how alike in size merged runs are";
-    "compaction.small-file-ratio": Double = "0.7", harmless(COMPACTS),
+    "compaction.size-ratio": Int = "1", HONOURED, "how alike in size merged runs are";
+    "compaction.small-file-ratio": Double = "0.7", HONOURED,
         "share of the target size below which a file is small";
-    "compaction.force-up-level-0": Boolean = "false", harmless(COMPACTS), "compact level 0 each time";
-    "compaction.force-rewrite-all-files": Boolean = "false", harmless(COMPACTS), "rewrite every file";
-    "compaction.offpeak.start.hour": Int = "-1", harmless(COMPACTS), "first quiet hour of the day";
-    "compaction.offpeak.end.hour": Int = "-1", harmless(COMPACTS), "last quiet hour of the day";
-    "compaction.offpeak-ratio": Int = "0", harmless(COMPACTS), "size ratio in quiet hours";
-    "compaction.optimization-interval": Duration, harmless(COMPACTS), "time between two full compactions";
-    "compaction.total-size-threshold": MemorySize, harmless(COMPACTS), "size below which a full compaction is cheap";
-    "compaction.incremental-size-threshold": MemorySize, harmless(COMPACTS),
+    "compaction.force-up-level-0": Boolean = "false", HONOURED, "compact level 0 each time";
+    "compaction.force-rewrite-all-files": Boolean = "false", HONOURED, "rewrite every file";
+    "compaction.offpeak.start.hour": Int = "-1", HONOURED, "first quiet hour of the day";
+    "compaction.offpeak.end.hour": Int = "-1", HONOURED, "last quiet hour of the day";
+    "compaction.offpeak-ratio": Int = "0", HONOURED, "size ratio in quiet hours";
+    "compaction.optimization-interval": Duration, HONOURED, "time between two full compactions";
+    "compaction.total-size-threshold": MemorySize, HONOURED, "size below which a full compaction is cheap";
+    "compaction.incremental-size-threshold": MemorySize, HONOURED,
         "size above level top after which a full compaction is due";
-    "compaction.min.file-num": Int = "5", harmless(COMPACTS), "small append files worth a compaction";
-    "compaction.file-num-limit": Int = "100000", harmless(COMPACTS), "files of one append compaction";
+    "compaction.min.file-num": Int = "5", HONOURED, "small append files worth a compaction";
+    "compaction.file-num-limit": Int = "100000", HONOURED, "files of one append compaction";
     "compaction.delete-ratio-threshold": Double = "0.2", harmless(COMPACTS),
         "dead rows after which an append file is rewritten";
     "compaction.skip-expired-partitions": Boolean = "false", harmless(COMPACTS),

@@ -25,8 +25,7 @@ keys! {
         "memory for merging before the shuffle";
     "local-kv-db.block-size": MemorySize = "4 kb", harmless(BUFFER), "block of a local key-value store";
     "write-only" | "write.compaction-skip": Boolean = "false",
-        harmless("the writer never compacts or expires, as if it were set"), "leave compaction and expiry to another
-        job";
+        HONOURED, "leave compaction and expiry to another job";
     "write.sequence-number-init-mode": Enum(&["scan", "snapshot"]) = "scan",
         unwritable(&["scan"], "numbers start from the files of the bucket"), "where sequence numbers start from";
     "delete.force-produce-changelog": Boolean = "false",
