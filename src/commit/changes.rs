@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::index::{self, IndexChanges};
 use crate::error::{Error, Result};
-use crate::format::{BinaryRow, CommitKind, CommitMessage, DataFileMeta, FileKind, ManifestEntry, layout};
+use crate::format::{BinaryRow, CommitKind, CommitMessage, DataFileMeta, FileKind, ManifestEntry, SnapshotId, layout};
 
 /// The changes of one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(super) struct Changes {
     pub(super) entries: Vec<ManifestEntry>,
     pub(super) changelog: Vec<ManifestEntry>,
     pub(super) index: IndexChanges,
+    /// The oldest snapshot that a writer took its bucket counts from.
+    pub(super) counts_seen: Option<SnapshotId>,
 }
 
 impl Changes {
@@ -56,8 +58,13 @@ impl Committable {
     /// Sorts messages. A compaction's DELETE entries stand before its ADD entries, message by message, because a file
     /// that moves to another level is deleted and added under one name.
     pub(super) fn of(messages: &[CommitMessage]) -> Result<Self> {
-        let changes =
-            |kind| Changes { kind, entries: Vec::new(), changelog: Vec::new(), index: IndexChanges::default() };
+        let changes = |kind| Changes {
+            kind,
+            entries: Vec::new(),
+            changelog: Vec::new(),
+            index: IndexChanges::default(),
+            counts_seen: None,
+        };
         let mut whole = Self { append: changes(CommitKind::Append), compact: changes(CommitKind::Compact) };
         for message in messages {
             check_names(message)?;
@@ -83,6 +90,7 @@ impl Committable {
             whole.compact.index.deleted.extend(message.compact_deleted_index.iter().cloned());
             whole.compact.index.added.extend(message.compact_new_index.iter().cloned());
         }
+        whole.append.counts_seen = messages.iter().filter_map(|message| message.base_snapshot).min();
         // Whoever takes rows away contradicts others that did, so it is no plain append.
         if messages.iter().any(|message| !message.deleted_files.is_empty()) || whole.append.index.masks_rows() {
             whole.append.kind = CommitKind::Overwrite;

@@ -21,28 +21,35 @@ pub(super) fn check(
     live: &[Arc<ManifestEntry>],
     key_types: &[DataType],
 ) -> Result<std::result::Result<(), String>> {
-    if let Err(reason) = check_bucket_counts(changes, live) {
-        return Ok(Err(reason));
-    }
     let after = match apply(changes, live) {
         Ok(after) => after,
         Err(reason) => return Ok(Err(reason)),
     };
+    if changes.kind == CommitKind::Overwrite && changes.counts_seen.is_some() {
+        let own: HashSet<FileIdentifier<'_>> = changes.entries.iter().map(|entry| entry.identifier()).collect();
+        if let Some(left) = after.iter().find(|entry| entry.bucket >= 0 && !own.contains(&entry.identifier())) {
+            return Ok(Err(format!(
+                "file {} of bucket {} came to the partition while it was overwritten",
+                left.file.file_name, left.bucket
+            )));
+        }
+    }
+    if let Err(reason) = check_bucket_counts(after.iter().copied()) {
+        return Ok(Err(reason));
+    }
     if key_types.is_empty() { Ok(Ok(())) } else { check_levels(changes, &after, key_types) }
 }
 
-/// One partition is written with one bucket count; only an overwrite changes it.
-fn check_bucket_counts(changes: &Changes, live: &[Arc<ManifestEntry>]) -> std::result::Result<(), String> {
-    if changes.kind == CommitKind::Overwrite {
-        return Ok(());
-    }
+/// One partition is written with one bucket count; only an overwrite of all its files changes it.
+pub(super) fn check_bucket_counts<'a>(
+    entries: impl Iterator<Item = &'a ManifestEntry>,
+) -> std::result::Result<(), String> {
     let mut counts: HashMap<&BinaryRow, i32> = HashMap::new();
-    let all = live.iter().map(|entry| &**entry).chain(&changes.entries);
-    for entry in all.filter(|entry| entry.total_buckets > 0) {
+    for entry in entries.filter(|entry| entry.total_buckets > 0) {
         let known = *counts.entry(&entry.partition).or_insert(entry.total_buckets);
         if known != entry.total_buckets {
             return Err(format!(
-                "a partition has {known} buckets, and the commit was made for {}: rescale it first",
+                "files of a partition with {known} buckets met files for {}: it was rescaled, or rows came while it was",
                 entry.total_buckets
             ));
         }

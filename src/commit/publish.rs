@@ -14,7 +14,7 @@ use super::plan::{self, Surroundings};
 use super::verify::{Verified, verify};
 use super::write::{Draft, Lists};
 use crate::error::{Error, Result};
-use crate::format::{CommitKind, IndexFile, ManifestFileMeta, Snapshot, encode_hint, layout};
+use crate::format::{CommitKind, IndexFile, ManifestFileMeta, Snapshot, SnapshotId, encode_hint, layout};
 use crate::io::Created;
 use crate::schema::BucketMode;
 
@@ -29,6 +29,9 @@ pub(super) struct Base {
 
 /// How long ago a snapshot may have been the newest when `LATEST` is pointed at it.
 const HINT_AGE: Duration = Duration::from_secs(1);
+
+/// So many snapshots are looked at one by one; after more the live files are.
+const FEW_SNAPSHOTS: i64 = 32;
 
 /// What became of one snapshot.
 #[derive(Debug)]
@@ -132,7 +135,11 @@ impl Committer {
         request: Request<'_>,
     ) -> Result<std::result::Result<Option<Vec<IndexFile>>, String>> {
         let changes = request.changes;
-        let files = match request.check {
+        if let Some(reason) = self.strangers_since(base, changes).await? {
+            return Ok(Err(reason));
+        }
+        let check = request.check || self.overwritten_since(base, changes.counts_seen).await?;
+        let files = match check {
             true => Some(self.history.manifests.live_in(&base.manifests, changes.partitions()).await?),
             false => None,
         };
@@ -141,7 +148,8 @@ impl Committer {
         {
             return Ok(Err(reason));
         }
-        if !changes.index.asks() && !(request.check && changes.deletes_files()) {
+        let may_part = check && changes.deletes_files();
+        if !(changes.index.asks() || may_part) {
             return Ok(Ok(None));
         }
         let live = match base.snapshot.as_ref().and_then(|snapshot| snapshot.index_manifest.as_ref()) {
@@ -160,6 +168,40 @@ impl Committer {
             return Ok(Err(reason));
         }
         Ok(Ok((!changes.index.is_empty()).then_some(next)))
+    }
+
+    /// Where keys may move between partitions a writer must know of all rows: those that another user brought since it
+    /// looked would leave a key in two partitions.
+    async fn strangers_since(&self, base: &Base, changes: &Changes) -> Result<Option<String>> {
+        let (Some(seen), Some(newest)) = (changes.counts_seen, &base.snapshot) else { return Ok(None) };
+        if self.table_options.bucket != BucketMode::KeyDynamic {
+            return Ok(None);
+        }
+        for id in seen + 1..=newest.id {
+            let own = |it: &Snapshot| it.commit_kind == CommitKind::Compact || it.commit_user == self.user;
+            if !self.history.snapshots.try_load(id).await?.as_ref().is_some_and(own) {
+                return Ok(Some(format!(
+                    "snapshot {id} is another writer's, and keys of this table may move between partitions: this writer \
+                     did not know where its keys are; open a new writer"
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether bucket counts that were seen in a snapshot may be others by now: only an overwrite changes them.
+    async fn overwritten_since(&self, base: &Base, seen: Option<SnapshotId>) -> Result<bool> {
+        let (Some(seen), Some(newest)) = (seen, &base.snapshot) else { return Ok(false) };
+        if newest.id.saturating_sub(seen) > FEW_SNAPSHOTS || seen > newest.id {
+            return Ok(true);
+        }
+        for id in seen + 1..newest.id {
+            match self.history.snapshots.try_load(id).await? {
+                Some(snapshot) if snapshot.commit_kind != CommitKind::Overwrite => {}
+                _ => return Ok(true),
+            }
+        }
+        Ok(seen < newest.id && newest.commit_kind == CommitKind::Overwrite)
     }
 
     async fn back_off(&mut self, lost: u32, began: Duration) -> Result<()> {

@@ -85,8 +85,9 @@ impl OldRows {
     }
 }
 
-/// The runs of level 0.
-pub(super) fn flushed(runs: &[Vec<Arc<DataFileMeta>>]) -> Option<Runs> {
-    let flushed: Runs = runs.iter().filter(|run| run.iter().any(|file| file.level == 0)).cloned().collect();
+/// What runs hold of level 0.
+fn flushed(runs: &[Vec<Arc<DataFileMeta>>]) -> Option<Runs> {
+    let of_run = |run: &Vec<Arc<DataFileMeta>>| run.iter().filter(|file| file.level == 0).cloned().collect::<Vec<_>>();
+    let flushed: Runs = runs.iter().map(of_run).filter(|run| !run.is_empty()).collect();
     (!flushed.is_empty()).then_some(flushed)
 }

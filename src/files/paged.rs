@@ -108,6 +108,14 @@ impl PagedFile {
             let end = rows.and_then(|rows| starts.last().and_then(|start| start.checked_add(rows)));
             starts.push(end.ok_or_else(|| Error::corrupt(path, format!("a row group of {} rows", group.num_rows())))?);
         }
+        for chunk in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+            // Asked here, where a panic of the footer's own checks is told as damage.
+            let (start, length) = chunk.byte_range();
+            if start.checked_add(length).is_none_or(|end| end > size) {
+                let what = format!("column {} lies at {start}, {length} bytes", chunk.column_descr().name());
+                return Err(Error::corrupt(path, what));
+            }
+        }
         let usable = offsets_are_usable(&metadata, size);
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let load = |metadata: ParquetMetaData| {
@@ -319,5 +327,88 @@ impl ChunkReader for Sparse {
         }
         bytes.truncate(length);
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{Int64Array, StringArray};
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+    /// 5000 rows in row groups of 1200 and, where there is an index, pages of 100 rows.
+    fn file(indexed: bool) -> (RecordBatch, Bytes) {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values((0..5000).map(|row| row * 3)));
+        let names = (0..5000).map(|row| (row % 5 > 0).then(|| format!("{}", row % 40)));
+        let names: ArrayRef = Arc::new(StringArray::from_iter(names));
+        let rows = RecordBatch::try_from_iter([("id", ids), ("name", names)]).unwrap();
+        let properties = WriterProperties::builder()
+            .set_max_row_group_row_count(Some(1200))
+            .set_data_page_row_count_limit(100)
+            .set_write_batch_size(50)
+            .set_statistics_enabled(if indexed { EnabledStatistics::Page } else { EnabledStatistics::None })
+            .set_offset_index_disabled(!indexed);
+        let mut out = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut out, rows.schema(), Some(properties.build())).unwrap();
+        writer.write(&rows).unwrap();
+        writer.close().unwrap();
+        (rows, out.into())
+    }
+
+    fn open(bytes: &Bytes) -> (PagedFile, Option<PageBounds>) {
+        let size = bytes.len() as u64;
+        let mut length = 8;
+        loop {
+            let tail = bytes.slice(bytes.len() - length as usize..);
+            match PagedFile::open("f", size, &tail, Some(("id", TypeKind::BigInt))).unwrap() {
+                Opened::Done(file, bounds) => return (*file, bounds),
+                Opened::More(needed) => {
+                    assert!(needed > length, "{needed} bytes asked of {length}");
+                    length = needed;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_page_of_every_column_reads_as_its_rows() {
+        for (indexed, pages) in [(true, 50), (false, 5)] {
+            let (rows, bytes) = file(indexed);
+            let (file, bounds) = open(&bytes);
+            assert_eq!((file.rows(), bounds.is_some()), (5000, indexed));
+            for (name, kind) in [("id", TypeKind::BigInt), ("name", TypeKind::VarChar(9))] {
+                let column = PageColumn { leaf: file.leaf(name).unwrap(), name: name.to_string(), kind };
+                let all = file.pages(column.leaf);
+                assert_eq!(all.len(), pages, "{name}");
+                let mut next = 0;
+                for page in all {
+                    assert_eq!(page.first_row, next);
+                    next += page.rows;
+                    assert_eq!(file.page_of(column.leaf, page.first_row), Some(page));
+                    assert_eq!(file.page_of(column.leaf, next - 1), Some(page));
+                    let fetch =
+                        |range: Range<u64>| (range.start, bytes.slice(range.start as usize..range.end as usize));
+                    let fetched = file.ranges(column.leaf, &page).into_iter().map(fetch).collect();
+                    let lane = file.decode(&column, &page, fetched).unwrap();
+                    let wanted = rows.column_by_name(name).unwrap().slice(page.first_row as usize, page.rows as usize);
+                    assert_eq!(&lane, &wanted);
+                }
+                assert_eq!(next, 5000);
+                assert_eq!(file.page_of(column.leaf, 5000), None);
+            }
+            if let Some((min, _)) = bounds {
+                assert_eq!(min.len(), pages);
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_were_not_fetched_are_an_error() {
+        let (_, bytes) = file(true);
+        let (file, _) = open(&bytes);
+        let column = PageColumn { leaf: 0, name: "id".to_string(), kind: TypeKind::BigInt };
+        let page = file.pages(0)[3];
+        assert!(matches!(file.decode(&column, &page, Vec::new()), Err(Error::Corrupt { .. })));
     }
 }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::envelope::{self, BodySchema};
-use super::{BinaryRow, DataFileMeta, IndexManifestEntry};
+use super::{BinaryRow, DataFileMeta, IndexManifestEntry, SnapshotId};
 use crate::error::Result;
 
 /// An index file that a commit adds or removes.
@@ -54,6 +54,9 @@ pub struct CommitMessage {
     pub compact_deleted_index: Vec<IndexFile>,
     /// What the routing of the new files rests on, in tables with dynamic buckets.
     pub index_read: Option<IndexRead>,
+    /// The snapshot in which the writer saw the partition's bucket count; 0 for a table without snapshots. With deleted
+    /// files: the snapshot that was planned, and the commit is refused when it leaves any file in the partition's buckets.
+    pub base_snapshot: Option<SnapshotId>,
 }
 
 const MAGIC: [u8; 4] = *b"FBCM";
@@ -78,6 +81,7 @@ impl CommitMessage {
             compact_new_index: Vec::new(),
             compact_deleted_index: Vec::new(),
             index_read: None,
+            base_snapshot: None,
         }
     }
 
@@ -114,6 +118,7 @@ impl CommitMessage {
             encoder.int(read.assigners);
             encoder.array(&read.files, |encoder, name| encoder.text(name));
         });
+        encoder.optional(self.base_snapshot, |encoder, id| encoder.long(id));
         envelope::finish(encoder)
     }
 
@@ -144,6 +149,7 @@ impl CommitMessage {
                 message.index_read =
                     Some(IndexRead { assigner: body.int()?, assigners: body.int()?, files: body.texts()? });
             }
+            message.base_snapshot = if body.flag()? { Some(body.long()?) } else { None };
         }
         body.end()?;
         Ok(message)

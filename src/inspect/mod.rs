@@ -8,9 +8,11 @@
 //! |---|---|
 //! | [`snapshots`], [`schemas`], [`consumers`] | file of that kind |
 //! | [`manifests`], [`files`], [`partitions`], [`buckets`] | such thing of the newest snapshot |
+//! | [`buckets_advice`] | partition, with the bucket count that would fit it |
 //! | [`options`] | option that is set |
 //! | [`picture`] | sorted run, as text |
 
+mod advice;
 mod columns;
 mod contents;
 mod history;
@@ -20,6 +22,7 @@ mod settings;
 mod tests;
 mod text;
 
+pub use advice::buckets_advice;
 pub use contents::{buckets, files, manifests, partitions};
 pub use history::{consumers, schemas, snapshots};
 pub use picture::picture;

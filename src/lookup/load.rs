@@ -16,8 +16,11 @@ use super::rules::Rules;
 use crate::error::{Error, Result};
 use crate::files::{Opened, PageAt, PageColumn, PagedFile};
 
-/// The end of a file that is read to find its footer; a file of this size or less stays in memory whole.
-const TAIL: u64 = 64 << 10;
+/// A file of this size or less is read at once and stays in memory whole.
+const SMALL: u64 = 64 << 10;
+/// The end of a file that is read to find its footer and page index, which grow with it: a part of the file, within
+/// bounds.
+const TAIL: (u64, u64, u64) = (512, SMALL, 1 << 20);
 
 /// A page that is wanted.
 #[derive(Clone)]
@@ -80,7 +83,7 @@ impl Rules {
         let bounds_of = in_file.zip(bounds_of.map(|field| field.data_type.kind));
         let rows = u64::try_from(file.meta.row_count);
         let rows = rows.map_err(|_| Error::corrupt(&file.path, "_ROW_COUNT is negative"))?;
-        let mut length = size.min(TAIL);
+        let mut length = size.min((size / TAIL.0).clamp(TAIL.1, TAIL.2));
         loop {
             let tail = self.fetch(file, None, std::slice::from_ref(&(size - length..size))).await?;
             let tail = tail.into_iter().next().map(|(_, bytes)| bytes).unwrap_or_default();
@@ -95,7 +98,7 @@ impl Rules {
                             let what = format!("{} rows, not the {rows} that its manifest tells", paged.rows());
                             return Err(Error::corrupt(&path, what));
                         }
-                        let whole = (tail.len() as u64 == size && size <= TAIL).then_some(tail);
+                        let whole = (tail.len() as u64 == size && size <= SMALL).then_some(tail);
                         OpenFile::new(&this, &path, origins, *paged, bounds, whole).map(Ok)
                     }
                 }

@@ -32,5 +32,5 @@ mod view;
 mod warm;
 
 pub use cache::LookupCache;
-pub use old_versions::{OldRows, OldVersions};
+pub use old_versions::{OldPlace, OldRows, OldVersions};
 pub use table_lookup::{Found, LookupBuilder, TableLookup};

@@ -10,7 +10,7 @@ use super::LookupCache;
 use super::bucket::BucketFiles;
 use super::find::{Hit, Until};
 use super::newest::{kind_lane, sequence_lane};
-use super::rules::Rules;
+use super::rules::{Request, Rules};
 use super::values::Column;
 use crate::error::Result;
 use crate::format::{BinaryRow, DataFileMeta};
@@ -52,6 +52,17 @@ pub struct OldRows {
     pub files: Vec<u32>,
     /// The position of each row in its file.
     pub positions: Vec<u64>,
+}
+
+/// Where an old version stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OldPlace {
+    /// The row of the key in the request.
+    pub key: u32,
+    /// The file, as a place in [`OldVersions::files`].
+    pub file: u32,
+    /// The row's position in its file.
+    pub position: u64,
 }
 
 impl OldRows {
@@ -100,11 +111,7 @@ impl OldVersions {
     /// # Errors
     /// [`crate::Error::Invalid`] for a NULL in a key; the store's errors; [`crate::Error::Corrupt`] with the file.
     pub async fn find(&self, keys: &[ArrayRef], select: &[usize]) -> Result<OldRows> {
-        let rows = keys.first().map_or(0, |lane| lane.len());
-        let request = self.rules.request(keys.to_vec(), rows)?;
-        let hits = self.rules.find(&self.bucket, &request, Until::First).await?;
-        // Where a file has a key twice, the later row is the newer one.
-        let hits: Vec<Hit> = hits.chunk_by(|a, b| a.rank == b.rank).filter_map(<[Hit]>::last).copied().collect();
+        let (request, hits) = self.first(keys).await?;
         let mut wanted: Vec<Column> = select.iter().map(|at| Column::Value(*at)).collect();
         wanted.extend([Column::Sequence, Column::Kind]);
         let mut columns = self.rules.values_of(&self.bucket, &request, &hits, &wanted).await?;
@@ -118,6 +125,33 @@ impl OldVersions {
             files: hits.iter().map(|hit| hit.file).collect(),
             positions: hits.iter().map(|hit| hit.row).collect(),
         })
+    }
+
+    /// Where the versions of [`OldVersions::find`] stand, without reading any column but those of the key.
+    ///
+    /// # Errors
+    /// As [`OldVersions::find`].
+    pub async fn locate(&self, keys: &[ArrayRef]) -> Result<Vec<OldPlace>> {
+        let (request, hits) = self.first(keys).await?;
+        let place = |hit: &Hit| OldPlace { key: request.order[hit.rank as usize], file: hit.file, position: hit.row };
+        Ok(hits.iter().map(place).collect())
+    }
+
+    async fn first(&self, keys: &[ArrayRef]) -> Result<(Request, Vec<Hit>)> {
+        let rows = keys.first().map_or(0, |lane| lane.len());
+        let request = self.rules.request(keys.to_vec(), rows)?;
+        let hits = self.rules.find(&self.bucket, &request, Until::First).await?;
+        // Where a file has a key twice, the later row is the newer one.
+        let hits = hits.chunk_by(|a, b| a.rank == b.rank).filter_map(<[Hit]>::last).copied().collect();
+        Ok((request, hits))
+    }
+
+    /// As [`OldVersions::locate`], for blocking code: call it on the blocking pool.
+    ///
+    /// # Errors
+    /// As [`OldVersions::find`].
+    pub fn locate_blocking(&self, runtime: &Handle, keys: &[ArrayRef]) -> Result<Vec<OldPlace>> {
+        runtime.block_on(self.locate(keys))
     }
 
     /// As [`OldVersions::find`], for blocking code: call it on the blocking pool.

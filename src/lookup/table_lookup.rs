@@ -18,11 +18,9 @@ use crate::error::{Error, Result};
 use crate::format::{Snapshot, SnapshotId, datum_at};
 use crate::history::History;
 use crate::scan::{At, schema_at};
-use crate::schema::Schema;
+use crate::schema::{Schema, SchemaId, TableOptions};
 use crate::types::{Datum, accept_batch, external_schema, lane_schema, to_external};
 
-/// Memory of a lookup that was told none: what Paimon gives its own (`lookup.cache-max-memory-size`).
-pub const DEFAULT_MEMORY: u64 = 256 << 20;
 /// Buckets that are searched at once.
 const PARALLEL: usize = 4;
 /// How long a snapshot that had no successor is believed to be there still.
@@ -35,7 +33,7 @@ pub struct LookupBuilder {
     schema: Arc<Schema>,
     select: Option<Vec<String>>,
     at: At,
-    memory: u64,
+    memory: Option<u64>,
     cache: Option<LookupCache>,
     disk: Option<(PathBuf, u64)>,
     wide_timestamps: bool,
@@ -48,7 +46,7 @@ impl LookupBuilder {
             schema,
             select: None,
             at: At::Latest,
-            memory: DEFAULT_MEMORY,
+            memory: None,
             cache: None,
             disk: None,
             wide_timestamps: false,
@@ -69,10 +67,10 @@ impl LookupBuilder {
         self
     }
 
-    /// Keeps so many bytes of what was read; 256 MiB unless told otherwise.
+    /// Keeps so many bytes of what was read; unless told, as many as option `lookup.cache-max-memory-size` says.
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
-        self.memory = bytes;
+        self.memory = Some(bytes);
         self
     }
 
@@ -105,7 +103,10 @@ impl LookupBuilder {
     pub async fn open(self) -> Result<TableLookup> {
         let cache = match self.cache {
             Some(cache) => cache,
-            None => LookupCache::new(self.memory)?,
+            None => {
+                let told = TableOptions::parse(&self.schema)?.lookup_memory;
+                LookupCache::new(self.memory.unwrap_or(told))?
+            }
         };
         let cache = match self.disk {
             Some((directory, bytes)) => cache.with_disk(directory, bytes)?,
@@ -121,6 +122,7 @@ impl LookupBuilder {
         let shown = Shown::new(&schema, self.select.as_deref(), self.wide_timestamps)?;
         let inner = Inner {
             history: self.history,
+            given: self.schema,
             select: self.select,
             wide_timestamps: self.wide_timestamps,
             follows: self.at == At::Latest,
@@ -144,6 +146,8 @@ pub struct TableLookup {
 
 struct Inner {
     history: History,
+    /// The schema of the table's handle, with the options that it was given.
+    given: Arc<Schema>,
     select: Option<Vec<String>>,
     wide_timestamps: bool,
     follows: bool,
@@ -158,6 +162,15 @@ struct Inner {
 impl Inner {
     fn mark_seen(&self) {
         self.seen_millis.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// A newer schema, with the options that the table's handle was given besides its own.
+    async fn evolved(&self, id: SchemaId) -> Result<Arc<Schema>> {
+        let stored = self.history.schemas.load(self.given.id).await?;
+        let mut newer = Schema::clone(&*self.history.schemas.load(id).await?);
+        let given = self.given.options.iter().filter(|(name, value)| stored.options.get(*name) != Some(*value));
+        newer.options.extend(given.map(|(name, value)| (name.clone(), value.clone())));
+        Ok(Arc::new(newer))
     }
 
     fn now(&self) -> u64 {
@@ -263,14 +276,22 @@ impl TableLookup {
         let primary = key_lanes(&rules.schema, key)?;
         let routed = view.route(&primary, 1)?;
         let Some(routed) = routed.first() else { return Ok(None) };
-        if let [target] = routed.targets.as_slice() {
-            if let Some(bucket) = view.ready(target) {
-                let request = rules.request(view.trimmed(&primary), 1)?;
-                let of_key: Vec<Option<&Datum>> = shown.in_key.iter().map(|at| at.map(|at| &key[at])).collect();
-                if let Some(answer) = rules.warm(bucket, &request, &shown.select, &of_key) {
-                    return answer;
+        let request = rules.request(view.trimmed(&primary), 1)?;
+        let of_key: Vec<Option<&Datum>> = shown.in_key.iter().map(|at| at.map(|at| &key[at])).collect();
+        let mut told = true;
+        for target in &routed.targets {
+            let bucket = view.ready(target);
+            match bucket.and_then(|bucket| rules.warm(bucket, &request, &shown.select, &of_key)) {
+                Some(Ok(None)) => {}
+                Some(answer) => return answer,
+                None => {
+                    told = false;
+                    break;
                 }
             }
+        }
+        if told {
+            return Ok(None);
         }
         let lanes = self.checked(self.lanes(&view, &shown, &primary, 1).await)?;
         if !lanes.found.value(0) {
@@ -302,12 +323,18 @@ impl TableLookup {
         let Some(next) = next.filter(|next| lost || Some(next.id) != view.snapshot) else { return Ok(false) };
         let mut rules = Arc::clone(&view.rules);
         if next.schema_id > rules.schema.id {
-            let schema = inner.history.schemas.load(next.schema_id).await?;
+            let schema = inner.evolved(next.schema_id).await?;
             rules = Arc::new(Rules::new(&inner.history, &schema, &inner.cache)?);
         }
         let shown = Shown::new(&rules.schema, inner.select.as_deref(), inner.wide_timestamps)?;
         let view = View::load(rules, Some(&next), Some(&view)).await?;
-        *inner.state.write().unwrap_or_else(PoisonError::into_inner) = (Arc::new(view), Arc::new(shown));
+        {
+            let mut state = inner.state.write().unwrap_or_else(PoisonError::into_inner);
+            if !lost && state.0.snapshot > view.snapshot {
+                return Ok(true); // another task went further meanwhile
+            }
+            *state = (Arc::new(view), Arc::new(shown));
+        }
         inner.lost.store(false, Ordering::Relaxed);
         inner.mark_seen();
         Ok(true)

@@ -104,6 +104,11 @@ pub(super) trait Stage: Send + 'static {
     fn apart(&self) -> bool;
 
     fn run(&self, found: &Found<'_>) -> Result<Self::Out>;
+
+    /// What may stand for these versions of one key before the rest of them is seen; `None` when nothing may.
+    fn fold_beginning(&self, _found: &Found<'_>, _retracts: bool) -> Result<Option<MergedBatch>> {
+        Ok(None)
+    }
 }
 
 /// The versions of some thousand keys with their sequence numbers.
@@ -142,6 +147,10 @@ impl Stage for Arc<dyn MergeFunction> {
 
     fn run(&self, found: &Found<'_>) -> Result<MergedBatch> {
         found.rows(&self.merge(&found.versions)?)
+    }
+
+    fn fold_beginning(&self, found: &Found<'_>, retracts: bool) -> Result<Option<MergedBatch>> {
+        if self.folds_beginnings(retracts) { self.run(found).map(Some) } else { Ok(None) }
     }
 }
 
@@ -200,6 +209,8 @@ struct Merge<K, S> {
     tree: LoserTree,
     rows: Vec<(u32, u32)>,
     ends: Vec<u32>,
+    /// Versions of a key with many of them that wait for the next batch.
+    carried: Vec<(u32, u32)>,
 }
 
 impl<K: KeyColumn, S: Stage> Merge<K, S> {
@@ -219,15 +230,27 @@ impl<K: KeyColumn, S: Stage> Merge<K, S> {
             }
         }
         let tree = LoserTree::new(heads.len(), |a, b| less(&live, &heads, a, b));
-        Ok(Self { runs, order, stage, batch_rows, live, heads, tree, rows: Vec::new(), ends: Vec::new() })
+        Ok(Self {
+            runs,
+            order,
+            stage,
+            batch_rows,
+            live,
+            heads,
+            tree,
+            rows: Vec::new(),
+            ends: Vec::new(),
+            carried: Vec::new(),
+        })
     }
 
     /// Collects the versions of about `batch_rows` whole keys, or fewer where the keys have many: every version holds
-    /// its batch in memory.
+    /// its batch in memory. A key with very many is merged while its versions come.
     fn collect(&mut self) -> Result<()> {
-        self.rows.clear();
+        self.rows = std::mem::take(&mut self.carried);
         self.ends.clear();
         let (most_rows, apart) = (self.batch_rows.saturating_mul(MOST_VERSIONS), self.stage.apart());
+        let mut fold_at = most_rows;
         while let Some((batch, row)) = self.heads[self.tree.winner()] {
             if let Some((last_batch, last_row)) = self.rows.last() {
                 let last = self.live[*last_batch as usize].keys.key(*last_row as usize);
@@ -240,11 +263,47 @@ impl<K: KeyColumn, S: Stage> Merge<K, S> {
             }
             self.rows.push((batch, row));
             self.advance(batch, row)?;
+            if self.rows.len() >= fold_at && !apart {
+                if let Some(end) = self.ends.last() {
+                    self.carried = self.rows.split_off(*end as usize);
+                    return Ok(());
+                }
+                fold_at = if self.fold_beginning()? { most_rows } else { self.rows.len().saturating_mul(2) };
+            }
         }
         if !self.rows.is_empty() {
             self.ends.push(self.rows.len() as u32);
         }
         Ok(())
+    }
+
+    /// Puts one row in the place of all versions but the last, when they are of one key and the merge function allows
+    /// it, so that their batches can go. Gives whether it did.
+    fn fold_beginning(&mut self) -> Result<bool> {
+        let Some((last, beginning)) = self.rows.split_last() else { return Ok(false) };
+        let busy = |batch: u32| batch == last.0 || self.heads.iter().flatten().any(|head| head.0 == batch);
+        // The row takes the place of a batch that nothing else needs.
+        let Some(place) = beginning.iter().map(|version| version.0).find(|batch| !busy(*batch)) else {
+            return Ok(false);
+        };
+        let adds = |(batch, row): &(u32, u32)| self.live[*batch as usize].is_addition(*row as usize);
+        let (adds, retracts) = (beginning.iter().any(adds), !beginning.iter().all(adds));
+        let states = self.live.iter().any(|batch| batch.level > 0);
+        if !adds || states {
+            return Ok(false);
+        }
+        let fold = |found: &Found<'_>| self.stage.fold_beginning(found, retracts);
+        let Some(folded) = self.show(beginning, &[beginning.len() as u32], fold)? else { return Ok(false) };
+        let stays = folded.num_rows() == 1 && folded.kinds.as_ref().is_none_or(|kinds| is_addition(kinds.value(0)));
+        if !stays {
+            return Ok(false);
+        }
+        self.rows = vec![(place, 0), *last];
+        let batch = &mut self.live[place as usize];
+        (batch.columns, batch.sequence, batch.kinds) = (folded.columns, folded.sequence, folded.kinds);
+        (batch.order, batch.rows) = (None, 1);
+        self.release();
+        Ok(true)
     }
 
     fn advance(&mut self, batch: u32, row: u32) -> Result<()> {
@@ -262,21 +321,22 @@ impl<K: KeyColumn, S: Stage> Merge<K, S> {
         Ok(())
     }
 
-    fn merge(&mut self) -> Result<S::Out> {
+    /// Shows versions to `work`.
+    fn show<T>(&self, rows: &[(u32, u32)], ends: &[u32], work: impl FnOnce(&Found<'_>) -> T) -> T {
         let batches: Vec<&[ArrayRef]> = self.live.iter().map(|batch| batch.columns.as_slice()).collect();
         let kinds: Vec<Option<&[i8]>> =
             self.live.iter().map(|batch| batch.kinds.as_ref().map(|kinds| kinds.values().as_ref())).collect();
         let levels: Vec<i32> = self.live.iter().map(|batch| batch.level).collect();
-        let (rows, ends, single) = (self.rows.as_slice(), self.ends.as_slice(), Single::Keep);
+        let single = Single::Keep;
         let versions = Versions { rows, ends, batches: &batches, kinds: &kinds, levels: &levels, single };
         let sequences = self.live.iter().map(|batch| &batch.sequence).collect();
-        self.stage.run(&Found { versions, sequences })
+        work(&Found { versions, sequences })
     }
 
-    /// Lets go of batches that no head points to.
+    /// Lets go of batches that neither a head nor a version points to.
     fn release(&mut self) {
         let mut places = vec![None; self.live.len()];
-        for (batch, _) in self.heads.iter().flatten() {
+        for (batch, _) in self.heads.iter().flatten().chain(&self.rows).chain(&self.carried) {
             places[*batch as usize] = Some(0);
         }
         let mut kept = Vec::with_capacity(self.runs.len());
@@ -287,7 +347,7 @@ impl<K: KeyColumn, S: Stage> Merge<K, S> {
             }
         }
         self.live = kept;
-        for (batch, _) in self.heads.iter_mut().flatten() {
+        for (batch, _) in self.heads.iter_mut().flatten().chain(&mut self.rows).chain(&mut self.carried) {
             *batch = places[*batch as usize].unwrap_or_default();
         }
     }
@@ -304,7 +364,7 @@ impl<K: KeyColumn, S: Stage> Iterator for Merge<K, S> {
         if self.rows.is_empty() {
             return None;
         }
-        let merged = self.merge();
+        let merged = self.show(&self.rows, &self.ends, |found| self.stage.run(found));
         self.rows.clear();
         self.release();
         Some(merged)
@@ -329,9 +389,12 @@ impl<K: KeyColumn> Loaded<K> {
     }
 
     fn is_addition(&self, row: usize) -> bool {
-        let addition = |kind: i8| kind == RowKind::Insert as i8 || kind == RowKind::UpdateAfter as i8;
-        self.kinds.as_ref().is_none_or(|kinds| addition(kinds.value(row)))
+        self.kinds.as_ref().is_none_or(|kinds| is_addition(kinds.value(row)))
     }
+}
+
+fn is_addition(kind: i8) -> bool {
+    kind == RowKind::Insert as i8 || kind == RowKind::UpdateAfter as i8
 }
 
 /// Whether the head of run `a` comes before that of run `b`.

@@ -19,7 +19,7 @@ pub use compact_stage::{Before, CompactMerge, Compacted, compact_runs};
 pub use intervals::{KeyBound, Ranged, Section, sections};
 pub use key::{KeyEncoder, Keys};
 pub use levels::{Levels, Run};
-pub use merge::{ColumnFrom, KeepAll, MergeFunction, MergeSingles, Merged, Single, Versions};
+pub use merge::{ColumnFrom, KeepAll, MergeFunction, Merged, Single, Versions};
 pub use merge_reader::{MergedBatch, RunBatch, RunReader, merge_runs};
 pub use order::SequenceOrder;
 pub use picker::{CompactUnit, Moment, Trigger, pick, pick_full, put_off};

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, Int8Array, Int64Array, StringArray};
+use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, StringArray};
 use proptest::prelude::*;
 
 use super::merge::Deduplicate;
 use super::*;
 use crate::error::Result;
+use crate::schema::{Schema, TableOptions};
 use crate::types::DataType;
 
 /// A version: key, user sequence, kind. Its arrival number is its sequence number.
@@ -141,8 +144,111 @@ proptest! {
     }
 }
 
+/// The rows of a merge whose batches are of `batch_rows` keys: the smaller, the earlier beginnings are folded.
+fn folded(runs: &[Vec<(i64, Version)>], options: &[(&str, &str)], batch_rows: usize) -> (Vec<String>, usize) {
+    let mut builder = Schema::builder().column("k", DataType::BIGINT).primary_key(["k"]).option("bucket", "1");
+    for column in ["a", "s"] {
+        builder = builder.column(column, DataType::BIGINT);
+    }
+    let schema = options.iter().fold(builder, |builder, (name, value)| builder.option(*name, *value)).build().unwrap();
+    let function = merge::of(&schema, &TableOptions::parse(&schema).unwrap(), &[0, 1, 2]).unwrap();
+    let widest = Arc::new(Widest(function, AtomicUsize::new(0)));
+    let runs = runs.iter().map(|versions| run(versions.clone(), false)).collect();
+    let mut rows = Vec::new();
+    for batch in merge_runs(runs, None, Arc::clone(&widest) as Arc<dyn MergeFunction>, batch_rows).unwrap() {
+        let batch = batch.unwrap();
+        let cell = |at: usize, row: usize| {
+            let column = batch.columns[at].as_primitive::<Int64Type>();
+            column.is_valid(row).then(|| column.value(row))
+        };
+        let kind = |row: usize| batch.kinds.as_ref().map_or(0, |kinds| kinds.value(row));
+        let text = |row: usize| format!("{} {:?}", kind(row), [0, 1, 2].map(|at| cell(at, row)));
+        rows.extend((0..batch.num_rows()).map(text));
+    }
+    (rows, widest.1.load(Relaxed))
+}
+
+/// A function that notes the most versions it was given at once.
+#[derive(Debug)]
+struct Widest(Arc<dyn MergeFunction>, AtomicUsize);
+
+impl MergeFunction for Widest {
+    fn merge(&self, versions: &Versions<'_>) -> Result<Merged> {
+        self.1.fetch_max(versions.rows.len(), Relaxed);
+        self.0.merge(versions)
+    }
+
+    fn folds_beginnings(&self, retracts: bool) -> bool {
+        self.0.folds_beginnings(retracts)
+    }
+}
+
+const FOLDING: [&[(&str, &str)]; 5] = [
+    &[
+        ("merge-engine", "aggregation"),
+        ("fields.a.aggregate-function", "sum"),
+        ("fields.s.aggregate-function", "max"),
+        ("fields.s.ignore-retract", "true"),
+    ],
+    &[
+        ("merge-engine", "aggregation"),
+        ("fields.a.aggregate-function", "first_value"),
+        ("fields.a.ignore-retract", "true"),
+    ],
+    &[
+        ("merge-engine", "aggregation"),
+        ("aggregation.remove-record-on-delete", "true"),
+        ("fields.a.aggregate-function", "sum"),
+    ],
+    &[("merge-engine", "partial-update"), ("fields.s.sequence-group", "a")],
+    &[("merge-engine", "partial-update"), ("fields.s.sequence-group", "a"), ("fields.a.aggregate-function", "sum")],
+];
+
+proptest! {
+    #[test]
+    fn a_key_with_many_versions_is_folded_while_they_come(
+        all in prop::collection::vec((0_i64..4, prop::option::of(0_i64..5), 0_i8..4), 0..300),
+        which in 0..FOLDING.len(), runs in 1_usize..5, additions in any::<bool>(), batch_rows in 1_usize..4,
+    ) {
+        // Every run holds a key many times, as spilled runs do.
+        let all: Vec<(i64, Version)> = (0..).zip(all).map(|(at, (key, user, kind))| {
+            (at, (key, user, if additions { kind / 2 * 2 } else { kind }))
+        }).collect();
+        let runs: Vec<_> = all.chunks(all.len().div_ceil(runs).max(1)).map(<[_]>::to_vec).collect();
+        let (wanted, _) = folded(&runs, FOLDING[which], 10_000);
+        let (found, widest) = folded(&runs, FOLDING[which], batch_rows);
+        prop_assert_eq!(found, wanted);
+        // Of additions never more than some batches are merged at once: eight times the batch and what its runs hold.
+        prop_assert!(!additions || widest <= 8 * batch_rows + 20, "{} versions at once", widest);
+    }
+}
+
 #[test]
 fn a_null_key_is_refused() {
     let keys: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
     assert!(encoder(false).encode(&[keys], 2).is_err());
+}
+
+#[test]
+fn keys_are_found_among_rising_ones_in_every_representation() {
+    for types in [vec![DataType::BIGINT], vec![DataType::BIGINT, DataType::INT], vec![DataType::STRING]] {
+        let encode = |numbers: &[i64]| {
+            let lane = |data_type: &DataType| -> ArrayRef {
+                match *data_type {
+                    DataType::STRING => key_lane(numbers, true),
+                    DataType::INT => Arc::new(arrow_array::Int32Array::from(vec![7; numbers.len()])),
+                    _ => key_lane(numbers, false),
+                }
+            };
+            let lanes: Vec<ArrayRef> = types.iter().map(lane).collect();
+            KeyEncoder::new(&types).unwrap().encode(&lanes, numbers.len()).unwrap()
+        };
+        let keys = encode(&[1, 3, 3, 3, 8, 9, 9]);
+        let asked = encode(&[0, 1, 2, 3, 8, 9, 10]);
+        let found: Vec<_> = (0..7).map(|at| keys.equal_range(&asked, at)).collect();
+        assert_eq!(found, [0..0, 0..1, 1..1, 1..4, 4..5, 5..7, 7..7], "{types:?}");
+        assert!(keys.rises() && !encode(&[2, 1]).rises());
+        assert_eq!(encode(&[5, 1, 5, 0, 1]).sorted(), [3, 1, 0]);
+        assert!(encode(&[]).equal_range(&asked, 3).is_empty());
+    }
 }

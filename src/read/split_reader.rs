@@ -396,8 +396,8 @@ impl BucketReader {
         &self.reader.function
     }
 
-    /// The rows of sorted runs as a compaction merges them, with old rows from elsewhere, which are older than all of them.
-    /// Blocks while it is iterated.
+    /// The rows of sorted runs as a compaction merges them, together with old rows from elsewhere, which are older than
+    /// those of all the runs. Blocks while it is iterated.
     ///
     /// # Errors
     /// The items carry the store's errors and [`Error::Corrupt`] with the file.

@@ -24,6 +24,8 @@ pub struct Pruner {
     /// The conjuncts on columns that are no partition columns.
     value: Option<Expr>,
     first_key: Option<String>,
+    /// Rows that wait in `bucket-postpone` are unseen.
+    postponed: bool,
     /// For each schema that files were written with, where it has the table's columns.
     known: BTreeMap<i64, Known>,
 }
@@ -59,6 +61,7 @@ impl Pruner {
             key,
             value,
             first_key,
+            postponed: options.bucket == BucketMode::Postpone,
             known: BTreeMap::new(),
         })
     }
@@ -79,12 +82,15 @@ impl Pruner {
         let entries = &self.entries;
         let (by_manifest, by_entry) = (Arc::clone(entries), Arc::clone(entries));
         let manifest: ManifestTest = Arc::new(move |meta| by_manifest.manifest_may_match(meta));
-        let entry: EntryTest =
-            Arc::new(move |head| !(skips_level_0 && head.level == 0) && by_entry.entry_may_match(head));
+        let postponed = self.postponed;
+        let entry: EntryTest = Arc::new(move |head| {
+            let unseen = (skips_level_0 && head.level == 0) || (postponed && head.bucket < 0);
+            !unseen && by_entry.entry_may_match(head)
+        });
         let partitioned = entries.partition.is_some();
         FileFilter {
             manifest: partitioned.then_some(manifest),
-            entry: (partitioned || skips_level_0 || entries.bucket_keys.is_some()).then_some(entry),
+            entry: (partitioned || skips_level_0 || postponed || entries.bucket_keys.is_some()).then_some(entry),
         }
     }
 

@@ -67,13 +67,15 @@ fn schema_refusals(schema: &Schema, usage: Use) -> Vec<Error> {
     let shown =
         schema.option("bucket").map_or_else(|| "no option bucket".to_string(), |it| format!("option bucket = {it:?}"));
     match schema.bucket_mode() {
-        Ok(BucketMode::Fixed(_) | BucketMode::Unaware | BucketMode::Dynamic) => {}
-        Ok(BucketMode::KeyDynamic) if usage == Use::Read => {}
-        Ok(BucketMode::KeyDynamic) => refusals.push(Error::unsupported(format!(
-            "{shown} with a primary key that lacks a partition column (not written yet: set a bucket count)"
-        ))),
+        Ok(BucketMode::Fixed(_) | BucketMode::Unaware | BucketMode::Dynamic | BucketMode::KeyDynamic) => {}
+        Ok(BucketMode::Postpone) if usage == Use::Read => {}
         Ok(BucketMode::Postpone) => {
-            refusals.push(Error::unsupported(format!("{shown} (postponed buckets are not supported yet)")));
+            let producer = schema.option("changelog-producer").filter(|it| !it.eq_ignore_ascii_case("none"));
+            refusals.extend(producer.map(|it| {
+                Error::unsupported(format!(
+                    "option changelog-producer = {it:?} with {shown} (postponed rows make none)"
+                ))
+            }));
         }
         // A text that is no number is reported with the other values.
         Err(error) if schema.option("bucket").is_none_or(|text| text.parse::<i32>().is_ok()) => refusals.push(error),

@@ -40,6 +40,17 @@ pub struct DynamicBucketOptions {
     pub assigner_parallelism: Option<i32>,
 }
 
+/// How many buckets postponed rows are moved into (`postpone.*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostponeOptions {
+    /// Buckets of a partition that has none yet.
+    pub default_buckets: Option<i32>,
+    /// Else: rows of a bucket.
+    pub target_rows: Option<u64>,
+    /// Else: bytes of a bucket.
+    pub target_size: u64,
+}
+
 /// How versions of a key become one row (`merge-engine`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MergeEngine {
@@ -197,6 +208,8 @@ pub struct TableOptions {
     pub bucket_function: BucketFunction,
     /// How dynamic buckets grow.
     pub dynamic_bucket: DynamicBucketOptions,
+    /// How many buckets postponed rows are moved into.
+    pub postpone: PostponeOptions,
     /// How versions of a key become one row.
     pub merge_engine: MergeEngine,
     /// The same, column by column.
@@ -255,6 +268,8 @@ pub struct TableOptions {
     pub write_buffer_spillable: bool,
     /// The most local disk for that.
     pub write_buffer_max_disk: u64,
+    /// Memory that lookups keep what they read in.
+    pub lookup_memory: u64,
     /// Rows a reader hands out at once.
     pub read_batch_rows: usize,
     /// When and how files are compacted.
@@ -307,6 +322,11 @@ impl TableOptions {
             },
             bucket_function: read.word("bucket-function.type", BUCKET_FUNCTIONS)?,
             dynamic_bucket: read.dynamic_bucket()?,
+            postpone: PostponeOptions {
+                default_buckets: read.optional("postpone.default-bucket-num", number)?,
+                target_rows: read.optional("postpone.target-row-num-per-bucket", number)?,
+                target_size: read.with("postpone.target-size-per-bucket", parse_memory_size)?,
+            },
             merge_engine,
             merge: read.merge(needs_lookup && merge_engine != MergeEngine::FirstRow)?,
             changelog_producer,
@@ -336,6 +356,7 @@ impl TableOptions {
             write_buffer_size: read.with("write-buffer-size", parse_memory_size)?,
             write_buffer_spillable: read.boolean("write-buffer-spillable")?,
             write_buffer_max_disk: read.with("write-buffer-spill.max-disk-size", parse_memory_size)?,
+            lookup_memory: read.with("lookup.cache-max-memory-size", parse_memory_size)?,
             // Paimon's default of 1024 is made for its row readers; columns want longer batches.
             read_batch_rows: read.optional("read.batch-size", number)?.unwrap_or(8192),
             compaction: CompactionOptions::read(&read, target_file_size, changelog_producer, merge_engine)?,

@@ -3,6 +3,8 @@
 mod changes;
 mod compact;
 mod lifetime;
+mod postpone;
+mod rescale;
 mod scan_builder;
 mod writer;
 
@@ -14,6 +16,8 @@ pub use changes::ChangesBuilder;
 pub use compact::{CompactBuilder, CompactReport};
 use lifetime::create_table;
 pub(crate) use lifetime::{delete_table, has_schema};
+pub use postpone::{MovePostponed, MovedPartition};
+pub use rescale::{Rescale, RescaledPartition};
 pub use scan_builder::ScanBuilder;
 pub use writer::TableWriter;
 
@@ -181,11 +185,18 @@ impl Table {
     ///
     /// # Errors
     /// As [`Table::stream_writer`].
-    pub async fn channel_writer(&self, _commit_user: &str, channel: Channel) -> Result<StreamWriter> {
+    pub async fn channel_writer(&self, commit_user: &str, channel: Channel) -> Result<StreamWriter> {
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
         let spill_directory = self.spill_directory.clone();
-        StreamWriter::new(self.history.clone(), Arc::clone(&self.schema), options, channel, spill_directory)
+        StreamWriter::new(
+            self.history.clone(),
+            Arc::clone(&self.schema),
+            options,
+            commit_user,
+            channel,
+            spill_directory,
+        )
     }
 
     /// How rows are spread over so many parallel writers.
@@ -194,6 +205,16 @@ impl Table {
     /// [`Error::Invalid`] for a table without buckets; [`Error::Unsupported`].
     pub fn channels(&self, count: u32) -> Result<Channels> {
         Channels::new(Arc::clone(&self.schema), TableOptions::parse(&self.schema)?, count)
+    }
+
+    /// Moves the rows of all partitions, or of some, into so many buckets.
+    pub fn rescale(&self, buckets: i32) -> Rescale {
+        Rescale::new(self.history.clone(), Arc::clone(&self.schema), self.spill_directory.clone(), buckets)
+    }
+
+    /// Moves rows that wait in `bucket-postpone` into real buckets, where readers see them.
+    pub fn move_postponed(&self) -> MovePostponed {
+        MovePostponed::new(self.history.clone(), Arc::clone(&self.schema), self.spill_directory.clone())
     }
 
     fn compactor(&self, limits: CompactLimits) -> Result<Compactor> {

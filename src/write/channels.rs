@@ -68,7 +68,7 @@ impl Channels {
         Channel { index: 0, count }.check()?;
         let keys = match options.bucket {
             BucketMode::Fixed(_) => schema.bucket_keys(),
-            BucketMode::Dynamic => schema.trimmed_primary_keys(),
+            BucketMode::Dynamic | BucketMode::Postpone => schema.trimmed_primary_keys(),
             BucketMode::Unaware => {
                 return Err(Error::invalid("a table without buckets: any writer may take any row"));
             }
@@ -94,6 +94,11 @@ impl Channels {
         let keys: Vec<ArrayRef> = self.key_columns.iter().map(|at| columns[*at].clone()).collect();
         let offsets = match self.options.bucket {
             BucketMode::Fixed(buckets) => assign(self.options.bucket_function, &keys, &self.key_types, buckets, count)?,
+            // The order of different writers' rows is not kept, so a key has one writer.
+            BucketMode::Postpone => {
+                let hashes = bucket_hashes(&keys, &self.key_types, count)?;
+                hashes.into_iter().map(|hash| class_of(hash, self.count)).collect()
+            }
             _ => {
                 let classes = Channel { index: 0, count: self.count as u32 }.classes(&self.options);
                 let hashes = bucket_hashes(&keys, &self.key_types, count)?;

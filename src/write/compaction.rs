@@ -132,7 +132,6 @@ impl WriterCompaction {
     pub(super) async fn prepare(
         &mut self,
         messages: &mut Vec<CommitMessage>,
-        total_buckets: i32,
         numbers: &mut SequenceNumbers,
     ) -> Result<()> {
         self.commits += 1;
@@ -152,7 +151,7 @@ impl WriterCompaction {
         let mut by_place: BTreeMap<Place, CommitMessage> =
             messages.drain(..).map(|message| (place(&message), message)).collect();
         let result = match self.live_files(&places, numbers.newest()).await {
-            Ok(live) => self.compact(places, live, &mut by_place, total_buckets, numbers, (full, waits)).await,
+            Ok(live) => self.compact(places, live, &mut by_place, numbers, (full, waits)).await,
             Err(error) => Err(error),
         };
         messages.extend(by_place.into_values().filter(|message| !message.is_empty()));
@@ -169,14 +168,14 @@ impl WriterCompaction {
         places: BTreeSet<Place>,
         mut live: HashMap<Place, BucketFiles>,
         messages: &mut BTreeMap<Place, CommitMessage>,
-        total_buckets: i32,
         numbers: &SequenceNumbers,
         (full, waits): (bool, bool),
     ) -> Result<()> {
         let mut due = Vec::new();
         for place in places {
             let bucket = live.remove(&place);
-            let total = bucket.as_ref().map_or(total_buckets, |bucket| bucket.total_buckets);
+            // A bucket without files has nothing to compact; a message of its own tells its count.
+            let total = bucket.as_ref().map_or(-1, |bucket| bucket.total_buckets);
             let message =
                 messages.entry(place.clone()).or_insert_with(|| CommitMessage::new(place.0.clone(), place.1, total));
             let live = bucket.map(|bucket| bucket.files).unwrap_or_default();

@@ -25,7 +25,7 @@ use crate::schema::{Schema, TableOptions};
 /// The index type.
 const HASH: &str = "HASH";
 /// The highest bucket, as in Paimon.
-const MAX_BUCKET: i32 = i16::MAX as i32 - 1;
+pub(super) const MAX_BUCKET: i32 = i16::MAX as i32 - 1;
 /// Memory for the indexes of all partitions of a writer.
 const MAX_BYTES: usize = 1 << 30;
 /// What a key takes while its index is read and sorted.
@@ -49,6 +49,7 @@ pub(super) struct DynamicBuckets {
     max_bytes: usize,
     uuid: String,
     written: u64,
+    anew: bool,
 }
 
 /// What a commit changes of the index of a partition.
@@ -88,7 +89,13 @@ impl DynamicBuckets {
             commits: 0,
             max_bytes: MAX_BYTES,
             written: 0,
+            anew: false,
         })
+    }
+
+    /// Partitions begin empty, whatever is there.
+    pub(super) fn anew(&mut self) {
+        self.anew = true;
     }
 
     /// Reads the indexes of partitions that are not known yet.
@@ -99,7 +106,8 @@ impl DynamicBuckets {
             return Ok(());
         }
         let mut files: BTreeMap<BinaryRow, Vec<IndexFile>> = BTreeMap::new();
-        if let Some(latest) = self.history.snapshots.latest().await? {
+        let latest = if self.anew { None } else { self.history.snapshots.latest().await? };
+        if let Some(latest) = latest {
             if let Some(name) = &latest.index_manifest {
                 for file in self.history.manifests.index(name).await?.iter() {
                     if file.index_type == HASH && missing.contains(&file.partition) {

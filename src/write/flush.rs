@@ -24,6 +24,9 @@ use crate::read::MergedSlab;
 const SLAB_BYTES: usize = 4 << 20;
 const SLAB_ROWS: (usize, usize) = (1, 32 << 10);
 
+/// Versions that a key of a slab may have on average before the slab is cut short.
+const MOST_VERSIONS: usize = 8;
+
 /// Rows of a batch of merged spills.
 const MERGED_ROWS: usize = 4096;
 
@@ -51,6 +54,8 @@ pub(super) struct BucketRows {
     pub rows: Vec<(u32, u32)>,
     /// The sequence number of the first of them.
     pub first_sequence: i64,
+    /// Whether rows get numbers; those of postponed rows are -1.
+    pub numbered: bool,
     pub names: Arc<FileNames>,
 }
 
@@ -257,6 +262,9 @@ impl<'a> View<'a> {
         let mut next = 0;
         std::iter::from_fn(move || {
             let chunk = ends.get(next..ends.len().min(next + keys)).filter(|chunk| !chunk.is_empty())?;
+            // A slab gathers all versions of its keys, so keys with many make it shorter.
+            let fits = chunk.partition_point(|end| *end as usize - from <= keys.saturating_mul(MOST_VERSIONS));
+            let chunk = &chunk[..fits.max(1)];
             let slab = self.slab(function, from, chunk);
             next += chunk.len();
             from = chunk.last().map_or(from, |end| *end as usize);
@@ -276,7 +284,10 @@ impl<'a> View<'a> {
             let (batch, row) = rows[*position as usize];
             (batch as usize, row as usize)
         };
-        let number = |position: &u32| self.bucket.first_sequence + i64::from(arrivals[*position as usize]);
+        let number = |position: &u32| match self.bucket.numbered {
+            true => self.bucket.first_sequence + i64::from(arrivals[*position as usize]),
+            false => -1,
+        };
         Ok(Box::new(Scattered {
             batches,
             kinds,

@@ -14,6 +14,7 @@ mod compaction;
 mod dynamic;
 mod flush;
 mod key_index;
+mod key_places;
 mod router;
 mod sequence_numbers;
 mod settings;

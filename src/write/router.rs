@@ -1,7 +1,7 @@
 //! Which bucket a row belongs to: columns in, one number for each row out.
 //! Spec: `format-spec/bucket.md`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow_array::ArrayRef;
 use arrow_row::{OwnedRow, RowConverter, SortField};
@@ -16,10 +16,12 @@ use crate::types::{DataType, lane_type};
 pub(super) enum Buckets {
     /// Everything goes to this one.
     One(i32),
-    /// By the hash of the bucket key.
+    /// By the hash of the bucket key; partitions that know no count of their own have this one.
     Fixed(BucketFunction, i32),
     /// By the index of the keys.
     Dynamic(Box<DynamicBuckets>),
+    /// As [`Router::give`] tells for the next rows.
+    Given(Vec<i32>),
 }
 
 /// Routes rows to buckets, which it numbers in the order it meets them.
@@ -30,12 +32,14 @@ pub(super) struct Router {
     buckets: Buckets,
     known: HashMap<(u32, i32), u32>,
     targets: Vec<(BinaryRow, i32)>,
+    /// The bucket count that the rows of each target were routed by; -1 where none is fixed.
+    totals: Vec<i32>,
 }
 
 impl Router {
     pub(super) fn new(schema: &Schema, buckets: Buckets) -> Result<Self> {
         let keys = match &buckets {
-            Buckets::One(_) => Vec::new(),
+            Buckets::One(_) | Buckets::Given(_) => Vec::new(),
             Buckets::Fixed(..) => schema.bucket_keys(),
             Buckets::Dynamic(_) => schema.trimmed_primary_keys(),
         };
@@ -46,7 +50,20 @@ impl Router {
             buckets,
             known: HashMap::new(),
             targets: Vec::new(),
+            totals: Vec::new(),
         })
+    }
+
+    /// The buckets of the rows that are routed next.
+    pub(super) fn give(&mut self, buckets: Vec<i32>) {
+        self.buckets = Buckets::Given(buckets);
+    }
+
+    /// What is in the table does not matter.
+    pub(super) fn anew(&mut self) {
+        if let Buckets::Dynamic(dynamic) = &mut self.buckets {
+            dynamic.anew();
+        }
     }
 
     /// The partition and bucket that a target's number stands for.
@@ -54,10 +71,16 @@ impl Router {
         self.targets.get(number as usize)
     }
 
+    /// The bucket count that a target's rows were routed by.
+    pub(super) fn total(&self, number: u32) -> i32 {
+        self.totals.get(number as usize).copied().unwrap_or(-1)
+    }
+
     /// Begins anew, without any target.
     pub(super) fn forget_targets(&mut self) {
         self.known.clear();
         self.targets.clear();
+        self.totals.clear();
         self.partitions.forget();
     }
 
@@ -76,14 +99,40 @@ impl Router {
         Ok(numbers)
     }
 
-    /// For each row the number of its target.
-    pub(super) fn route(&mut self, columns: &[ArrayRef], partitions: Vec<u32>) -> Result<Vec<u32>> {
+    /// For each row the number of its target. `count_of` tells the bucket counts of partitions that have rows.
+    pub(super) fn route(
+        &mut self,
+        columns: &[ArrayRef],
+        partitions: Vec<u32>,
+        count_of: impl Fn(&BinaryRow) -> Option<i32>,
+    ) -> Result<Vec<u32>> {
         let rows = partitions.len();
+        let mut counts: HashMap<u32, i32> = HashMap::new();
         let keys = || -> Vec<ArrayRef> { self.bucket_columns.iter().map(|at| columns[*at].clone()).collect() };
         let buckets = match &mut self.buckets {
             Buckets::One(bucket) => vec![*bucket; rows],
-            Buckets::Fixed(_, 1) => vec![0; rows],
-            Buckets::Fixed(function, buckets) => assign(*function, &keys(), &self.bucket_types, *buckets, rows)?,
+            Buckets::Given(buckets) => std::mem::take(buckets),
+            Buckets::Fixed(function, default) => {
+                for run in partitions.chunk_by(|a, b| a == b) {
+                    let count = || count_of(self.partitions.value(run[0])).unwrap_or(*default);
+                    counts.entry(run[0]).or_insert_with(count);
+                }
+                let keys = keys();
+                let mut of_count: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+                for count in counts.values() {
+                    if !of_count.contains_key(count) {
+                        of_count.insert(*count, assign(*function, &keys, &self.bucket_types, *count, rows)?);
+                    }
+                }
+                match (of_count.len(), of_count.pop_first()) {
+                    (1, Some((_, buckets))) => buckets,
+                    (_, first) => {
+                        of_count.extend(first);
+                        let bucket = |(row, partition): (usize, &u32)| of_count[&counts[partition]][row];
+                        partitions.iter().enumerate().map(bucket).collect()
+                    }
+                }
+            }
             Buckets::Dynamic(dynamic) => {
                 let hashes = bucket_hashes(&keys(), &self.bucket_types, rows)?;
                 let mut buckets = Vec::with_capacity(rows);
@@ -99,7 +148,7 @@ impl Router {
         for (partition, bucket) in partitions.into_iter().zip(buckets) {
             let target = match last {
                 Some((place, target)) if place == (partition, bucket) => target,
-                _ => self.number(partition, bucket),
+                _ => self.number(partition, bucket, counts.get(&partition).copied().unwrap_or(-1)),
             };
             last = Some(((partition, bucket), target));
             targets.push(target);
@@ -115,11 +164,12 @@ impl Router {
         }
     }
 
-    fn number(&mut self, partition: u32, bucket: i32) -> u32 {
+    fn number(&mut self, partition: u32, bucket: i32, total: i32) -> u32 {
         let next = self.targets.len() as u32;
         let number = *self.known.entry((partition, bucket)).or_insert(next);
         if number == next {
             self.targets.push((self.partitions.value(partition).clone(), bucket));
+            self.totals.push(total);
         }
         number
     }
@@ -160,9 +210,14 @@ impl PartitionColumns {
 
     /// For each row the number of its partition.
     pub(super) fn of(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
-        let Some(converter) = &self.converter else { return Ok(vec![0; rows]) };
         let lanes: Vec<ArrayRef> = self.columns.iter().map(|at| columns[*at].clone()).collect();
-        let keys = converter.convert_columns(&lanes).map_err(|error| Error::bug(error.to_string()))?;
+        self.of_lanes(&lanes, rows)
+    }
+
+    /// The same for the partition columns alone.
+    pub(super) fn of_lanes(&mut self, lanes: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
+        let Some(converter) = &self.converter else { return Ok(vec![0; rows]) };
+        let keys = converter.convert_columns(lanes).map_err(|error| Error::bug(error.to_string()))?;
         let mut numbers = Vec::with_capacity(rows);
         for row in 0..rows {
             if row > 0 && keys.row(row) == keys.row(row - 1) {
@@ -174,7 +229,7 @@ impl PartitionColumns {
                 Some(number) => *number,
                 None => {
                     let number = self.values.len() as u32;
-                    self.values.push(BinaryRow::encode_columns(&lanes, &self.types, row)?);
+                    self.values.push(BinaryRow::encode_columns(lanes, &self.types, row)?);
                     self.known.insert(owned, number);
                     number
                 }

@@ -80,6 +80,11 @@ impl SequenceNumbers {
         }
     }
 
+    /// The snapshot that was taken in last; 0 where there was none.
+    pub(super) fn seen(&self) -> SnapshotId {
+        self.seen.unwrap_or(0)
+    }
+
     /// The next number of a bucket.
     pub(super) fn next(&self, partition: &BinaryRow, bucket: i32) -> Result<i64> {
         let highest = self.highest.get(&(partition.clone(), bucket)).copied().unwrap_or(-1);

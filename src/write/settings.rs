@@ -8,7 +8,7 @@ use arrow_array::cast::AsArray;
 use crate::error::{Error, Result};
 use crate::files::{FileLayout, WriteSpec, file_extension};
 use crate::lsm::{MergeFunction, SequenceOrder, merge};
-use crate::schema::{ChangelogProducer, Schema, TableOptions};
+use crate::schema::{BucketMode, ChangelogProducer, Schema, StatsMode, TableOptions};
 use crate::types::{DataType, TypeKind};
 
 /// How the rows of one table are written.
@@ -25,7 +25,8 @@ impl Settings {
     pub(super) fn new(schema: Arc<Schema>, options: TableOptions) -> Result<Self> {
         let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
         let columns: Vec<usize> = (0..schema.fields.len()).collect();
-        let merge = match schema.has_primary_key() {
+        // Rows that wait in `bucket-postpone` are kept as they came.
+        let merge = match schema.has_primary_key() && options.bucket != BucketMode::Postpone {
             true => Some(merge::of(&schema, &options, &columns)?),
             false => None,
         };
@@ -41,8 +42,13 @@ impl Settings {
     }
 
     /// How level-0 files are written. `encode_bytes` bounds what one file holds in memory.
-    pub(super) fn data_spec(&self, encode_bytes: usize) -> Result<WriteSpec> {
-        WriteSpec::of_data(&self.schema, &self.options, &self.layout, 0, encode_bytes)
+    pub(super) fn data_spec(&self, encode_bytes: usize, postpone_prefix: Option<String>) -> Result<WriteSpec> {
+        let mut spec = WriteSpec::of_data(&self.schema, &self.options, &self.layout, 0, encode_bytes)?;
+        if let Some(prefix) = postpone_prefix {
+            spec.prefix = prefix;
+            spec.stats.fill(StatsMode::None);
+        }
+        Ok(spec)
     }
 
     /// How changelog files are written, when the input becomes one.

@@ -35,11 +35,8 @@ impl Slab for Scattered<'_> {
         Ok(match source {
             ColumnSource::Value(at) => match self.merged.columns.iter().find(|(merged, _)| *merged == at) {
                 Some((_, ColumnFrom::Computed(lane))) => lane.slice(rows.start, rows.len()),
-                Some((_, ColumnFrom::Picks(picks))) => {
-                    let places = merge::places(&self.rows, self.batches.len(), &picks[rows]);
-                    merge::gather(self.batches, at, places)?
-                }
-                None => merge::gather(self.batches, at, places.iter().copied())?,
+                Some((_, ColumnFrom::Picks(picks))) => merge::gather_picks(self.batches, at, &self.rows, &picks[rows])?,
+                None => merge::gather(self.batches, at, places)?,
             },
             ColumnSource::Sequence => Arc::new(Int64Array::from(self.sequence[rows].to_vec())),
             ColumnSource::Kind => {

@@ -13,13 +13,15 @@ use super::channels::Channel;
 use super::compaction::WriterCompaction;
 use super::dynamic::{DynamicBuckets, IndexUpdate};
 use super::flush::{BucketRows, FlushRules, Flushed, flush, merge_spills, spill};
+use super::key_places::KeyPlaces;
 use super::router::{Buckets, Router};
 use super::sequence_numbers::SequenceNumbers;
 use super::settings::Settings;
 use super::spill::{Spill, SpillFormat};
 use crate::error::{Error, Result};
 use crate::files::FileNames;
-use crate::format::{BinaryRow, CommitMessage, bucket_directory};
+use crate::format::layout::{self, POSTPONE_BUCKET};
+use crate::format::{BinaryRow, CommitKind, CommitMessage, Snapshot, SnapshotId, bucket_directory};
 use crate::history::History;
 use crate::lsm::{KeyEncoder, WriteBuffer};
 use crate::schema::{BucketMode, Schema, TableOptions};
@@ -51,6 +53,15 @@ pub struct StreamWriter {
     compaction: Option<WriterCompaction>,
     /// Nothing was flushed since the last commit.
     fresh: bool,
+    commit_user: String,
+    /// Where every key is, in tables whose keys may move between partitions.
+    places: Option<Box<KeyPlaces>>,
+    /// The snapshot that it was made from, or the newest of this writer's own that follows.
+    places_seen: SnapshotId,
+    /// What is written replaces whole partitions: nothing of what is there counts.
+    anew: bool,
+    /// Bucket counts were taken in once.
+    knows_counts: bool,
     /// Rows may be lost: set while they are moved, cleared when that succeeded.
     broken: bool,
 }
@@ -71,6 +82,7 @@ impl StreamWriter {
         history: History,
         schema: Arc<Schema>,
         options: TableOptions,
+        commit_user: &str,
         channel: Channel,
         spill_directory: Option<PathBuf>,
     ) -> Result<Self> {
@@ -81,10 +93,14 @@ impl StreamWriter {
         let encoder = KeyEncoder::new(&schema.types_of(&schema.trimmed_primary_keys())?)?;
         let lanes = lane_schema(schema.columns());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let postpone = match settings.options.bucket {
+            BucketMode::Postpone => Some(postpone_prefix(&history, &settings.options, commit_user)?),
+            _ => None,
+        };
         let rules = FlushRules {
             store: history.store.clone(),
             runtime: Handle::current(),
-            data: settings.data_spec(budget / 4)?,
+            data: settings.data_spec(budget / 4, postpone)?,
             changelog: settings.changelog_spec(budget / 4)?,
             merge: settings.merge.clone(),
             order: settings.order.clone(),
@@ -104,11 +120,24 @@ impl StreamWriter {
             compaction,
             sequence: SequenceNumbers::default(),
             fresh: true,
+            commit_user: commit_user.to_string(),
+            places: None,
+            places_seen: 0,
+            anew: false,
+            knows_counts: false,
             broken: false,
             rules: Arc::new(rules),
             history,
             settings,
         })
+    }
+
+    /// The same for rows that replace whole partitions: neither bucket counts nor key indexes of what is there matter.
+    #[must_use]
+    pub(crate) fn anew(mut self) -> Self {
+        self.anew = true;
+        self.router.anew();
+        self
     }
 
     /// Takes rows in. Columns are found by name and cast without loss; a missing nullable column is NULL.
@@ -119,12 +148,22 @@ impl StreamWriter {
     pub async fn write(&mut self, batch: &ChangeBatch) -> Result<()> {
         let (rows, kinds) = self.accept(batch)?;
         self.begin()?;
+        if !self.knows_counts && !self.anew && matches!(self.settings.options.bucket, BucketMode::Fixed(_)) {
+            self.sequence.refresh(&self.history).await?;
+            self.knows_counts = true;
+        }
         let mut start = 0;
         while start < rows.num_rows() {
             let length = CHUNK.min(rows.num_rows() - start);
             let columns: Vec<ArrayRef> = rows.columns().iter().map(|column| column.slice(start, length)).collect();
-            let partitions = self.router.partitions(&columns, length).await?;
-            self.take(columns, partitions, kinds.as_ref().map(|kinds| kinds.slice(start, length)), length)?;
+            let kinds = kinds.as_ref().map(|kinds| kinds.slice(start, length));
+            let (columns, kinds) = match &self.settings.options.bucket {
+                BucketMode::KeyDynamic => self.place(columns, kinds, length).await?,
+                _ => (columns, kinds),
+            };
+            let rows = columns.first().map_or(length, |column| column.len());
+            let partitions = self.router.partitions(&columns, rows).await?;
+            self.take(columns, partitions, kinds, rows)?;
             start += length;
             if self.buffer.bytes() + self.buffer.rows() * SORT_BYTES >= self.limit {
                 self.make_room().await?;
@@ -132,6 +171,54 @@ impl StreamWriter {
         }
         self.broken = false;
         Ok(())
+    }
+
+    /// Finds the buckets of rows whose keys may be in another partition.
+    async fn place(
+        &mut self,
+        columns: Vec<ArrayRef>,
+        kinds: Option<Int8Array>,
+        rows: usize,
+    ) -> Result<(Vec<ArrayRef>, Option<Int8Array>)> {
+        let mut places = match self.places.take() {
+            Some(places) => {
+                if self.fresh {
+                    self.places_seen = self.only_own_commits(self.places_seen).await?;
+                }
+                places
+            }
+            None => {
+                let settings = &self.settings;
+                let directory = self.rules.spill_directory.as_deref();
+                let loaded = KeyPlaces::load(&self.history, &settings.schema, &settings.options, directory).await?;
+                self.places_seen = loaded.1;
+                Box::new(loaded.0)
+            }
+        };
+        let work = move || {
+            let placed = places.place(columns, kinds, rows)?;
+            Ok((placed, places))
+        };
+        let (placed, places) = self.blocking(work).await?;
+        self.places = Some(places);
+        self.router.give(placed.buckets);
+        Ok((placed.columns, placed.kinds))
+    }
+
+    /// The newest snapshot, when nobody else wrote rows since another one: the index does not know theirs.
+    async fn only_own_commits(&self, since: SnapshotId) -> Result<SnapshotId> {
+        let Some(latest) = self.history.snapshots.latest_id().await? else { return Ok(since) };
+        for id in since + 1..=latest {
+            let snapshot = self.history.snapshots.try_load(id).await?;
+            let own = |it: &Snapshot| it.commit_kind == CommitKind::Compact || it.commit_user == self.commit_user;
+            if !snapshot.as_ref().is_some_and(own) {
+                return Err(Error::conflict(format!(
+                    "snapshot {id} is another writer's, and keys of this table may move between partitions: this \
+                     writer does not know where they are now; open a new writer"
+                )));
+            }
+        }
+        Ok(latest)
     }
 
     /// Rows are about to move. Whoever comes to the end clears the mark.
@@ -170,7 +257,7 @@ impl StreamWriter {
             None => batch.kinds().cloned(),
         };
         let Some(kinds) = kinds else { return Ok((rows, None)) };
-        if self.settings.merge.is_none() && kinds.values().iter().any(|kind| *kind != RowKind::Insert as i8) {
+        if !self.settings.schema.has_primary_key() && kinds.values().iter().any(|kind| *kind != RowKind::Insert as i8) {
             return Err(Error::invalid("an append table takes +I rows only"));
         }
         let dropped = |kind: i8| match RowKind::from_byte(kind) {
@@ -194,7 +281,9 @@ impl StreamWriter {
         kinds: Option<Int8Array>,
         rows: usize,
     ) -> Result<()> {
-        let targets = self.router.route(&columns, partitions)?;
+        let (sequence, anew) = (&self.sequence, self.anew);
+        let count_of = |partition: &BinaryRow| sequence.total_buckets(partition).filter(|_| !anew);
+        let targets = self.router.route(&columns, partitions, count_of)?;
         let batch = self.buffer.push(columns, kinds, rows)?;
         while self.buckets.len() < self.router.targets() {
             let state = self.bucket_state(self.buckets.len() as u32)?;
@@ -269,10 +358,11 @@ impl StreamWriter {
 
     /// Takes the rows out of the buckets that have any, in memory or spilled, and gives them their sequence numbers.
     async fn waiting_rows(&mut self) -> Result<Vec<BucketRows>> {
-        if self.fresh && (self.settings.merge.is_some() || self.is_bucketed_append()) {
+        if self.fresh && !self.anew && (self.settings.merge.is_some() || self.is_bucketed_append()) {
             self.sequence.refresh(&self.history).await?;
         }
         self.fresh = false;
+        let numbered = self.settings.options.bucket != BucketMode::Postpone;
         let mut waiting = Vec::new();
         for target in 0..self.buckets.len() as u32 {
             let waits = !self.buckets[target as usize].rows.is_empty();
@@ -280,23 +370,23 @@ impl StreamWriter {
                 continue;
             }
             let (partition, bucket) = self.target(target)?.clone();
-            self.check_total(&partition)?;
+            self.check_total(&partition, self.router.total(target))?;
             let state = &mut self.buckets[target as usize];
             let first_sequence = self.sequence.next(&partition, bucket)?.max(state.next_sequence);
             let rows = std::mem::take(&mut state.rows);
             let end = first_sequence.checked_add(rows.len() as i64);
             state.next_sequence = end.ok_or_else(|| Error::exhausted("the sequence numbers of a bucket"))?;
-            waiting.push(BucketRows { target, rows, first_sequence, names: Arc::clone(&state.names) });
+            waiting.push(BucketRows { target, rows, first_sequence, numbered, names: Arc::clone(&state.names) });
         }
         Ok(waiting)
     }
 
-    /// A partition keeps the bucket count it was written with until it is rescaled: with another one a key would live
-    /// in two buckets.
-    fn check_total(&self, partition: &BinaryRow) -> Result<()> {
-        match (self.settings.options.bucket, self.sequence.total_buckets(partition)) {
-            (BucketMode::Fixed(now), Some(then)) if now != then => Err(Error::invalid(format!(
-                "option bucket={now}: a partition was written with {then} buckets and must be rescaled first"
+    /// A partition that was rescaled since its rows were routed: with two counts a key would live in two buckets.
+    fn check_total(&self, partition: &BinaryRow, routed: i32) -> Result<()> {
+        match self.sequence.total_buckets(partition) {
+            Some(live) if routed > 0 && live != routed && !self.anew => Err(Error::conflict(format!(
+                "a partition was rescaled from {routed} to {live} buckets while this writer held rows of it; write them \
+                 again with a new writer"
             ))),
             _ => Ok(()),
         }
@@ -318,18 +408,19 @@ impl StreamWriter {
         }
         self.fresh = true;
         let indexes = self.router.prepare().await?;
-        let total_buckets = match self.settings.options.bucket {
-            BucketMode::Fixed(buckets) => buckets,
-            _ => -1,
-        };
         let mut messages = Vec::new();
         for target in 0..self.buckets.len() as u32 {
             let done = std::mem::take(&mut self.buckets[target as usize].done);
             let (partition, bucket) = self.target(target)?.clone();
+            let total_buckets = if bucket == POSTPONE_BUCKET { POSTPONE_BUCKET } else { self.router.total(target) };
             let mut message = CommitMessage::new(partition, bucket, total_buckets);
+            message.base_snapshot = (total_buckets > 0 && !self.anew).then(|| self.sequence.seen());
             for flushed in done {
                 message.new_files.extend(flushed.files);
                 message.changelog_files.extend(flushed.changelog);
+            }
+            if self.settings.options.bucket == BucketMode::KeyDynamic {
+                message.base_snapshot = Some(self.places_seen);
             }
             if !message.is_empty() {
                 messages.push(message);
@@ -337,7 +428,7 @@ impl StreamWriter {
         }
         add_indexes(&mut messages, indexes);
         if let Some(compaction) = &mut self.compaction
-            && let Err(error) = compaction.prepare(&mut messages, total_buckets, &mut self.sequence).await
+            && let Err(error) = compaction.prepare(&mut messages, &mut self.sequence).await
         {
             // Nobody else knows of these files.
             for message in &messages {
@@ -421,11 +512,19 @@ fn buckets_of(history: &History, settings: &Settings, channel: Channel) -> Resul
             let schema = Arc::clone(&settings.schema);
             Buckets::Dynamic(Box::new(DynamicBuckets::new(history.clone(), schema, options.clone(), channel)?))
         }
+        BucketMode::KeyDynamic if channel == Channel::ONLY => Buckets::Given(Vec::new()),
         BucketMode::KeyDynamic => {
-            return Err(Error::unsupported("option bucket=-1 with a key that lacks a partition column: writing"));
+            return Err(Error::unsupported("parallel writers of a table whose keys may move between partitions"));
         }
-        BucketMode::Postpone => return Err(Error::unsupported("option bucket=-2: writing postpone buckets")),
+        BucketMode::Postpone => Buckets::One(POSTPONE_BUCKET),
     })
+}
+
+/// The beginning of the names of postponed files. It tells one writer's files from another's, whose order is unknown.
+fn postpone_prefix(history: &History, options: &TableOptions, commit_user: &str) -> Result<String> {
+    layout::check_name("commit user", commit_user)?;
+    let writer = history.store.env().random_u64() & 0x7fff_ffff;
+    Ok(format!("{}-u-{commit_user}-s-{writer}-w-", options.data_file_prefix))
 }
 
 /// Puts index files into the messages of their buckets, and what the routing rests on into each partition's first.

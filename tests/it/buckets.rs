@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use forebay::commit::{CommitOutcome, CommitProperties};
-use forebay::format::{CommitMessage, assign};
+use forebay::format::{BinaryRow, CommitKind, CommitMessage, assign};
 use forebay::history::FileFilter;
 use forebay::schema::{BucketMode, Schema, TableOptions};
+use forebay::stream::Start;
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::write::{Channel, StreamWriter};
-use forebay::{Error, Table};
+use forebay::{Error, Table, predicate};
 
-use crate::support::{Row, all_rows, as_set, changes, lanes};
+use crate::support::{Row, all_rows, as_set, changes, lanes, rows_of};
 
 /// Numbers that look random and are the same in every run.
 pub struct Dice(pub u64);
@@ -260,6 +261,271 @@ async fn check_places(table: &Table, name: &str) {
         met.insert(bucket);
     }
     assert!(met.len() > 1, "{name}");
+}
+
+fn upserts(ids: std::ops::Range<i64>, day: i32, note: &str) -> Vec<(RowKind, Row)> {
+    ids.map(|id| (RowKind::Insert, row(id, day, note))).collect()
+}
+
+fn only(wanted: &[(RowKind, Row)]) -> Vec<Row> {
+    wanted.iter().map(|(_, row)| row.clone()).collect()
+}
+
+/// Live files: day, bucket, bucket count, level.
+async fn placed(table: &Table) -> BTreeSet<(i32, i32, i32, i32)> {
+    let latest = table.history().snapshots.latest().await.unwrap().unwrap();
+    let live = table.history().manifests.live_files(&latest, &FileFilter::default()).await.unwrap();
+    let day = |row: &BinaryRow| match row.get(0, DataType::INT.kind).unwrap() {
+        Datum::Int(day) => day,
+        other => panic!("{other:?}"),
+    };
+    live.iter().map(|it| (day(&it.partition), it.bucket, it.total_buckets, it.file.level)).collect()
+}
+
+#[tokio::test]
+async fn a_partition_is_rescaled_while_a_stream_writes_to_others() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, schema(true, &[("bucket", "2"), ("changelog-producer", "input")])).await;
+    let (one, two) = (upserts(0..300, 1, "a"), upserts(0..100, 2, "b"));
+    write(&table, "w", 1, &[one.clone(), two.clone()].concat()).await.snapshot_id().unwrap();
+    write(&table, "w", 2, &upserts(50..80, 1, "old")).await.snapshot_id().unwrap();
+    write(&table, "w", 3, &upserts(50..80, 1, "a")).await.snapshot_id().unwrap();
+    let mut stream = table.stream_writer("stream").await.unwrap();
+    let more = upserts(100..150, 2, "c");
+    stream.write(&changes(table.schema(), &more)).await.unwrap();
+    let waiting = stream.prepare_commit().await.unwrap();
+
+    let filter = predicate::parse("day = 1", table.schema()).unwrap();
+    let done = table.rescale(7).partitions(filter).run().await.unwrap();
+    assert_eq!(done.len(), 1);
+    assert_eq!((done[0].buckets_before, done[0].buckets, done[0].rows, done[0].snapshot_id), (2, 7, 300, Some(4)));
+    let snapshot = table.history().snapshots.load(4).await.unwrap();
+    assert_eq!((snapshot.commit_kind, snapshot.changelog_manifest_list), (CommitKind::Overwrite, None));
+
+    commit(&table, "stream", 1, waiting).await.snapshot_id().unwrap();
+    let everything = only(&[one, two, more].concat());
+    assert_eq!(as_set(rows(&table).await), as_set(everything.clone()));
+    // The new files are sorted runs of the highest level; the other partition is as it was.
+    let files = placed(&table).await;
+    assert!(files.iter().all(|(day, _, total, level)| (*total, *level) == if *day == 1 { (7, 5) } else { (2, 0) }));
+    assert_eq!(files.iter().filter(|file| file.0 == 1).count(), 7, "{files:?}");
+
+    // Whoever writes goes on with each partition's own count.
+    let update = [upserts(0..300, 1, "z"), upserts(0..10, 2, "z"), upserts(0..10, 3, "z")].concat();
+    write(&table, "later", 1, &update).await.snapshot_id().unwrap();
+    let totals: BTreeSet<(i32, i32)> = placed(&table).await.into_iter().map(|it| (it.0, it.2)).collect();
+    assert_eq!(totals, BTreeSet::from([(1, 7), (2, 2), (3, 2)]));
+    assert_eq!(rows(&table).await.len(), 300 + 150 + 10);
+    // Again: nothing to do.
+    let filter = predicate::parse("day = 1", table.schema()).unwrap();
+    assert_eq!(table.rescale(7).partitions(filter).run().await.unwrap()[0].snapshot_id, None);
+}
+
+#[tokio::test]
+async fn rows_routed_before_a_rescale_are_refused_after_it() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, schema(true, &[("bucket", "2")])).await;
+    write(&table, "w", 1, &upserts(0..50, 1, "a")).await.snapshot_id().unwrap();
+    let mut flushed = table.stream_writer("flushed").await.unwrap();
+    flushed.write(&changes(table.schema(), &upserts(0..5, 1, "late"))).await.unwrap();
+    let waiting = flushed.prepare_commit().await.unwrap();
+    let mut buffered = table.stream_writer("buffered").await.unwrap();
+    buffered.write(&changes(table.schema(), &upserts(0..5, 1, "late"))).await.unwrap();
+
+    let done = table.rescale(3).run().await.unwrap();
+    assert_eq!((done[0].buckets_before, done[0].buckets), (2, 3));
+    let outcome = commit(&table, "flushed", 1, waiting).await;
+    assert!(matches!(&outcome, CommitOutcome::Conflicted { reason } if reason.contains("rescaled")), "{outcome:?}");
+    assert!(matches!(buffered.prepare_commit().await, Err(Error::Conflict(_))));
+    assert_eq!(as_set(rows(&table).await), as_set(only(&upserts(0..50, 1, "a"))));
+    // The option changed with it, so a table opened now uses the new count everywhere.
+    let table = Table::open(table.location(), []).await.unwrap();
+    assert_eq!(table.schema().option("bucket"), Some("3"));
+    write(&table, "w", 2, &upserts(0..9, 2, "a")).await.snapshot_id().unwrap();
+    assert!(placed(&table).await.iter().all(|file| file.2 == 3));
+}
+
+#[tokio::test]
+async fn dynamic_buckets_are_spread_anew() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, schema(true, &[("dynamic-bucket.target-row-num", "20")])).await;
+    write(&table, "w", 1, &upserts(0..200, 1, "a")).await.snapshot_id().unwrap();
+    let mut open = table.stream_writer("open").await.unwrap();
+    open.write(&changes(table.schema(), &upserts(0..5, 1, "late"))).await.unwrap();
+    let waiting = open.prepare_commit().await.unwrap();
+    assert_eq!(buckets(&table).await.1.len(), 10);
+    let wide = table.clone().with_options([("dynamic-bucket.target-row-num", "1000")]).unwrap();
+    let done = wide.rescale(3).run().await.unwrap();
+    assert_eq!((done[0].buckets_before, done[0].buckets, done[0].rows), (10, 3, 200));
+    let (files, hashes) = buckets(&table).await;
+    assert_eq!((files.len(), hashes.len(), hashes.values().sum::<i64>()), (3, 3, 200));
+    let outcome = commit(&table, "open", 1, waiting).await;
+    assert!(matches!(outcome, CommitOutcome::Conflicted { .. }), "{outcome:?}");
+    write(&table, "w", 2, &upserts(100..300, 1, "b")).await.snapshot_id().unwrap();
+    let wanted = [upserts(0..100, 1, "a"), upserts(100..300, 1, "b")].concat();
+    assert_eq!(as_set(rows(&table).await), as_set(only(&wanted)));
+}
+
+#[tokio::test]
+async fn a_rescale_names_what_it_cannot_do() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, schema(true, &[("bucket", "2")])).await;
+    assert!(matches!(table.rescale(0).run().await, Err(Error::Invalid(_))));
+    let filter = predicate::parse("id = 1", table.schema()).unwrap();
+    assert!(matches!(table.rescale(3).partitions(filter).run().await, Err(Error::Invalid(_))));
+    assert_eq!(table.rescale(3).run().await.unwrap(), vec![]);
+}
+
+#[tokio::test]
+async fn postponed_rows_are_seen_when_they_are_moved() {
+    for partitioned in [false, true] {
+        let place = tempfile::tempdir().unwrap();
+        let options = [("bucket", "-2"), ("postpone.default-bucket-num", "3")];
+        let table = create(&place, schema(partitioned, &options)).await;
+        let delete = |id| (RowKind::Delete, row(id, 1, "gone"));
+        write(&table, "w", 1, &upserts(0..40, 1, "a")).await.snapshot_id().unwrap();
+        write(&table, "w", 2, &[upserts(10..20, 1, "b"), vec![delete(12), delete(90)]].concat())
+            .await
+            .snapshot_id()
+            .unwrap();
+        assert_eq!(rows(&table).await, Vec::<Row>::new());
+        let latest = table.history().snapshots.latest().await.unwrap().unwrap();
+        let live = table.history().manifests.live_files(&latest, &FileFilter::default()).await.unwrap();
+        for entry in &live {
+            assert_eq!((entry.bucket, entry.total_buckets, entry.file.level), (-2, -2, 0));
+            assert_eq!((entry.file.min_sequence_number, entry.file.max_sequence_number), (-1, -1));
+            assert!(entry.file.file_name.starts_with("data--u-w-s-"), "{}", entry.file.file_name);
+        }
+        // A stream delivers them raw, as they came, and passes over the move.
+        let moved = table.move_postponed().run().await.unwrap();
+        assert_eq!((moved.len(), moved[0].buckets, moved[0].rows, moved[0].snapshot_id), (1, 3, 52, 3));
+        assert_eq!(table.history().snapshots.load(3).await.unwrap().commit_kind, CommitKind::Compact);
+        let wanted =
+            [upserts(0..10, 1, "a"), upserts(10..12, 1, "b"), upserts(13..20, 1, "b"), upserts(20..40, 1, "a")];
+        assert_eq!(as_set(rows(&table).await), as_set(only(&wanted.concat())));
+        let mut stream = table.changes().from(Start::Earliest).read().await.unwrap();
+        let mut told = Vec::new();
+        while let Some(change) = stream.next().await.unwrap() {
+            assert_eq!(change.bucket, -2);
+            told.push((change.snapshot_id, change.rows.rows().num_rows()));
+        }
+        assert_eq!(told, [(1, 40), (2, 12)]);
+        // What comes later joins what is there, also after a rescale.
+        let all = table.rescale(5).run().await.unwrap();
+        assert_eq!((all[0].buckets_before, all[0].buckets), (3, 5));
+        write(&table, "w", 3, &[vec![delete(0)], upserts(50..60, 1, "c")].concat()).await.snapshot_id().unwrap();
+        let moved = table.move_postponed().run().await.unwrap();
+        assert_eq!((moved[0].buckets, moved[0].rows), (5, 11));
+        assert_eq!(rows(&table).await.len(), 39 - 1 + 10);
+        assert_eq!(table.move_postponed().run().await.unwrap(), vec![]);
+    }
+}
+
+#[tokio::test]
+async fn the_first_move_makes_as_many_buckets_as_the_rows_ask_for() {
+    for (option, wanted) in [
+        (("postpone.target-row-num-per-bucket", "30"), 4),
+        (("postpone.target-size-per-bucket", "1 gb"), 1),
+        (("postpone.default-bucket-num", "2"), 2),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let table = create(&place, schema(false, &[("bucket", "-2"), option])).await;
+        write(&table, "w", 1, &upserts(0..100, 0, "a")).await.snapshot_id().unwrap();
+        assert_eq!(table.move_postponed().run().await.unwrap()[0].buckets, wanted, "{option:?}");
+        assert_eq!(rows(&table).await.len(), 100);
+    }
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, schema(false, &[("bucket", "2")])).await;
+    assert!(matches!(table.move_postponed().run().await, Err(Error::Invalid(_))));
+}
+
+fn moving(options: &[(&str, &str)]) -> Schema {
+    let mut builder = Schema::builder()
+        .column("id", DataType::BIGINT)
+        .column("day", DataType::INT.not_null())
+        .column("note", DataType::STRING)
+        .partition_by(["day"])
+        .primary_key(["id"]);
+    for (key, value) in options {
+        builder = builder.option(*key, *value);
+    }
+    builder.build().unwrap()
+}
+
+#[tokio::test]
+async fn a_key_that_moves_to_another_partition_stands_there_alone() {
+    for (seed, engine) in [(1, "deduplicate"), (2, "deduplicate"), (3, "first-row"), (4, "partial-update")] {
+        let place = tempfile::tempdir().unwrap();
+        let mut options = vec![("dynamic-bucket.target-row-num", "30"), ("merge-engine", engine)];
+        if engine == "first-row" {
+            options.push(("ignore-delete", "true"));
+        }
+        let table = create(&place, moving(&options)).await;
+        let mut dice = Dice(seed);
+        let mut wanted: BTreeMap<i64, Row> = BTreeMap::new();
+        let mut writer: Option<StreamWriter> = None;
+        for identifier in 1..=20 {
+            if writer.is_none() || dice.roll(4) == 0 {
+                writer = Some(table.stream_writer("w").await.unwrap());
+            }
+            let mut batch = Vec::new();
+            for _ in 0..dice.roll(80) {
+                let (id, day) = (dice.roll(20 * identifier as u64) as i64, dice.roll(4) as i32);
+                let new = row(id, day, &format!("{identifier}/{}", dice.roll(1000)));
+                let deletes = engine == "deduplicate" && dice.roll(5) == 0;
+                match (engine, deletes) {
+                    ("deduplicate", true) => drop(wanted.remove(&id)),
+                    ("deduplicate", false) => drop(wanted.insert(id, new.clone())),
+                    ("first-row", _) => drop(wanted.entry(id).or_insert(new.clone())),
+                    _ => {
+                        let before = wanted.get(&id).map_or(new[1].clone(), |old| old[1].clone());
+                        wanted.insert(id, vec![new[0].clone(), before, new[2].clone()]);
+                    }
+                }
+                batch.push((if deletes { RowKind::Delete } else { RowKind::Insert }, new));
+            }
+            let open = writer.as_mut().unwrap();
+            if !batch.is_empty() {
+                open.write(&changes(table.schema(), &batch)).await.unwrap();
+            }
+            let outcome = commit(&table, "w", identifier, open.prepare_commit().await.unwrap()).await;
+            assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{engine}: {outcome:?}");
+            // Everything there is: rows of level 0 too, which first-row hides until they are compacted.
+            let found = every_row(&table).await;
+            assert_eq!(as_set(found), as_set(wanted.values().cloned()), "{engine}, seed {seed}, commit {identifier}");
+        }
+        let buckets: BTreeSet<i32> = placed(&table).await.into_iter().map(|file| file.1).collect();
+        assert!(buckets.len() > 1, "{buckets:?}");
+    }
+}
+
+/// The rows that a stream begins with.
+async fn every_row(table: &Table) -> Vec<Row> {
+    let mut stream = table.changes().from(Start::LatestFull).read().await.unwrap();
+    let mut found = Vec::new();
+    while let Some(change) = stream.next().await.unwrap() {
+        found.extend(rows_of(table.schema(), change.rows.rows()));
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_stranger_s_rows_are_refused_where_keys_move() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, moving(&[])).await;
+    let mut one = table.stream_writer("one").await.unwrap();
+    let mut two = table.stream_writer("two").await.unwrap();
+    one.write(&changes(table.schema(), &upserts(0..5, 1, "a"))).await.unwrap();
+    two.write(&changes(table.schema(), &upserts(3..9, 2, "b"))).await.unwrap();
+    let (first, second) = (one.prepare_commit().await.unwrap(), two.prepare_commit().await.unwrap());
+    commit(&table, "one", 1, first).await.snapshot_id().unwrap();
+    let outcome = commit(&table, "two", 1, second).await;
+    assert!(matches!(&outcome, CommitOutcome::Conflicted { reason } if reason.contains("may move")), "{outcome:?}");
+    let again = two.write(&changes(table.schema(), &upserts(3..9, 2, "b"))).await;
+    assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
+    write(&table, "two", 2, &upserts(3..9, 2, "b")).await.snapshot_id().unwrap();
+    let wanted = [upserts(0..3, 1, "a"), upserts(3..9, 2, "b")].concat();
+    assert_eq!(as_set(rows(&table).await), as_set(only(&wanted)));
 }
 
 /// A golden in a directory of its own, to be written to.

@@ -317,7 +317,7 @@ fn a_writer_commits_beside_a_compactor_and_neither_loses() {
         let message = compactor.run(&task).await.unwrap();
         // New files of level 0 contradict nothing.
         let row = vec![Datum::BigInt(1_000), Datum::Int(1), Datum::Null, Datum::Date(0)];
-        let id = commit_changes(table, "writer", 4, &vec![(RowKind::Insert, row.clone())]).await;
+        let id = commit_changes(table, "writer", 4, &[(RowKind::Insert, row.clone())]).await;
         let outcome = commit(table, "compactor", vec![message]).await;
         assert_eq!(outcome.snapshot_id().unwrap(), id + 1);
         let rows = as_set(read_at(table, At::Latest).await.unwrap());

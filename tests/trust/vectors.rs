@@ -24,13 +24,26 @@ struct Seen {
 async fn run(seed: u64) -> Seen {
     let mut random = Random(seed);
     let mut schema = schema(&mut random);
-    let vectors_on = [("deletion-vectors.enabled", "true"), ("write-only", "true")];
-    schema.options.extend(vectors_on.map(|(key, value)| (key.to_string(), value.to_string())));
+    // Many levels, so that compactions leave files above.
+    let options = [
+        ("deletion-vectors.enabled", "true"),
+        ("write-only", "true"),
+        ("num-levels", "6"),
+        ("num-sorted-run.compaction-trigger", "5"),
+    ];
+    schema.options.extend(options.map(|(key, value)| (key.to_string(), value.to_string())));
     let table = seeing_all(Table::create_store(TableStore::memory(&seeded_env(seed)), schema).await.unwrap());
     let compactors = [table.compact().compactor().unwrap(), table.compact().full().compactor().unwrap()];
     let mut oracle = Oracle::new(table.schema());
     let (mut counter, mut identifier, mut seen) = (0, 0, Seen::default());
     let mut waiting: Vec<CommitMessage> = Vec::new();
+    for _ in 0..3 {
+        identifier += 1;
+        let some = changes(table.schema(), &mut random, &mut counter);
+        commit_changes(&table, "writer", identifier, &some).await;
+        oracle.apply(&some);
+    }
+    table.compact().full().run().await.unwrap();
     for step in 0..40 {
         match random.below(10) {
             0..=3 => {
@@ -40,7 +53,7 @@ async fn run(seed: u64) -> Seen {
                 oracle.apply(&some);
             }
             4..=6 => {
-                let full = random.chance(35);
+                let full = random.chance(20);
                 let request = CompactRequest { full, ..CompactRequest::default() };
                 let compactor = &compactors[usize::from(full)];
                 for task in compactor.plan(&request).await.unwrap() {

@@ -34,6 +34,7 @@ fn message() -> CommitMessage {
         compact_new_index: vec![index("DELETION_VECTORS", "k", Some(vec![range])), index("X", "l", None)],
         compact_deleted_index: vec![index("DELETION_VECTORS", "m", Some(vec![]))],
         index_read: Some(IndexRead { assigner: 1, assigners: 3, files: vec!["j".into(), "n".into()] }),
+        base_snapshot: Some(12),
     }
 }
 

@@ -72,4 +72,9 @@ impl MergeFunction for Aggregation {
         let picks = versions.ends.iter().map(|end| end - 1).collect();
         Ok(Merged { picks, kinds: (!versions.has_no_kinds()).then_some(kinds), columns })
     }
+
+    /// The folded row is added to nothing, which gives it back, unless a removed row left what no function adds.
+    fn folds_beginnings(&self, retracts: bool) -> bool {
+        !(retracts && self.removes)
+    }
 }

@@ -26,4 +26,8 @@ impl MergeFunction for Deduplicate {
     fn may_merge_early(&self) -> bool {
         true
     }
+
+    fn folds_beginnings(&self, _: bool) -> bool {
+        true
+    }
 }

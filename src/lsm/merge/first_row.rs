@@ -33,4 +33,8 @@ impl MergeFunction for FirstRow {
     fn may_merge_early(&self) -> bool {
         true
     }
+
+    fn folds_beginnings(&self, _: bool) -> bool {
+        true
+    }
 }

@@ -101,7 +101,14 @@ impl<'a> Versions<'a> {
 
     /// All versions of a value column, one after another.
     fn column(&self, at: usize) -> Result<ArrayRef> {
-        gather(self.batches, at, self.rows.iter().map(|(batch, row)| (*batch as usize, *row as usize)))
+        let places: Vec<(usize, usize)> = (0..self.rows.len()).map(|position| self.place(position)).collect();
+        gather(self.batches, at, &places)
+    }
+
+    /// Batch and row of a version.
+    fn place(&self, position: usize) -> (usize, usize) {
+        let (batch, row) = self.rows[position];
+        (batch as usize, row as usize)
     }
 }
 
@@ -140,13 +147,13 @@ impl Merged {
     /// # Errors
     /// [`Error::Bug`] when the batches have different columns.
     pub fn columns_of(&self, versions: &Versions<'_>) -> Result<Vec<ArrayRef>> {
-        let of = |picks| places(versions.rows, versions.batches.len(), picks);
-        let rows: Vec<(usize, usize)> = of(&self.picks).collect();
+        let place = |position: &u32| versions.place(*position as usize);
+        let rows: Vec<(usize, usize)> = self.picks.iter().map(place).collect();
         let columns = versions.batches.first().map_or(0, |batch| batch.len());
         let column = |at: usize| match self.columns.iter().find(|(merged, _)| *merged == at) {
             Some((_, ColumnFrom::Computed(computed))) => Ok(computed.clone()),
-            Some((_, ColumnFrom::Picks(picks))) => gather(versions.batches, at, of(picks)),
-            None => gather(versions.batches, at, rows.iter().copied()),
+            Some((_, ColumnFrom::Picks(picks))) => gather_picks(versions.batches, at, versions.rows, picks),
+            None => gather(versions.batches, at, &rows),
         };
         (0..columns).map(column).collect()
     }
@@ -173,6 +180,13 @@ pub trait MergeFunction: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Whether a row may stand for the first versions of a key before the others come: what they merge to, when that is
+    /// an addition. At least one of them is an addition; `retracts` tells whether others are not.
+    fn folds_beginnings(&self, retracts: bool) -> bool {
+        let _ = retracts;
+        false
+    }
+
     /// Whether every version comes out, so that the versions of a key need not be merged together.
     fn keeps_all(&self) -> bool {
         false
@@ -190,24 +204,6 @@ impl MergeFunction for KeepAll {
 
     fn keeps_all(&self) -> bool {
         true
-    }
-}
-
-/// Merges keys of a single version, too: what compactions do that look old rows up.
-#[derive(Debug, Clone)]
-pub struct MergeSingles(pub Arc<dyn MergeFunction>);
-
-impl MergeFunction for MergeSingles {
-    fn merge(&self, versions: &Versions<'_>) -> Result<Merged> {
-        self.0.merge(&Versions { single: Single::Merge, ..*versions })
-    }
-
-    fn may_merge_early(&self) -> bool {
-        self.0.may_merge_early()
-    }
-
-    fn keeps_all(&self) -> bool {
-        self.0.keeps_all()
     }
 }
 
@@ -238,36 +234,29 @@ pub fn columns_for(schema: &Schema, options: &TableOptions, shown: &[usize]) -> 
     }
 }
 
-/// The values of a column at places: batch and row each. The batch after the last is a row of NULL.
+/// The values of a column at places: batch and row each.
 ///
 /// # Errors
 /// [`Error::Bug`] when the batches have different columns.
-pub fn gather(
-    batches: &[&[ArrayRef]],
-    column: usize,
-    places: impl Iterator<Item = (usize, usize)>,
-) -> Result<ArrayRef> {
-    let places: Vec<(usize, usize)> = places.collect();
-    let mut arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch[column].as_ref()).collect();
-    let null = arrays.first().map(|first| new_null_array(first.data_type(), 1));
-    if let Some(null) = &null
-        && places.iter().any(|(batch, _)| *batch == batches.len())
-    {
-        arrays.push(null);
-    }
-    interleave(&arrays, &places).map_err(|error| Error::bug(error.to_string()))
+pub fn gather(batches: &[&[ArrayRef]], column: usize, places: &[(usize, usize)]) -> Result<ArrayRef> {
+    let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch[column].as_ref()).collect();
+    interleave(&arrays, places).map_err(|error| Error::bug(error.to_string()))
 }
 
-/// The places of a merged column's values, for [`gather`].
-pub fn places<'a>(
-    rows: &'a [(u32, u32)],
-    batches: usize,
-    picks: &'a [u32],
-) -> impl Iterator<Item = (usize, usize)> + 'a {
-    picks.iter().map(move |position| match rows.get(*position as usize) {
+/// The values of a column at positions of `rows`, where [`NULL`] gives NULL.
+///
+/// # Errors
+/// As [`gather`].
+pub fn gather_picks(batches: &[&[ArrayRef]], column: usize, rows: &[(u32, u32)], picks: &[u32]) -> Result<ArrayRef> {
+    let mut arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch[column].as_ref()).collect();
+    let null = arrays.first().map(|first| new_null_array(first.data_type(), 1));
+    arrays.extend(null.as_deref());
+    let place = |position: &u32| match rows.get(*position as usize) {
         Some((batch, row)) => (*batch as usize, *row as usize),
-        None => (batches, 0),
-    })
+        None => (batches.len(), 0),
+    };
+    let places: Vec<(usize, usize)> = picks.iter().map(place).collect();
+    interleave(&arrays, &places).map_err(|error| Error::bug(error.to_string()))
 }
 
 fn is_retract(byte: i8) -> bool {

@@ -3,6 +3,9 @@
 //! First every version is asked what it does to each group of columns (a [`Step`] each), then every column follows the
 //! steps of its group by itself. Columns of no group share the steps of `free`.
 
+mod check;
+
+use self::check::{check, function_of};
 use super::fold::ColumnFold;
 use super::steps::Step;
 use super::{MergeFunction, Merged, Versions, is_retract};
@@ -105,69 +108,6 @@ impl PartialUpdate {
             columns: folds,
         })
     }
-}
-
-fn function_of<'a>(options: &'a TableOptions, column: &str) -> Option<&'a str> {
-    let own = options.merge.columns.get(column).and_then(|column| column.function.as_deref());
-    own.or(options.merge.default_function.as_deref())
-}
-
-/// Whether the options fit each other and the columns.
-fn check(schema: &Schema, options: &TableOptions) -> Result<()> {
-    let merge = &options.merge;
-    let contradict = |a: &str, b: &str| Err(Error::invalid(format!("options {a} and {b} contradict each other")));
-    let (on_delete, on_group) =
-        ("partial-update.remove-record-on-delete", "partial-update.remove-record-on-sequence-group");
-    if merge.partial_update_removes && options.ignore_delete {
-        return contradict(on_delete, "ignore-delete");
-    }
-    if merge.removing_columns.is_some() && options.ignore_delete {
-        return contradict(on_group, "ignore-delete");
-    }
-    if merge.partial_update_removes && !merge.groups.is_empty() {
-        return contradict(on_delete, "fields.<columns>.sequence-group");
-    }
-    let mut members = Vec::new();
-    let mut order = Vec::new();
-    for group in &merge.groups {
-        let name = format!("fields.{}.sequence-group", group.order.join(","));
-        for column in group.order.iter().chain(&group.columns) {
-            schema.require(column).map_err(|_| Error::invalid(format!("option {name}: {column:?} is no column")))?;
-            if schema.primary_keys.contains(column) {
-                return Err(Error::invalid(format!("option {name}: {column:?} is of the primary key")));
-            }
-        }
-        for column in &group.order {
-            if order.contains(&column) {
-                return Err(Error::unsupported(format!("option {name}: {column:?} orders another group too")));
-            }
-            order.push(column);
-        }
-        for column in group.columns.iter().filter(|column| !group.order.contains(column)) {
-            if members.contains(&column) {
-                return Err(Error::invalid(format!("option {name}: {column:?} is of another group too")));
-            }
-            members.push(column);
-        }
-    }
-    if let Some(column) = members.iter().find(|column| order.contains(*column)) {
-        return Err(Error::unsupported(format!("column {column:?} orders one sequence group and is of another")));
-    }
-    if let Some(column) = merge.removing_columns.iter().flatten().find(|column| !order.contains(column)) {
-        return Err(Error::invalid(format!("option {on_group}: {column:?} orders no sequence group")));
-    }
-    for field in &schema.fields {
-        let name = &field.name;
-        let plain = schema.primary_keys.contains(name) || order.contains(&name) || members.contains(&name);
-        if let Some(function) = function_of(options, name).filter(|_| !plain)
-            && function != "last_non_null_value"
-        {
-            return Err(Error::invalid(format!(
-                "aggregate function {function} of column {name:?} needs a sequence group in partial-update"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// What the versions do to every group, and to columns of none.
@@ -325,5 +265,13 @@ impl MergeFunction for PartialUpdate {
             columns.push((*place, fold.run(versions, *place, steps)?));
         }
         Ok(Merged { picks, kinds: (!versions.has_no_kinds()).then_some(kinds), columns })
+    }
+
+    /// Retractions leave a row what its values do not tell: columns of a group that has no sequence yet, and whether a
+    /// first value was there. So does a first value that a late NULL replaced.
+    fn folds_beginnings(&self, retracts: bool) -> bool {
+        let tells =
+            |(_, fold, group): &(usize, ColumnFold, Option<usize>)| group.is_none() || !fold.keeps_first_value();
+        !retracts && self.columns.iter().all(tells)
     }
 }

@@ -44,4 +44,8 @@ impl MergeFunction for UpperLevels {
     fn may_merge_early(&self) -> bool {
         self.0.may_merge_early()
     }
+
+    fn folds_beginnings(&self, retracts: bool) -> bool {
+        self.0.folds_beginnings(retracts)
+    }
 }

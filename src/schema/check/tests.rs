@@ -82,7 +82,6 @@ fn what_neither_reads_nor_writes() {
         ("scan.mode", "from-snapshot"),
         ("scan.fallback-branch", "b"),
         ("type", "format-table"),
-        ("bucket", "-2"),
         ("parquet.encryption.column.keys", "k"),
     ] {
         for usage in [Use::Read, Use::Write] {

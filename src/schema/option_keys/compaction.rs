@@ -4,7 +4,7 @@
 use super::{HONOURED, Kind, OptionKey, harmless};
 
 const COMPACTS: &str = "this version does not compact for this reason";
-const LOOKS_UP: &str = "tunes lookups, which this version does not make";
+const LOOKS_UP: &str = "tunes the local files of lookups, and there are none: pages of data files are kept instead";
 
 keys! {
     "changelog-producer": Enum(&["none", "input", "full-compaction", "lookup"]) = "none", HONOURED,
@@ -63,7 +63,7 @@ keys! {
     "lookup.cache-max-disk-size": MemorySize = "9223372036854775807 bytes", harmless(LOOKS_UP),
         "local disk for lookup files";
     "lookup.cache-spill-compression": Text = "zstd", harmless(LOOKS_UP), "codec of lookup files";
-    "lookup.cache-max-memory-size": MemorySize = "256 mb", harmless(LOOKS_UP), "memory for lookups";
+    "lookup.cache-max-memory-size": MemorySize = "256 mb", HONOURED, "memory for lookups";
     "lookup.blob-as-descriptor": Boolean = "false", harmless(LOOKS_UP), "look up references instead of blobs";
     "lookup.cache.high-priority-pool-ratio": Double = "0.25", harmless(LOOKS_UP), "memory kept for index blocks";
     "lookup.cache.bloom.filter.enabled": Boolean = "true", harmless(LOOKS_UP), "bloom filter in lookup files";

@@ -4,8 +4,7 @@
 use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
 
 const GATE_CHAIN: &str = "no effect unless chain-table.enabled, which is refused";
-const GATE_DYNAMIC: &str = "only dynamic buckets read it, and writing those is refused";
-const GATE_POSTPONE: &str = "only bucket -2 reads it, and that is refused";
+const GATE_POSTPONE: &str = "writers always postpone, which is right too";
 const NESTED: &str = "read for nested columns only, which are refused";
 const FORMAT_TABLE: &str = "format tables are refused by option type";
 
@@ -68,20 +67,21 @@ keys! {
     "dynamic-bucket.initial-buckets": Int, HONOURED, "buckets each assigner starts with";
     "dynamic-bucket.max-buckets": Int = "-1", HONOURED, "most dynamic buckets";
     "dynamic-bucket.assigner-parallelism": Int, HONOURED, "tasks that assign dynamic buckets";
-    "cross-partition-upsert.index-ttl": Duration, harmless(GATE_DYNAMIC),
+    "cross-partition-upsert.index-ttl": Duration, unwritable(&[], "the index keeps every key"),
         "life of entries in the cross-partition index";
-    "cross-partition-upsert.bootstrap-parallelism": Int = "10", harmless(GATE_DYNAMIC),
+    "cross-partition-upsert.bootstrap-parallelism": Int = "10", harmless("one task loads the index"),
         "tasks that load the cross-partition index";
     "postpone.batch-write-fixed-bucket": Boolean = "true", harmless(GATE_POSTPONE),
         "batch writers choose buckets themselves";
-    "postpone.merge-on-read": Boolean = "false", harmless(GATE_POSTPONE), "readers merge waiting rows";
+    "postpone.merge-on-read": Boolean = "false", refused(&[], "waiting rows are not merged in"),
+        "readers merge waiting rows";
     "postpone.batch-write-fixed-bucket.max-parallelism": Int = "2048", harmless(GATE_POSTPONE),
         "most tasks of such a batch writer";
     "postpone.batch-write-fixed-bucket.rescale-load-factor": Int = "32", harmless(GATE_POSTPONE),
         "when such a writer changes the bucket count";
-    "postpone.default-bucket-num": Int, harmless(GATE_POSTPONE), "buckets of a partition's first compaction";
-    "postpone.target-row-num-per-bucket": Long, harmless(GATE_POSTPONE), "rows a bucket is meant to have";
-    "postpone.target-size-per-bucket": MemorySize = "1 gb", harmless(GATE_POSTPONE), "bytes a bucket is meant to have";
+    "postpone.default-bucket-num": Int, HONOURED, "buckets of a partition's first compaction";
+    "postpone.target-row-num-per-bucket": Long, HONOURED, "rows a bucket is meant to have";
+    "postpone.target-size-per-bucket": MemorySize = "1 gb", HONOURED, "bytes a bucket is meant to have";
     "chain-table.enabled": Boolean = "false", refused(&[], "chain tables are not supported"),
         "join a snapshot and a delta branch";
     "chain-table.chain-partition-keys": List, harmless(GATE_CHAIN), "partition columns a chain runs over";

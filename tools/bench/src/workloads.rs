@@ -24,6 +24,8 @@ pub const ALL: [&str; 9] = ["W1", "W1b", "W2", "W3", "W3p", "W6", "W7", "W8", "W
 /// Repetitions of a scan or a plan in one process; the first two are to warm up, for every engine alike.
 const REPS: usize = 5;
 const WARM: usize = 2;
+/// Memory of W6's lookup: the table fits into it decoded.
+const LOOKUP_MEMORY: u64 = 1 << 30;
 
 /// How large the workloads are.
 pub struct Sizes {
@@ -241,7 +243,10 @@ impl Workloads {
 
     /// The program itself compares every row with the generator's.
     fn lookup(&self, program: &Program, table: &str, what: &str) -> Outcome<Vec<Figure>> {
-        let raw = program.ask("lookup", &self.place(table, &format!("--rows {} --gets 20000", self.sizes.rows)))?;
+        let raw = program.ask(
+            "lookup",
+            &self.place(table, &format!("--rows {} --gets 20000 --memory {LOOKUP_MEMORY}", self.sizes.rows)),
+        )?;
         let answer = &raw[0];
         let figure = |name: &str, unit, value| Figure {
             name: format!("W6 {name}, {what}"),

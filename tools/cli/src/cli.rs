@@ -51,6 +51,8 @@ pub enum Command {
     Compact(Box<Compact>),
     /// Look inside a table: snapshots, files, levels
     Inspect(Inspect),
+    /// Move a table's rows into another number of buckets
+    Rescale(Rescale),
     /// List databases and tables of a warehouse
     List(List),
     /// Show a table's columns, keys and options
@@ -385,6 +387,26 @@ pub struct Drop {
     pub if_exists: bool,
 }
 
+/// Arguments of `rescale`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "One commit for each partition, so others may be written meanwhile. Without --partition option `bucket` of the \
+                        table is changed too."
+)]
+pub struct Rescale {
+    /// The table: a location, or db.table with --warehouse
+    pub table: String,
+    /// The new number of buckets
+    #[arg(short, long, value_name = "N")]
+    pub buckets: i32,
+    /// Only this partition; repeat for each of its columns, or for several values of one
+    #[arg(short, long = "partition", value_name = "COLUMN=VALUE", value_parser = key_value)]
+    pub partitions: Vec<(String, String)>,
+    /// A table option for this run alone (write-buffer-size, ..)
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
+}
+
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
 pub struct Completions {
@@ -449,8 +471,10 @@ pub enum View {
     Files,
     /// Rows, files and bytes of each partition
     Partitions,
-    /// Rows, files and bytes of each bucket
+    /// Rows, files and bytes of each bucket, and how many buckets each partition should have
     Buckets,
+    /// The bucket count that would fit each partition
+    Advice,
     /// The table's options
     Options,
     /// Readers that keep their progress in the table

@@ -491,6 +491,21 @@ fn an_interrupted_writer_says_what_it_committed() {
     assert_eq!(place.ok(&["read", "./t", "--json"]).lines().count(), 20);
 }
 
+#[test]
+fn a_partition_is_moved_into_more_buckets() {
+    let place = Place::new();
+    let columns = ["--column", "id INT NOT NULL", "--column", "day DATE NOT NULL", "--primary-key", "id,day"];
+    place.ok(&[&["create", "./t", "--partition-by", "day", "-o", "bucket=1"], &columns[..]].concat());
+    let rows: String = (0..40).map(|id| format!("{{\"id\":{id},\"day\":\"2026-01-0{}\"}}\n", 1 + id % 2)).collect();
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], &rows);
+    let before = place.ok(&["read", "./t", "--json"]);
+    let told = place.ok(&["rescale", "./t", "--buckets", "3", "--partition", "day=2026-01-02", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["buckets_before"], &told["buckets"], &told["rows"]), (&1.into(), &3.into(), &20.into()));
+    assert_eq!(sorted(&place.ok(&["read", "./t", "--json"])), sorted(&before));
+    assert!(place.fails(2, &["rescale", "./t", "--buckets", "3", "--partition", "id=1"]).contains("partition"));
+}
+
 impl Place {
     /// A table with a key, and six commits of ten rows that overlap.
     fn many_runs(&self, table: &str) {

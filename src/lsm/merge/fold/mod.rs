@@ -165,6 +165,11 @@ impl ColumnFold {
         Ok(values)
     }
 
+    /// Whether the function is the one that keeps the first value that is not NULL.
+    pub(super) fn keeps_first_value(&self) -> bool {
+        self.function == Function::FirstNonNullValue
+    }
+
     fn retracts(&self) -> bool {
         match self.function {
             Function::LastValue | Function::LastNonNullValue | Function::Newest => true,

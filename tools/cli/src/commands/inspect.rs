@@ -1,5 +1,8 @@
 //! `forebay inspect`: the inside of a table.
 
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array as _, RecordBatch};
 use forebay::inspect;
 use serde_json::json;
 
@@ -25,7 +28,11 @@ pub async fn run(args: Inspect, common: &Common) -> Result<()> {
         View::Manifests => inspect::manifests(&history).await?,
         View::Files => inspect::files(&history).await?,
         View::Partitions => inspect::partitions(&history).await?,
-        View::Buckets => inspect::buckets(&history).await?,
+        View::Buckets => {
+            tell_advice(&inspect::buckets_advice(&history).await?);
+            inspect::buckets(&history).await?
+        }
+        View::Advice => inspect::buckets_advice(&history).await?,
         View::Options => inspect::options(&history).await?,
         View::Consumers => inspect::consumers(&history).await?,
     };
@@ -34,4 +41,24 @@ pub async fn run(args: Inspect, common: &Common) -> Result<()> {
     let sink = Sink::open(args.output.unwrap_or(default), &columns, false)?;
     sink.write(rows, None).await;
     sink.finish(true).await.map(|_| ())
+}
+
+/// Partitions whose bucket count does not fit, on standard error: the rows of the view stay as they are.
+fn tell_advice(advice: &RecordBatch) {
+    let text = |name: &str, row| {
+        let column = advice.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        column.filter(|column| column.is_valid(row)).map(|column| column.value(row).to_string())
+    };
+    let number = |name: &str, row| {
+        let column = advice.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
+        column.map_or(0, |column| column.value(row))
+    };
+    for row in 0..advice.num_rows() {
+        let (now, advised) = (number("buckets", row), number("advised_buckets", row));
+        if now != advised {
+            let partition = text("partition", row).map_or("the table".to_string(), |name| format!("partition {name}"));
+            let why = text("advice", row).unwrap_or_default();
+            output::note(&format!("{partition}: {advised} buckets would fit better than {now}: {why}"));
+        }
+    }
 }

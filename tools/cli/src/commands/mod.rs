@@ -11,6 +11,7 @@ mod inspect;
 mod list;
 mod lookup;
 mod read;
+mod rescale;
 mod write;
 
 use forebay::catalog::{Catalog, TableName};
@@ -35,6 +36,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Changes(args) => changes::run(args, &common).await,
         Command::Compact(args) => compact::run(*args, &common).await,
         Command::Inspect(args) => inspect::run(args, &common).await,
+        Command::Rescale(args) => rescale::run(args, &common).await,
         Command::List(args) => list::run(args, &common).await,
         Command::Describe(args) => describe::run(args, &common).await,
         Command::Drop(args) => drop::run(args, &common).await,

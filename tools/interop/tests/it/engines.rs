@@ -54,6 +54,9 @@ impl Sample {
             3 | 4 => sample.grouped(random),
             _ => sample.aggregated(random),
         }
+        if !random.seed().is_multiple_of(8) && random.chance(30) {
+            sample.set("changelog-producer", "input");
+        }
         sample
     }
 

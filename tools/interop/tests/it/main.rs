@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a panic is how a test fails
 
 mod both_ways;
+mod buckets;
 mod care;
 mod compaction;
+mod deletion_vectors;
 mod engines;
 mod evolution;
 mod filters;

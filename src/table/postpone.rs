@@ -1,0 +1,180 @@
+//! Postponed rows: those that wait in `bucket-postpone`, unseen by batch reads, are moved into real buckets.
+//!
+//! A partition that has real buckets keeps their number; another one gets `postpone.default-bucket-num`, or as many as
+//! its waiting rows or bytes ask for. The move is a compaction: streams, which delivered the rows when they came, pass
+//! over it. Spec: `format-spec/bucket.md`, postponed buckets.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::rescale::live_of;
+use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer};
+use crate::error::{Error, Result};
+use crate::format::layout::POSTPONE_BUCKET;
+use crate::format::{BinaryRow, CommitMessage, DataFileMeta, ManifestEntry, Snapshot, SnapshotId};
+use crate::history::{FileFilter, History};
+use crate::read::{ReadRequest, SplitReader};
+use crate::scan::{PlanRules, Vectors, plan_changes};
+use crate::schema::{BucketMode, PostponeOptions, Schema, TableOptions, Use, check_options};
+use crate::write::{ChangeBatch, Channel, StreamWriter};
+
+/// Tries of one partition while others compact or rescale it.
+const TRIES: u32 = 5;
+
+/// What became of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedPartition {
+    /// The partition.
+    pub partition: BinaryRow,
+    /// Its number of real buckets.
+    pub buckets: i32,
+    /// Rows that were waiting.
+    pub rows: i64,
+    /// The snapshot that moved them.
+    pub snapshot_id: SnapshotId,
+}
+
+/// Moves postponed rows into real buckets.
+pub struct MovePostponed {
+    history: History,
+    schema: Arc<Schema>,
+    spill_directory: Option<PathBuf>,
+}
+
+impl MovePostponed {
+    pub(super) fn new(history: History, schema: Arc<Schema>, spill_directory: Option<PathBuf>) -> Self {
+        Self { history, schema, spill_directory }
+    }
+
+    /// Moves the rows of every partition that has any; each partition is a commit of its own.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a table that postpones nothing; [`Error::Unsupported`] for waiting files of a format that
+    /// cannot be read; [`Error::Conflict`] when others kept changing a partition.
+    pub async fn run(self) -> Result<Vec<MovedPartition>> {
+        check_options(&self.schema, Use::Write)?;
+        if TableOptions::parse(&self.schema)?.bucket != BucketMode::Postpone {
+            return Err(Error::invalid("only a table with option bucket=-2 postpones rows"));
+        }
+        let Some(latest) = self.history.snapshots.latest().await? else { return Ok(Vec::new()) };
+        let waiting = self.waiting(&latest).await?;
+        let mut moved = Vec::new();
+        for partition in waiting.into_keys() {
+            moved.extend(self.move_partition(&partition).await?);
+        }
+        Ok(moved)
+    }
+
+    /// The waiting files of each partition, in the order they were committed in.
+    async fn waiting(&self, snapshot: &Snapshot) -> Result<BTreeMap<BinaryRow, Vec<Arc<ManifestEntry>>>> {
+        let filter = FileFilter::bucket(POSTPONE_BUCKET);
+        let mut waiting: BTreeMap<BinaryRow, Vec<Arc<ManifestEntry>>> = BTreeMap::new();
+        for entry in self.history.manifests.live_files(snapshot, &filter).await? {
+            waiting.entry(entry.partition.clone()).or_default().push(entry);
+        }
+        Ok(waiting)
+    }
+
+    async fn move_partition(&self, partition: &BinaryRow) -> Result<Option<MovedPartition>> {
+        let user = self.history.store.env().uuid();
+        let options = TableOptions::parse(&self.schema)?;
+        let mut committer = Committer::new(self.history.clone(), &self.schema, &options, &user)?;
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let Some(latest) = self.history.snapshots.latest().await? else { return Ok(None) };
+            let Some(files) = self.waiting(&latest).await?.remove(partition) else { return Ok(None) };
+            let live = live_of(&self.history, &latest, partition).await?;
+            let buckets = match live.iter().map(|entry| entry.total_buckets).find(|total| *total > 0) {
+                Some(total) => total,
+                None => bucket_count(&options.postpone, &files),
+            };
+            let rows = files.iter().map(|entry| entry.file.row_count).sum();
+            let written = self.rewrite(&latest, &files, buckets).await?;
+            let compact_before = files.iter().map(|entry| DataFileMeta::clone(&entry.file)).collect();
+            let gone = CommitMessage {
+                compact_before,
+                ..CommitMessage::new(partition.clone(), POSTPONE_BUCKET, POSTPONE_BUCKET)
+            };
+            let messages = std::iter::once(gone).chain(written.iter().cloned()).collect();
+            match committer.commit(BATCH_COMMIT, messages, CommitProperties::default()).await? {
+                CommitOutcome::Conflicted { reason } => {
+                    committer.abort(&written).await?;
+                    last = reason;
+                }
+                outcome => {
+                    let snapshot_id = outcome.snapshot_id()?;
+                    return Ok(Some(MovedPartition { partition: partition.clone(), buckets, rows, snapshot_id }));
+                }
+            }
+        }
+        Err(Error::conflict(format!("postponed rows: others keep changing the partition: {last}")))
+    }
+
+    /// The waiting rows, in their order and with their kinds, in level-0 files of real buckets.
+    async fn rewrite(
+        &self,
+        snapshot: &Snapshot,
+        files: &[Arc<ManifestEntry>],
+        buckets: i32,
+    ) -> Result<Vec<CommitMessage>> {
+        let mut schema = Schema::clone(&self.schema);
+        schema.options.insert("bucket".to_string(), buckets.to_string());
+        // Kinds were taken from their column when the rows came, and dropped kinds were dropped then.
+        schema.options.remove("rowkind.field");
+        let schema = Arc::new(schema);
+        let mut options = TableOptions::parse(&schema)?;
+        let rules = PlanRules::new(&schema, &options)?;
+        let splits = plan_changes(&rules, snapshot.id, files.to_vec(), &Vectors::default());
+        let request = ReadRequest {
+            schema: Arc::clone(&schema),
+            select: (0..schema.fields.len()).collect(),
+            filter: None,
+            batch_rows: options.read_batch_rows,
+            wide_timestamps: true,
+        };
+        let reader = SplitReader::new(&self.history, request, &splits).await?;
+        let spill = self.spill_directory.clone();
+        // One commit moves whole buckets; compactions come later.
+        options.compaction.write_only = true;
+        let mut writer = StreamWriter::new(self.history.clone(), schema, options, "", Channel::ONLY, spill)?;
+        for split in splits {
+            let mut batches = reader.start(split);
+            loop {
+                let written = match batches.next().await {
+                    Ok(None) => break,
+                    Ok(Some((rows, kinds))) => match ChangeBatch::new(rows, kinds) {
+                        Ok(batch) => writer.write(&batch).await,
+                        Err(error) => Err(error),
+                    },
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = written {
+                    if let Err(second) = writer.abort().await {
+                        tracing::warn!(%second, "files of moved rows that failed stay behind");
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        let messages = writer.prepare_commit().await?.into_iter().map(|mut message| {
+            message.compact_after = std::mem::take(&mut message.new_files);
+            message.base_snapshot = None; // a compaction is checked in any case
+            message
+        });
+        Ok(messages.collect())
+    }
+}
+
+/// The buckets that a partition's first move makes.
+fn bucket_count(options: &PostponeOptions, files: &[Arc<ManifestEntry>]) -> i32 {
+    let sum = |of: fn(&DataFileMeta) -> i64| {
+        files.iter().fold(0_u64, |sum, entry| sum.saturating_add(u64::try_from(of(&entry.file)).unwrap_or(0)))
+    };
+    let wished = match (options.default_buckets, options.target_rows) {
+        (Some(count), _) => return count,
+        (None, Some(rows)) => sum(|file| file.row_count).div_ceil(rows.max(1)),
+        (None, None) => sum(|file| file.file_size).div_ceil(options.target_size.max(1)),
+    };
+    i32::try_from(wished).unwrap_or(i32::MAX).clamp(1, i32::from(i16::MAX))
+}

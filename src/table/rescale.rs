@@ -1,0 +1,306 @@
+//! Rescaling: the rows of a partition, moved into another number of buckets by an overwrite of that partition.
+//!
+//! Other partitions are not touched, so a stream may go on writing to them. Rows that come to the partition meanwhile
+//! contradict the overwrite, which is then tried again; rows that were routed by the old count and come after it are
+//! refused at their commit. Spec: `format-spec/bucket.md`, rescaling.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer};
+use crate::error::{Error, Result};
+use crate::format::{
+    BinaryRow, CommitMessage, DataFileMeta, IndexFile, ManifestEntry, Snapshot, SnapshotId, encode_schema, layout,
+};
+use crate::history::{EntryTest, FileFilter, History};
+use crate::io::Created;
+use crate::predicate::Expr;
+use crate::read::{ReadRequest, RowStream, SplitReader};
+use crate::scan::{bound, plan_snapshot};
+use crate::schema::{BucketMode, Schema, TableOptions, Use, check_options};
+use crate::types::RowKind;
+use crate::write::{ChangeBatch, Channel, StreamWriter};
+
+/// Tries of one partition while rows keep coming to it.
+const TRIES: u32 = 5;
+
+/// What became of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RescaledPartition {
+    /// The partition.
+    pub partition: BinaryRow,
+    /// Its buckets before.
+    pub buckets_before: usize,
+    /// Its buckets now.
+    pub buckets: usize,
+    /// Rows that were moved.
+    pub rows: i64,
+    /// The snapshot that did it; `None` when the partition had that bucket count already.
+    pub snapshot_id: Option<SnapshotId>,
+}
+
+/// Moves the rows of partitions into another number of buckets.
+pub struct Rescale {
+    history: History,
+    schema: Arc<Schema>,
+    spill_directory: Option<PathBuf>,
+    buckets: i32,
+    filter: Option<Expr>,
+}
+
+impl Rescale {
+    pub(super) fn new(history: History, schema: Arc<Schema>, spill_directory: Option<PathBuf>, buckets: i32) -> Self {
+        Self { history, schema, spill_directory, buckets, filter: None }
+    }
+
+    /// Only partitions for which this is true; it may speak of partition columns only. Then option `bucket` stays as it
+    /// is: new partitions get the count that they would have got.
+    #[must_use]
+    pub fn partitions(mut self, filter: Expr) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Rescales one partition after another. Each is a commit of its own: what was done stays when a later one fails.
+    ///
+    /// Of a table with dynamic buckets the keys are spread anew over that many buckets, and the index is made anew.
+    /// Without [`Rescale::partitions`] the table's option `bucket` is changed first, so that new partitions and writers
+    /// that are opened afterwards use the new count; writers that are open go on in partitions not yet rescaled.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bucket count or filter that cannot be, [`Error::Unsupported`] for tables without buckets;
+    /// [`Error::Conflict`] when rows kept coming to a partition.
+    pub async fn run(mut self) -> Result<Vec<RescaledPartition>> {
+        check_options(&self.schema, Use::Write)?;
+        let mode = TableOptions::parse(&self.schema)?.bucket;
+        if !(1..=i32::from(i16::MAX)).contains(&self.buckets) {
+            return Err(Error::invalid(format!("{} buckets: not between 1 and {}", self.buckets, i16::MAX)));
+        }
+        if !matches!(mode, BucketMode::Fixed(_) | BucketMode::Dynamic | BucketMode::Postpone) {
+            return Err(Error::unsupported(format!("rescaling a table with {mode:?} buckets")));
+        }
+        self.check_filter()?;
+        if self.filter.is_none() && matches!(mode, BucketMode::Fixed(now) if now != self.buckets) {
+            self.change_option().await?;
+        }
+        let mut done = Vec::new();
+        for partition in self.wanted().await? {
+            done.push(self.rescale(&partition, mode).await?);
+        }
+        Ok(done)
+    }
+
+    fn check_filter(&self) -> Result<()> {
+        let Some(filter) = &self.filter else { return Ok(()) };
+        match filter.columns().into_iter().find(|column| !self.schema.partition_keys.contains(column)) {
+            Some(column) => Err(Error::invalid(format!("rescale: {column:?} is no partition column"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the next schema, in which option `bucket` has the new value.
+    async fn change_option(&mut self) -> Result<()> {
+        for _ in 0..TRIES {
+            let newest = self.history.schemas.require_latest().await?;
+            let mut next = Schema { id: newest.id + 1, ..Schema::clone(&newest) };
+            next.time_millis = self.history.store.env().now_millis();
+            next.options.insert("bucket".to_string(), self.buckets.to_string());
+            if newest.option("bucket") == next.option("bucket") {
+                self.schema = newest;
+                return Ok(());
+            }
+            let (path, bytes) = (layout::schema(next.id), encode_schema(&next)?);
+            match self.history.store.create(&path, bytes).await? {
+                Created::Won => {
+                    self.schema = Arc::new(next);
+                    return Ok(());
+                }
+                Created::Exists => {}
+                Created::Unknown(words) => return Err(Error::storage(format!("create {path}: {words}"))),
+            }
+        }
+        Err(Error::conflict("option bucket: others keep changing the schema"))
+    }
+
+    async fn wanted(&self) -> Result<BTreeSet<BinaryRow>> {
+        let Some(latest) = self.history.snapshots.latest().await? else { return Ok(BTreeSet::new()) };
+        let plan = plan_snapshot(&self.history, &self.schema, &latest, self.filter.as_ref(), true).await?;
+        Ok(plan.splits.into_iter().map(|split| split.partition).collect())
+    }
+
+    async fn rescale(&self, partition: &BinaryRow, mode: BucketMode) -> Result<RescaledPartition> {
+        let user = self.history.store.env().uuid();
+        let mut committer = self.committer(&user)?;
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let Some(latest) = self.history.snapshots.latest().await? else { break };
+            let live = live_of(&self.history, &latest, partition).await?;
+            let before: BTreeSet<i32> = live.iter().map(|entry| entry.bucket).collect();
+            let same = live.iter().all(|entry| entry.total_buckets == self.buckets);
+            let mut done = RescaledPartition {
+                partition: partition.clone(),
+                buckets_before: live.first().map_or(0, |entry| usize::try_from(entry.total_buckets).unwrap_or(0)),
+                buckets: self.buckets as usize,
+                rows: 0,
+                snapshot_id: None,
+            };
+            if done.buckets_before == 0 {
+                done.buckets_before = before.len();
+            }
+            if live.is_empty() || (same && mode != BucketMode::Dynamic) {
+                return Ok(done);
+            }
+            let old_index = index_of(&self.history, &latest, partition).await?;
+            let written = self.rewrite(&latest, partition).await?;
+            done.rows = written.iter().flat_map(|message| &message.new_files).map(|file| file.row_count).sum();
+            if mode == BucketMode::Dynamic {
+                done.buckets = written.len();
+            }
+            let messages = overwrite(latest.id, partition, &live, old_index, written.clone());
+            match committer.commit(BATCH_COMMIT, messages, CommitProperties::default()).await? {
+                CommitOutcome::Conflicted { reason } => {
+                    committer.abort(&written).await?;
+                    last = reason;
+                }
+                outcome => {
+                    done.snapshot_id = Some(outcome.snapshot_id()?);
+                    return Ok(done);
+                }
+            }
+        }
+        Err(Error::conflict(format!("rescale: rows keep coming to the partition: {last}")))
+    }
+
+    fn committer(&self, user: &str) -> Result<Committer> {
+        Committer::new(self.history.clone(), &self.schema, &TableOptions::parse(&self.schema)?, user)
+    }
+
+    /// The rows of a partition in files of the new buckets.
+    async fn rewrite(&self, snapshot: &Snapshot, partition: &BinaryRow) -> Result<Vec<CommitMessage>> {
+        let mut rows =
+            read_partition(&self.history, &self.schema, snapshot, |of, bucket| of == partition && bucket >= 0).await?;
+        let schema = Arc::new(self.writing_schema()?);
+        let mut options = TableOptions::parse(&schema)?;
+        let levels = options.compaction.num_levels;
+        let spill = self.spill_directory.clone();
+        // One commit moves whole buckets; compactions come later.
+        options.compaction.write_only = true;
+        let writer = StreamWriter::new(self.history.clone(), Arc::clone(&schema), options, "", Channel::ONLY, spill)?;
+        let mut writer = writer.anew();
+        loop {
+            let written = match rows.next_batch().await {
+                Ok(None) => break,
+                Ok(Some(batch)) => writer.write(&ChangeBatch::of_kind(batch, RowKind::Insert)).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = written {
+                if let Err(second) = writer.abort().await {
+                    tracing::warn!(%second, "files of a rescale that failed stay behind");
+                }
+                return Err(error);
+            }
+        }
+        let mut messages = writer.prepare_commit().await?;
+        upgrade(&schema, levels, &mut messages)?;
+        Ok(messages)
+    }
+
+    /// The newest columns with the new count; merged rows make no changelog and need no deletes dropped.
+    fn writing_schema(&self) -> Result<Schema> {
+        let mut schema = Schema::clone(&self.schema);
+        let key = match TableOptions::parse(&schema)?.bucket {
+            BucketMode::Dynamic => "dynamic-bucket.initial-buckets",
+            _ => "bucket", // also of postponed rows that were moved
+        };
+        schema.options.insert(key.to_string(), self.buckets.to_string());
+        schema.options.insert("changelog-producer".to_string(), "none".to_string());
+        // The kind of a merged row is +I, whatever its column says.
+        schema.options.remove("rowkind.field");
+        Ok(schema)
+    }
+}
+
+/// Files of sorted rows that do not overlap are a sorted run: they may stand on the highest level, where readers need no
+/// merge and nothing of level 0 is left out.
+pub(super) fn upgrade(schema: &Schema, levels: i32, messages: &mut [CommitMessage]) -> Result<()> {
+    let types = schema.types_of(&schema.trimmed_primary_keys())?;
+    if types.is_empty() {
+        return Ok(());
+    }
+    for message in messages {
+        let mut ranges = Vec::with_capacity(message.new_files.len());
+        for file in &message.new_files {
+            ranges.push((bound(&file.min_key, &types)?, bound(&file.max_key, &types)?));
+        }
+        ranges.sort_by(|a, b| a.0.cmp(&b.0));
+        if ranges.windows(2).all(|pair| pair[0].1 < pair[1].0) {
+            message.new_files.iter_mut().for_each(|file| file.level = (levels - 1).max(1));
+        }
+    }
+    Ok(())
+}
+
+/// The live files of the real buckets of a partition.
+pub(super) async fn live_of(
+    history: &History,
+    snapshot: &Snapshot,
+    partition: &BinaryRow,
+) -> Result<Vec<Arc<ManifestEntry>>> {
+    let wanted = partition.clone();
+    let entry: EntryTest = Arc::new(move |head| *head.partition == wanted && head.bucket >= 0);
+    history.manifests.live_files(snapshot, &FileFilter { manifest: None, entry: Some(entry) }).await
+}
+
+/// The index files of the real buckets of a partition.
+async fn index_of(history: &History, snapshot: &Snapshot, partition: &BinaryRow) -> Result<Vec<IndexFile>> {
+    let Some(name) = &snapshot.index_manifest else { return Ok(Vec::new()) };
+    let files = history.manifests.index(name).await?;
+    let of = |file: &&IndexFile| file.partition == *partition && file.bucket >= 0;
+    Ok(files.iter().filter(of).cloned().collect())
+}
+
+/// The rows, merged, of the buckets that are wanted.
+pub(super) async fn read_partition(
+    history: &History,
+    schema: &Arc<Schema>,
+    snapshot: &Snapshot,
+    wanted: impl Fn(&BinaryRow, i32) -> bool,
+) -> Result<RowStream> {
+    let mut plan = plan_snapshot(history, schema, snapshot, None, true).await?;
+    plan.splits.retain(|split| wanted(&split.partition, split.bucket));
+    let request = ReadRequest {
+        schema: Arc::clone(schema),
+        select: (0..schema.fields.len()).collect(),
+        filter: None,
+        batch_rows: TableOptions::parse(schema)?.read_batch_rows,
+        wide_timestamps: true,
+    };
+    let reader = SplitReader::new(history, request, &plan.splits).await?;
+    Ok(RowStream::new(reader, plan.splits, None))
+}
+
+/// New messages, and those that take away everything that was there, bucket by bucket.
+fn overwrite(
+    planned: SnapshotId,
+    partition: &BinaryRow,
+    live: &[Arc<ManifestEntry>],
+    old_index: Vec<IndexFile>,
+    written: Vec<CommitMessage>,
+) -> Vec<CommitMessage> {
+    let mut old: BTreeMap<(i32, i32), (Vec<DataFileMeta>, Vec<IndexFile>)> = BTreeMap::new();
+    for entry in live {
+        old.entry((entry.bucket, entry.total_buckets)).or_default().0.push(DataFileMeta::clone(&entry.file));
+    }
+    for file in old_index {
+        let total = old.keys().find(|(bucket, _)| *bucket == file.bucket).map_or(-1, |(_, total)| *total);
+        old.entry((file.bucket, total)).or_default().1.push(file);
+    }
+    let gone = old.into_iter().map(|((bucket, total), (deleted_files, deleted_index))| CommitMessage {
+        deleted_files,
+        deleted_index,
+        base_snapshot: Some(planned),
+        ..CommitMessage::new(partition.clone(), bucket, total)
+    });
+    gone.chain(written.into_iter().map(|message| CommitMessage { index_read: None, ..message })).collect()
+}
