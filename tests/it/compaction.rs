@@ -144,9 +144,7 @@ async fn replayed(dir: &Path, place: &Path, compacted: &BTreeSet<i64>) -> Result
         let asked = |action: &str| lines.iter().any(|line| line["action"] == action);
         if asked("full-compaction") {
             table.compact().full().run().await?;
-        } else if asked(DEDICATED) {
-            table.compact().run().await?;
-        } else if compacted.contains(&commit) {
+        } else if asked(DEDICATED) || compacted.contains(&commit) {
             table.compact().run().await?;
         }
         ends.push((table.history().snapshots.latest_id().await?.unwrap(), commit));
