@@ -90,6 +90,11 @@ impl Env {
         )
     }
 
+    /// Whether randomness comes from a seed: then the order of requests must depend on nothing else.
+    pub fn is_seeded(&self) -> bool {
+        self.random.seed.is_some()
+    }
+
     /// Runs work that only computes on the blocking pool; in place under a seed, so that the order of the requests around
     /// it does not depend on threads.
     ///
@@ -100,7 +105,7 @@ impl Env {
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
     {
-        if self.random.seed.is_some() { work() } else { self.blocking(work).await }
+        if self.is_seeded() { work() } else { self.blocking(work).await }
     }
 
     /// Runs blocking work (files, sort, encode) on the blocking pool.

@@ -327,7 +327,8 @@ impl SplitReader {
         };
         let mut files = files.into_iter();
         // The first files of all runs are opened side by side, the others when they are reached.
-        let first = files.next().map(&open);
+        let at_once = !self.history.store.env().is_seeded();
+        let first = if at_once { files.next().map(&open) } else { None };
         let batches = first.into_iter().chain(files.map(open)).flatten();
         let encode = self.clone();
         Box::new(batches.map(move |batch| {

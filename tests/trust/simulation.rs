@@ -20,6 +20,8 @@ struct World {
     faulty: FaultyStore,
     store: TableStore,
     buckets: &'static str,
+    /// Nothing is compacted.
+    write_only: bool,
 }
 
 impl World {
@@ -32,7 +34,7 @@ impl World {
             faulty = Some(wrapped.clone());
             Arc::new(wrapped)
         });
-        Self { raw, faulty: faulty.unwrap(), store, buckets }
+        Self { raw, faulty: faulty.unwrap(), store, buckets, write_only: false }
     }
 
     fn schema(&self) -> Schema {
@@ -41,6 +43,7 @@ impl World {
             .column("v", DataType::STRING)
             .primary_key(["id"])
             .option("bucket", self.buckets)
+            .option("write-only", self.write_only.to_string())
             .option("changelog-producer", "input")
             .option("commit.max-retries", "5");
         builder.build().unwrap()
@@ -159,7 +162,7 @@ fn a_crash_at_any_operation_loses_nothing_and_doubles_nothing() {
 }
 
 /// Lives until the work is done, on a store that fails by chance and kills now and then. Answers the trace's hash.
-async fn troubled(seed: u64) -> (u64, String) {
+async fn troubled(seed: u64, write_only: bool) -> (u64, String) {
     let mut random = Random(seed);
     let plan = |seed| {
         FaultPlan::seeded(seed)
@@ -171,7 +174,7 @@ async fn troubled(seed: u64) -> (u64, String) {
             .chance(0.03, Fault::Delay(std::time::Duration::from_secs(1)))
     };
     // One bucket: buckets are flushed in parallel, and then the order of operations is not the seed's alone.
-    let world = World::new(seed, "1", plan(seed));
+    let world = World { write_only, ..World::new(seed, "1", plan(seed)) };
     let mut acknowledged = 0;
     for lives in 0.. {
         assert!(lives < 500, "after {lives} lives {acknowledged} commits are acknowledged");
@@ -200,7 +203,7 @@ async fn troubled(seed: u64) -> (u64, String) {
 #[test]
 fn faults_by_chance_lose_nothing_and_double_nothing() {
     each_seed("faults_by_chance", 25, |seed| {
-        let (hash, coverage) = block_on(troubled(seed));
+        let (hash, coverage) = block_on(troubled(seed, false));
         println!("seed {seed}: {hash:016x}\n{coverage}");
     });
 }
@@ -209,8 +212,9 @@ fn faults_by_chance_lose_nothing_and_double_nothing() {
 fn equal_seeds_give_equal_traces() {
     let mut hashes = std::collections::BTreeSet::new();
     each_seed("equal_seeds", 6, |seed| {
-        let (hash, _) = block_on(troubled(seed));
-        assert_eq!(hash, block_on(troubled(seed)).0, "the same seed took another way");
+        // A compaction runs beside the writer on threads of its own: then the order is not the seed's alone.
+        let (hash, _) = block_on(troubled(seed, true));
+        assert_eq!(hash, block_on(troubled(seed, true)).0, "the same seed took another way");
         assert!(hashes.insert(hash), "another seed took the same way");
     });
 }
