@@ -3,6 +3,7 @@
 //! So any program can make any row in any order: `peers/rust` includes this very file, `peers/java` computes the same
 //! function, and [`Expected`] knows what a correct table must hold without asking an engine.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
@@ -165,6 +166,14 @@ impl Expected {
             last[keys.of(row) as usize] = row;
         }
         last
+    }
+
+    /// Rows of the files of so many commits, each of which keeps the last row of each key.
+    pub fn rows_of_commits(rows: u64, keys: Keys, commits: u64) -> u64 {
+        let each = rows / commits;
+        let distinct =
+            |commit: u64| (commit * each..(commit + 1) * each).map(|row| keys.of(row)).collect::<HashSet<_>>();
+        (0..commits).map(|commit| distinct(commit).len() as u64).sum()
     }
 
     /// Counts without any engine.

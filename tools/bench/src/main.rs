@@ -5,10 +5,12 @@
 //! | `rounds` | all workloads on all engines, interleaved, as a table and as JSON |
 //! | `memory` | peak memory of `forebay write --memory` against its budget |
 //! | `limits` | the floor |
+//! | `compact` | W4 on Forebay |
 //! | `lookup` | W6 on Forebay |
 //! | `write`, `scan`, `plan`, `latency` | one workload on Forebay; the peers have the same verbs |
 
 mod args;
+mod compact;
 mod data;
 mod engine;
 mod forebay;
@@ -35,8 +37,9 @@ fn main() -> ExitCode {
 
 fn run() -> measure::Outcome<()> {
     let mut words = std::env::args().skip(1);
-    let verb =
-        words.next().ok_or("usage: bench rounds|memory|limits|write|scan|plan|latency|lookup --name value ..")?;
+    let verb = words
+        .next()
+        .ok_or("usage: bench rounds|memory|limits|write|scan|plan|latency|compact|lookup --name value ..")?;
     let args = args::Args::parse(words)?;
     match verb.as_str() {
         "rounds" => rounds::run(args),
@@ -44,10 +47,11 @@ fn run() -> measure::Outcome<()> {
         "limits" => limits::run(args),
         _ => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            if verb == "lookup" {
-                return runtime.block_on(lookup::run(args));
+            match verb.as_str() {
+                "compact" => runtime.block_on(compact::run(args)),
+                "lookup" => runtime.block_on(lookup::run(args)),
+                _ => runtime.block_on(engine::run::<forebay::Forebay>(&verb, args)),
             }
-            runtime.block_on(engine::run::<forebay::Forebay>(&verb, args))
         }
     }
 }

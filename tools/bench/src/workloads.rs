@@ -5,6 +5,7 @@
 //! | W1, W1b | upsert of `rows` rows over as many uniform keys in 10 commits, 1 or 4 buckets, no compaction |
 //! | W2 | half the rows over a fifth of the keys, Zipf 1, 5 commits |
 //! | W3, W3p | scan of W1's table, 10 overlapping runs; all columns, or `id`, `c_int`, `c_city` |
+//! | W4 | full compaction of W1's table of Forebay, by each engine that compacts, on a copy of its own |
 //! | W6 | gets by key on W1's table, 10 overlapping runs, and on W9's, compacted; Forebay alone |
 //! | W7 | commits of 1000 rows with a reader that follows |
 //! | W8 | plan of as many files as buckets |
@@ -20,10 +21,12 @@ use crate::measure::Outcome;
 use crate::programs::{FOREBAY, JAVA, Program};
 
 /// Names of the workloads, in the order of a round.
-pub const ALL: [&str; 9] = ["W1", "W1b", "W2", "W3", "W3p", "W6", "W7", "W8", "W9"];
+pub const ALL: [&str; 10] = ["W1", "W1b", "W2", "W3", "W3p", "W4", "W6", "W7", "W8", "W9"];
 /// Repetitions of a scan or a plan in one process; the first two are to warm up, for every engine alike.
 const REPS: usize = 5;
 const WARM: usize = 2;
+/// Commits of W1.
+const COMMITS: u64 = 10;
 /// Memory of W6's lookup: the table fits into it decoded.
 const LOOKUP_MEMORY: u64 = 1 << 30;
 
@@ -114,8 +117,17 @@ impl Workloads {
     pub fn run(&self, workload: &str, program: &Program) -> Outcome<Vec<Figure>> {
         let own = format!("w1_{}", program.name.replace('-', "_"));
         match workload {
-            "W1" => self.write(workload, program, &own, "--commits 10", self.sizes.rows, &self.uniform),
-            "W1b" => self.write(workload, program, "w1b", "--commits 10 --buckets 4", self.sizes.rows, &self.uniform),
+            "W1" => {
+                self.write(workload, program, &own, &format!("--commits {COMMITS}"), self.sizes.rows, &self.uniform)
+            }
+            "W1b" => self.write(
+                workload,
+                program,
+                "w1b",
+                &format!("--commits {COMMITS} --buckets 4"),
+                self.sizes.rows,
+                &self.uniform,
+            ),
             "W2" => {
                 let more = format!("--commits 5 --zipf --keys {}", self.sizes.rows / 5);
                 self.write(workload, program, "w2", &more, self.sizes.rows / 2, &self.skewed)
@@ -126,6 +138,8 @@ impl Workloads {
                 }
                 self.scan(workload, program, &own)
             }
+            "W4" if ![FOREBAY, JAVA].contains(&program.name) => Ok(Vec::new()),
+            "W4" => self.compact(program),
             "W6" if program.name != FOREBAY => Ok(Vec::new()),
             "W6" => {
                 if !self.directory(&own).exists() {
@@ -293,22 +307,48 @@ impl Workloads {
         Ok(())
     }
 
-    /// W9's table: a copy of the first engine's W1, compacted by Java, because Forebay does not compact.
+    fn compact(&self, program: &Program) -> Outcome<Vec<Figure>> {
+        self.copy_of_first("w4")?;
+        let raw = program.ask("compact", &self.place("w4", ""))?;
+        self.check(&program.ask("scan", &self.place("w4", "--reps 1"))?, &self.uniform, true)?;
+        let Sizes { rows, .. } = self.sizes;
+        let rows = Expected::rows_of_commits(rows, Keys { space: rows, zipf: false }, COMMITS) as f64;
+        Ok(vec![Figure {
+            name: "W4".to_string(),
+            unit: Unit::Rate,
+            value: rows / number(&raw[0], "secs")? / 1e3,
+            cpu: Some(number(&raw[0], "cpu")? * 1e6 / rows),
+            peak_mib: Some(number(&raw[0], "peak_mib")?),
+            raw,
+        }])
+    }
+
+    /// W9's table: a copy of the first engine's W1, compacted by Java: all engines scan the same files.
     fn compacted(&self) -> Outcome<()> {
         if self.directory("w9").exists() {
             return Ok(());
         }
         let java = self.engine(JAVA).ok_or("W9 needs Java, which compacts its table")?;
-        let writer = self.programs.first().ok_or("no engine writes W9's table")?;
+        self.copy_of_first("w9")?;
+        java.ask("compact", &self.place("w9", ""))?;
+        Ok(())
+    }
+
+    /// A new copy of the first engine's W1 under another name.
+    fn copy_of_first(&self, name: &str) -> Outcome<()> {
+        let writer = self.programs.first().ok_or("no engine writes W1's table")?;
         let source = self.directory(&format!("w1_{}", writer.name.replace('-', "_")));
         if !source.exists() {
             self.run("W1", writer)?;
         }
-        let status = Command::new("cp").arg("-r").arg(source).arg(self.directory("w9")).status()?;
+        let copy = self.directory(name);
+        if copy.exists() {
+            std::fs::remove_dir_all(&copy)?;
+        }
+        let status = Command::new("cp").arg("-r").arg(source).arg(copy).status()?;
         if !status.success() {
             return Err(format!("cp of W1's table: {status}").into());
         }
-        java.ask("compact", &self.place("w9", ""))?;
         Ok(())
     }
 }

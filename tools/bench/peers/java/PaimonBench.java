@@ -326,7 +326,7 @@ public class PaimonBench {
         answer("{\"rows\":%d,\"commit_ms\":%s,\"visible_ms\":%s}", each, commitMs, visibleMs);
     }
 
-    // Full compaction of bucket 0, for W9; not a workload of its own yet.
+    // W4: full compaction of bucket 0, from the writer to the return of the commit.
     static void compact(Catalog catalog, Identifier id) throws Exception {
         Map<String, String> compacting = new HashMap<>();
         compacting.put("write-only", "false");
