@@ -4,7 +4,7 @@
 use super::{HONOURED, Kind, OptionKey, harmless, unwritable};
 
 const BUFFER: &str = "the writer's own buffer and spill files are private to it";
-const COMPACTS: &str = "this version never compacts; a job that does reads it";
+const COMPACTS: &str = "compaction here leaves rows in their order; a job that sorts them reads it";
 
 keys! {
     "write-buffer-size": MemorySize = "256 mb", HONOURED, "memory for rows before they are sorted and written";
