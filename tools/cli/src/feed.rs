@@ -82,7 +82,7 @@ pub type Feeding = mpsc::Receiver<Result<Fed, InputError>>;
 
 /// Starts to parse. Gives the rows in order, and counts the bytes it has read.
 pub fn start(input: Input, columns: Columns) -> Result<(Feeding, Arc<AtomicU64>)> {
-    let (sender, fed) = mpsc::channel(2);
+    let (sender, fed) = mpsc::channel(1);
     let bytes = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&bytes);
     let run = move || {

@@ -16,6 +16,11 @@ use clap::error::ErrorKind;
 
 use failure::Failure;
 
+/// Gives freed memory back between threads, which the system's does not: `--memory` is a bound of the whole process.
+/// `.cargo/config.toml` sets it up.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
