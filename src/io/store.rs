@@ -44,6 +44,10 @@ pub struct FileStatus {
     pub modified_millis: i64,
 }
 
+/// Bytes of a part of a file that is being written: the least that S3 takes, and what a disk takes well.
+const REMOTE_PART_BYTES: usize = 5 << 20;
+const LOCAL_PART_BYTES: usize = 1 << 20;
+
 /// What stands behind a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -299,7 +303,11 @@ impl TableStore {
     /// # Errors
     /// [`Error::Invalid`] for a path that leaves the root.
     pub fn upload(&self, path: &str) -> Result<Upload> {
-        Ok(Upload::new(Arc::clone(&self.inner), self.file(path)?, path.to_string()))
+        let part_bytes = match self.kind {
+            Kind::Local => LOCAL_PART_BYTES,
+            Kind::Memory | Kind::Remote { .. } => REMOTE_PART_BYTES,
+        };
+        Ok(Upload::new(Arc::clone(&self.inner), self.file(path)?, path.to_string(), part_bytes))
     }
 
     /// The files of one directory, in no order. A directory that is not there has none.

@@ -1,6 +1,6 @@
 //! A file that is written piece by piece and becomes visible at the end.
 //!
-//! Small files are one put; past [`PART_BYTES`] a multipart upload begins, at most [`PARTS_IN_FLIGHT`] parts under way.
+//! Small files are one put; past the size of a part a multipart upload begins, at most [`PARTS_IN_FLIGHT`] parts under way.
 //! An upload that fails or is dropped is aborted, so that no part stays behind and costs money.
 
 use std::io;
@@ -15,8 +15,6 @@ use tokio::task::JoinSet;
 use super::error::from_store;
 use crate::error::{Error, Result};
 
-/// The size of a part, and of the largest file that is one put.
-const PART_BYTES: usize = 8 << 20;
 /// Parts on their way at one time.
 const PARTS_IN_FLIGHT: usize = 3;
 
@@ -25,6 +23,7 @@ pub struct Upload {
     store: Arc<dyn ObjectStore>,
     file: Path,
     shown: String,
+    part_bytes: usize,
     waiting: Vec<Bytes>,
     waiting_bytes: usize,
     written: u64,
@@ -45,8 +44,10 @@ impl std::fmt::Debug for Upload {
 }
 
 impl Upload {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, file: Path, shown: String) -> Self {
-        Self { store, file, shown, waiting: Vec::new(), waiting_bytes: 0, written: 0, parts: None, failed: false }
+    /// An upload in parts of `part_bytes`, which is also the size of the largest file that is one put.
+    pub(super) fn new(store: Arc<dyn ObjectStore>, file: Path, shown: String, part_bytes: usize) -> Self {
+        let waiting = Vec::new();
+        Self { store, file, shown, part_bytes, waiting, waiting_bytes: 0, written: 0, parts: None, failed: false }
     }
 
     /// Bytes pushed so far.
@@ -65,8 +66,8 @@ impl Upload {
         if !bytes.is_empty() {
             self.waiting.push(bytes);
         }
-        while self.waiting_bytes >= PART_BYTES {
-            let part = self.take(PART_BYTES);
+        while self.waiting_bytes >= self.part_bytes {
+            let part = self.take(self.part_bytes);
             let sent = self.send(part).await;
             self.settle(sent).await?;
         }
