@@ -115,8 +115,8 @@ impl StreamWriter {
             buffer: WriteBuffer::new(encoder, key_columns, settings.order.clone()),
             buckets: Vec::new(),
             spills: Vec::new(),
-            // A compaction that runs beside the writer takes its part of the budget.
-            limit: if compaction.is_some() { budget / 8 * 3 } else { budget / 2 },
+            // Encoding takes a quarter, merging of spills too, and so does a compaction beside the writer.
+            limit: if compaction.is_some() { budget / 4 } else { budget / 2 },
             compaction,
             sequence: SequenceNumbers::default(),
             fresh: true,

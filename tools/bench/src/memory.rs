@@ -71,6 +71,9 @@ pub fn run(mut args: Args) -> Outcome<()> {
     if found != expected {
         return Err(format!("the gate wants {expected} rows, and {found} were read").into());
     }
+    if peak == 0.0 {
+        return Err("the system does not tell a process's memory in /proc".into());
+    }
     if peak > limit {
         return Err(format!("the peak of {peak:.0} MiB is above {limit:.0} MiB").into());
     }
