@@ -129,5 +129,5 @@ pub fn partition_filter(schema: &Arc<Schema>, options: &TableOptions, filter: &E
         let columns = schema.partition_keys.join(", ");
         return Err(crate::Error::invalid(format!("{other} is no partition column (they are: {columns})")));
     }
-    Ok(Pruner::new(schema, options, Some(&filter))?.file_filter(false))
+    Ok(Pruner::new(schema, options, Some(&filter))?.partition_filter())
 }

@@ -216,7 +216,7 @@ pub fn plan_changes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{FileKind, SimpleStats};
+    use crate::format::{FileKind, data_file};
     use crate::types::Datum;
 
     fn key(value: i32) -> BinaryRow {
@@ -226,27 +226,13 @@ mod tests {
     /// A file of a level with a key range, a size and deletes.
     fn file(level: i32, keys: (i32, i32), size: i64, deletes: Option<i64>) -> DataFileMeta {
         DataFileMeta {
-            file_name: format!("data-{level}-{}-{}.parquet", keys.0, keys.1),
-            file_size: size,
             row_count: 10,
             min_key: key(keys.0),
             max_key: key(keys.1),
-            key_stats: SimpleStats::empty(),
-            value_stats: SimpleStats::empty(),
-            min_sequence_number: 0,
             max_sequence_number: 9,
-            schema_id: 0,
             level,
-            extra_files: Vec::new(),
-            creation_time: None,
             delete_row_count: deletes,
-            embedded_file_index: None,
-            file_source: None,
-            value_stats_cols: None,
-            external_path: None,
-            first_row_id: None,
-            write_cols: None,
-            write_cols_sequences: None,
+            ..data_file(&format!("data-{level}-{}-{}.parquet", keys.0, keys.1), size)
         }
     }
 

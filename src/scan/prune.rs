@@ -79,18 +79,28 @@ impl Pruner {
 
     /// What decides while manifests are read, which may leave level 0 out.
     pub fn file_filter(&self, skips_level_0: bool) -> FileFilter {
+        let mut filter = self.partition_filter();
+        let postponed = self.postponed;
+        if skips_level_0 || postponed {
+            let seen = move |head: &EntryHead<'_>| !(skips_level_0 && head.level == 0 || postponed && head.bucket < 0);
+            filter.entry = Some(match filter.entry {
+                Some(matches) => Arc::new(move |head| seen(head) && matches(head)),
+                None => Arc::new(seen),
+            });
+        }
+        filter
+    }
+
+    /// The same for whoever looks at all files, also at those that no read sees.
+    pub fn partition_filter(&self) -> FileFilter {
         let entries = &self.entries;
         let (by_manifest, by_entry) = (Arc::clone(entries), Arc::clone(entries));
         let manifest: ManifestTest = Arc::new(move |meta| by_manifest.manifest_may_match(meta));
-        let postponed = self.postponed;
-        let entry: EntryTest = Arc::new(move |head| {
-            let unseen = (skips_level_0 && head.level == 0) || (postponed && head.bucket < 0);
-            !unseen && by_entry.entry_may_match(head)
-        });
+        let entry: EntryTest = Arc::new(move |head| by_entry.entry_may_match(head));
         let partitioned = entries.partition.is_some();
         FileFilter {
             manifest: partitioned.then_some(manifest),
-            entry: (partitioned || skips_level_0 || postponed || entries.bucket_keys.is_some()).then_some(entry),
+            entry: (partitioned || entries.bucket_keys.is_some()).then_some(entry),
         }
     }
 

@@ -8,7 +8,8 @@ use crate::compact::{CompactLimits, CompactProgress, CompactRequest, Compactor};
 use crate::error::{Error, Result};
 use crate::format::{CommitMessage, CompactTask, SnapshotId};
 use crate::predicate::{Expr, col};
-use crate::table::Table;
+use crate::schema::{BucketMode, TableOptions};
+use crate::table::{MovePostponed, Table};
 
 /// Rounds of plan, run and commit: after a round more may be due, or be due again.
 const MOST_ROUNDS: usize = 16;
@@ -34,6 +35,8 @@ pub struct CompactReport {
     pub changelog_rows: u64,
     /// Tasks whose work was lost to another commit.
     pub lost_tasks: usize,
+    /// Rows that waited in `bucket-postpone` and were moved into real buckets.
+    pub postponed_rows: u64,
 }
 
 impl CompactReport {
@@ -152,7 +155,31 @@ impl CompactBuilder {
         self.compactor()?.plan(&self.request).await
     }
 
-    /// Compacts until nothing is due. A task whose files somebody else replaced meanwhile is dropped and planned again;
+    /// Rows that wait in `bucket-postpone` for [`CompactBuilder::run`] to move them; 0 where one bucket is asked for.
+    ///
+    /// # Errors
+    /// As [`CompactBuilder::run`].
+    pub async fn waiting_rows(&self) -> Result<u64> {
+        match self.postponed()? {
+            Some(postponed) => postponed.waiting_rows().await,
+            None => Ok(0),
+        }
+    }
+
+    /// What moves the waiting rows of a table that postpones its buckets.
+    fn postponed(&self) -> Result<Option<MovePostponed>> {
+        let postpones = TableOptions::parse(self.table.schema())?.bucket == BucketMode::Postpone;
+        if !postpones || !self.request.buckets.is_empty() {
+            return Ok(None);
+        }
+        let postponed = self.table.move_postponed().memory(self.limits.memory);
+        Ok(Some(match &self.request.partitions {
+            Some(filter) => postponed.filter(filter.clone()),
+            None => postponed,
+        }))
+    }
+
+    /// Moves rows that wait in `bucket-postpone` into real buckets, and compacts until nothing is due. A task whose files somebody else replaced meanwhile is dropped and planned again;
     /// nobody else's commit ever fails for it.
     ///
     /// # Errors
@@ -161,6 +188,12 @@ impl CompactBuilder {
     pub async fn run(self) -> Result<CompactReport> {
         let compactor = self.compactor()?;
         let mut report = CompactReport::default();
+        if let Some(postponed) = self.postponed()?.filter(|_| !self.dry_run) {
+            for moved in postponed.run().await? {
+                report.postponed_rows += u64::try_from(moved.rows).unwrap_or(0);
+                report.snapshots.push(moved.snapshot_id);
+            }
+        }
         for _ in 0..MOST_ROUNDS {
             let tasks = compactor.plan(&self.request).await?;
             report.planned.extend(tasks.iter().cloned());
@@ -242,7 +275,7 @@ impl Table {
     /// Batch commits of one user are not told apart: each has a user of its own.
     fn compaction_committer(&self) -> Result<Committer> {
         let unique = self.history().store.env().uuid();
-        let prefix = crate::schema::TableOptions::parse(self.schema())?.commit.user_prefix;
+        let prefix = TableOptions::parse(self.schema())?.commit.user_prefix;
         self.committer(&prefix.map_or(unique.clone(), |prefix| format!("{prefix}_{unique}")))
     }
 }

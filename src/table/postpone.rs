@@ -14,8 +14,9 @@ use crate::error::{Error, Result};
 use crate::format::layout::POSTPONE_BUCKET;
 use crate::format::{BinaryRow, CommitMessage, DataFileMeta, ManifestEntry, Snapshot, SnapshotId};
 use crate::history::{FileFilter, History};
+use crate::predicate::Expr;
 use crate::read::{ReadRequest, SplitReader};
-use crate::scan::{PlanRules, Vectors, plan_changes};
+use crate::scan::{PlanRules, Vectors, partition_filter, plan_changes};
 use crate::schema::{BucketMode, PostponeOptions, Schema, TableOptions, Use, check_options};
 use crate::write::{ChangeBatch, Channel, StreamWriter};
 
@@ -40,17 +41,43 @@ pub struct MovePostponed {
     history: History,
     schema: Arc<Schema>,
     spill_directory: Option<PathBuf>,
+    partitions: Option<Expr>,
+    memory: Option<u64>,
 }
 
 impl MovePostponed {
     pub(super) fn new(history: History, schema: Arc<Schema>, spill_directory: Option<PathBuf>) -> Self {
-        Self { history, schema, spill_directory }
+        Self { history, schema, spill_directory, partitions: None, memory: None }
+    }
+
+    /// Only partitions for which this is true. It may speak of partition columns alone.
+    #[must_use]
+    pub fn filter(mut self, filter: Expr) -> Self {
+        self.partitions = Some(filter);
+        self
+    }
+
+    /// The memory that a move may take, instead of option `write-buffer-size`.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// Rows that wait in the newest snapshot.
+    ///
+    /// # Errors
+    /// As [`MovePostponed::run`].
+    pub async fn waiting_rows(&self) -> Result<u64> {
+        let Some(latest) = self.history.snapshots.latest().await? else { return Ok(0) };
+        let waiting = self.waiting(&latest).await?;
+        Ok(waiting.values().flatten().map(|entry| u64::try_from(entry.file.row_count).unwrap_or(0)).sum())
     }
 
     /// Moves the rows of every partition that has any; each partition is a commit of its own.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a table that postpones nothing; [`Error::Unsupported`] for waiting files of a format that
+    /// [`Error::Invalid`] for a table that postpones nothing or a filter on other columns than those of partitions; [`Error::Unsupported`] for waiting files of a format that
     /// cannot be read; [`Error::Conflict`] when others kept changing a partition.
     pub async fn run(self) -> Result<Vec<MovedPartition>> {
         check_options(&self.schema, Use::Write)?;
@@ -68,9 +95,13 @@ impl MovePostponed {
 
     /// The waiting files of each partition, in the order they were committed in.
     async fn waiting(&self, snapshot: &Snapshot) -> Result<BTreeMap<BinaryRow, Vec<Arc<ManifestEntry>>>> {
-        let filter = FileFilter::bucket(POSTPONE_BUCKET);
+        let filter = match &self.partitions {
+            Some(filter) => partition_filter(&self.schema, &TableOptions::parse(&self.schema)?, filter)?,
+            None => FileFilter::bucket(POSTPONE_BUCKET),
+        };
         let mut waiting: BTreeMap<BinaryRow, Vec<Arc<ManifestEntry>>> = BTreeMap::new();
-        for entry in self.history.manifests.live_files(snapshot, &filter).await? {
+        let files = self.history.manifests.live_files(snapshot, &filter).await?;
+        for entry in files.into_iter().filter(|entry| entry.bucket == POSTPONE_BUCKET) {
             waiting.entry(entry.partition.clone()).or_default().push(entry);
         }
         Ok(waiting)
@@ -137,6 +168,7 @@ impl MovePostponed {
         let spill = self.spill_directory.clone();
         // One commit moves whole buckets; compactions come later.
         options.compaction.write_only = true;
+        options.write_buffer_size = self.memory.unwrap_or(options.write_buffer_size);
         let mut writer = StreamWriter::new(self.history.clone(), schema, options, "", Channel::ONLY, spill)?;
         for split in splits {
             let mut batches = reader.start(split);

@@ -563,6 +563,27 @@ fn a_warehouse_is_compacted_with_all_its_tables() {
 }
 
 #[test]
+fn a_compaction_moves_postponed_rows_of_the_partitions_asked_for() {
+    let place = Place::new();
+    let columns = ["--column", "day STRING NOT NULL", "--column", "id INT NOT NULL", "--partition-by", "day"];
+    place.ok(&[&["create", "./p", "--primary-key", "day,id", "-o", "bucket=-2"], &columns[..]].concat());
+    let row = |day: &str, id: i32| format!("{{\"day\":\"{day}\",\"id\":{id}}}\n");
+    place.feed_ok(&["write", "./p", "--format", "jsonl"], &[row("mon", 1), row("mon", 2), row("tue", 3)].concat());
+    assert_eq!(place.ok(&["read", "./p", "--json"]), "");
+    assert_eq!(place.ok(&["compact", "./p", "--dry-run"]), "./p: 3 postponed rows to real buckets\n");
+    let told = place.ok(&["compact", "./p", "--partition", "day=mon", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["postponedRows"], &told["snapshots"]), (&2.into(), &serde_json::json!([2])));
+    assert_eq!(sorted(&place.ok(&["read", "./p", "--json"])), sorted(&[row("mon", 1), row("mon", 2)].concat()));
+    place.ok(&["compact", "./p", "--full", "--memory", "64mb"]);
+    let all = [row("mon", 1), row("mon", 2), row("tue", 3)].concat();
+    assert_eq!(sorted(&place.ok(&["read", "./p", "--json"])), sorted(&all));
+    let told = place.ok(&["compact", "./p", "--json"]);
+    assert!(told.contains("\"postponedRows\":0"), "{told}");
+    place.fails(1, &["compact", "./p", "--where", "id > 3"]);
+}
+
+#[test]
 fn a_compaction_travels_in_parts_and_a_lost_one_costs_only_itself() {
     let place = Place::new();
     place.many_runs("shop.orders");

@@ -72,6 +72,8 @@ struct Due {
     name: String,
     table: Table,
     tasks: Vec<CompactTask>,
+    /// Rows that wait for a bucket.
+    waiting: u64,
 }
 
 impl Due {
@@ -97,7 +99,7 @@ impl Service<'_> {
         for named in tables {
             let name = named.name.clone();
             match self.look(named).await {
-                Ok(found) if found.tasks.is_empty() && self.args.watch => {}
+                Ok(found) if found.tasks.is_empty() && found.waiting == 0 && self.args.watch => {}
                 Ok(found) => due.push(found),
                 Err(failure) if alone || failure.code() == 2 => return Err(failure),
                 // One table that this version cannot compact does not keep the others from it.
@@ -118,8 +120,9 @@ impl Service<'_> {
 
     async fn look(&self, named: targets::Named) -> Result<Due> {
         let table = named.open(self.common, &self.args.scope.options).await?;
-        let tasks = builder(&table, &self.args.scope, &self.args.means)?.plan().await?;
-        Ok(Due { name: named.name, table, tasks })
+        let compaction = builder(&table, &self.args.scope, &self.args.means)?;
+        let (tasks, waiting) = (compaction.plan().await?, compaction.waiting_rows().await?);
+        Ok(Due { name: named.name, table, tasks, waiting })
     }
 
     fn failed(&self, round: &mut Round, name: &str, failure: &Failure) -> Result<()> {
@@ -163,9 +166,12 @@ impl Service<'_> {
     fn planned(&self, due: &Due) -> Result<()> {
         if self.common.json {
             let tasks: Vec<Value> = due.tasks.iter().map(task_json).collect();
-            return output::print_json(&json!({"table": due.name, "tasks": tasks}));
+            return output::print_json(&json!({"table": due.name, "tasks": tasks, "postponedRows": due.waiting}));
         }
-        if due.tasks.is_empty() {
+        if due.waiting > 0 {
+            let rows = output::count(due.waiting);
+            output::print(&format!("{}: {rows} postponed rows to real buckets\n", output::clean(&due.name)))?;
+        } else if due.tasks.is_empty() {
             output::note(&format!("{}: nothing is due", due.name));
         }
         for task in &due.tasks {
@@ -187,6 +193,7 @@ impl Service<'_> {
                 "bytesBefore": report.bytes_before,
                 "bytesAfter": report.bytes_after,
                 "changelogRows": report.changelog_rows,
+                "postponedRows": report.postponed_rows,
                 "snapshots": report.snapshots,
                 "seconds": seconds,
             }));
@@ -195,6 +202,12 @@ impl Service<'_> {
             let lost = if report.lost_tasks > 0 { ", other commits were first" } else { "" };
             output::note(&format!("{name}: nothing to compact{lost}"));
             return Ok(());
+        }
+        if report.postponed_rows > 0 {
+            output::note(&format!(
+                "{name}: {} postponed rows moved to real buckets",
+                output::count(report.postponed_rows)
+            ));
         }
         let snapshot = report.snapshots.last().map(|id| format!(", snapshot {id}")).unwrap_or_default();
         output::note(&format!(
