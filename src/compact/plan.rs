@@ -142,32 +142,14 @@ pub fn plan_append(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::SimpleStats;
+    use crate::format::data_file;
     use crate::schema::Schema;
 
     fn file(sequence: i64, size: i64) -> DataFileMeta {
         DataFileMeta {
-            file_name: format!("data-{sequence}.parquet"),
-            file_size: size,
-            row_count: 1,
-            min_key: BinaryRow::empty(),
-            max_key: BinaryRow::empty(),
-            key_stats: SimpleStats::empty(),
-            value_stats: SimpleStats::empty(),
             min_sequence_number: sequence,
             max_sequence_number: sequence,
-            schema_id: 0,
-            level: 0,
-            extra_files: Vec::new(),
-            creation_time: None,
-            delete_row_count: Some(0),
-            embedded_file_index: None,
-            file_source: None,
-            value_stats_cols: None,
-            external_path: None,
-            first_row_id: None,
-            write_cols: None,
-            write_cols_sequences: None,
+            ..data_file(&format!("data-{sequence}.parquet"), size)
         }
     }
 

@@ -57,3 +57,5 @@ pub use tag::Tag;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::samples::data_file;

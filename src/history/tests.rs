@@ -10,7 +10,7 @@ use super::*;
 use crate::env::Env;
 use crate::error::Error;
 use crate::format::{
-    BinaryRow, Codec, CommitKind, DataFileMeta, FileKind, ManifestEntry, ManifestFileMeta, SimpleStats, Snapshot, Tag,
+    BinaryRow, Codec, CommitKind, FileKind, ManifestEntry, ManifestFileMeta, SimpleStats, Snapshot, Tag, data_file,
     encode_manifest, encode_manifest_list, encode_schema, layout,
 };
 use crate::io::{CountingStore, Op, PathClass};
@@ -205,35 +205,7 @@ async fn schemas_are_read_once_and_the_newest_costs_one_request() {
 }
 
 fn entry(kind: FileKind, bucket: i32, name: &str) -> ManifestEntry {
-    ManifestEntry {
-        kind,
-        partition: BinaryRow::empty(),
-        bucket,
-        total_buckets: 4,
-        file: Arc::new(DataFileMeta {
-            file_name: name.into(),
-            file_size: 1,
-            row_count: 1,
-            min_key: BinaryRow::empty(),
-            max_key: BinaryRow::empty(),
-            key_stats: SimpleStats::empty(),
-            value_stats: SimpleStats::empty(),
-            min_sequence_number: 0,
-            max_sequence_number: 0,
-            schema_id: 0,
-            level: 0,
-            extra_files: vec![],
-            creation_time: None,
-            delete_row_count: None,
-            embedded_file_index: None,
-            file_source: None,
-            value_stats_cols: None,
-            external_path: None,
-            first_row_id: None,
-            write_cols: None,
-            write_cols_sequences: None,
-        }),
-    }
+    ManifestEntry { kind, partition: BinaryRow::empty(), bucket, total_buckets: 4, file: Arc::new(data_file(name, 1)) }
 }
 
 impl Counted {

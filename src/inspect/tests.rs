@@ -9,8 +9,8 @@ use super::*;
 use crate::env::Env;
 use crate::format::{
     BinaryRow, Codec, ColumnStats, CommitKind, Consumer, DataFileMeta, DeletionVectorRange, FileKind, FileSource,
-    IndexManifestEntry, ManifestEntry, ManifestFileMeta, SimpleStats, Snapshot, encode_index_manifest, encode_manifest,
-    encode_manifest_list, encode_schema, layout,
+    IndexManifestEntry, ManifestEntry, ManifestFileMeta, SimpleStats, Snapshot, data_file, encode_index_manifest,
+    encode_manifest, encode_manifest_list, encode_schema, layout,
 };
 use crate::history::History;
 use crate::io::TableStore;
@@ -27,27 +27,17 @@ fn file(name: &str, level: i32, keys: (i32, i32), sequence: i64, rows: i64, size
         null_count: Some(0),
     };
     DataFileMeta {
-        file_name: name.to_string(),
-        file_size: size,
         row_count: rows,
         min_key: key(keys.0),
         max_key: key(keys.1),
-        key_stats: SimpleStats::empty(),
         value_stats: SimpleStats::of(&[stats]).unwrap(),
         min_sequence_number: sequence,
         max_sequence_number: sequence + rows - 1,
-        schema_id: 0,
         level,
-        extra_files: vec![],
         creation_time: Some(1_700_000_000_000 + sequence),
-        delete_row_count: Some(0),
-        embedded_file_index: None,
         file_source: Some(if level == 0 { FileSource::Append } else { FileSource::Compact }),
         value_stats_cols: Some(vec!["id".to_string()]),
-        external_path: None,
-        first_row_id: None,
-        write_cols: None,
-        write_cols_sequences: None,
+        ..data_file(name, size)
     }
 }
 

@@ -532,18 +532,6 @@ async fn a_stranger_s_rows_are_refused_where_keys_move() {
 pub async fn golden_copy(name: &str, place: &tempfile::TempDir) -> Option<Table> {
     let from = crate::support::golden_dirs().into_iter().find(|dir| dir.ends_with(name))?;
     let to = place.path().join(name);
-    copy(&from.join("table"), &to);
+    crate::support::copy(&from.join("table"), &to);
     Some(Table::open(to.to_str().unwrap(), []).await.unwrap())
-}
-
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
-    }
 }

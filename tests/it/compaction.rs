@@ -12,19 +12,7 @@ use forebay::{Error, Table};
 use serde_json::Value;
 
 use crate::goldens::{differ, each_golden};
-use crate::support::{Row, all_rows, as_set, changes, json_lines, row_of, rows_of};
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
-    }
-}
+use crate::support::{Row, all_rows, as_set, changes, copy, json_lines, row_of, rows_of};
 
 async fn newest(table: &Table) -> Result<Vec<String>, Error> {
     let stream = table.scan().at(At::Latest).wide_timestamps().read().await?;

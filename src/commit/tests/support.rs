@@ -9,9 +9,7 @@ use futures::future::BoxFuture;
 
 use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer};
 use crate::env::{Clock, Env};
-use crate::format::{
-    BinaryRow, CommitMessage, DataFileMeta, FileSource, SimpleStats, Snapshot, encode_hint, encode_schema, layout,
-};
+use crate::format::{BinaryRow, CommitMessage, DataFileMeta, Snapshot, data_file, encode_hint, encode_schema, layout};
 use crate::history::{FileFilter, History};
 use crate::io::{FaultPlan, FaultyStore, TableStore};
 use crate::schema::{Schema, TableOptions};
@@ -187,27 +185,13 @@ pub fn key(id: i64) -> BinaryRow {
 /// A file with keys `from..=to` on a level.
 pub fn file(name: &str, level: i32, from: i64, to: i64) -> DataFileMeta {
     DataFileMeta {
-        file_name: name.to_string(),
-        file_size: 100,
         row_count: to - from + 1,
         min_key: key(from),
         max_key: key(to),
-        key_stats: SimpleStats::empty(),
-        value_stats: SimpleStats::empty(),
-        min_sequence_number: 0,
         max_sequence_number: to - from,
-        schema_id: 0,
         level,
-        extra_files: vec![],
-        creation_time: Some(0),
-        delete_row_count: Some(0),
-        embedded_file_index: None,
-        file_source: Some(FileSource::Append),
         value_stats_cols: Some(vec![]),
-        external_path: None,
-        first_row_id: None,
-        write_cols: None,
-        write_cols_sequences: None,
+        ..data_file(name, 100)
     }
 }
 

@@ -43,6 +43,33 @@ pub(in crate::format) fn int_row(value: i32) -> BinaryRow {
     BinaryRow::encode(&[Datum::Int(value)], &[DataType::INT]).unwrap()
 }
 
+/// A data file of level 0 with one row, without keys and statistics.
+pub(crate) fn data_file(name: &str, size: i64) -> DataFileMeta {
+    DataFileMeta {
+        file_name: name.to_string(),
+        file_size: size,
+        row_count: 1,
+        min_key: BinaryRow::empty(),
+        max_key: BinaryRow::empty(),
+        key_stats: SimpleStats::empty(),
+        value_stats: SimpleStats::empty(),
+        min_sequence_number: 0,
+        max_sequence_number: 0,
+        schema_id: 0,
+        level: 0,
+        extra_files: Vec::new(),
+        creation_time: Some(0),
+        delete_row_count: Some(0),
+        embedded_file_index: None,
+        file_source: Some(FileSource::Append),
+        value_stats_cols: None,
+        external_path: None,
+        first_row_id: None,
+        write_cols: None,
+        write_cols_sequences: None,
+    }
+}
+
 /// A data file in which every field has a value.
 pub(in crate::format) fn full_file(name: &str) -> DataFileMeta {
     DataFileMeta {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::tests::options;
 use super::*;
-use crate::format::{BinaryRow, SimpleStats};
+use crate::format::{BinaryRow, data_file};
 use crate::types::{DataType, Datum};
 
 /// What a run of a policy cost.
@@ -42,27 +42,15 @@ fn describe(name: &str, level: i32, keys: &BTreeSet<u32>, number: i64) -> DataFi
         BinaryRow::encode(&[datum], &[DataType::INT]).unwrap()
     };
     DataFileMeta {
-        file_name: name.to_string(),
-        file_size: keys.len() as i64,
         row_count: keys.len() as i64,
         min_key: key(keys.first()),
         max_key: key(keys.last()),
-        key_stats: SimpleStats::empty(),
-        value_stats: SimpleStats::empty(),
         min_sequence_number: number,
         max_sequence_number: number,
-        schema_id: 0,
         level,
-        extra_files: Vec::new(),
         creation_time: Some(number),
-        delete_row_count: Some(0),
-        embedded_file_index: None,
         file_source: Some(FileSource::Compact),
-        value_stats_cols: None,
-        external_path: None,
-        first_row_id: None,
-        write_cols: None,
-        write_cols_sequences: None,
+        ..data_file(name, keys.len() as i64)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::format::{BinaryRow, SimpleStats};
+use crate::format::{BinaryRow, data_file};
 use crate::schema::{Schema, TableOptions};
 use crate::types::{DataType, Datum};
 
@@ -20,27 +20,15 @@ pub(super) fn options(set: &[(&str, &str)]) -> CompactionOptions {
 fn file(at: usize, level: i32, size: i64) -> DataFileMeta {
     let key = |value: usize| BinaryRow::encode(&[Datum::Int(value as i32)], &[DataType::INT]).unwrap();
     DataFileMeta {
-        file_name: format!("data-{at}.parquet"),
-        file_size: size,
         row_count: size,
         min_key: key(at * 10),
         max_key: key(at * 10 + 9),
-        key_stats: SimpleStats::empty(),
-        value_stats: SimpleStats::empty(),
         min_sequence_number: 1000 - at as i64,
         max_sequence_number: 1000 - at as i64,
-        schema_id: 0,
         level,
-        extra_files: Vec::new(),
         creation_time: Some(1_000),
-        delete_row_count: Some(0),
-        embedded_file_index: None,
         file_source: Some(FileSource::Compact),
-        value_stats_cols: None,
-        external_path: None,
-        first_row_id: None,
-        write_cols: None,
-        write_cols_sequences: None,
+        ..data_file(&format!("data-{at}.parquet"), size)
     }
 }
 

@@ -4,10 +4,8 @@ use arrow_array::RecordBatch;
 use arrow_select::filter::filter_record_batch;
 use forebay::Table;
 use forebay::lookup::TableLookup;
-use forebay::scan::At;
 use forebay::schema::{Schema, parse_memory_size};
 
-use super::{MOMENTS, Moment};
 use crate::cli::{Common, Lookup, OutputFormat};
 use crate::failure::{Failure, Result};
 use crate::feed::{self, Fed, Input};
@@ -45,14 +43,7 @@ pub async fn run(args: Lookup, common: &Common) -> Result<()> {
 }
 
 async fn open(table: &Table, args: &Lookup) -> Result<TableLookup> {
-    let at = match &args.at {
-        None => At::Latest,
-        Some(text) => match super::parse_moment(text) {
-            Some(Moment::Snapshot(id)) => At::Snapshot(id),
-            Some(Moment::Millis(millis)) => At::Timestamp(millis),
-            None => return Err(Failure::usage(format!("--at {text:?} is neither a snapshot nor a time")).help(MOMENTS)),
-        },
-    };
+    let at = super::at_of(args.at.as_deref())?;
     let mut builder = table.lookup().at(at).wide_timestamps();
     if !args.select.is_empty() {
         builder = builder.select(args.select.iter().map(|name| name.trim().to_string()));

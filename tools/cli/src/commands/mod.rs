@@ -17,6 +17,7 @@ mod write;
 use forebay::catalog::{Catalog, TableName};
 use forebay::history::History;
 use forebay::io::open_location;
+use forebay::scan::At;
 use forebay::schema::Schema;
 use forebay::{Env, Table};
 
@@ -119,6 +120,16 @@ fn parse_moment(text: &str) -> Option<Moment> {
 /// What [`parse_moment`] takes, for messages.
 const MOMENTS: &str =
     "give a snapshot's number, or a time like 2024-01-31, 2024-01-31T12:00:00 or 2024-01-31T12:00:00Z";
+
+/// The point of a table's history that `--at` names.
+fn at_of(text: Option<&str>) -> Result<At> {
+    let Some(text) = text else { return Ok(At::Latest) };
+    match parse_moment(text) {
+        Some(Moment::Snapshot(id)) => Ok(At::Snapshot(id)),
+        Some(Moment::Millis(millis)) => Ok(At::Timestamp(millis)),
+        None => Err(Failure::usage(format!("--at {text:?} is neither a snapshot nor a time")).help(MOMENTS)),
+    }
+}
 
 /// Milliseconds since the epoch as a local time.
 fn shown_time(millis: i64) -> String {

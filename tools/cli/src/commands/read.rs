@@ -1,10 +1,8 @@
 //! `forebay read`: merged rows.
 
 use forebay::predicate;
-use forebay::scan::At;
 use futures::StreamExt as _;
 
-use super::{MOMENTS, Moment};
 use crate::cli::{Common, OutputFormat, Read};
 use crate::failure::{Failure, Result};
 use crate::sink::Sink;
@@ -12,14 +10,7 @@ use crate::sink::Sink;
 /// Reads the rows.
 pub async fn run(args: Read, common: &Common) -> Result<()> {
     let table = super::open_table(&args.table, common, &args.options).await?;
-    let at = match &args.at {
-        None => At::Latest,
-        Some(text) => match super::parse_moment(text) {
-            Some(Moment::Snapshot(id)) => At::Snapshot(id),
-            Some(Moment::Millis(millis)) => At::Timestamp(millis),
-            None => return Err(Failure::usage(format!("--at {text:?} is neither a snapshot nor a time")).help(MOMENTS)),
-        },
-    };
+    let at = super::at_of(args.at.as_deref())?;
     let mut scan = table.scan().at(at).wide_timestamps();
     if !args.select.is_empty() {
         scan = scan.select(args.select.iter().map(|name| name.trim().to_string()));
