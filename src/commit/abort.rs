@@ -8,11 +8,9 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::changes::written_files;
 use super::committer::Committer;
-use super::index::written_index_files;
 use crate::error::{Error, Result};
-use crate::format::{BinaryRow, CommitMessage, ManifestEntry, Snapshot, bucket_directory, index_path, layout};
+use crate::format::{BinaryRow, CommitMessage, ManifestEntry, Snapshot, written_paths};
 use crate::history::{EntryTest, FileFilter};
 
 impl Committer {
@@ -35,8 +33,8 @@ impl Committer {
     /// # Errors
     /// [`Error::Invalid`] for messages whose commit has an unknown outcome; [`Error::Storage`], [`Error::Corrupt`].
     pub async fn abort(&mut self, messages: &[CommitMessage]) -> Result<Vec<String>> {
-        let data = messages.iter().flat_map(written_files).map(|file| &file.file_name);
-        let index = messages.iter().flat_map(written_index_files).map(|file| &file.file_name);
+        let data = messages.iter().flat_map(CommitMessage::written_files).map(|file| &file.file_name);
+        let index = messages.iter().flat_map(CommitMessage::written_index_files).map(|file| &file.file_name);
         if let Some(name) = data.chain(index).find(|name| self.unsettled.contains(*name)) {
             return Err(Error::invalid(format!(
                 "abort: the outcome of the commit of {name} is unknown; its files may be live"
@@ -45,23 +43,8 @@ impl Committer {
         let named = self.named_files(messages.iter().map(|message| message.partition.clone()).collect()).await?;
         let mut paths = Vec::new();
         for message in messages {
-            let moved: HashSet<&str> = message.compact_before.iter().map(|file| file.file_name.as_str()).collect();
-            let directory = bucket_directory(&self.schema, &self.table_options, &message.partition, message.bucket)?;
-            for file in written_files(message) {
-                let name = layout::check_name("data file", &file.file_name)?;
-                if file.external_path.is_some() || moved.contains(name) || named.contains(name) {
-                    continue;
-                }
-                paths.push(format!("{directory}/{name}"));
-                for extra in &file.extra_files {
-                    paths.push(format!("{directory}/{}", layout::check_name("extra file", extra)?));
-                }
-            }
-            for file in written_index_files(message) {
-                if file.external_path.is_none() && !named.contains(&file.file_name) {
-                    paths.push(index_path(&self.schema, &self.table_options, file)?);
-                }
-            }
+            let kept = |name: &str| named.contains(name);
+            paths.extend(written_paths(&self.schema, &self.table_options, message, kept)?);
         }
         paths.sort();
         paths.dedup();

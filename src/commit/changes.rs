@@ -113,15 +113,5 @@ fn check_names(message: &CommitMessage) -> Result<()> {
 
 /// All files of a message.
 pub(super) fn files(message: &CommitMessage) -> impl Iterator<Item = &DataFileMeta> {
-    written_files(message).chain(&message.compact_before).chain(&message.deleted_files)
-}
-
-/// The files that a message's writer wrote (or moved).
-pub(super) fn written_files(message: &CommitMessage) -> impl Iterator<Item = &DataFileMeta> {
-    message
-        .new_files
-        .iter()
-        .chain(&message.changelog_files)
-        .chain(&message.compact_after)
-        .chain(&message.compact_changelog)
+    message.written_files().chain(&message.compact_before).chain(&message.deleted_files)
 }

@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::changes::{Committable, written_files};
-use super::index::written_index_files;
+use super::changes::Committable;
 use super::outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties};
 use super::plan::wants_snapshot;
 use super::publish::{Base, Published, Request};
@@ -146,8 +145,8 @@ impl Committer {
         let outcome = self.commit_both(identifier, &committable, &properties).await;
         if matches!(outcome, Ok(Verdict { unsettled: true, .. })) {
             for message in &messages {
-                self.unsettled.extend(written_files(message).map(|file| file.file_name.clone()));
-                self.unsettled.extend(written_index_files(message).map(|file| file.file_name.clone()));
+                self.unsettled.extend(message.written_files().map(|file| file.file_name.clone()));
+                self.unsettled.extend(message.written_index_files().map(|file| file.file_name.clone()));
             }
         }
         if matches!(outcome, Ok(Verdict { lost_compaction: true, .. })) {
@@ -186,6 +185,10 @@ impl Committer {
         let Some(appended) = append else {
             return match compacted? {
                 Published::Done(snapshot) => Ok(Verdict::committed(snapshot.id, None, Some(snapshot.id), None)),
+                // Nothing of a stream's rows is lost, and the stream goes on.
+                Published::Conflicted(_) if !batch => {
+                    Ok(Verdict { outcome: CommitOutcome::Empty, unsettled: false, lost_compaction: true })
+                }
                 other => Ok(Verdict::of(other)),
             };
         };
@@ -201,7 +204,9 @@ impl Committer {
                 let reason = format!("its outcome is unknown: {reason}");
                 Verdict { unsettled: true, ..Verdict::committed(appended, append, None, Some(reason)) }
             }
-            Err(error) => Verdict::committed(appended, append, None, Some(error.to_string())),
+            Err(error) => {
+                Verdict { lost_compaction: true, ..Verdict::committed(appended, append, None, Some(error.to_string())) }
+            }
         })
     }
 }

@@ -44,7 +44,7 @@ impl IndexChanges {
 /// A message may come from another machine: its index files must be of its bucket and have plain names.
 pub(super) fn check_files(message: &CommitMessage) -> Result<()> {
     let invalid = |file: &IndexFile, why: &str| Err(Error::invalid(format!("index file {:?} {why}", file.file_name)));
-    for file in written_index_files(message).chain(&message.deleted_index).chain(&message.compact_deleted_index) {
+    for file in message.written_index_files().chain(&message.deleted_index).chain(&message.compact_deleted_index) {
         layout::check_name("index file", &file.file_name)?;
         if file.partition != message.partition || file.bucket != message.bucket {
             return invalid(file, "is not of the message's bucket");
@@ -53,7 +53,7 @@ pub(super) fn check_files(message: &CommitMessage) -> Result<()> {
             return invalid(file, "has a negative size or row count");
         }
     }
-    for file in written_index_files(message) {
+    for file in message.written_index_files() {
         if file.index_type != HASH && file.index_type != DELETION_VECTORS {
             return Err(Error::unsupported(format!("committing index files of type {}", file.index_type)));
         }
@@ -64,11 +64,6 @@ pub(super) fn check_files(message: &CommitMessage) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// The index files that a message's writer wrote.
-pub(super) fn written_index_files(message: &CommitMessage) -> impl Iterator<Item = &IndexFile> {
-    message.new_index.iter().chain(&message.compact_new_index)
 }
 
 /// The complete list after the changes, or what contradicts what. `by_file` tells a table without buckets, where a

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::files::{FileLayout, FileNames, WriteSpec, file_extension};
 use crate::format::{
     CommitMessage, CompactTask, DataFileMeta, DeletionVectorRange, FileSource, IndexManifestEntry, Snapshot,
-    SnapshotId, Split, bucket_directory,
+    SnapshotId, Split, bucket_directory, written_paths,
 };
 use crate::history::{FileFilter, History};
 use crate::lookup::{LookupCache, OldVersions};
@@ -158,17 +158,8 @@ impl Compactor {
     /// Deletes the files of a message that was told to nobody, but not those that were only moved. What cannot be
     /// deleted is an orphan that nobody names.
     pub(crate) async fn discard(&self, message: &CommitMessage) {
-        let Ok(directory) = bucket_directory(&self.schema, &self.options, &message.partition, message.bucket) else {
-            return;
-        };
-        let moved = |file: &DataFileMeta| message.compact_before.iter().any(|old| old.file_name == file.file_name);
-        let written = message.compact_after.iter().filter(|file| !moved(file)).chain(&message.compact_changelog);
-        for file in written {
-            let path = format!("{directory}/{}", file.file_name);
-            if let Err(error) = self.history.store.delete(&path).await {
-                tracing::warn!(%path, %error, "a file of a compaction that nobody wants stays behind");
-            }
-        }
+        let paths = written_paths(&self.schema, &self.options, message, |_| false);
+        self.history.store.delete_unnamed(paths).await;
     }
 
     async fn run_with(&self, task: &CompactTask, limits: CompactLimits) -> Result<CommitMessage> {
@@ -187,7 +178,8 @@ impl Compactor {
     async fn prepare(&self, task: &CompactTask, limits: CompactLimits) -> Result<Rewrite> {
         let env = self.history.store.env();
         let directory = bucket_directory(&self.schema, &self.options, &task.partition, task.bucket)?;
-        let encode_bytes = usize::try_from(limits.memory / 4).unwrap_or(usize::MAX);
+        let writers = if self.makes_changelog(task) { 2 } else { 1 };
+        let encode_bytes = usize::try_from(limits.memory / 4 / writers).unwrap_or(usize::MAX);
         let mut data = WriteSpec::of_data(&self.schema, &self.options, &self.layout, task.output_level, encode_bytes)?;
         data.encoding.threads = limits.threads;
         data.origin = FileSource::Compact;
@@ -225,7 +217,8 @@ impl Compactor {
         Ok(Rewrite {
             store: self.history.store.clone(),
             runtime: Handle::current(),
-            reader: reader.with_memory(limits.memory / 2),
+            // Old rows take a quarter for their cache and an eighth for the keys that ask for them.
+            reader: reader.with_memory(limits.memory / if old.is_some() { 4 } else { 2 }),
             inputs,
             names: FileNames::new(env, directory, file_extension(&self.options)),
             data,

@@ -12,7 +12,7 @@ use super::steps::{Step, StepRules, steps};
 use super::vectors::BucketVectors;
 use crate::error::Result;
 use crate::files::{FileNames, RollingWriter, WriteSpec, read_ahead};
-use crate::format::{CommitMessage, CompactTask, DataFileMeta, Split};
+use crate::format::{CommitMessage, CompactTask, DataFileMeta, Split, written_paths};
 use crate::io::TableStore;
 use crate::lsm::{Before, CompactMerge, Compacted, KeyBound, MergedBatch};
 use crate::read::{BucketReader, CompactedBatches, MergedSlab, SplitReader};
@@ -267,13 +267,7 @@ impl Rewrite {
 
     /// Deletes the files of a failed task, but not those that were only moved.
     fn discard(&self, message: &CommitMessage) {
-        let moved = |file: &DataFileMeta| message.compact_before.iter().any(|old| old.file_name == file.file_name);
-        let written = message.compact_after.iter().filter(|file| !moved(file)).chain(&message.compact_changelog);
-        for file in written {
-            let path = self.names.path(&file.file_name);
-            if let Err(error) = self.runtime.block_on(self.store.delete(&path)) {
-                tracing::warn!(%path, %error, "a file of a failed compaction stays behind");
-            }
-        }
+        let paths = written_paths(&self.schema, &self.options, message, |_| false);
+        self.runtime.block_on(self.store.delete_unnamed(paths));
     }
 }

@@ -67,7 +67,7 @@ impl<R: ChunkReader + 'static> Int96Reader<R> {
 
     /// The next `rows` rows as a lane.
     pub(super) fn read(&mut self, rows: usize) -> Result<ArrayRef, parquet::errors::ParquetError> {
-        let mut lane = Decimal128Builder::with_capacity(rows);
+        let mut lane = Decimal128Builder::with_capacity(rows.min(1 << 16)); // the footer may tell more rows than there are
         let mut missing = rows;
         while missing > 0 {
             while self.current.as_ref().is_none_or(|(_, left)| *left == 0) {

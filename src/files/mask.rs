@@ -8,6 +8,9 @@ use super::prune::Pruning;
 use crate::error::{Error, Result};
 use crate::format::DeletionVector;
 
+/// Rows of a file with masked ones: as many bits are held.
+const MOST_ROWS: usize = 1 << 32;
+
 /// Masked rows in a row that make it worth to look for whole pages among them.
 const PAGES_WORTH: u64 = 8192;
 
@@ -44,7 +47,10 @@ pub(super) fn unmasked(
         pruning.groups.retain(|group| !whole(group));
     }
     let length = pruning.groups.iter().map(|group| starts[*group].end - starts[*group].start).sum::<u64>();
-    let length = usize::try_from(length).map_err(|_| Error::corrupt(path, "too many rows"))?;
+    let length = match usize::try_from(length) {
+        Ok(length) if length <= MOST_ROWS => length,
+        _ => return Err(Error::exhausted(format!("{path}: {length} rows, more than {MOST_ROWS} with masked ones"))),
+    };
     let mut bits = BooleanBufferBuilder::new(length);
     match &pruning.pages {
         Some(pages) => pages.iter().for_each(|part| bits.append_n(part.row_count, !part.skip)),

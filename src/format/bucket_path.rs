@@ -1,7 +1,9 @@
 //! The directory of a bucket and the place of an index file, as a table's options spell it.
 //! Spec: `format-spec/layout.md`.
 
-use super::{BinaryRow, IndexManifestEntry, layout, partition_path};
+use std::collections::HashSet;
+
+use super::{BinaryRow, CommitMessage, IndexManifestEntry, layout, partition_path};
 use crate::error::{Error, Result};
 use crate::schema::{Schema, TableOptions};
 
@@ -29,4 +31,36 @@ pub fn index_path(schema: &Schema, options: &TableOptions, file: &IndexManifestE
     }
     let directory = bucket_directory(schema, options, &file.partition, file.bucket)?;
     Ok(format!("{directory}/{}", layout::check_name("index file", &file.file_name)?))
+}
+
+/// The paths of all files that a message's writer wrote below the table: not of those that it only moved, nor of those
+/// whose names are `kept`.
+///
+/// # Errors
+/// As [`bucket_directory`]; [`Error::Corrupt`] for a name that is none.
+pub fn written_paths(
+    schema: &Schema,
+    options: &TableOptions,
+    message: &CommitMessage,
+    kept: impl Fn(&str) -> bool,
+) -> Result<Vec<String>> {
+    let moved: HashSet<&str> = message.compact_before.iter().map(|file| file.file_name.as_str()).collect();
+    let directory = bucket_directory(schema, options, &message.partition, message.bucket)?;
+    let mut paths = Vec::new();
+    for file in message.written_files() {
+        let name = layout::check_name("data file", &file.file_name)?;
+        if file.external_path.is_some() || moved.contains(name) || kept(name) {
+            continue;
+        }
+        paths.push(format!("{directory}/{name}"));
+        for extra in &file.extra_files {
+            paths.push(format!("{directory}/{}", layout::check_name("extra file", extra)?));
+        }
+    }
+    for file in message.written_index_files() {
+        if file.external_path.is_none() && !kept(&file.file_name) {
+            paths.push(index_path(schema, options, file)?);
+        }
+    }
+    Ok(paths)
 }

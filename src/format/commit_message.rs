@@ -85,6 +85,17 @@ impl CommitMessage {
         }
     }
 
+    /// The data and changelog files that its writer wrote or moved.
+    pub fn written_files(&self) -> impl Iterator<Item = &DataFileMeta> {
+        let appended = self.new_files.iter().chain(&self.changelog_files);
+        appended.chain(&self.compact_after).chain(&self.compact_changelog)
+    }
+
+    /// The index files that its writer wrote.
+    pub fn written_index_files(&self) -> impl Iterator<Item = &IndexManifestEntry> {
+        self.new_index.iter().chain(&self.compact_new_index)
+    }
+
     fn files(&self) -> [&Vec<DataFileMeta>; 6] {
         [
             &self.new_files,

@@ -29,7 +29,7 @@ mod tag;
 pub use avro::Codec;
 pub use binary_row::{BinaryRow, datum_at};
 pub use bucket::{assign, bucket_hashes, check_bucket_keys};
-pub use bucket_path::{bucket_directory, index_path};
+pub use bucket_path::{bucket_directory, index_path, written_paths};
 pub use commit_message::{CommitMessage, IndexFile, IndexRead};
 pub use compact_task::CompactTask;
 pub use consumer::Consumer;

@@ -367,6 +367,19 @@ impl TableStore {
         }
     }
 
+    /// Deletes files that nobody was told of. What cannot be deleted stays behind, an orphan that nobody names.
+    pub async fn delete_unnamed(&self, paths: Result<Vec<String>>) {
+        let paths = paths.unwrap_or_else(|error| {
+            tracing::warn!(%error, "files that nobody was told of stay behind");
+            Vec::new()
+        });
+        for path in paths {
+            if let Err(error) = self.delete(&path).await {
+                tracing::warn!(%path, %error, "a file that nobody was told of stays behind");
+            }
+        }
+    }
+
     /// Deletes a directory with everything in it; the empty text is the root itself.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Compacting a table: plan, run, commit, and plan again what somebody else's commit undid.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer};
@@ -12,7 +12,7 @@ use crate::schema::{BucketMode, TableOptions};
 use crate::table::{MovePostponed, Table};
 
 /// Rounds of plan, run and commit: after a round more may be due, or be due again.
-const MOST_ROUNDS: usize = 16;
+const MOST_ROUNDS: usize = 64;
 
 /// What a compaction did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -200,6 +200,7 @@ impl CompactBuilder {
             if tasks.is_empty() || self.dry_run {
                 break;
             }
+            let (tasks, held_back) = one_for_each_index_file(tasks);
             let (mut messages, mut failed) = (Vec::new(), None);
             for result in compactor.run_all(&tasks).await {
                 match result {
@@ -215,12 +216,29 @@ impl CompactBuilder {
             if let Some(error) = failed {
                 return Err(error);
             }
-            if idle || (self.request.full && report.lost_tasks == lost) {
+            if idle || (self.request.full && report.lost_tasks == lost && !held_back) {
                 break;
             }
         }
         Ok(report)
     }
+}
+
+/// The tasks that may be committed together, and whether others wait: each replaces the index files of its vectors whole.
+fn one_for_each_index_file(mut tasks: Vec<CompactTask>) -> (Vec<CompactTask>, bool) {
+    let all = tasks.len();
+    let mut taken: HashSet<String> = HashSet::new();
+    tasks.retain(|task| {
+        let names = || task.vectors.iter().map(|entry| entry.file_name.clone());
+        // Tasks of one bucket of a primary-key table are one, and its vectors are nobody else's.
+        let free = names().all(|name| !taken.contains(&name));
+        if free {
+            taken.extend(names());
+        }
+        free
+    });
+    let held_back = tasks.len() < all;
+    (tasks, held_back)
 }
 
 impl Table {

@@ -3,7 +3,7 @@
 use arrow_array::RecordBatch;
 
 use crate::commit::{CommitOutcome, CommitProperties, Committer};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::CommitMessage;
 use crate::write::{ChangeBatch, StreamWriter};
 
@@ -56,13 +56,38 @@ impl TableWriter {
             Some(messages) => messages,
             None => self.writer.prepare_commit().await?,
         };
+        let compacted = messages.iter().any(|message| !message.compact_before.is_empty());
         self.pending = Some(messages.clone());
         let outcome = self.committer.commit(self.next_identifier, messages, CommitProperties::default()).await?;
         if !matches!(outcome, CommitOutcome::Conflicted { .. } | CommitOutcome::Unknown { .. }) {
             self.pending = None;
             self.next_identifier += 1;
         }
+        match &outcome {
+            CommitOutcome::Committed { dropped_compaction: Some(_), .. } => self.writer.compaction_was_dropped(),
+            CommitOutcome::Empty if compacted => self.writer.compaction_was_dropped(),
+            _ => {}
+        }
         Ok(outcome)
+    }
+
+    /// Ends the writer after its last commit: waits for the compactions beside it and commits them.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] while a commit is not settled; the store's errors. A compaction that is lost to another commit is none.
+    pub async fn close(mut self) -> Result<()> {
+        if self.pending.is_some() {
+            return Err(Error::invalid("close: the outcome of the last commit is not settled"));
+        }
+        let messages = self.writer.finish_compactions().await;
+        if !messages.is_empty() {
+            let properties = CommitProperties::default();
+            let outcome = self.committer.commit(self.next_identifier, messages.clone(), properties).await?;
+            if matches!(outcome, CommitOutcome::Conflicted { .. }) {
+                self.committer.abort(&messages).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets what was not committed and deletes its files, except where a commit's outcome is unknown.

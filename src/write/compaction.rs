@@ -35,6 +35,8 @@ pub(super) struct WriterCompaction {
     /// The snapshot that told the live files, and its deletion vectors.
     planned_at: SnapshotId,
     vectors: Vectors,
+    /// Rows of files may be masked.
+    masks: bool,
     buckets: HashMap<Place, BucketState>,
     /// Compactions that run beside the writer.
     background: Arc<Semaphore>,
@@ -50,6 +52,13 @@ struct BucketState {
     in_flight: InFlight,
     /// How often the compaction of level 0 was put off.
     put_off: usize,
+}
+
+impl BucketState {
+    /// Nothing is under way that a later commit must know of.
+    fn is_idle(&self) -> bool {
+        self.running.is_none() && self.in_flight.messages.is_empty() && self.put_off == 0
+    }
 }
 
 /// Earlier messages of a bucket that may not be visible yet, the oldest first: commits keep their order.
@@ -75,6 +84,7 @@ impl InFlight {
                 break;
             }
             self.messages.pop_front();
+            self.age = 0;
         }
         for message in &self.messages {
             live = after(live, message);
@@ -86,6 +96,11 @@ impl InFlight {
         if !message.is_empty() {
             self.messages.push_back(message.clone());
         }
+    }
+
+    /// Whether a compaction is not visible yet: it may be lost to another commit.
+    fn is_compacting(&self) -> bool {
+        self.messages.iter().any(|message| !message.compact_before.is_empty())
     }
 
     /// Takes nothing for granted that was compacted: another commit may have been in its way.
@@ -118,6 +133,7 @@ impl WriterCompaction {
             key_types: schema.types_of(&schema.trimmed_primary_keys())?,
             planned_at: 0,
             vectors: Vectors::default(),
+            masks: options.deletion_vectors,
             buckets: HashMap::new(),
             background: Arc::new(Semaphore::new(1)),
             commits: 0,
@@ -139,14 +155,20 @@ impl WriterCompaction {
         let full = rules.full_delta_commits.is_some_and(|every| self.commits % every == 0);
         let waits = full || rules.force_commit || (rules.needs_lookup && rules.lookup_wait);
         let place = |message: &CommitMessage| (message.partition.clone(), message.bucket);
-        self.written.extend(messages.iter().map(place));
+        if rules.full_delta_commits.is_some() {
+            self.written.extend(messages.iter().map(place));
+        }
         let mut places: BTreeSet<Place> = messages.iter().map(place).collect();
-        places.extend(self.buckets.iter().filter(|(_, state)| state.running.is_some()).map(|(place, _)| place.clone()));
+        places.extend(self.buckets.keys().cloned());
         if full {
             places.append(&mut self.written);
         }
         if places.is_empty() {
             return Ok(());
+        }
+        if numbers.awaits_any() {
+            // The commit before may have landed since the rows were flushed, and compactions that rest on it wait for that.
+            numbers.refresh(&self.history).await?;
         }
         let mut by_place: BTreeMap<Place, CommitMessage> =
             messages.drain(..).map(|message| (place(&message), message)).collect();
@@ -160,6 +182,7 @@ impl WriterCompaction {
             state.in_flight.sent(message);
             numbers.expect(&message.new_files);
         }
+        self.buckets.retain(|_, state| !state.is_idle());
         result
     }
 
@@ -227,13 +250,17 @@ impl WriterCompaction {
             };
             match done {
                 Some(Ok(done)) => self.absorb(message, done).await,
-                Some(Err(error)) if waits => return Err(error),
-                Some(Err(error)) => tracing::warn!(%error, "a compaction failed and will be tried again"),
+                Some(Err(error)) => {
+                    // Somebody else may have taken its input. A commit that waits runs a task of its own below.
+                    tracing::warn!(%error, "a compaction failed and will be tried again");
+                    state.in_flight.forget_compactions();
+                }
                 None => {}
             }
         }
-        let task = match self.pick(&mut state, place, live, message, full)? {
-            Some(task) if !waits && !crowded => {
+        let beside = !waits && !crowded;
+        let task = match self.pick(&mut state, place, live, message, (full, beside))? {
+            Some(task) if beside => {
                 state.running = Some(self.begin(task));
                 None
             }
@@ -250,11 +277,16 @@ impl WriterCompaction {
         place: &Place,
         live: Vec<DataFileMeta>,
         message: &CommitMessage,
-        full: bool,
+        (full, beside): (bool, bool),
     ) -> Result<Option<CompactTask>> {
-        // The masks of a compaction that is not visible yet are not known here.
-        let unknown = !message.compact_before.is_empty() || !state.in_flight.messages.is_empty();
-        if self.options.deletion_vectors && unknown {
+        // What rests on a compaction must be lost with it: old rows that it wrote, and tombstones that it left nothing
+        // for. That holds inside of one commit only.
+        let own = !message.compact_before.is_empty();
+        if state.in_flight.is_compacting() || (beside && own) {
+            return Ok(None);
+        }
+        // The masks of what is not visible yet are not known here.
+        if self.masks && (own || !state.in_flight.messages.is_empty()) {
             return Ok(None);
         }
         let files = after(live, message);
@@ -277,8 +309,29 @@ impl WriterCompaction {
         Ok(Levels::new(files, self.options.compaction.num_levels, &self.key_types)?.runs().len())
     }
 
+    /// A commit told that its compaction was dropped: which one it was matters little, all are picked again.
+    pub(super) fn forget(&mut self) {
+        self.buckets.values_mut().for_each(|state| state.in_flight.forget_compactions());
+    }
+
+    /// Waits for what runs beside the writer, and gives what it did.
+    pub(super) async fn finish(&mut self) -> Vec<CommitMessage> {
+        let mut messages = Vec::new();
+        for state in self.buckets.values_mut() {
+            let Some(running) = state.running.take() else { continue };
+            match running.await {
+                Ok(Ok(message)) => messages.push(message),
+                Ok(Err(error)) => tracing::warn!(%error, "a compaction failed"),
+                Err(_) => {}
+            }
+        }
+        messages.retain(|message| !message.is_empty());
+        messages
+    }
+
     /// Ends what runs beside the writer, and deletes its files.
     pub(super) async fn abort(self) {
+        self.background.close(); // what has not begun does not begin
         for running in self.buckets.into_values().filter_map(|state| state.running) {
             if let Ok(Ok(message)) = running.await {
                 self.compactor.discard(&message).await;
@@ -291,8 +344,8 @@ impl WriterCompaction {
         let (sender, receiver) = oneshot::channel();
         let (compactor, background) = (self.compactor.clone(), Arc::clone(&self.background));
         tokio::spawn(async move {
-            let _permit = background.acquire().await;
-            if sender.is_closed() {
+            let permit = background.acquire().await;
+            if permit.is_err() || sender.is_closed() {
                 return;
             }
             if let Err(Ok(message)) = sender.send(compactor.run(&task).await) {
@@ -352,22 +405,18 @@ impl WriterCompaction {
                 None => (0, Vectors::default(), Vec::new()),
             },
         };
+        self.masks = self.options.deletion_vectors || !vectors.is_empty();
         (self.planned_at, self.vectors) = (id, vectors);
         let buckets = buckets_of(entries).into_iter();
         Ok(buckets.map(|bucket| ((bucket.partition.clone(), bucket.bucket), bucket)).collect())
     }
-}
 
-impl WriterCompaction {
     async fn load(
         &self,
         snapshot: &Snapshot,
         filter: &FileFilter,
     ) -> Result<(SnapshotId, Vectors, Vec<Arc<ManifestEntry>>)> {
-        let vectors = match self.options.deletion_vectors {
-            true => Vectors::of(&self.history, snapshot).await?,
-            false => Vectors::default(),
-        };
+        let vectors = Vectors::of(&self.history, snapshot).await?;
         Ok((snapshot.id, vectors, self.history.manifests.live_files(snapshot, filter).await?))
     }
 }

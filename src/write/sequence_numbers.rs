@@ -23,6 +23,9 @@ pub(super) struct SequenceNumbers {
 impl SequenceNumbers {
     /// Takes in what was committed since the last call, by whomever. Two writers that flush at the same time still
     /// get overlapping numbers; only `sequence.field` orders their rows.
+    ///
+    /// # Errors
+    /// The store's errors; [`Error::Conflict`] when nobody can tell any more whether an earlier message was committed.
     pub(super) async fn refresh(&mut self, history: &History) -> Result<()> {
         let Some(latest) = history.snapshots.latest_id().await? else {
             self.seen = Some(0);
@@ -49,6 +52,13 @@ impl SequenceNumbers {
             let snapshot = history.snapshots.load(latest).await?;
             self.take(&history.manifests.live_files(&snapshot, &FileFilter::default()).await?);
             newest = Some(snapshot);
+            if !self.awaited.is_empty() {
+                return Err(Error::conflict(format!(
+                    "snapshots between {} and {latest} are gone, and with them what became of this writer's commits: \
+                     open a new writer",
+                    self.seen.unwrap_or(0)
+                )));
+            }
         }
         self.seen = Some(latest);
         self.newest = newest;
@@ -58,6 +68,11 @@ impl SequenceNumbers {
     /// Waits for files to become visible.
     pub(super) fn expect(&mut self, files: &[DataFileMeta]) {
         self.awaited.extend(files.iter().map(|file| file.file_name.clone()));
+    }
+
+    /// Whether any is not visible yet.
+    pub(super) fn awaits_any(&self) -> bool {
+        !self.awaited.is_empty()
     }
 
     /// Whether a file of an earlier message is not visible yet.

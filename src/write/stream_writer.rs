@@ -21,7 +21,7 @@ use super::spill::{Spill, SpillFormat};
 use crate::error::{Error, Result};
 use crate::files::FileNames;
 use crate::format::layout::{self, POSTPONE_BUCKET};
-use crate::format::{BinaryRow, CommitKind, CommitMessage, Snapshot, SnapshotId, bucket_directory};
+use crate::format::{BinaryRow, CommitKind, CommitMessage, Snapshot, SnapshotId, bucket_directory, written_paths};
 use crate::history::History;
 use crate::lsm::{KeyEncoder, WriteBuffer};
 use crate::schema::{BucketMode, Schema, TableOptions};
@@ -457,6 +457,23 @@ impl StreamWriter {
         Ok(())
     }
 
+    /// Tells that the compaction in an earlier message was dropped, as [`crate::commit::CommitOutcome`] says: what it took
+    /// is compacted again. A writer that is not told finds out some commits later.
+    pub fn compaction_was_dropped(&mut self) {
+        if let Some(compaction) = &mut self.compaction {
+            compaction.forget();
+        }
+    }
+
+    /// Waits for the compactions that run beside this writer, at its end, after its last commit. Their messages are
+    /// committed as a compaction's, or aborted; a writer that is dropped instead leaves files of them behind.
+    pub async fn finish_compactions(&mut self) -> Vec<CommitMessage> {
+        match &mut self.compaction {
+            Some(compaction) => compaction.finish().await,
+            None => Vec::new(),
+        }
+    }
+
     /// Deletes the files that were flushed and stand in no message yet, and forgets all rows.
     ///
     /// # Errors
@@ -476,16 +493,8 @@ impl StreamWriter {
 
     /// Deletes the files of a message that was told to nobody. What cannot be deleted is an orphan.
     async fn delete_files(&self, message: &CommitMessage) {
-        let (schema, options) = (&self.settings.schema, &self.settings.options);
-        let Ok(directory) = bucket_directory(schema, options, &message.partition, message.bucket) else { return };
-        let moved = |name: &str| message.compact_before.iter().any(|file| file.file_name == name);
-        let compacted = message.compact_after.iter().filter(|file| !moved(&file.file_name));
-        let written = message.new_files.iter().chain(&message.changelog_files).chain(&message.compact_changelog);
-        for file in written.chain(compacted) {
-            if let Err(error) = self.history.store.delete(&format!("{directory}/{}", file.file_name)).await {
-                tracing::warn!(file = %file.file_name, %error, "a file of a failed commit stays behind");
-            }
-        }
+        let paths = written_paths(&self.settings.schema, &self.settings.options, message, |_| false);
+        self.history.store.delete_unnamed(paths).await;
     }
 
     fn take_buffer(&mut self) -> WriteBuffer {

@@ -10,3 +10,4 @@ mod goldens;
 mod lookup;
 mod support;
 mod write;
+mod writer_compaction;

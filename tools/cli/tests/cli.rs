@@ -518,6 +518,8 @@ impl Place {
             "id BIGINT NOT NULL",
             "--column",
             "name STRING",
+            "-o",
+            "write-only=true",
             "--primary-key",
             "id",
         ]);

@@ -14,6 +14,7 @@ use forebay::Table;
 use forebay::commit::{CommitOutcome, CommitProperties, Committer};
 use forebay::format::Snapshot;
 use forebay::schema::TableOptions;
+use forebay::table::CompactReport;
 use forebay::write::{ChangeBatch, StreamWriter};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -82,6 +83,10 @@ pub async fn run(args: Write, common: &Common) -> Result<()> {
             true if !failure.has_help() => failure.help("the same command continues behind the last commit"),
             _ => failure,
         });
+    }
+    let messages = run.writer.finish_compactions().await;
+    if let Err(error) = table.commit_compaction(messages, &mut CompactReport::default()).await {
+        output::note(&format!("the rows are committed, the compaction behind them is not: {error}"));
     }
     let seconds = (env.monotonic() - start).as_secs_f64().max(1e-3);
     run.summary(common, &user, seconds)
@@ -187,7 +192,10 @@ impl Run {
         let properties = properties.map(|(key, value)| (key.to_string(), value.to_string())).into();
         let properties = CommitProperties { properties, ..CommitProperties::default() };
         let failure = match self.committer.commit(identifier, messages.clone(), properties).await {
-            Ok(CommitOutcome::Committed { snapshot_id, .. }) => {
+            Ok(CommitOutcome::Committed { snapshot_id, dropped_compaction, .. }) => {
+                if dropped_compaction.is_some() {
+                    self.writer.compaction_was_dropped();
+                }
                 self.snapshot = Some(snapshot_id);
                 self.last = Some((identifier, mark));
                 self.commits += 1;
