@@ -1,10 +1,12 @@
 //! Compaction of one table: planning against a snapshot, running tasks.
 
+use arrow_array::ArrayRef;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 
+use super::expiry::Expiry;
 use super::limits::{CompactLimits, CompactProgress, Throttle};
 use super::old_rows::OldRows;
 use super::plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_bucket};
@@ -45,6 +47,7 @@ impl Compactor {
     pub fn new(history: History, schema: Arc<Schema>, options: TableOptions, limits: CompactLimits) -> Result<Self> {
         let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
         let throttle = Throttle::new(history.store.env(), Handle::current(), limits.bytes_per_second);
+        Expiry::at(&schema, &options, 0)?;
         let lookups = LookupCache::new(limits.memory / 4)?;
         Ok(Self { history, schema, options, layout, limits, throttle, progress: Arc::default(), lookups })
     }
@@ -126,7 +129,9 @@ impl Compactor {
             .flat_map(|entry| entry.deletion_vectors.iter().flatten())
             .map(|range| range.data_file.as_str())
             .collect();
-        let rewrites = |file: &DataFileMeta| masked.contains(file.file_name.as_str());
+        let expiry = Expiry::at(&self.schema, &self.options, self.history.store.env().now_millis())?;
+        let expires = |file: &DataFileMeta| expiry.as_ref().is_some_and(|expiry| expiry.is_due(file, &self.schema));
+        let rewrites = |file: &DataFileMeta| masked.contains(file.file_name.as_str()) || expires(file);
         let task = plan_bucket(bucket, place, &self.options, &key_types, full, now, &rewrites)?;
         // What a retraction of level 0 takes back is masked, wherever it stands.
         let drops = |task: &CompactTask| task.drops_deletes || self.options.deletion_vectors;
@@ -213,8 +218,17 @@ impl Compactor {
             raw: !self.schema.has_primary_key(),
             changes: false,
         };
-        let reader = SplitReader::new(&self.history, request, std::slice::from_ref(&inputs)).await?;
+        let mut reader = SplitReader::new(&self.history, request, std::slice::from_ref(&inputs)).await?;
+        let expiry = Expiry::at(&self.schema, &self.options, env.now_millis())?;
+        if let Some(rule) = expiry.clone() {
+            let inputs: HashSet<String> = task.files.iter().map(|file| file.file_name.clone()).collect();
+            let test = move |file: &DataFileMeta, times: &ArrayRef| {
+                inputs.contains(&file.file_name).then(|| rule.keeps(times)).transpose()
+            };
+            reader = reader.with_row_test(expiry.as_ref().map_or(0, |rule| rule.column), Arc::new(test))?;
+        }
         Ok(Rewrite {
+            expiry,
             store: self.history.store.clone(),
             runtime: Handle::current(),
             // Old rows take a quarter for their cache and an eighth for the keys that ask for them.

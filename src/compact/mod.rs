@@ -16,6 +16,7 @@
 //! Spec: `format-spec/compaction.md`.
 
 mod compactor;
+mod expiry;
 mod limits;
 mod old_rows;
 mod plan;

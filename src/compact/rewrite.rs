@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_array::Int64Array;
 use tokio::runtime::Handle;
 
+use super::expiry::Expiry;
 use super::limits::{CompactProgress, Throttle};
 use super::old_rows::OldRows;
 use super::steps::{Step, StepRules, steps};
@@ -30,6 +31,7 @@ pub(super) struct Rewrite {
     /// All files of the task.
     pub(super) inputs: Split,
     pub(super) names: FileNames,
+    pub(super) expiry: Option<Expiry>,
     pub(super) data: WriteSpec,
     /// Present when the task makes a changelog.
     pub(super) changelog: Option<WriteSpec>,
@@ -77,7 +79,7 @@ impl Rewrite {
             output_level: task.output_level,
             max_level: task.max_level,
             small_file_size: self.small_file_size,
-            rewrites: &|file| self.force_rewrite || self.must_merge(file, task),
+            rewrites: &|file| self.force_rewrite || self.must_merge(file, task) || self.expires(file),
         };
         let bucket = self.reader.bucket(&self.inputs)?;
         for step in steps(&task.files, &rules)? {
@@ -233,6 +235,10 @@ impl Rewrite {
             message.compact_before.extend(inputs);
         }
         result
+    }
+
+    fn expires(&self, file: &DataFileMeta) -> bool {
+        self.expiry.as_ref().is_some_and(|expiry| expiry.is_due(file, &self.schema))
     }
 
     /// Whether a file cannot move, or stay, as it is.

@@ -71,6 +71,25 @@ pub struct FileBatch {
     pub rows: usize,
 }
 
+impl FileBatch {
+    /// The rows for which `keep` is true.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] for a test of other rows.
+    pub fn filter(&self, keep: &BooleanArray) -> Result<Self> {
+        let kept = |lane: &dyn Array| filter(lane, keep).map_err(|error| Error::bug(error.to_string()));
+        let columns = self.columns.iter().map(|lane| kept(lane)).collect::<Result<Vec<_>>>()?;
+        let sequence = self.sequence.as_ref().map(|lane| kept(lane)).transpose()?;
+        let kinds = self.kinds.as_ref().map(|lane| kept(lane)).transpose()?;
+        Ok(FileBatch {
+            columns,
+            sequence: sequence.map(|lane| lane.as_primitive::<Int64Type>().clone()),
+            kinds: kinds.map(|lane| lane.as_primitive::<Int8Type>().clone()),
+            rows: keep.true_count(),
+        })
+    }
+}
+
 /// The batches of one file.
 pub struct FileReader {
     path: String,
@@ -200,16 +219,7 @@ impl FileReader {
         }
         let keep = BooleanArray::new(left.slice(*read, batch.rows), None);
         *read += batch.rows;
-        let kept = |lane: &dyn Array| filter(lane, &keep).map_err(|error| Error::bug(error.to_string()));
-        let columns = batch.columns.iter().map(|lane| kept(lane)).collect::<Result<Vec<_>>>()?;
-        let sequence = batch.sequence.as_ref().map(|lane| kept(lane)).transpose()?;
-        let kinds = batch.kinds.as_ref().map(|lane| kept(lane)).transpose()?;
-        Ok(FileBatch {
-            columns,
-            sequence: sequence.map(|lane| lane.as_primitive::<Int64Type>().clone()),
-            kinds: kinds.map(|lane| lane.as_primitive::<Int8Type>().clone()),
-            rows: keep.true_count(),
-        })
+        batch.filter(&keep)
     }
 
     fn kinds_of(&self, column: &ArrayRef) -> Result<Option<Int8Array>> {

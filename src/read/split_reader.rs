@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Int8Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::filter::{filter as keep_rows, filter_record_batch};
 use tokio::runtime::Handle;
@@ -67,7 +67,12 @@ pub struct SplitReader {
     schemas: BTreeMap<i64, Arc<Schema>>,
     /// Bytes of fetched windows, and of decoded batches.
     budgets: (u64, u64),
+    /// Decides by a working column which rows of a file are read.
+    row_test: Option<(usize, RowTest)>,
 }
+
+/// The rows of a batch of a file that are read, by the values of one column; `None` means all.
+pub type RowTest = Arc<dyn Fn(&DataFileMeta, &ArrayRef) -> Result<Option<BooleanArray>> + Send + Sync>;
 
 /// A batch out: rows and, for changes, their kinds.
 pub type Rows = (RecordBatch, Option<Int8Array>);
@@ -119,7 +124,18 @@ impl SplitReader {
             order,
             schemas,
             budgets: (WINDOW_BUDGET, BATCH_BUDGET),
+            row_test: None,
         })
+    }
+
+    /// The same reader, which passes over rows of files before they are merged. The column must be one that is shown.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] for another column.
+    pub fn with_row_test(mut self, column: usize, test: RowTest) -> Result<Self> {
+        let place = self.work.positions.iter().position(|position| *position == column);
+        self.row_test = Some((place.ok_or_else(|| Error::bug("the tested column is not read"))?, test));
+        Ok(self)
     }
 
     /// The same reader, whose merges hold so many bytes.
@@ -215,8 +231,8 @@ impl SplitReader {
             window,
         };
         let batches = FileReader::open(&self.history.store, &self.runtime, path, size, plan)?;
-        let located = Arc::clone(located);
-        Ok(batches.map(move |batch| {
+        let (located, file, row_test) = (Arc::clone(located), file.clone(), self.row_test.clone());
+        let batches = batches.map(move |batch| {
             let mut batch = batch?;
             let mut read = std::mem::take(&mut batch.columns).into_iter();
             for origin in &origins {
@@ -225,8 +241,15 @@ impl SplitReader {
                     Origin::File(..) => read.next().ok_or_else(|| Error::bug("a column was not read"))?,
                 });
             }
-            Ok(batch)
-        }))
+            match &row_test {
+                Some((place, test)) => match test(&file, &batch.columns[*place])? {
+                    Some(keep) => batch.filter(&keep),
+                    None => Ok(batch),
+                },
+                None => Ok(batch),
+            }
+        });
+        Ok(batches.filter(|batch| batch.as_ref().map_or(true, |batch| batch.rows > 0)))
     }
 
     /// The filter that may drop rows inside a file: all of it in raw reads, the part on keys where versions are merged

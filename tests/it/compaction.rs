@@ -7,7 +7,7 @@ use forebay::commit::CommitProperties;
 use forebay::scan::At;
 use forebay::schema::Schema;
 use forebay::stream::Start;
-use forebay::types::RowKind;
+use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Error, Table};
 use serde_json::Value;
 
@@ -175,4 +175,76 @@ async fn operations_and_compactions_replayed_give_the_rows_and_the_changelog_of_
         Ok(())
     })
     .await;
+}
+
+/// Milliseconds since 1970, now; the margins of the test are hours.
+fn now_millis() -> i64 {
+    forebay::Env::system().now_millis()
+}
+
+#[tokio::test]
+async fn compaction_drops_rows_that_are_too_old() {
+    let hours_ago = |hours: i64| now_millis() - hours * 3_600_000;
+    type AsTime = fn(i64) -> Datum;
+    let kinds: [(DataType, AsTime); 6] = [
+        (DataType::timestamp(6), |millis| Datum::Timestamp { millis, nanos: 1000 }),
+        (DataType::INT, |millis| Datum::Int((millis / 1000) as i32)),
+        (DataType::BIGINT, |millis| Datum::BigInt(millis / 1000)),
+        (DataType::BIGINT, Datum::BigInt),
+        (DataType::timestamp(3), |millis| Datum::Timestamp { millis, nanos: 0 }),
+        (DataType::timestamp_ltz(9), |millis| Datum::Timestamp { millis, nanos: 17 }),
+    ];
+    for (time_type, time) in kinds {
+        let place = tempfile::tempdir().unwrap();
+        let schema = Schema::builder().column("k", DataType::INT).column("made", time_type).primary_key(["k"]);
+        let schema =
+            schema.option("bucket", "1").option("write-only", "true").option("record-level.time-field", "made");
+        let schema = schema.option("record-level.expire-time", "2 d").build().unwrap();
+        let table = Table::create(place.path().join("t").to_str().unwrap(), schema, []).await.unwrap();
+        let mut writer = table.writer().await.unwrap();
+        let row = |key: i32, hours: i64| (RowKind::Insert, vec![Datum::Int(key), time(hours_ago(hours))]);
+        // Key 3 was young and is old now: its old version goes, and the young one is told again, as Java does.
+        let rows = [row(1, 1), row(2, 30), row(3, 1), row(4, 60), (RowKind::Insert, vec![Datum::Int(5), Datum::Null])];
+        writer.write(&changes(table.schema(), &rows)).await.unwrap();
+        writer.commit().await.unwrap();
+        writer.write(&changes(table.schema(), &[row(3, 60), row(6, 100)])).await.unwrap();
+        writer.commit().await.unwrap();
+        let keys = async |table: &Table| {
+            let rows = all_rows(table.schema(), table.scan().wide_timestamps().read().await.unwrap()).await.unwrap();
+            let mut keys: Vec<i32> =
+                rows.iter().map(|row| if let Datum::Int(key) = row[0] { key } else { -1 }).collect();
+            keys.sort_unstable();
+            keys
+        };
+        assert_eq!(keys(&table).await, [1, 2, 3, 4, 5, 6], "nothing goes before a compaction");
+        table.compact().full().run().await.unwrap();
+        assert_eq!(keys(&table).await, [1, 2, 3, 5], "{time_type}");
+        // Nothing is due, and then the file at the top is, by its statistics.
+        assert!(table.compact().full().plan().await.unwrap().is_empty());
+        let sooner = table.clone().with_options([("record-level.expire-time", "1 d")]).unwrap();
+        sooner.compact().full().run().await.unwrap();
+        // INT96 has no statistics: such a file waits for a compaction that takes it anyway.
+        let told = time_type != DataType::timestamp_ltz(9);
+        assert_eq!(keys(&table).await, if told { vec![1, 3, 5] } else { vec![1, 2, 3, 5] }, "{time_type}");
+    }
+}
+
+#[tokio::test]
+async fn a_time_that_cannot_tell_age_is_refused_by_name() {
+    let place = tempfile::tempdir().unwrap();
+    for (number, (field, key, word)) in
+        [("nothing", true, "nothing"), ("name", true, "STRING"), ("made", false, "without a primary key")]
+            .into_iter()
+            .enumerate()
+    {
+        let mut schema = Schema::builder().column("made", DataType::BIGINT.not_null()).column("name", DataType::STRING);
+        if key {
+            schema = schema.primary_key(["made"]).option("bucket", "1");
+        }
+        let schema = schema.option("record-level.time-field", field).option("record-level.expire-time", "1 d");
+        let place = place.path().join(number.to_string());
+        let table = Table::create(place.to_str().unwrap(), schema.build().unwrap(), []).await.unwrap();
+        let error = table.compact().run().await.unwrap_err().to_string();
+        assert!(error.contains("record-level") && error.contains(word), "{error}");
+    }
 }

@@ -59,7 +59,6 @@ fn what_differs_between_reading_and_writing() {
         ("file-index.bitmap.columns", "name"),
         ("tag.automatic-creation", "process-time"),
         ("partition.expiration-time", "7 d"),
-        ("record-level.expire-time", "1 d"),
         ("commit.callbacks", "a.b.C"),
         ("changelog-file.format", "avro"),
         ("file.compression", "brotli"),

@@ -59,9 +59,9 @@ keys! {
         "most columns a MAP is shredded into";
     "fields.<column>.map.shared-shredding.column-placement-policy": Enum(&["plain", "sequential", "lru"]) = "lru",
         harmless(NESTED), "which shredded column a MAP key gets";
-    "record-level.expire-time": Duration, unwritable(&[], "rows would have to expire at compaction"),
-        "age at which rows vanish";
-    "record-level.time-field": Text, harmless("no effect unless record-level.expire-time"),
+    "record-level.expire-time": Duration, HONOURED,
+        "age at which compaction drops rows";
+    "record-level.time-field": Text, HONOURED,
         "column with the time of a row";
     "dynamic-bucket.target-row-num": Long = "2000000", HONOURED, "rows a dynamic bucket takes";
     "dynamic-bucket.initial-buckets": Int, HONOURED, "buckets each assigner starts with";
