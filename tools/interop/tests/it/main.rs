@@ -9,6 +9,7 @@ mod compaction;
 mod deletion_vectors;
 mod engines;
 mod evolution;
+mod expiry;
 mod filters;
 mod flink;
 mod form;
