@@ -182,6 +182,11 @@ impl CompactMerge {
         for change in changes {
             match (change.before, change.after) {
                 (None, None) => {}
+                // A first row is told with the kind that it came with.
+                (None, Some(after)) if self.before == Before::FirstRow => {
+                    let kind = rows.kinds.as_ref().map_or(RowKind::Insert as i8, |kinds| kinds.value(after as usize));
+                    told.push((RowKind::from_byte(kind)?, From::Row(after)));
+                }
                 (None, Some(after)) => told.push((RowKind::Insert, From::Row(after))),
                 (Some(before), None) => told.push((RowKind::Delete, From::Version(before))),
                 (Some(before), Some(after)) => {

@@ -3,7 +3,8 @@
 
 use forebay::types::{DataType, Datum, RowKind, TypeKind};
 use forebay_interop::{
-    Engine, Op, Operations, Random, Row, Server, TableSpec, assert_same, create, open, random_value, seeds, write_once,
+    Engine, Op, Operations, Random, Row, Server, TableSpec, View, assert_same, create, open, random_value, seeds,
+    write_once,
 };
 
 use crate::form::assert_alike;
@@ -308,6 +309,64 @@ async fn tables_of_every_engine_are_read_where_java_looks_old_rows_up() {
             server_write(&mut java, &path, &sample.spec, identifier, &operations, compact);
         }
         agreed(&what, &mut java, &path).await;
+    }
+}
+
+/// What both tell of each commit, whatever snapshots it took.
+fn by_commit(view: &View, ends: &[i64]) -> Vec<Vec<String>> {
+    let mut commits = vec![Vec::new(); ends.len()];
+    for (snapshot, changes) in &view.changes {
+        commits[ends.partition_point(|end| end < snapshot)].extend(changes.iter().cloned());
+    }
+    commits.iter_mut().for_each(|changes| changes.sort());
+    commits
+}
+
+#[tokio::test]
+async fn the_changelog_that_we_make_is_the_one_that_java_makes() {
+    let mut java = Server::get(Engine::Java2x);
+    for seed in seeds(24) {
+        let mut random = Random::new(seed);
+        let mut sample = Sample::random(&mut random);
+        let producer = match seed % 8 {
+            0 => "lookup",
+            _ => random.pick(&["lookup", "lookup", "full-compaction"]),
+        };
+        sample.set("changelog-producer", producer);
+        if random.chance(30) {
+            sample.set("changelog-producer.row-deduplicate", "true");
+        }
+        let what = format!("seed {seed}: {:?}", sample.spec);
+        let place = place();
+        let (ours, javas) = (place.path().join("ours"), place.path().join("javas"));
+        create(&ours, &sample.spec).await;
+        sample.spec.create_by(&mut java, &javas);
+        // A retraction with a high sequence value wins over what comes later until a compaction drops it, and files of
+        // other sizes are compacted at other moments: there both compact everything each time.
+        let ordered = sample.spec.options.keys().any(|name| name.contains("sequence"));
+        let mut ends = [Vec::new(), Vec::new()];
+        for (identifier, operations) in (1..).zip(sample.operations(&mut random, 7)) {
+            let full = producer == "full-compaction" || ordered || random.chance(20);
+            write_once(&ours, "ours", identifier, &operations).await;
+            let table = open(&ours).await;
+            if full {
+                table.compact().full().run().await.unwrap();
+            }
+            ends[0].push(table.history().snapshots.latest_id().await.unwrap().unwrap());
+            let compact = if full { "full" } else { "auto" };
+            ends[1].push(server_write(&mut java, &javas, &sample.spec, identifier, &operations, compact));
+        }
+        let found = agreed(&format!("{what}: our table"), &mut java, &ours).await;
+        let wanted = agreed(&format!("{what}: Java's table"), &mut java, &javas).await;
+        let told = by_commit(&wanted, &ends[1]);
+        assert!(told.iter().any(|changes| !changes.is_empty()), "{what}: nothing is told");
+        for (commit, (found, told)) in by_commit(&found, &ends[0]).iter().zip(&told).enumerate() {
+            let only = |these: &[String], those: &[String]| -> Vec<String> {
+                these.iter().filter(|line| !those.contains(line)).cloned().collect()
+            };
+            let (ours, javas) = (only(found, told), only(told, found));
+            assert!(found == told, "{what}: commit {}: ours alone {ours:#?}, Java's alone {javas:#?}", commit + 1);
+        }
     }
 }
 
