@@ -72,6 +72,9 @@ pub struct ChangeStream {
     failed: bool,
     queue: VecDeque<(Split, Option<RowKind>)>,
     open: Option<Open>,
+    /// The change that comes next. It is fetched before the one ahead of it is handed out, so that it is known whether
+    /// that one is the last of its snapshot.
+    ahead: Option<Change>,
     misses: u64,
 }
 
@@ -131,6 +134,7 @@ impl ChangeStream {
             failed: false,
             queue: VecDeque::new(),
             open: None,
+            ahead: None,
             misses: 0,
         };
         if let Some(id) = full {
@@ -150,7 +154,7 @@ impl ChangeStream {
             return Err(Error::Storage { what, retryable: false });
         }
         loop {
-            if let Some(change) = self.next_batch().await.inspect_err(|_| self.failed = true)? {
+            if let Some(change) = self.next_queued().await.inspect_err(|_| self.failed = true)? {
                 return Ok(Some(change));
             }
             if self.to.is_some_and(|to| self.next > to) {
@@ -166,7 +170,7 @@ impl ChangeStream {
     }
 
     /// The snapshot to go on with when everything delivered so far was handled: the one being delivered, or the next one
-    /// behind its last change. `None` while the rows of a whole snapshot are delivered: there is no place inside them.
+    /// once its last change was handed out. `None` while the rows of a whole snapshot are delivered: there is no place inside them.
     pub fn position(&self) -> Option<SnapshotId> {
         match self.current {
             Some(_) if self.delivering() && self.showing_rows => None,
@@ -176,7 +180,7 @@ impl ChangeStream {
     }
 
     fn delivering(&self) -> bool {
-        self.open.is_some() || !self.queue.is_empty()
+        self.ahead.is_some() || self.open.is_some() || !self.queue.is_empty()
     }
 
     /// Saves [`ChangeStream::position`] in the table for the stream's consumer: everything delivered so far was handled.
@@ -197,7 +201,19 @@ impl ChangeStream {
         self.options.discovery_interval
     }
 
-    async fn next_batch(&mut self) -> Result<Option<Change>> {
+    /// The next of the queued changes. A call that is dropped half-way loses nothing: what was fetched stays.
+    async fn next_queued(&mut self) -> Result<Option<Change>> {
+        if self.ahead.is_none() {
+            self.ahead = self.fetch().await?;
+        }
+        if self.ahead.is_none() {
+            return Ok(None);
+        }
+        let following = self.fetch().await?;
+        Ok(std::mem::replace(&mut self.ahead, following))
+    }
+
+    async fn fetch(&mut self) -> Result<Option<Change>> {
         loop {
             if let Some(open) = &mut self.open {
                 let Some(batch) = open.batches.next().await? else {

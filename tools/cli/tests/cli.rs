@@ -214,6 +214,22 @@ fn a_consumer_gets_each_change_once() {
     assert!(place.ok(&["inspect", "./t", "consumers", "--json"]).contains("reader"));
 }
 
+/// Progress is kept behind what was written only: a reader whose output breaks gets everything again.
+#[test]
+fn a_consumer_whose_output_breaks_keeps_no_progress_for_what_was_not_written() {
+    let place = Place::new();
+    place.log("./t");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], &rows(0, 100_000));
+    // One batch, which is the whole snapshot.
+    let whole = ["-o", "read.batch-size=200000"];
+    let next = [&["changes", "./t", "--from", "earliest", "--consumer", "reader", "--json"], &whole[..]].concat();
+    let mut reader = place.command(&next).spawn().unwrap();
+    reader.stdout.take().unwrap().read_exact(&mut [0; 10]).unwrap();
+    assert!(reader.wait().unwrap().success());
+    assert_eq!(place.ok(&next).lines().count(), 100_000);
+    assert_eq!(place.ok(&next), "");
+}
+
 #[test]
 fn a_follower_sees_new_commits_and_ends_in_peace() {
     let place = Place::new();

@@ -63,16 +63,13 @@ impl Copy<'_> {
     /// Copies changes until the stream ends (for good, without a pause) or nobody listens.
     async fn run(&mut self, pause: Option<Duration>) -> Result<()> {
         let env = Env::system();
-        let mut current = 0;
         loop {
             match self.stream.next().await? {
                 Some(change) => {
-                    if change.snapshot_id > current && !self.settle().await? {
-                        return Ok(());
-                    }
-                    current = change.snapshot_id;
+                    let snapshot = change.snapshot_id;
                     let (batch, kinds) = change.rows.into_parts();
-                    if !self.sink.write(batch, Some(Change { snapshot: current, kinds })).await {
+                    // The stream's position tells that this change was handled: progress is kept behind it only.
+                    if !self.sink.write(batch, Some(Change { snapshot, kinds })).await || !self.settle().await? {
                         return Ok(());
                     }
                 }
