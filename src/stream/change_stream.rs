@@ -12,12 +12,13 @@ use arrow_array::Int8Array;
 
 use super::start::{Start, check_kept, earliest, expired};
 use crate::error::{Error, Result};
+use crate::format::layout::POSTPONE_BUCKET;
 use crate::format::{BinaryRow, CommitKind, FileKind, ManifestEntry, Snapshot, SnapshotId, Split};
 use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, SplitBatches, SplitReader};
 use crate::scan::{PlanRules, Vectors, plan_changes, plan_snapshot};
-use crate::schema::{ChangelogProducer, Schema, TableOptions};
+use crate::schema::{BucketMode, ChangelogProducer, Schema, TableOptions};
 use crate::types::RowKind;
 use crate::write::ChangeBatch;
 
@@ -245,7 +246,7 @@ impl ChangeStream {
     }
 
     /// Queues the rows of a whole snapshot. What a changelog will tell later is left out: level 0 with producer
-    /// lookup, everything below the top with full-compaction.
+    /// lookup, everything below the top with full-compaction. What waits in the postpone bucket comes behind them.
     async fn queue_rows(&mut self, id: SnapshotId) -> Result<()> {
         let snapshot = self.history.snapshots.load(id).await?;
         let filter = self.request.filter.as_ref();
@@ -255,12 +256,22 @@ impl ChangeStream {
             ChangelogProducer::Lookup => 1,
             ChangelogProducer::FullCompaction => self.options.compaction.max_level(),
         };
+        let mut queue = VecDeque::new();
         for mut split in plan.splits {
             split.files.retain(|file| file.level >= lowest);
             if !split.files.is_empty() {
-                self.queue.push_back((split, Some(RowKind::Insert)));
+                queue.push_back((split, Some(RowKind::Insert)));
             }
         }
+        // The snapshot that moves waiting rows is passed over, so they are told here, as they came.
+        if self.options.bucket == BucketMode::Postpone && self.options.changelog_producer == ChangelogProducer::None {
+            let waiting = FileFilter::bucket(POSTPONE_BUCKET);
+            let waiting = self.history.manifests.live_files(&snapshot, &waiting).await?;
+            let rules = PlanRules::new(&self.schema, &self.options)?;
+            let waiting = plan_changes(&rules, id, waiting, &Vectors::default());
+            queue.extend(waiting.into_iter().map(|split| (split, None)));
+        }
+        self.queue.append(&mut queue);
         (self.current, self.showing_rows) = (Some(id), true);
         Ok(())
     }

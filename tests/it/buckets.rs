@@ -421,6 +421,35 @@ async fn postponed_rows_are_seen_when_they_are_moved() {
     }
 }
 
+/// Found by review: neither the rows of the snapshot nor the move told them.
+#[tokio::test]
+async fn a_stream_that_begins_with_rows_tells_those_that_wait_and_passes_over_their_move() {
+    for partitioned in [false, true] {
+        let place = tempfile::tempdir().unwrap();
+        let options = [("bucket", "-2"), ("postpone.default-bucket-num", "2")];
+        let table = create(&place, schema(partitioned, &options)).await;
+        write(&table, "w", 1, &upserts(0..10, 1, "a")).await.snapshot_id().unwrap();
+        table.move_postponed().run().await.unwrap();
+        let gone = vec![(RowKind::Delete, row(3, 1, "gone"))];
+        let waiting = [upserts(8..12, 1, "b"), gone].concat();
+        write(&table, "w", 2, &waiting).await.snapshot_id().unwrap();
+        for start in [Start::LatestFull, Start::SnapshotFull(3)] {
+            let mut stream = table.changes().from(start).read().await.unwrap();
+            table.move_postponed().run().await.unwrap();
+            let (mut merged, mut raw) = (Vec::new(), Vec::new());
+            while let Some(change) = stream.next().await.unwrap() {
+                assert_eq!(change.snapshot_id, 3, "{start:?}");
+                assert!(change.bucket >= 0 || merged.len() == 10, "waiting rows come behind the others");
+                let rows = rows_of(table.schema(), change.rows.rows()).into_iter().enumerate();
+                let told = if change.bucket < 0 { &mut raw } else { &mut merged };
+                told.extend(rows.map(|(at, row)| (change.rows.kind(at), row)));
+            }
+            let wanted = [upserts(0..10, 1, "a"), waiting.clone()];
+            assert_eq!([as_set(merged), as_set(raw)], wanted.map(as_set), "{start:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_first_move_makes_as_many_buckets_as_the_rows_ask_for() {
     for (option, wanted) in [
