@@ -184,6 +184,11 @@ impl ChangeStream {
         self.ahead.is_some() || self.open.is_some() || !self.queue.is_empty()
     }
 
+    /// Under which name it keeps progress, if it does: the one it was opened with, else the table's option `consumer-id`.
+    pub fn consumer(&self) -> Option<&str> {
+        self.consumer.as_deref()
+    }
+
     /// Saves [`ChangeStream::position`] in the table for the stream's consumer: everything delivered so far was handled.
     ///
     /// # Errors

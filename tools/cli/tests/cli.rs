@@ -212,6 +212,9 @@ fn a_consumer_gets_each_change_once() {
     place.feed_ok(&["write", "./t", "--format", "changes"], SECOND);
     assert_eq!(place.ok(&next).lines().count(), 2);
     assert!(place.ok(&["inspect", "./t", "consumers", "--json"]).contains("reader"));
+    let of_option = ["changes", "./t", "--from", "earliest", "-o", "consumer-id=other"];
+    assert_eq!(place.ok(&of_option).lines().count(), 5);
+    assert_eq!(place.ok(&of_option), "");
 }
 
 /// Progress is kept behind what was written only: a reader whose output breaks gets everything again.

@@ -30,7 +30,7 @@ pub async fn run(args: Changes, common: &Common) -> Result<()> {
     let mut stream = changes.read().await?;
     let sink = Sink::open(args.output, &super::columns_of(table.schema()), true)?;
     let pause = args.follow.then(|| pause(&table)).transpose()?;
-    let mut copy = Copy { stream: &mut stream, sink: &sink, consumer: args.consumer.is_some(), saved: None };
+    let mut copy = Copy { stream: &mut stream, sink: &sink, saved: None };
     let copied = tokio::select! {
         copied = copy.run(pause) => copied,
         () = super::interrupted() => match args.follow {
@@ -54,7 +54,6 @@ fn pause(table: &Table) -> Result<Duration> {
 struct Copy<'a> {
     stream: &'a mut ChangeStream,
     sink: &'a Sink,
-    consumer: bool,
     /// The snapshot up to which the consumer's progress is kept.
     saved: Option<i64>,
 }
@@ -87,7 +86,7 @@ impl Copy<'_> {
     /// Makes sure that all changes so far have left, and keeps that in the table. Answers whether output goes on.
     async fn settle(&mut self) -> Result<bool> {
         let position = self.stream.position();
-        if position == self.saved || !self.consumer {
+        if position == self.saved || self.stream.consumer().is_none() {
             return Ok(true);
         }
         if !self.sink.flush().await {
