@@ -111,6 +111,12 @@ impl ChangeStream {
             }
             None => {
                 let first = follow.start.resolve(&history).await?;
+                if let (Some(full), Some(to)) = (first.full, follow.to)
+                    && full > to
+                {
+                    let what = format!("the rows of snapshot {full} come first, and {to} is the last snapshot to show");
+                    return Err(Error::invalid(what));
+                }
                 (first.full, first.next)
             }
         };
