@@ -305,7 +305,7 @@ impl ChangeStream {
                 self.misses = 0;
                 return Ok(Some(snapshot));
             }
-            if self.wait && self.misses > 1 {
+            if self.misses > 1 {
                 return Ok(None);
             }
         }
