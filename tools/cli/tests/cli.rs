@@ -575,10 +575,37 @@ fn a_warehouse_is_compacted_with_all_its_tables() {
         assert_eq!(place.live_files(table), 1);
         assert_eq!(sorted(&place.ok(&["read", table, "--json"])), sorted(&rows(0, 35)));
     }
+    let shop = ["compact", "shop", "--warehouse", "./w", "--include"];
+    place.ok(&[&shop[..], &["*.orders", "--include", "*.part?"]].concat());
+    assert!(place.fails(2, &[&shop[..], &["*.orders", "--include", "log.*"]].concat()).contains("log.*"));
     place.fails(1, &["compact", "./nothing"]);
     place.fails(2, &["compact"]);
     place.fails(2, &["compact", "./w", "--memory", "much"]);
     place.fails(1, &["compact", "./w/shop.db/orders", "--where", "id > 3"]);
+}
+
+/// Found by review: both were skipped, and all was well.
+#[test]
+fn a_table_that_was_named_is_compacted_or_the_command_fails() {
+    let place = Place::new();
+    place.many_runs("shop.orders");
+    for table in ["shop.old", "shop.odd"] {
+        place.many_runs(table);
+        let schema = place.path(&format!("w/{}/schema/schema-0", table.replace("shop.", "shop.db/")));
+        let text = std::fs::read_to_string(&schema).unwrap();
+        let text = text.replacen("\"options\" : {", "\"options\" : {\"cross-partition-upsert.index-ttl\":\"1 d\",", 1);
+        std::fs::write(&schema, text).unwrap();
+    }
+    // Found in a database they keep nobody from the others.
+    let found = place.run(&["compact", "./w", "--exclude", "*.orders"]);
+    assert!(found.status.success() && text(&found.stderr).contains("shop.odd: skipped, "), "{found:?}");
+    let told = place.fails(1, &["compact", "shop.old", "shop.odd", "--warehouse", "./w", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["error"]["kind"], "unsupported", "{told}");
+    assert!(told["error"]["message"].as_str().unwrap().starts_with("2 tables failed, the first: shop.old: "), "{told}");
+    // What can be done is done.
+    place.fails(1, &["compact", "shop.old", "shop.orders", "--warehouse", "./w"]);
+    assert_eq!(place.live_files("./w/shop.db/orders"), 1);
 }
 
 #[test]
@@ -612,8 +639,10 @@ fn a_compaction_travels_in_parts_and_a_lost_one_costs_only_itself() {
     place.ok(&["compact", "run", table, "./tasks/00000.task", "--out", "./again"]);
     let first = place.run(&["compact", "commit", table, "./tasks/00000.message"]);
     assert!(text(&first.stderr).contains("committed, snapshot 7"), "{first:?}");
-    let second = place.run(&["compact", "commit", table, "./again/00000.message"]);
-    assert!(second.status.success() && text(&second.stderr).contains("all 1 lost to other commits"), "{second:?}");
+    let again = ["compact", "commit", table, "./again/00000.message"];
+    assert!(place.fails(1, &again).contains("all 1 lost to other commits"));
+    let error = place.fails(1, &[&again[..], &["--json"]].concat());
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&error).unwrap()["error"]["kind"], "conflict");
     assert_eq!(sorted(&place.ok(&["read", table, "--json"])), sorted(&rows(0, 35)));
     assert_eq!(place.live_files(table), 1);
     place.file("bad.message", "no message");

@@ -75,14 +75,16 @@ async fn commit(table: &str, paths: &[PathBuf], common: &Common) -> Result<()> {
     messages.retain(|message| !message.is_empty());
     let mut report = CompactReport::default();
     table.commit_compaction(messages, &mut report).await?;
+    let lost = || Err(Failure::new("conflict", format!("all {} lost to other commits", report.lost_tasks)));
     if common.json {
-        return output::print_json(&json!({"snapshots": report.snapshots, "lostTasks": report.lost_tasks}));
+        output::print_json(&json!({"snapshots": report.snapshots, "lostTasks": report.lost_tasks}))?;
+        return if report.snapshots.is_empty() && report.lost_tasks > 0 { lost() } else { Ok(()) };
     }
     match (report.snapshots.last(), report.lost_tasks) {
         (Some(id), 0) => output::note(&format!("committed, snapshot {id}")),
         (Some(id), lost) => output::note(&format!("committed, snapshot {id}; {lost} lost to other commits")),
         (None, 0) => output::note("there was nothing to commit"),
-        (None, lost) => output::note(&format!("all {lost} lost to other commits")),
+        (None, _) => return lost(),
     }
     Ok(())
 }
