@@ -255,7 +255,11 @@ fn a_follower_sees_new_commits_and_ends_in_peace() {
 }
 
 fn interrupt(child: &Child) {
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    signal(child, "-INT");
+}
+
+fn signal(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
 #[test]
@@ -665,4 +669,18 @@ fn a_watching_compactor_takes_what_a_writer_leaves() {
     let output = watcher.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(sorted(&place.ok(&["read", table, "--json"])), sorted(&rows(0, 43)));
+}
+
+/// As a supervisor ends a service.
+#[test]
+fn a_watching_compactor_ends_in_peace_when_it_is_terminated() {
+    let place = Place::new();
+    place.many_runs("shop.orders");
+    let watcher = place.command(&["compact", "./w", "--full", "--watch", "--interval", "1 h"]).spawn().unwrap();
+    while place.live_files("./w/shop.db/orders") > 1 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    signal(&watcher, "-TERM");
+    let output = watcher.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }

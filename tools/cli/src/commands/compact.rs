@@ -30,10 +30,11 @@ pub async fn run(args: Compact, common: &Common) -> Result<()> {
     if !args.watch {
         return service.round(&targets).await?.end();
     }
+    let mut interrupted = std::pin::pin!(super::interrupted());
     loop {
         let round = tokio::select! {
             round = service.round(&targets) => round,
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = &mut interrupted => return Ok(()),
         };
         // A service outlives a store that is away for a while.
         if let Err(failure) = round {
@@ -44,7 +45,7 @@ pub async fn run(args: Compact, common: &Common) -> Result<()> {
         }
         tokio::select! {
             () = service.env.sleep(interval) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = &mut interrupted => return Ok(()),
         }
     }
 }
