@@ -17,8 +17,8 @@ use super::view::{Routed, View};
 use crate::error::{Error, Result};
 use crate::format::{Snapshot, SnapshotId, datum_at};
 use crate::history::History;
-use crate::scan::{At, schema_at};
-use crate::schema::{Schema, SchemaId, TableOptions};
+use crate::scan::{At, schema_at, schema_of};
+use crate::schema::{Schema, TableOptions};
 use crate::types::{Datum, accept_batch, external_schema, lane_schema, to_external};
 
 /// Buckets that are searched at once.
@@ -162,15 +162,6 @@ struct Inner {
 impl Inner {
     fn mark_seen(&self) {
         self.seen_millis.store(self.now(), Ordering::Relaxed);
-    }
-
-    /// A newer schema, with the options that the table's handle was given besides its own.
-    async fn evolved(&self, id: SchemaId) -> Result<Arc<Schema>> {
-        let stored = self.history.schemas.load(self.given.id).await?;
-        let mut newer = Schema::clone(&*self.history.schemas.load(id).await?);
-        let given = self.given.options.iter().filter(|(name, value)| stored.options.get(*name) != Some(*value));
-        newer.options.extend(given.map(|(name, value)| (name.clone(), value.clone())));
-        Ok(Arc::new(newer))
     }
 
     fn now(&self) -> u64 {
@@ -323,7 +314,7 @@ impl TableLookup {
         let Some(next) = next.filter(|next| lost || Some(next.id) != view.snapshot) else { return Ok(false) };
         let mut rules = Arc::clone(&view.rules);
         if next.schema_id > rules.schema.id {
-            let schema = inner.evolved(next.schema_id).await?;
+            let schema = schema_of(&inner.history, &inner.given, next.schema_id).await?;
             rules = Arc::new(Rules::new(&inner.history, &schema, &inner.cache)?);
         }
         let shown = Shown::new(&rules.schema, inner.select.as_deref(), inner.wide_timestamps)?;

@@ -342,13 +342,15 @@ async fn a_look_back_keeps_the_options_of_the_handle() {
     let table = table.with_options([("read.batch-size", "1")]).unwrap();
     let then = table.scan().at(At::Snapshot(1)).plan().await.unwrap();
     assert_ne!(then.schema.id, table.schema().id, "the golden evolves");
-    let mut rows = table.scan().at(At::Snapshot(1)).read().await.unwrap();
-    let mut batches = 0;
-    while let Some(batch) = rows.next_batch().await.unwrap() {
-        assert_eq!(batch.num_rows(), 1);
-        batches += 1;
+    let scan = table.scan().at(At::Snapshot(1));
+    for mut rows in [scan.read().await.unwrap(), scan.read_splits(then.splits).await.unwrap()] {
+        let mut batches = 0;
+        while let Some(batch) = rows.next_batch().await.unwrap() {
+            assert_eq!(batch.num_rows(), 1);
+            batches += 1;
+        }
+        assert!(batches > 1);
     }
-    assert!(batches > 1);
 }
 
 #[tokio::test]
