@@ -366,6 +366,25 @@ async fn dynamic_buckets_are_spread_anew() {
     assert_eq!(as_set(rows(&table).await), as_set(only(&wanted)));
 }
 
+/// Found by review: the schema with the new bucket count took the place of the handle's.
+#[tokio::test]
+async fn a_rescale_keeps_the_options_of_the_handle() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, schema(false, &[("bucket", "1")])).await;
+    write(&table, "w", 1, &upserts(0..100, 1, "a")).await.snapshot_id().unwrap();
+    let given = table.clone().with_options([("data-file.prefix", "moved-")]).unwrap();
+    for buckets in [3, 2] {
+        given.rescale(buckets).run().await.unwrap();
+        let latest = table.history().snapshots.latest().await.unwrap().unwrap();
+        let live = table.history().manifests.live_files(&latest, &FileFilter::default()).await.unwrap();
+        assert_eq!(live.len(), buckets as usize);
+        assert!(live.iter().all(|entry| entry.file.file_name.starts_with("moved-")), "{live:?}");
+        let stored = table.history().schemas.latest().await.unwrap().unwrap();
+        assert_eq!(stored.option("bucket"), Some(buckets.to_string().as_str()));
+        assert_eq!(stored.option("data-file.prefix"), None, "what one handle was given is the table's");
+    }
+}
+
 #[tokio::test]
 async fn a_rescale_names_what_it_cannot_do() {
     let place = tempfile::tempdir().unwrap();
