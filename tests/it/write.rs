@@ -370,3 +370,29 @@ async fn a_column_stored_as_int96_is_read_as_no_other_type() {
     let error = all_rows(table.schema(), table.scan().read().await.unwrap()).await.unwrap_err();
     assert!(matches!(error, forebay::Error::Corrupt { .. }) && error.to_string().contains("INT96"), "{error}");
 }
+
+/// Found by review: such tables passed the check of their options, and then could not be opened.
+#[tokio::test]
+async fn a_table_with_options_that_only_writers_heed_is_read_and_not_written() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("t");
+    let created = Table::create(path.to_str().unwrap(), orders(&[("bucket", "1")]), []).await.unwrap();
+    write_orders(&created, 0..20, 1).await;
+    let file = path.join("schema/schema-0");
+    let text = std::fs::read_to_string(&file).unwrap();
+    for (name, value) in [
+        ("file.compression", "brotli"),
+        ("file.compression.per.level", "0:zstd,5:brotli"),
+        ("changelog-file.compression", "LZO"),
+        ("record-level.expire-time", "1 d"),
+    ] {
+        let option = format!("\"options\" : {{\n    \"{name}\" : \"{value}\",");
+        std::fs::write(&file, text.replacen("\"options\" : {", &option, 1)).unwrap();
+        let table = Table::open(path.to_str().unwrap(), []).await.unwrap();
+        assert_eq!(table.schema().option(name), Some(value));
+        let found = all_rows(table.schema(), table.scan().read().await.unwrap()).await.unwrap();
+        assert_eq!(as_set(found), as_set(newest(0..20)), "{name}");
+        let refused = table.stream_writer("w").await.map(|_| ()).unwrap_err();
+        assert!(matches!(&refused, forebay::Error::Unsupported(text) if text.contains(name)), "{refused}");
+    }
+}
