@@ -101,6 +101,20 @@ async fn live_files(
     try_join(Vectors::of(history, snapshot), entries).await
 }
 
+/// The schema that rows come out in: that of [`Plan::schema`].
+///
+/// # Errors
+/// [`crate::Error::NotFound`] for a snapshot that is not there; the store's errors.
+pub async fn shown_schema(history: &History, newest: &Arc<Schema>, at: &At) -> Result<Arc<Schema>> {
+    if *at == At::Latest {
+        return Ok(Arc::clone(newest));
+    }
+    match at.find(history).await? {
+        Some(snapshot) => schema_at(history, newest, at, &snapshot).await,
+        None => Ok(Arc::clone(newest)),
+    }
+}
+
 /// The newest schema for the newest rows; the snapshot's own columns for a look back, with the options that the table
 /// has and those its handle was given: so does Java.
 pub(crate) async fn schema_at(

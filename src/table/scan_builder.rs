@@ -7,7 +7,7 @@ use crate::format::Split;
 use crate::history::History;
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, RowStream, SplitReader};
-use crate::scan::{At, Plan, plan, schema_of};
+use crate::scan::{At, Plan, plan, schema_of, shown_schema};
 use crate::schema::{Schema, TableOptions};
 
 /// A batch read: what to show of which snapshot.
@@ -61,6 +61,14 @@ impl ScanBuilder {
     pub fn wide_timestamps(mut self) -> Self {
         self.wide_timestamps = true;
         self
+    }
+
+    /// The schema that rows come out in, whose columns filters and selections name: the newest one, or that of a look back.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`] for a snapshot that is not there.
+    pub async fn schema(&self) -> Result<Arc<Schema>> {
+        shown_schema(&self.history, &self.schema, &self.at).await
     }
 
     /// Plans the read. Its splits may be read by other processes, each with [`ScanBuilder::read_splits`].

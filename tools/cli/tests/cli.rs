@@ -201,6 +201,23 @@ fn one_tables_changes_are_the_next_ones_input() {
 }
 
 #[test]
+fn a_condition_of_a_look_back_names_the_columns_of_its_time() {
+    let place = Place::new();
+    place.log("./t");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], &rows(0, 9));
+    let schema = std::fs::read_to_string(place.path("t/schema/schema-0")).unwrap();
+    let renamed =
+        schema.replacen("\"id\" : 0,", "\"id\" : 1,", 1).replace("\"name\" : \"name\"", "\"name\" : \"title\"");
+    place.file("t/schema/schema-1", &renamed);
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], "{\"id\":9,\"title\":\"new\"}\n");
+    let newest = place.ok(&["read", "./t", "--json", "--where", "title = 'row 3'"]);
+    assert_eq!(newest, "{\"id\":3,\"title\":\"row 3\"}\n");
+    assert_eq!(place.ok(&["read", "./t", "--json", "--at", "1", "--where", "name = 'row 3'"]), rows(3, 4));
+    assert!(place.fails(1, &["read", "./t", "--at", "1", "--where", "title = 'row 3'"]).contains("title"));
+    place.fails(1, &["read", "./t", "--at", "7", "--where", "title = 'row 3'"]);
+}
+
+#[test]
 fn a_consumer_gets_each_change_once() {
     let place = Place::new();
     place.orders("./t");
