@@ -638,6 +638,10 @@ fn a_compaction_moves_postponed_rows_of_the_partitions_asked_for() {
     place.feed_ok(&["write", "./p", "--format", "jsonl"], &[row("mon", 1), row("mon", 2), row("tue", 3)].concat());
     assert_eq!(place.ok(&["read", "./p", "--json"]), "");
     assert_eq!(place.ok(&["compact", "./p", "--dry-run"]), "./p: 3 postponed rows to real buckets\n");
+    // Moving them is no task, so a plan has none: it tells that they wait.
+    let planned = place.run(&["compact", "plan", "./p", "--partition", "day=mon", "--out", "./tasks"]);
+    assert!(planned.status.success() && text(&planned.stderr).contains("2 postponed rows wait"), "{planned:?}");
+    assert_eq!(place.ok(&["compact", "plan", "./p", "--out", "./tasks", "--json"]), "{\"postponedRows\":3}\n");
     let told = place.ok(&["compact", "./p", "--partition", "day=mon", "--json"]);
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!((&told["postponedRows"], &told["snapshots"]), (&2.into(), &serde_json::json!([2])));
@@ -657,7 +661,10 @@ fn a_compaction_travels_in_parts_and_a_lost_one_costs_only_itself() {
     let table = "./w/shop.db/orders";
     place.ok(&["compact", "plan", table, "--full", "--out", "./tasks"]);
     place.ok(&["compact", "run", table, "./tasks/00000.task"]);
-    place.ok(&["compact", "run", table, "./tasks/00000.task", "--out", "./again"]);
+    place.ok(&["compact", "run", table, "./tasks/00000.task", "--out", "./again", "-o", "data-file.prefix=again-"]);
+    let message = std::fs::read(place.path("again/00000.message")).unwrap();
+    assert!(message.windows(6).any(|bytes| bytes == b"again-"), "the option was followed");
+    place.fails(1, &["compact", "commit", table, "./again/00000.message", "-o", "no-such-option=1"]);
     let first = place.run(&["compact", "commit", table, "./tasks/00000.message"]);
     assert!(text(&first.stderr).contains("committed, snapshot 7"), "{first:?}");
     let again = ["compact", "commit", table, "./again/00000.message"];
