@@ -16,7 +16,8 @@ impl WriteSpec {
     /// Data files of a level. `encode_bytes` bounds what one open file holds in memory.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a codec's level that does not exist.
+    /// [`Error::Unsupported`] for a codec that this version does not write with; [`Error::Invalid`] for a codec's level that
+    /// does not exist.
     pub fn of_data(
         schema: &Schema,
         options: &TableOptions,
@@ -34,7 +35,8 @@ impl WriteSpec {
     /// Changelog files that come with data files of a level.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a codec's level that does not exist.
+    /// [`Error::Unsupported`] for a codec that this version does not write with; [`Error::Invalid`] for a codec's level that
+    /// does not exist.
     pub fn of_changelog(
         schema: &Schema,
         options: &TableOptions,
@@ -42,7 +44,7 @@ impl WriteSpec {
         level: i32,
         encode_bytes: usize,
     ) -> Result<Self> {
-        let (codec, prefix) = (options.changelog_compression, &options.changelog_file_prefix);
+        let (codec, prefix) = (&options.changelog_compression, &options.changelog_file_prefix);
         let spec = Self::of(schema, options, layout, codec, prefix, encode_bytes)?;
         Ok(Self { stats: options.stats.changelog_modes(&names(schema)), level, ..spec })
     }
@@ -51,7 +53,7 @@ impl WriteSpec {
         schema: &Schema,
         options: &TableOptions,
         layout: &Arc<FileLayout>,
-        compression: Compression,
+        compression: &Compression,
         prefix: &str,
         encode_bytes: usize,
     ) -> Result<Self> {
@@ -87,27 +89,56 @@ fn names(schema: &Schema) -> Vec<&str> {
 
 /// The last part of a file's name. The codec in it is the table's, whatever a level has.
 pub fn file_extension(options: &TableOptions) -> String {
-    let codec = match options.compression {
-        _ if !options.file_suffix_include_compression => "",
-        Compression::None => "none.",
-        Compression::Snappy => "snappy.",
-        Compression::Gzip => "gz.",
-        Compression::Lz4 => "lz4.",
-        Compression::Zstd => "zst.",
+    let codec = match &options.compression {
+        _ if !options.file_suffix_include_compression => return "parquet".to_string(),
+        Compression::None => "none",
+        Compression::Snappy => "snappy",
+        Compression::Gzip => "gz",
+        Compression::Lz4 => "lz4",
+        Compression::Zstd => "zst",
+        Compression::Other(word) => word,
     };
-    format!("{codec}parquet")
+    format!("{codec}.parquet")
 }
 
-fn codec(compression: Compression, zstd_level: i32) -> Result<Codec> {
+fn codec(compression: &Compression, zstd_level: i32) -> Result<Codec> {
     Ok(match compression {
         Compression::None => Codec::UNCOMPRESSED,
         Compression::Snappy => Codec::SNAPPY,
         Compression::Gzip => Codec::GZIP(GzipLevel::default()),
         // Hadoop's framing is what Java writes and reads under this name.
         Compression::Lz4 => Codec::LZ4,
+        Compression::Other(word) => {
+            let words = "option file.compression (or that of a level, or of changelog files)";
+            return Err(Error::unsupported(format!("{words}: writing with codec {word:?}")));
+        }
         Compression::Zstd => {
             let level = ZstdLevel::try_new(zstd_level);
             Codec::ZSTD(level.map_err(|error| Error::invalid(format!("option file.compression.zstd-level: {error}")))?)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Readers open such a table, so the writer is where it is refused.
+    #[test]
+    fn a_codec_that_is_not_written_with_is_refused_by_name() {
+        for (option, level) in
+            [("file.compression", 0), ("file.compression.per.level.5", 5), ("changelog-file.compression", 0)]
+        {
+            let builder = Schema::builder().column("id", crate::types::DataType::INT).primary_key(["id"]);
+            let schema = builder.option("bucket", "1").option(option, "brotli").build().unwrap();
+            let options = TableOptions::parse(&schema).unwrap();
+            let layout = Arc::new(FileLayout::of(&schema, options.thin_mode).unwrap());
+            let refused = match option {
+                "changelog-file.compression" => WriteSpec::of_changelog(&schema, &options, &layout, level, 1 << 20),
+                _ => WriteSpec::of_data(&schema, &options, &layout, level, 1 << 20),
+            };
+            let refused = refused.map(|_| ()).unwrap_err();
+            assert!(matches!(&refused, Error::Unsupported(text) if text.contains("brotli")), "{option}: {refused}");
+        }
+    }
 }

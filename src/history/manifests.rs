@@ -148,9 +148,7 @@ impl Manifests {
     /// # Errors
     /// As [`Manifests::list`].
     pub async fn live_of(&self, metas: &[ManifestFileMeta], filter: &FileFilter) -> Result<Vec<Arc<ManifestEntry>>> {
-        let entries = self.entries_of(metas, filter).await?;
-        let deletes = metas.iter().any(|meta| meta.num_deleted_files > 0);
-        Ok(if deletes { live(entries) } else { entries })
+        Ok(live(self.entries_of(metas, filter).await?))
     }
 
     /// The live files of some partitions, from some manifests.
@@ -297,7 +295,7 @@ fn check_size(path: &str, bytes: &[u8], size: Option<i64>) -> Result<()> {
     }
 }
 
-/// ADD entries without a DELETE of the same identifier, in order.
+/// ADD entries without a DELETE of the same identifier, in order. The entries tell, not what their list counts of them.
 fn live(entries: Vec<Arc<ManifestEntry>>) -> Vec<Arc<ManifestEntry>> {
     let deleted: HashSet<FileIdentifier<'_>> =
         entries.iter().filter(|entry| entry.kind == FileKind::Delete).map(|entry| entry.identifier()).collect();

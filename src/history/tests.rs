@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::format::{
     BinaryRow, Codec, CommitKind, FileKind, ManifestEntry, ManifestFileMeta, SimpleStats, Snapshot, Tag, data_file,
-    encode_manifest, encode_manifest_list, encode_schema, layout,
+    decode_manifest_list, encode_manifest, encode_manifest_list, encode_schema, layout,
 };
 use crate::io::{CountingStore, Op, PathClass};
 use crate::schema::Schema;
@@ -261,6 +261,20 @@ async fn live_files_are_added_and_not_deleted_and_read_once() {
     assert_eq!(table.counting.reset().total(), 0);
     let changelog = Snapshot { changelog_manifest_list: Some("manifest-list-b".into()), ..snapshot(1) };
     assert_eq!(names(manifests.changelog_files(&changelog, &FileFilter::bucket(1)).await.unwrap()), ["b"]);
+}
+
+/// Found by review: where lists told of no DELETE, its entry was taken for a file.
+#[tokio::test]
+async fn a_deleted_file_is_dead_whatever_its_list_counts() {
+    let table = table();
+    table.put_list("manifest-list-b", &[("manifest-1", vec![entry(FileKind::Add, 0, "a")])]).await;
+    table.put_list("manifest-list-d", &[("manifest-2", vec![entry(FileKind::Delete, 0, "a")])]).await;
+    let path = layout::manifest("manifest-list-d").unwrap();
+    let mut metas = decode_manifest_list(&table.raw.read(&path).await.unwrap(), &path).unwrap();
+    assert_eq!(std::mem::take(&mut metas[0].num_deleted_files), 1);
+    table.raw.replace(&path, encode_manifest_list(&metas, Codec::default()).unwrap()).await.unwrap();
+    let live = table.history.manifests.live_files(&snapshot(1), &FileFilter::default()).await.unwrap();
+    assert_eq!(names(live), [""; 0]);
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ use super::view::{Routed, View};
 use crate::error::{Error, Result};
 use crate::format::{Snapshot, SnapshotId, datum_at};
 use crate::history::History;
-use crate::scan::{At, schema_at};
-use crate::schema::{Schema, SchemaId, TableOptions};
+use crate::scan::{At, schema_at, schema_of};
+use crate::schema::{Schema, TableOptions};
 use crate::types::{Datum, accept_batch, external_schema, lane_schema, to_external};
 
 /// Buckets that are searched at once.
@@ -164,15 +164,6 @@ impl Inner {
         self.seen_millis.store(self.now(), Ordering::Relaxed);
     }
 
-    /// A newer schema, with the options that the table's handle was given besides its own.
-    async fn evolved(&self, id: SchemaId) -> Result<Arc<Schema>> {
-        let stored = self.history.schemas.load(self.given.id).await?;
-        let mut newer = Schema::clone(&*self.history.schemas.load(id).await?);
-        let given = self.given.options.iter().filter(|(name, value)| stored.options.get(*name) != Some(*value));
-        newer.options.extend(given.map(|(name, value)| (name.clone(), value.clone())));
-        Ok(Arc::new(newer))
-    }
-
     fn now(&self) -> u64 {
         u64::try_from(self.history.store.env().monotonic().as_millis()).unwrap_or(u64::MAX)
     }
@@ -228,7 +219,7 @@ impl TableLookup {
 
     /// The snapshot that is shown; `None` for a table without one.
     pub fn snapshot_id(&self) -> Option<SnapshotId> {
-        self.state().0.snapshot
+        self.state().0.snapshot_id()
     }
 
     /// The table's schema as of that snapshot.
@@ -303,7 +294,7 @@ impl TableLookup {
     }
 
     /// Goes to the newest snapshot, and tells whether that was another. What was read stays in memory. One request when
-    /// nothing changed; now and then a second one, to see that the snapshot itself has not expired.
+    /// nothing changed; now and then a second one, to see that the snapshot itself has not expired and was not rolled back.
     ///
     /// A lookup opened at a point of the history stays there.
     ///
@@ -315,22 +306,25 @@ impl TableLookup {
             return Ok(false);
         }
         let (view, _) = self.state();
-        let lost = inner.lost.load(Ordering::Relaxed);
-        let next = match view.snapshot {
-            Some(id) if !lost => self.after(id).await?,
-            _ => inner.history.snapshots.latest().await?,
-        };
-        let Some(next) = next.filter(|next| lost || Some(next.id) != view.snapshot) else { return Ok(false) };
+        let (mut lost, mut next) = (inner.lost.load(Ordering::Relaxed), None);
+        if let (Some(shown), false) = (&view.snapshot, lost) {
+            next = self.after(shown.id).await?;
+            lost = next.is_none() && !self.is_there(shown).await?;
+        }
+        if lost || view.snapshot.is_none() {
+            next = inner.history.snapshots.latest().await?;
+        }
+        let Some(next) = next.filter(|next| lost || Some(next) != view.snapshot.as_ref()) else { return Ok(false) };
         let mut rules = Arc::clone(&view.rules);
         if next.schema_id > rules.schema.id {
-            let schema = inner.evolved(next.schema_id).await?;
+            let schema = schema_of(&inner.history, &inner.given, next.schema_id).await?;
             rules = Arc::new(Rules::new(&inner.history, &schema, &inner.cache)?);
         }
         let shown = Shown::new(&rules.schema, inner.select.as_deref(), inner.wide_timestamps)?;
         let view = View::load(rules, Some(&next), Some(&view)).await?;
         {
             let mut state = inner.state.write().unwrap_or_else(PoisonError::into_inner);
-            if !lost && state.0.snapshot > view.snapshot {
+            if !lost && state.0.snapshot_id() > view.snapshot_id() {
                 return Ok(true); // another task went further meanwhile
             }
             *state = (Arc::new(view), Arc::new(shown));
@@ -343,20 +337,23 @@ impl TableLookup {
     /// The newest snapshot after one, if there is any.
     async fn after(&self, id: SnapshotId) -> Result<Option<Snapshot>> {
         let snapshots = &self.inner.history.snapshots;
-        if let Some(next) = snapshots.try_load(id.saturating_add(1)).await? {
-            let later = snapshots.after(next.id).await?;
-            return Ok(later.into_iter().last().or(Some(next)));
-        }
-        // No successor: this is the newest, unless both have expired, or were rolled back.
+        let Some(next) = snapshots.try_load(id.saturating_add(1)).await? else { return Ok(None) };
+        let later = snapshots.after(next.id).await?;
+        Ok(later.into_iter().last().or(Some(next)))
+    }
+
+    /// Whether a snapshot without a successor still stands under its number, which is believed for a while. If not, all
+    /// snapshots up to it have expired, or the table was rolled back, and the number may be another snapshot's by now.
+    async fn is_there(&self, shown: &Snapshot) -> Result<bool> {
         let since = self.inner.now().saturating_sub(self.inner.seen_millis.load(Ordering::Relaxed));
         if u128::from(since) < BELIEVED.as_millis() {
-            return Ok(None);
+            return Ok(true);
         }
-        if snapshots.exists(id).await? {
+        let there = self.inner.history.snapshots.try_load(shown.id).await?.as_ref() == Some(shown);
+        if there {
             self.inner.mark_seen();
-            return Ok(None);
         }
-        snapshots.latest().await
+        Ok(there)
     }
 
     /// Remembers that a file was gone.

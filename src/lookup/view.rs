@@ -18,7 +18,7 @@ use crate::types::DataType;
 pub(super) struct View {
     pub rules: Arc<Rules>,
     /// `None` for a table without one.
-    pub snapshot: Option<SnapshotId>,
+    pub snapshot: Option<Snapshot>,
     /// Where the deletion vectors of its files lie.
     vectors: Vectors,
     partitions: HashMap<BinaryRow, Partition>,
@@ -58,6 +58,10 @@ pub(super) struct Routed {
 }
 
 impl View {
+    pub(super) fn snapshot_id(&self) -> Option<SnapshotId> {
+        self.snapshot.as_ref().map(|snapshot| snapshot.id)
+    }
+
     /// Reads the manifests of a snapshot. Buckets that did not change are taken from the view before.
     pub(super) async fn load(rules: Arc<Rules>, snapshot: Option<&Snapshot>, before: Option<&Self>) -> Result<Self> {
         let schema = &rules.schema;
@@ -69,7 +73,7 @@ impl View {
             None => Default::default(),
         };
         let mut view = Self {
-            snapshot: snapshot.map(|snapshot| snapshot.id),
+            snapshot: snapshot.cloned(),
             vectors,
             partitions: HashMap::new(),
             partition_places: places(&schema.partition_keys),

@@ -29,9 +29,11 @@ use crate::types::{external_schema, lane_schema, to_external};
 const WINDOW_BUDGET: u64 = 128 << 20;
 const WINDOW: (u64, u64) = (16 << 10, 2 << 20);
 
-/// Bytes that the decoded batches of all runs of a merge may hold, and the fewest rows of such a batch.
+/// Bytes that the decoded batches of all runs of a merge may hold, or those of a file that is read alone.
 const BATCH_BUDGET: u64 = 256 << 20;
-const LEAST_ROWS: usize = 64;
+/// The fewest rows of such a batch, unless they are more than so many bytes in the file.
+const LEAST_ROWS: u64 = 64;
+const LEAST_BYTES: u64 = 256 << 10;
 /// Batches of a run that are decoded at once, and how much larger than in the file a row may be in memory.
 const BATCHES_OF_RUN: u64 = 4;
 const EXPANSION: u64 = 4;
@@ -268,12 +270,14 @@ impl SplitReader {
         let this = self.clone();
         let versions = changes && self.request.schema.has_primary_key();
         let window = (WINDOW_BUDGET / 2 / self.work.positions.len().max(1) as u64).clamp(WINDOW.0, WINDOW.1);
-        let bounds = Bounds { window, batch_rows: self.request.batch_rows };
         let directory = located.directory.clone();
         let files = located.files.clone();
         let batches = files.into_iter().flat_map({
             let this = this.clone();
-            move |file| this.open(&located, &file, versions, bounds)
+            move |file| {
+                let batch_rows = this.batch_rows(1, [&file]);
+                this.open(&located, &file, versions, Bounds { window, batch_rows })
+            }
         });
         Box::new(batches.map(move |batch| {
             let batch = batch?;
@@ -309,12 +313,13 @@ impl SplitReader {
     }
 
     fn merge_runs_of(&self, located: &Arc<Located>, runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<MergedBatches> {
-        let readers = self.readers(located, runs);
-        merge_runs(readers, self.order.clone(), Arc::clone(&self.function), self.request.batch_rows)
+        let (readers, batch_rows) = self.readers(located, runs);
+        merge_runs(readers, self.order.clone(), Arc::clone(&self.function), batch_rows)
     }
 
-    /// A reader for each run, the oldest first.
-    fn readers(&self, located: &Arc<Located>, mut runs: Vec<Vec<Arc<DataFileMeta>>>) -> Vec<RunReader> {
+    /// A reader for each run, the oldest first, and the rows of their batches, which merged batches must not exceed
+    /// either.
+    fn readers(&self, located: &Arc<Located>, mut runs: Vec<Vec<Arc<DataFileMeta>>>) -> (Vec<RunReader>, usize) {
         // Older files first: the newer of two equal versions wins.
         let age = |file: &DataFileMeta| {
             let sequence = (file.max_sequence_number, file.min_sequence_number);
@@ -326,17 +331,15 @@ impl SplitReader {
         runs.sort_by_cached_key(|run| run.iter().map(|file| age_of(file)).max());
         let columns = (runs.len() * (self.work.positions.len() + 2)).max(1) as u64;
         let window = (self.budgets.0 / columns).clamp(WINDOW.0, WINDOW.1);
-        let bounds = Bounds { window, batch_rows: self.batch_rows(&runs) };
+        let batch_rows = self.batch_rows(runs.len(), runs.iter().flatten());
+        let bounds = Bounds { window, batch_rows };
         let aged = |run: Vec<Arc<DataFileMeta>>| run.into_iter().map(|file| (age_of(&file), file)).collect();
-        runs.into_iter().map(|run| self.run(located, aged(run), bounds)).collect()
+        (runs.into_iter().map(|run| self.run(located, aged(run), bounds)).collect(), batch_rows)
     }
 
     /// Rows of a batch of each run, so that those of all runs stay within their budget.
-    fn batch_rows(&self, runs: &[Vec<Arc<DataFileMeta>>]) -> usize {
-        let row = |file: &Arc<DataFileMeta>| file.file_size.max(0) as u64 / file.row_count.max(1) as u64;
-        let row = runs.iter().flatten().map(row).max().unwrap_or(0).max(1);
-        let rows = self.budgets.1 / (runs.len().max(1) as u64 * BATCHES_OF_RUN * EXPANSION).saturating_mul(row);
-        usize::try_from(rows).unwrap_or(usize::MAX).max(LEAST_ROWS).min(self.request.batch_rows)
+    fn batch_rows<'a>(&self, runs: usize, files: impl IntoIterator<Item = &'a Arc<DataFileMeta>>) -> usize {
+        rows_within(self.budgets.1, runs, files.into_iter().map(AsRef::as_ref)).min(self.request.batch_rows)
     }
 
     /// The files of one sorted run, one after another.
@@ -407,6 +410,18 @@ impl SplitReader {
     }
 }
 
+/// Rows of a batch of each of so many runs, so that those of all runs take so many bytes. A file that fits into its
+/// run's share as a whole does not count, however long its rows are.
+fn rows_within<'a>(bytes: u64, runs: usize, files: impl Iterator<Item = &'a DataFileMeta>) -> usize {
+    let share = bytes / (runs.max(1) as u64 * BATCHES_OF_RUN * EXPANSION);
+    let of_file = |file: &DataFileMeta| {
+        let size = file.file_size.max(0) as u64;
+        let row = (size / file.row_count.max(1) as u64).max(1);
+        (size > share).then(|| (share / row).max((LEAST_BYTES / row).clamp(1, LEAST_ROWS)))
+    };
+    usize::try_from(files.filter_map(of_file).min().unwrap_or(u64::MAX)).unwrap_or(usize::MAX)
+}
+
 /// The files of one bucket, to be merged by somebody else.
 #[derive(Clone)]
 pub struct BucketReader {
@@ -431,8 +446,9 @@ impl BucketReader {
         runs: Vec<Vec<Arc<DataFileMeta>>>,
         merge: CompactMerge,
     ) -> Result<CompactedBatches> {
-        let readers = old.into_iter().chain(self.reader.readers(&self.located, runs)).collect();
-        compact_runs(readers, self.reader.order.clone(), merge, self.reader.request.batch_rows)
+        let (readers, batch_rows) = self.reader.readers(&self.located, runs);
+        let readers = old.into_iter().chain(readers).collect();
+        compact_runs(readers, self.reader.order.clone(), merge, batch_rows)
     }
 
     /// The keys of sorted runs, each once, as columns of the trimmed key, for a reader that selects these.
@@ -443,10 +459,10 @@ impl BucketReader {
         &self,
         runs: Vec<Vec<Arc<DataFileMeta>>>,
     ) -> Result<impl Iterator<Item = Result<Vec<ArrayRef>>> + Send + use<>> {
-        let readers = self.reader.readers(&self.located, runs);
+        let (readers, batch_rows) = self.reader.readers(&self.located, runs);
         let any = Arc::new(Deduplicate { ignore_delete: false });
         let places = self.reader.key_places.clone();
-        let merged = merge_runs(readers, None, any, self.reader.request.batch_rows)?;
+        let merged = merge_runs(readers, None, any, batch_rows)?;
         Ok(merged.map(move |batch| {
             let batch = batch?;
             Ok(places.iter().map(|at| Arc::clone(&batch.columns[*at])).collect())
@@ -469,4 +485,29 @@ struct Located {
     partition: PartitionValues,
     files: Vec<Arc<DataFileMeta>>,
     vectors: FileVectors,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::data_file;
+
+    /// Text columns end at 2 GiB: 8192 rows of 300 KB do not fit into one.
+    #[test]
+    fn batches_of_long_rows_are_short() {
+        let file = |rows: i64, row: i64| DataFileMeta { row_count: rows, ..data_file("f.parquet", rows * row) };
+        let rows = |bytes, runs, files: &[DataFileMeta]| rows_within(bytes, runs, files.iter());
+        let short = file(1_000_000, 100);
+        assert_eq!(rows(BATCH_BUDGET, 1, &[file(10_000, 300 << 10)]), 54);
+        assert_eq!(rows(BATCH_BUDGET, 1, &[file(40, 64 << 20)]), 1);
+        assert!(rows(BATCH_BUDGET, 1, std::slice::from_ref(&short)) > 100_000);
+        assert_eq!(rows(1 << 20, 1, std::slice::from_ref(&short)), 655);
+        assert_eq!(rows(1 << 20, 10, std::slice::from_ref(&short)), 65);
+        assert_eq!(rows(1 << 20, 100, std::slice::from_ref(&short)), 64);
+        // The longest rows decide, unless their file is small as a whole.
+        assert_eq!(rows(BATCH_BUDGET, 2, &[short.clone(), file(1000, 1 << 20)]), 8);
+        assert_eq!(rows(1 << 20, 2, &[short.clone(), file(1, 20 << 10)]), 327);
+        // A file that lies about itself is no reason to fail.
+        assert_eq!(rows(BATCH_BUDGET, 1, &[file(0, 1), file(-1, 1)]), usize::MAX);
+    }
 }

@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::format::{ManifestEntry, Snapshot, SnapshotId, Split};
 use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
-use crate::schema::{Schema, TableOptions, Use};
+use crate::schema::{Schema, SchemaId, TableOptions, Use};
 use prune::Pruner;
 
 /// The splits of a read.
@@ -101,6 +101,20 @@ async fn live_files(
     try_join(Vectors::of(history, snapshot), entries).await
 }
 
+/// The schema that rows come out in: that of [`Plan::schema`].
+///
+/// # Errors
+/// [`crate::Error::NotFound`] for a snapshot that is not there; the store's errors.
+pub async fn shown_schema(history: &History, newest: &Arc<Schema>, at: &At) -> Result<Arc<Schema>> {
+    if *at == At::Latest {
+        return Ok(Arc::clone(newest));
+    }
+    match at.find(history).await? {
+        Some(snapshot) => schema_at(history, newest, at, &snapshot).await,
+        None => Ok(Arc::clone(newest)),
+    }
+}
+
 /// The newest schema for the newest rows; the snapshot's own columns for a look back, with the options that the table
 /// has and those its handle was given: so does Java.
 pub(crate) async fn schema_at(
@@ -111,12 +125,25 @@ pub(crate) async fn schema_at(
 ) -> Result<Arc<Schema>> {
     match at {
         At::Latest => Ok(Arc::clone(newest)),
-        _ if snapshot.schema_id == newest.id => Ok(Arc::clone(newest)),
-        _ => {
-            let then = history.schemas.load(snapshot.schema_id).await?;
-            Ok(Arc::new(Schema { options: newest.options.clone(), ..Schema::clone(&then) }))
-        }
+        _ => schema_of(history, newest, snapshot.schema_id).await,
     }
+}
+
+/// The columns of one of the table's schemas with the options of a handle: those of the newer one of the two schemas,
+/// and those that the handle was given besides its own on top.
+pub(crate) async fn schema_of(history: &History, handle: &Arc<Schema>, id: SchemaId) -> Result<Arc<Schema>> {
+    if id == handle.id {
+        return Ok(Arc::clone(handle));
+    }
+    let mut schema = Schema::clone(&*history.schemas.load(id).await?);
+    if id < handle.id {
+        schema.options.clone_from(&handle.options);
+    } else {
+        let own = history.schemas.load(handle.id).await?;
+        let given = handle.options.iter().filter(|(name, value)| own.options.get(*name) != Some(*value));
+        schema.options.extend(given.map(|(name, value)| (name.clone(), value.clone())));
+    }
+    Ok(Arc::new(schema))
 }
 
 /// Which live files lie in partitions for which a filter may be true.

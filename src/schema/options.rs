@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::reader::{
-    BUCKET_FUNCTIONS, CHANGELOG_PRODUCERS, COMPRESSIONS, MERGE_ENGINES, Reader, SORT_ORDERS, compression, number,
-    split_names,
+    BUCKET_FUNCTIONS, CHANGELOG_PRODUCERS, MERGE_ENGINES, Reader, SORT_ORDERS, compression, number, split_names,
 };
 use super::units::StatsMode;
 use super::{BucketMode, Schema, Use, check_options, parse_duration, parse_memory_size};
@@ -80,7 +79,7 @@ pub enum ChangelogProducer {
 }
 
 /// A codec of data files, and how files are named by it (`file.compression`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Compression {
     /// `none`
     None,
@@ -93,6 +92,8 @@ pub enum Compression {
     /// `zstd`
     #[default]
     Zstd,
+    /// A codec that this version does not write with. Readers need not know it: files tell their codecs.
+    Other(String),
 }
 
 /// What a file's metadata keeps of its columns.
@@ -307,7 +308,7 @@ impl TableOptions {
         let compression = read.with("file.compression", compression)?;
         let changelog_compression = read
             .optional("changelog-file.compression", reader::compression)?
-            .unwrap_or_else(|| per_level.get(&0).copied().unwrap_or(compression));
+            .unwrap_or_else(|| per_level.get(&0).unwrap_or(&compression).clone());
         let merge_engine = read.word("merge-engine", MERGE_ENGINES)?;
         let changelog_producer = read.word("changelog-producer", CHANGELOG_PRODUCERS)?;
         let needs_lookup = changelog_producer == ChangelogProducer::Lookup
@@ -387,15 +388,8 @@ impl TableOptions {
     }
 
     /// The codec of data files of a level.
-    pub fn compression_of(&self, level: i32) -> Compression {
-        self.compression_per_level.get(&level).copied().unwrap_or(self.compression)
-    }
-}
-
-impl Compression {
-    /// Paimon's word for it.
-    pub fn word(self) -> &'static str {
-        COMPRESSIONS.iter().find(|(_, it)| *it == self).map_or("none", |(word, _)| word)
+    pub fn compression_of(&self, level: i32) -> &Compression {
+        self.compression_per_level.get(&level).unwrap_or(&self.compression)
     }
 }
 
@@ -403,7 +397,7 @@ mod compaction;
 mod merge;
 mod reader;
 
-pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
+pub use compaction::{CompactionOptions, LookupCompact, QuietHours};
 pub use merge::{ColumnMergeOptions, MergeOptions, SequenceGroup};
 
 #[cfg(test)]

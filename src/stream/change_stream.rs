@@ -12,12 +12,13 @@ use arrow_array::Int8Array;
 
 use super::start::{Start, check_kept, earliest, expired};
 use crate::error::{Error, Result};
+use crate::format::layout::POSTPONE_BUCKET;
 use crate::format::{BinaryRow, CommitKind, FileKind, ManifestEntry, Snapshot, SnapshotId, Split};
 use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, SplitBatches, SplitReader};
 use crate::scan::{PlanRules, Vectors, plan_changes, plan_snapshot};
-use crate::schema::{ChangelogProducer, Schema, TableOptions};
+use crate::schema::{BucketMode, ChangelogProducer, Schema, TableOptions};
 use crate::types::RowKind;
 use crate::write::ChangeBatch;
 
@@ -72,6 +73,9 @@ pub struct ChangeStream {
     failed: bool,
     queue: VecDeque<(Split, Option<RowKind>)>,
     open: Option<Open>,
+    /// The change that comes next. It is fetched before the one ahead of it is handed out, so that it is known whether
+    /// that one is the last of its snapshot.
+    ahead: Option<Change>,
     misses: u64,
 }
 
@@ -107,6 +111,12 @@ impl ChangeStream {
             }
             None => {
                 let first = follow.start.resolve(&history).await?;
+                if let (Some(full), Some(to)) = (first.full, follow.to)
+                    && full > to
+                {
+                    let what = format!("the rows of snapshot {full} come first, and {to} is the last snapshot to show");
+                    return Err(Error::invalid(what));
+                }
                 (first.full, first.next)
             }
         };
@@ -131,6 +141,7 @@ impl ChangeStream {
             failed: false,
             queue: VecDeque::new(),
             open: None,
+            ahead: None,
             misses: 0,
         };
         if let Some(id) = full {
@@ -150,7 +161,7 @@ impl ChangeStream {
             return Err(Error::Storage { what, retryable: false });
         }
         loop {
-            if let Some(change) = self.next_batch().await.inspect_err(|_| self.failed = true)? {
+            if let Some(change) = self.next_queued().await.inspect_err(|_| self.failed = true)? {
                 return Ok(Some(change));
             }
             if self.to.is_some_and(|to| self.next > to) {
@@ -166,7 +177,7 @@ impl ChangeStream {
     }
 
     /// The snapshot to go on with when everything delivered so far was handled: the one being delivered, or the next one
-    /// behind its last change. `None` while the rows of a whole snapshot are delivered: there is no place inside them.
+    /// once its last change was handed out. `None` while the rows of a whole snapshot are delivered: there is no place inside them.
     pub fn position(&self) -> Option<SnapshotId> {
         match self.current {
             Some(_) if self.delivering() && self.showing_rows => None,
@@ -176,7 +187,12 @@ impl ChangeStream {
     }
 
     fn delivering(&self) -> bool {
-        self.open.is_some() || !self.queue.is_empty()
+        self.ahead.is_some() || self.open.is_some() || !self.queue.is_empty()
+    }
+
+    /// Under which name it keeps progress, if it does: the one it was opened with, else the table's option `consumer-id`.
+    pub fn consumer(&self) -> Option<&str> {
+        self.consumer.as_deref()
     }
 
     /// Saves [`ChangeStream::position`] in the table for the stream's consumer: everything delivered so far was handled.
@@ -197,7 +213,19 @@ impl ChangeStream {
         self.options.discovery_interval
     }
 
-    async fn next_batch(&mut self) -> Result<Option<Change>> {
+    /// The next of the queued changes. A call that is dropped half-way loses nothing: what was fetched stays.
+    async fn next_queued(&mut self) -> Result<Option<Change>> {
+        if self.ahead.is_none() {
+            self.ahead = self.fetch().await?;
+        }
+        if self.ahead.is_none() {
+            return Ok(None);
+        }
+        let following = self.fetch().await?;
+        Ok(std::mem::replace(&mut self.ahead, following))
+    }
+
+    async fn fetch(&mut self) -> Result<Option<Change>> {
         loop {
             if let Some(open) = &mut self.open {
                 let Some(batch) = open.batches.next().await? else {
@@ -229,7 +257,7 @@ impl ChangeStream {
     }
 
     /// Queues the rows of a whole snapshot. What a changelog will tell later is left out: level 0 with producer
-    /// lookup, everything below the top with full-compaction.
+    /// lookup, everything below the top with full-compaction. What waits in the postpone bucket comes behind them.
     async fn queue_rows(&mut self, id: SnapshotId) -> Result<()> {
         let snapshot = self.history.snapshots.load(id).await?;
         let filter = self.request.filter.as_ref();
@@ -239,12 +267,22 @@ impl ChangeStream {
             ChangelogProducer::Lookup => 1,
             ChangelogProducer::FullCompaction => self.options.compaction.max_level(),
         };
+        let mut queue = VecDeque::new();
         for mut split in plan.splits {
             split.files.retain(|file| file.level >= lowest);
             if !split.files.is_empty() {
-                self.queue.push_back((split, Some(RowKind::Insert)));
+                queue.push_back((split, Some(RowKind::Insert)));
             }
         }
+        // The snapshot that moves waiting rows is passed over, so they are told here, as they came.
+        if self.options.bucket == BucketMode::Postpone && self.options.changelog_producer == ChangelogProducer::None {
+            let waiting = FileFilter::bucket(POSTPONE_BUCKET);
+            let waiting = self.history.manifests.live_files(&snapshot, &waiting).await?;
+            let rules = PlanRules::new(&self.schema, &self.options)?;
+            let waiting = plan_changes(&rules, id, waiting, &Vectors::default());
+            queue.extend(waiting.into_iter().map(|split| (split, None)));
+        }
+        self.queue.append(&mut queue);
         (self.current, self.showing_rows) = (Some(id), true);
         Ok(())
     }
@@ -267,7 +305,7 @@ impl ChangeStream {
                 self.misses = 0;
                 return Ok(Some(snapshot));
             }
-            if self.wait && self.misses > 1 {
+            if self.misses > 1 {
                 return Ok(None);
             }
         }

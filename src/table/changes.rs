@@ -29,7 +29,7 @@ impl ChangesBuilder {
         self
     }
 
-    /// Ends after this snapshot.
+    /// Ends after this snapshot. A stream that begins with the rows of a later one is refused.
     #[must_use]
     pub fn to(mut self, snapshot: SnapshotId) -> Self {
         self.follow.to = Some(snapshot);
@@ -67,8 +67,8 @@ impl ChangesBuilder {
     /// The changes up to the newest snapshot.
     ///
     /// # Errors
-    /// [`crate::Error::NotFound`] when the history asked for has expired; [`crate::Error::Unsupported`] for a
-    /// feature this version cannot read.
+    /// [`crate::Error::NotFound`] when the history asked for has expired; [`crate::Error::Invalid`] when it would begin with
+    /// the rows of a snapshot behind its last one; [`crate::Error::Unsupported`] for a feature this version cannot read.
     pub async fn read(self) -> Result<ChangeStream> {
         self.open(false).await
     }

@@ -17,8 +17,8 @@ use crate::history::{EntryTest, FileFilter, History};
 use crate::io::Created;
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, RowStream, SplitReader};
-use crate::scan::{bound, plan_snapshot};
-use crate::schema::{BucketMode, Schema, TableOptions, Use, check_options};
+use crate::scan::{bound, plan_snapshot, schema_of};
+use crate::schema::{BucketMode, Schema, SchemaId, TableOptions, Use, check_options};
 use crate::types::RowKind;
 use crate::write::{ChangeBatch, Channel, StreamWriter};
 
@@ -107,20 +107,24 @@ impl Rescale {
             next.time_millis = self.history.store.env().now_millis();
             next.options.insert("bucket".to_string(), self.buckets.to_string());
             if newest.option("bucket") == next.option("bucket") {
-                self.schema = newest;
-                return Ok(());
+                return self.go_on_with(newest.id).await;
             }
             let (path, bytes) = (layout::schema(next.id), encode_schema(&next)?);
             match self.history.store.create(&path, bytes).await? {
-                Created::Won => {
-                    self.schema = Arc::new(next);
-                    return Ok(());
-                }
+                Created::Won => return self.go_on_with(next.id).await,
                 Created::Exists => {}
                 Created::Unknown(words) => return Err(Error::storage(format!("create {path}: {words}"))),
             }
         }
         Err(Error::conflict("option bucket: others keep changing the schema"))
+    }
+
+    /// The schema in which the option was changed, with the other options that the handle was given.
+    async fn go_on_with(&mut self, id: SchemaId) -> Result<()> {
+        let mut schema = Schema::clone(&*schema_of(&self.history, &self.schema, id).await?);
+        schema.options.insert("bucket".to_string(), self.buckets.to_string());
+        self.schema = Arc::new(schema);
+        Ok(())
     }
 
     async fn wanted(&self) -> Result<BTreeSet<BinaryRow>> {

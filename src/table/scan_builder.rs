@@ -7,7 +7,7 @@ use crate::format::Split;
 use crate::history::History;
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, RowStream, SplitReader};
-use crate::scan::{At, Plan, plan};
+use crate::scan::{At, Plan, plan, schema_of, shown_schema};
 use crate::schema::{Schema, TableOptions};
 
 /// A batch read: what to show of which snapshot.
@@ -63,6 +63,14 @@ impl ScanBuilder {
         self
     }
 
+    /// The schema that rows come out in, whose columns filters and selections name: the newest one, or that of a look back.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`] for a snapshot that is not there.
+    pub async fn schema(&self) -> Result<Arc<Schema>> {
+        shown_schema(&self.history, &self.schema, &self.at).await
+    }
+
     /// Plans the read. Its splits may be read by other processes, each with [`ScanBuilder::read_splits`].
     ///
     /// # Errors
@@ -87,8 +95,8 @@ impl ScanBuilder {
     /// The store's errors; [`crate::Error::Invalid`] for a column that is not there.
     pub async fn read_splits(&self, splits: Vec<Split>) -> Result<RowStream> {
         let schema = match splits.first() {
-            Some(split) if split.schema_id != self.schema.id => self.history.schemas.load(split.schema_id).await?,
-            _ => Arc::clone(&self.schema),
+            Some(split) => schema_of(&self.history, &self.schema, split.schema_id).await?,
+            None => Arc::clone(&self.schema),
         };
         let filter = self.filter.as_ref().map(|filter| filter.bind(&schema)).transpose()?;
         self.read_with(schema, filter, splits).await

@@ -366,6 +366,25 @@ async fn dynamic_buckets_are_spread_anew() {
     assert_eq!(as_set(rows(&table).await), as_set(only(&wanted)));
 }
 
+/// Found by review: the schema with the new bucket count took the place of the handle's.
+#[tokio::test]
+async fn a_rescale_keeps_the_options_of_the_handle() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, schema(false, &[("bucket", "1")])).await;
+    write(&table, "w", 1, &upserts(0..100, 1, "a")).await.snapshot_id().unwrap();
+    let given = table.clone().with_options([("data-file.prefix", "moved-")]).unwrap();
+    for buckets in [3, 2] {
+        given.rescale(buckets).run().await.unwrap();
+        let latest = table.history().snapshots.latest().await.unwrap().unwrap();
+        let live = table.history().manifests.live_files(&latest, &FileFilter::default()).await.unwrap();
+        assert_eq!(live.len(), buckets as usize);
+        assert!(live.iter().all(|entry| entry.file.file_name.starts_with("moved-")), "{live:?}");
+        let stored = table.history().schemas.latest().await.unwrap().unwrap();
+        assert_eq!(stored.option("bucket"), Some(buckets.to_string().as_str()));
+        assert_eq!(stored.option("data-file.prefix"), None, "what one handle was given is the table's");
+    }
+}
+
 #[tokio::test]
 async fn a_rescale_names_what_it_cannot_do() {
     let place = tempfile::tempdir().unwrap();
@@ -418,6 +437,35 @@ async fn postponed_rows_are_seen_when_they_are_moved() {
         assert_eq!((moved[0].buckets, moved[0].rows), (5, 11));
         assert_eq!(rows(&table).await.len(), 39 - 1 + 10);
         assert_eq!(table.move_postponed().run().await.unwrap(), vec![]);
+    }
+}
+
+/// Found by review: neither the rows of the snapshot nor the move told them.
+#[tokio::test]
+async fn a_stream_that_begins_with_rows_tells_those_that_wait_and_passes_over_their_move() {
+    for partitioned in [false, true] {
+        let place = tempfile::tempdir().unwrap();
+        let options = [("bucket", "-2"), ("postpone.default-bucket-num", "2")];
+        let table = create(&place, schema(partitioned, &options)).await;
+        write(&table, "w", 1, &upserts(0..10, 1, "a")).await.snapshot_id().unwrap();
+        table.move_postponed().run().await.unwrap();
+        let gone = vec![(RowKind::Delete, row(3, 1, "gone"))];
+        let waiting = [upserts(8..12, 1, "b"), gone].concat();
+        write(&table, "w", 2, &waiting).await.snapshot_id().unwrap();
+        for start in [Start::LatestFull, Start::SnapshotFull(3)] {
+            let mut stream = table.changes().from(start).read().await.unwrap();
+            table.move_postponed().run().await.unwrap();
+            let (mut merged, mut raw) = (Vec::new(), Vec::new());
+            while let Some(change) = stream.next().await.unwrap() {
+                assert_eq!(change.snapshot_id, 3, "{start:?}");
+                assert!(change.bucket >= 0 || merged.len() == 10, "waiting rows come behind the others");
+                let rows = rows_of(table.schema(), change.rows.rows()).into_iter().enumerate();
+                let told = if change.bucket < 0 { &mut raw } else { &mut merged };
+                told.extend(rows.map(|(at, row)| (change.rows.kind(at), row)));
+            }
+            let wanted = [upserts(0..10, 1, "a"), waiting.clone()];
+            assert_eq!([as_set(merged), as_set(raw)], wanted.map(as_set), "{start:?}");
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Int64Type};
@@ -13,7 +15,7 @@ use forebay::lookup::{LookupCache, OldPlace, OldVersions, TableLookup};
 use forebay::scan::{At, FileVectors};
 use forebay::schema::Schema;
 use forebay::types::{DataType, Datum, RowKind, TypeKind};
-use forebay::{Env, Error, Table};
+use forebay::{Clock, Env, Error, Table};
 
 use crate::goldens::{defined, each_golden, open, snapshots};
 use crate::support::{Row, all_rows, as_set, changes, lanes, rows_of};
@@ -336,6 +338,67 @@ async fn a_lookup_whose_snapshot_is_gone_finds_the_newest_again() {
     assert!(lookup.refresh().await.unwrap());
     assert_eq!(lookup.snapshot_id(), Some(4));
     assert_eq!(lookup.get_one(&[Datum::BigInt(3)]).await.unwrap(), Some(number(3, 4)));
+}
+
+/// A clock that stands still until it is told to go on.
+#[derive(Default)]
+struct StillClock(AtomicU64);
+
+impl Clock for StillClock {
+    fn now_millis(&self) -> i64 {
+        self.0.load(Ordering::Relaxed) as i64
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn local_offset_seconds(&self, _: i64) -> i32 {
+        0
+    }
+
+    fn sleep(&self, duration: Duration) -> futures::future::BoxFuture<'static, ()> {
+        self.0.fetch_add(duration.as_millis() as u64, Ordering::Relaxed);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Found by review: the lookup loaded the older snapshot, and stayed where it was for ever.
+#[tokio::test]
+async fn a_lookup_goes_back_with_a_table_that_was_rolled_back() {
+    let clock = Arc::new(StillClock::default());
+    let store = TableStore::memory(&Env::seeded(1, Arc::clone(&clock) as Arc<dyn Clock>));
+    let table = Table::create_store(store, numbers()).await.unwrap();
+    for version in 1..=5 {
+        commit(&table, &upserts(0..50, version)).await;
+    }
+    let key = [Datum::BigInt(3)];
+    let lookup = table.lookup().open().await.unwrap();
+    assert_eq!((lookup.snapshot_id(), lookup.get_one(&key).await.unwrap()), (Some(5), Some(number(3, 5))));
+    let roll_back = async |to: i64| {
+        for id in (to + 1..=5).rev() {
+            table.store().delete(&format!("snapshot/snapshot-{id}")).await.unwrap();
+        }
+        table.store().replace("snapshot/LATEST", to.to_string().into()).await.unwrap();
+        clock.sleep(Duration::from_secs(60)).await;
+    };
+    roll_back(3).await;
+    assert!(lookup.refresh().await.unwrap());
+    assert_eq!((lookup.snapshot_id(), lookup.get_one(&key).await.unwrap()), (Some(3), Some(number(3, 3))));
+    assert!(!lookup.refresh().await.unwrap(), "it is the newest");
+
+    // The same number once more, for another snapshot.
+    for version in [14, 15] {
+        commit(&table, &upserts(0..50, version)).await;
+    }
+    assert!(lookup.refresh().await.unwrap());
+    assert_eq!((lookup.snapshot_id(), lookup.get_one(&key).await.unwrap()), (Some(5), Some(number(3, 15))));
+    roll_back(4).await;
+    commit(&table, &upserts(0..50, 25)).await;
+    assert!(lookup.refresh().await.unwrap());
+    assert_eq!((lookup.snapshot_id(), lookup.get_one(&key).await.unwrap()), (Some(5), Some(number(3, 25))));
+    clock.sleep(Duration::from_secs(60)).await;
+    assert!(!lookup.refresh().await.unwrap(), "it is the newest");
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use forebay::Table;
 use forebay::commit::{CommitOutcome, CommitProperties};
-use forebay::format::CommitMessage;
+use forebay::format::{CommitMessage, Split};
+use forebay::lsm::{Before, CompactMerge};
+use forebay::read::{ReadRequest, SplitReader};
 use forebay::scan::At;
 use forebay::schema::Schema;
 use forebay::stream::Start;
@@ -12,6 +14,7 @@ use forebay::types::{DataType, Datum, RowKind};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 
+use crate::buckets::Dice;
 use crate::support::{Row, all_rows, as_set, changes, golden_dirs, json_lines, lanes, row_of, rows_of};
 
 /// Replays the operations of a golden up to a commit through our writer and gives the table.
@@ -342,13 +345,15 @@ async fn a_look_back_keeps_the_options_of_the_handle() {
     let table = table.with_options([("read.batch-size", "1")]).unwrap();
     let then = table.scan().at(At::Snapshot(1)).plan().await.unwrap();
     assert_ne!(then.schema.id, table.schema().id, "the golden evolves");
-    let mut rows = table.scan().at(At::Snapshot(1)).read().await.unwrap();
-    let mut batches = 0;
-    while let Some(batch) = rows.next_batch().await.unwrap() {
-        assert_eq!(batch.num_rows(), 1);
-        batches += 1;
+    let scan = table.scan().at(At::Snapshot(1));
+    for mut rows in [scan.read().await.unwrap(), scan.read_splits(then.splits).await.unwrap()] {
+        let mut batches = 0;
+        while let Some(batch) = rows.next_batch().await.unwrap() {
+            assert_eq!(batch.num_rows(), 1);
+            batches += 1;
+        }
+        assert!(batches > 1);
     }
-    assert!(batches > 1);
 }
 
 #[tokio::test]
@@ -367,4 +372,89 @@ async fn a_column_stored_as_int96_is_read_as_no_other_type() {
     let table = Table::open(path.to_str().unwrap(), []).await.unwrap();
     let error = all_rows(table.schema(), table.scan().read().await.unwrap()).await.unwrap_err();
     assert!(matches!(error, forebay::Error::Corrupt { .. }) && error.to_string().contains("INT96"), "{error}");
+}
+
+/// Found by review: such tables passed the check of their options, and then could not be opened.
+#[tokio::test]
+async fn a_table_with_options_that_only_writers_heed_is_read_and_not_written() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("t");
+    let created = Table::create(path.to_str().unwrap(), orders(&[("bucket", "1")]), []).await.unwrap();
+    write_orders(&created, 0..20, 1).await;
+    let file = path.join("schema/schema-0");
+    let text = std::fs::read_to_string(&file).unwrap();
+    for (name, value) in [
+        ("file.compression", "brotli"),
+        ("file.compression.per.level", "0:zstd,5:brotli"),
+        ("changelog-file.compression", "LZO"),
+        ("record-level.expire-time", "1 d"),
+    ] {
+        let option = format!("\"options\" : {{\n    \"{name}\" : \"{value}\",");
+        std::fs::write(&file, text.replacen("\"options\" : {", &option, 1)).unwrap();
+        let table = Table::open(path.to_str().unwrap(), []).await.unwrap();
+        assert_eq!(table.schema().option(name), Some(value));
+        let found = all_rows(table.schema(), table.scan().read().await.unwrap()).await.unwrap();
+        assert_eq!(as_set(found), as_set(newest(0..20)), "{name}");
+        let refused = table.stream_writer("w").await.map(|_| ()).unwrap_err();
+        assert!(matches!(&refused, forebay::Error::Unsupported(text) if text.contains(name)), "{refused}");
+    }
+}
+
+/// Found by review: only the batches of single runs had a bound, so raw reads of long rows and what came out of a merge
+/// took whatever 8192 rows take.
+#[tokio::test]
+async fn batches_in_little_memory_are_short() {
+    const ROWS: i64 = 3000;
+    let place = tempfile::tempdir().unwrap();
+    let options = [("bucket", "1"), ("write-only", "true")];
+    let table = Table::create(place.path().join("t").to_str().unwrap(), orders(&options), []).await.unwrap();
+    let mut dice = Dice(1);
+    let mut row = |id: i64, day: i32| {
+        let note: String = (0..500).map(|_| (b'a' + dice.roll(26) as u8) as char).collect();
+        vec![Datum::BigInt(id), Datum::Date(day), Datum::Null, Datum::String(note)]
+    };
+    for days in [[1, 2].as_slice(), &[1]] {
+        for day in days {
+            let rows: Vec<Row> = (0..ROWS).map(|id| row(id, *day)).collect();
+            let mut writer = table.writer().await.unwrap();
+            writer.upsert(&lanes(table.schema(), &rows)).await.unwrap();
+            writer.commit().await.unwrap().snapshot_id().unwrap();
+        }
+    }
+    let splits = table.scan().plan().await.unwrap().splits;
+    let request = ReadRequest {
+        schema: table.schema().clone(),
+        select: (0..4).collect(),
+        filter: None,
+        batch_rows: 8192,
+        wide_timestamps: false,
+    };
+    let reader = SplitReader::new(table.history(), request, &splits).await.unwrap();
+    let counted = |reader: SplitReader, split: Split| async move {
+        let rows = move || reader.read(&split).unwrap().map(|batch| batch.unwrap().0.num_rows()).collect::<Vec<_>>();
+        tokio::task::spawn_blocking(rows).await.unwrap()
+    };
+    assert_eq!(splits.iter().map(|split| split.raw).collect::<Vec<_>>(), [false, true]);
+    for split in &splits {
+        let much = counted(reader.clone(), split.clone()).await;
+        let little = counted(reader.clone().with_memory(1 << 20), split.clone()).await;
+        for (batches, most) in [(much, 8192), (little, 200)] {
+            assert_eq!(batches.iter().sum::<usize>(), ROWS as usize);
+            let longest = *batches.iter().max().unwrap();
+            assert!(longest <= most && longest > most / 10, "raw {}: {longest}, at most {most}", split.raw);
+        }
+    }
+    let (split, reader) = (splits[0].clone(), reader.with_memory(1 << 20));
+    let compacted = move || {
+        let bucket = reader.bucket(&split).unwrap();
+        let function = bucket.function().clone();
+        let merge =
+            CompactMerge { function, before: Before::Unknown, changelog: false, output_level: 5, compared: None };
+        let runs = split.files.iter().map(|file| vec![file.clone()]).collect();
+        let batches = bucket.compact(None, runs, merge).unwrap();
+        batches.map(|batch| batch.unwrap().rows.num_rows()).collect::<Vec<_>>()
+    };
+    let batches = tokio::task::spawn_blocking(compacted).await.unwrap();
+    assert_eq!(batches.iter().sum::<usize>(), ROWS as usize);
+    assert!(batches.iter().all(|rows| *rows <= 200), "{batches:?}");
 }

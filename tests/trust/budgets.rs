@@ -123,3 +123,23 @@ fn an_idle_poll_costs_one_request_and_a_followed_snapshot_a_few() {
         });
     }
 }
+
+/// As `forebay changes --follow` does: it asks a stream that does not wait again and again.
+#[test]
+fn a_stream_that_ended_is_asked_again_for_one_request() {
+    block_on(async {
+        let (store, counter) = counting();
+        let table = Table::create_store(store.clone(), schema("none")).await.unwrap();
+        let mut writer = table.stream_writer("w").await.unwrap();
+        writer.write(&batch(table.schema(), &some_rows(1))).await.unwrap();
+        let messages = writer.prepare_commit().await.unwrap();
+        table.committer("w").unwrap().commit(1, messages, CommitProperties::default()).await.unwrap();
+        let mut stream = table.changes().from(Start::Earliest).read().await.unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap().rows.rows().num_rows(), 10);
+        counter.reset();
+        for _ in 0..64 {
+            assert!(stream.next().await.unwrap().is_none());
+        }
+        hold("64 idle polls", &counter.reset(), 64 + 3 + 64 / 16);
+    });
+}

@@ -62,9 +62,16 @@ fn what_differs_between_reading_and_writing() {
         ("commit.callbacks", "a.b.C"),
         ("changelog-file.format", "avro"),
         ("file.compression", "brotli"),
+        ("file.compression.per.level", "0:lz4,5:brotli"),
+        ("file.compression.per.level.5", "lzo"),
+        ("changelog-file.compression", "brotli"),
         ("metadata.iceberg.storage", "table-location"),
     ] {
         assert_eq!(check(&[(name, value)], Use::Read), Ok(()), "{name}");
+        assert!(
+            crate::schema::TableOptions::parse(&keyed(&[(name, value)])).is_ok(),
+            "{name} passes and cannot be parsed"
+        );
         let error = check(&[(name, value)], Use::Write).unwrap_err();
         assert!(matches!(&error, Error::Unsupported(text) if text.contains(name)), "{error}");
     }

@@ -21,15 +21,6 @@ pub enum LookupCompact {
 const LOOKUP_COMPACTS: super::reader::Words<LookupCompact> =
     &[("radical", LookupCompact::Radical), ("gentle", LookupCompact::Gentle)];
 
-/// Rows that compaction drops when they are old (`record-level.*`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordExpiry {
-    /// The age at which a row goes.
-    pub after: Duration,
-    /// The column that tells when a row was made.
-    pub field: String,
-}
-
 /// Hours of the day in which more is compacted at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuietHours {
@@ -101,8 +92,6 @@ pub struct CompactionOptions {
     pub min_file_num: usize,
     /// Files of one compaction of an append table.
     pub file_num_limit: usize,
-    /// Rows that go when they are old.
-    pub record_expiry: Option<RecordExpiry>,
 }
 
 impl CompactionOptions {
@@ -125,15 +114,6 @@ impl CompactionOptions {
             text.parse().map_err(|_| crate::Error::invalid(format!("{text:?} is no number")))
         })?;
         let interval = read.optional("lookup-compact.max-interval", number::<usize>)?;
-        let after = read.optional("record-level.expire-time", parse_duration)?;
-        let field = read.text("record-level.time-field").map(ToString::to_string);
-        let record_expiry = match (after, field) {
-            (Some(after), Some(field)) => Some(RecordExpiry { after, field }),
-            (Some(_), None) => {
-                return Err(crate::Error::invalid("option record-level.expire-time needs record-level.time-field"));
-            }
-            (None, _) => None,
-        };
         Ok(Self {
             write_only: read.boolean("write-only")?,
             force_commit: read.boolean("commit.force-compact")?,
@@ -167,7 +147,6 @@ impl CompactionOptions {
                 .unwrap_or_default(),
             min_file_num: read.with("compaction.min.file-num", number)?,
             file_num_limit: read.with("compaction.file-num-limit", number)?,
-            record_expiry,
         })
     }
 

@@ -29,16 +29,16 @@ pub(super) const CHANGELOG_PRODUCERS: Words<ChangelogProducer> = &[
 ];
 pub(super) const SORT_ORDERS: Words<bool> = &[("ascending", false), ("descending", true)];
 const BOOLEANS: Words<bool> = &[("false", false), ("true", true)];
-pub(super) const COMPRESSIONS: Words<Compression> = &[
-    ("none", Compression::None),
-    ("snappy", Compression::Snappy),
-    ("gzip", Compression::Gzip),
-    ("lz4", Compression::Lz4),
-    ("zstd", Compression::Zstd),
-];
 
 pub(super) fn compression(text: &str) -> Result<Compression> {
-    one_of(text, COMPRESSIONS)
+    Ok(match text.to_ascii_lowercase().as_str() {
+        "none" => Compression::None,
+        "snappy" => Compression::Snappy,
+        "gzip" => Compression::Gzip,
+        "lz4" => Compression::Lz4,
+        "zstd" => Compression::Zstd,
+        _ => Compression::Other(text.to_string()),
+    })
 }
 
 fn one_of<T: Copy>(text: &str, words: Words<T>) -> Result<T> {

@@ -57,7 +57,7 @@ fn values_are_read_in_any_case_and_by_old_names() {
     assert!(options.sequence_descending && options.ignore_delete);
     assert_eq!(options.changelog_producer, ChangelogProducer::FullCompaction);
     let codecs = [0, 1, 5].map(|level| options.compression_of(level));
-    assert_eq!(codecs, [Compression::Lz4, Compression::Zstd, Compression::None]);
+    assert_eq!(codecs, [&Compression::Lz4, &Compression::Zstd, &Compression::None]);
     assert_eq!(options.changelog_compression, Compression::Lz4);
     assert_eq!(options.commit.ignore_empty, Some(false));
 }
@@ -112,7 +112,7 @@ fn an_error_names_the_option() {
         ("commit.timeout", "later"),
         ("target-file-row-num", "0"),
         ("metadata.stats-mode.per.level", "top:full"),
-        ("file.compression.per.level", "0:middle-out"),
+        ("file.compression.per.level", "top:lz4"),
         ("read.batch-size", "-1"),
         ("fields.a.stats-mode", "some"),
     ] {

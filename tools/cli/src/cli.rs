@@ -333,6 +333,9 @@ pub enum CompactPart {
         /// With which means
         #[command(flatten)]
         means: CompactMeans,
+        /// A table option for this run only
+        #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+        options: Vec<(String, String)>,
     },
     /// Commit messages; those that lost to another commit are dropped with their files
     Commit {
@@ -341,6 +344,9 @@ pub enum CompactPart {
         /// The messages' files
         #[arg(required = true)]
         messages: Vec<PathBuf>,
+        /// A table option for this run only
+        #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+        options: Vec<(String, String)>,
     },
 }
 

@@ -201,6 +201,23 @@ fn one_tables_changes_are_the_next_ones_input() {
 }
 
 #[test]
+fn a_condition_of_a_look_back_names_the_columns_of_its_time() {
+    let place = Place::new();
+    place.log("./t");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], &rows(0, 9));
+    let schema = std::fs::read_to_string(place.path("t/schema/schema-0")).unwrap();
+    let renamed =
+        schema.replacen("\"id\" : 0,", "\"id\" : 1,", 1).replace("\"name\" : \"name\"", "\"name\" : \"title\"");
+    place.file("t/schema/schema-1", &renamed);
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], "{\"id\":9,\"title\":\"new\"}\n");
+    let newest = place.ok(&["read", "./t", "--json", "--where", "title = 'row 3'"]);
+    assert_eq!(newest, "{\"id\":3,\"title\":\"row 3\"}\n");
+    assert_eq!(place.ok(&["read", "./t", "--json", "--at", "1", "--where", "name = 'row 3'"]), rows(3, 4));
+    assert!(place.fails(1, &["read", "./t", "--at", "1", "--where", "title = 'row 3'"]).contains("title"));
+    place.fails(1, &["read", "./t", "--at", "7", "--where", "title = 'row 3'"]);
+}
+
+#[test]
 fn a_consumer_gets_each_change_once() {
     let place = Place::new();
     place.orders("./t");
@@ -212,6 +229,25 @@ fn a_consumer_gets_each_change_once() {
     place.feed_ok(&["write", "./t", "--format", "changes"], SECOND);
     assert_eq!(place.ok(&next).lines().count(), 2);
     assert!(place.ok(&["inspect", "./t", "consumers", "--json"]).contains("reader"));
+    let of_option = ["changes", "./t", "--from", "earliest", "-o", "consumer-id=other"];
+    assert_eq!(place.ok(&of_option).lines().count(), 5);
+    assert_eq!(place.ok(&of_option), "");
+}
+
+/// Progress is kept behind what was written only: a reader whose output breaks gets everything again.
+#[test]
+fn a_consumer_whose_output_breaks_keeps_no_progress_for_what_was_not_written() {
+    let place = Place::new();
+    place.log("./t");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], &rows(0, 100_000));
+    // One batch, which is the whole snapshot.
+    let whole = ["-o", "read.batch-size=200000"];
+    let next = [&["changes", "./t", "--from", "earliest", "--consumer", "reader", "--json"], &whole[..]].concat();
+    let mut reader = place.command(&next).spawn().unwrap();
+    reader.stdout.take().unwrap().read_exact(&mut [0; 10]).unwrap();
+    assert!(reader.wait().unwrap().success());
+    assert_eq!(place.ok(&next).lines().count(), 100_000);
+    assert_eq!(place.ok(&next), "");
 }
 
 #[test]
@@ -236,7 +272,11 @@ fn a_follower_sees_new_commits_and_ends_in_peace() {
 }
 
 fn interrupt(child: &Child) {
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    signal(child, "-INT");
+}
+
+fn signal(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
 #[test]
@@ -558,10 +598,37 @@ fn a_warehouse_is_compacted_with_all_its_tables() {
         assert_eq!(place.live_files(table), 1);
         assert_eq!(sorted(&place.ok(&["read", table, "--json"])), sorted(&rows(0, 35)));
     }
+    let shop = ["compact", "shop", "--warehouse", "./w", "--include"];
+    place.ok(&[&shop[..], &["*.orders", "--include", "*.part?"]].concat());
+    assert!(place.fails(2, &[&shop[..], &["*.orders", "--include", "log.*"]].concat()).contains("log.*"));
     place.fails(1, &["compact", "./nothing"]);
     place.fails(2, &["compact"]);
     place.fails(2, &["compact", "./w", "--memory", "much"]);
     place.fails(1, &["compact", "./w/shop.db/orders", "--where", "id > 3"]);
+}
+
+/// Found by review: both were skipped, and all was well.
+#[test]
+fn a_table_that_was_named_is_compacted_or_the_command_fails() {
+    let place = Place::new();
+    place.many_runs("shop.orders");
+    for table in ["shop.old", "shop.odd"] {
+        place.many_runs(table);
+        let schema = place.path(&format!("w/{}/schema/schema-0", table.replace("shop.", "shop.db/")));
+        let text = std::fs::read_to_string(&schema).unwrap();
+        let text = text.replacen("\"options\" : {", "\"options\" : {\"cross-partition-upsert.index-ttl\":\"1 d\",", 1);
+        std::fs::write(&schema, text).unwrap();
+    }
+    // Found in a database they keep nobody from the others.
+    let found = place.run(&["compact", "./w", "--exclude", "*.orders"]);
+    assert!(found.status.success() && text(&found.stderr).contains("shop.odd: skipped, "), "{found:?}");
+    let told = place.fails(1, &["compact", "shop.old", "shop.odd", "--warehouse", "./w", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["error"]["kind"], "unsupported", "{told}");
+    assert!(told["error"]["message"].as_str().unwrap().starts_with("2 tables failed, the first: shop.old: "), "{told}");
+    // What can be done is done.
+    place.fails(1, &["compact", "shop.old", "shop.orders", "--warehouse", "./w"]);
+    assert_eq!(place.live_files("./w/shop.db/orders"), 1);
 }
 
 #[test]
@@ -573,6 +640,10 @@ fn a_compaction_moves_postponed_rows_of_the_partitions_asked_for() {
     place.feed_ok(&["write", "./p", "--format", "jsonl"], &[row("mon", 1), row("mon", 2), row("tue", 3)].concat());
     assert_eq!(place.ok(&["read", "./p", "--json"]), "");
     assert_eq!(place.ok(&["compact", "./p", "--dry-run"]), "./p: 3 postponed rows to real buckets\n");
+    // Moving them is no task, so a plan has none: it tells that they wait.
+    let planned = place.run(&["compact", "plan", "./p", "--partition", "day=mon", "--out", "./tasks"]);
+    assert!(planned.status.success() && text(&planned.stderr).contains("2 postponed rows wait"), "{planned:?}");
+    assert_eq!(place.ok(&["compact", "plan", "./p", "--out", "./tasks", "--json"]), "{\"postponedRows\":3}\n");
     let told = place.ok(&["compact", "./p", "--partition", "day=mon", "--json"]);
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!((&told["postponedRows"], &told["snapshots"]), (&2.into(), &serde_json::json!([2])));
@@ -592,11 +663,16 @@ fn a_compaction_travels_in_parts_and_a_lost_one_costs_only_itself() {
     let table = "./w/shop.db/orders";
     place.ok(&["compact", "plan", table, "--full", "--out", "./tasks"]);
     place.ok(&["compact", "run", table, "./tasks/00000.task"]);
-    place.ok(&["compact", "run", table, "./tasks/00000.task", "--out", "./again"]);
+    place.ok(&["compact", "run", table, "./tasks/00000.task", "--out", "./again", "-o", "data-file.prefix=again-"]);
+    let message = std::fs::read(place.path("again/00000.message")).unwrap();
+    assert!(message.windows(6).any(|bytes| bytes == b"again-"), "the option was followed");
+    place.fails(1, &["compact", "commit", table, "./again/00000.message", "-o", "no-such-option=1"]);
     let first = place.run(&["compact", "commit", table, "./tasks/00000.message"]);
     assert!(text(&first.stderr).contains("committed, snapshot 7"), "{first:?}");
-    let second = place.run(&["compact", "commit", table, "./again/00000.message"]);
-    assert!(second.status.success() && text(&second.stderr).contains("all 1 lost to other commits"), "{second:?}");
+    let again = ["compact", "commit", table, "./again/00000.message"];
+    assert!(place.fails(1, &again).contains("all 1 lost to other commits"));
+    let error = place.fails(1, &[&again[..], &["--json"]].concat());
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&error).unwrap()["error"]["kind"], "conflict");
     assert_eq!(sorted(&place.ok(&["read", table, "--json"])), sorted(&rows(0, 35)));
     assert_eq!(place.live_files(table), 1);
     place.file("bad.message", "no message");
@@ -619,4 +695,18 @@ fn a_watching_compactor_takes_what_a_writer_leaves() {
     let output = watcher.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(sorted(&place.ok(&["read", table, "--json"])), sorted(&rows(0, 43)));
+}
+
+/// As a supervisor ends a service.
+#[test]
+fn a_watching_compactor_ends_in_peace_when_it_is_terminated() {
+    let place = Place::new();
+    place.many_runs("shop.orders");
+    let watcher = place.command(&["compact", "./w", "--full", "--watch", "--interval", "1 h"]).spawn().unwrap();
+    while place.live_files("./w/shop.db/orders") > 1 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    signal(&watcher, "-TERM");
+    let output = watcher.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }

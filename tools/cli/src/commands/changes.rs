@@ -30,7 +30,7 @@ pub async fn run(args: Changes, common: &Common) -> Result<()> {
     let mut stream = changes.read().await?;
     let sink = Sink::open(args.output, &super::columns_of(table.schema()), true)?;
     let pause = args.follow.then(|| pause(&table)).transpose()?;
-    let mut copy = Copy { stream: &mut stream, sink: &sink, consumer: args.consumer.is_some(), saved: None };
+    let mut copy = Copy { stream: &mut stream, sink: &sink, saved: None };
     let copied = tokio::select! {
         copied = copy.run(pause) => copied,
         () = super::interrupted() => match args.follow {
@@ -54,7 +54,6 @@ fn pause(table: &Table) -> Result<Duration> {
 struct Copy<'a> {
     stream: &'a mut ChangeStream,
     sink: &'a Sink,
-    consumer: bool,
     /// The snapshot up to which the consumer's progress is kept.
     saved: Option<i64>,
 }
@@ -63,16 +62,13 @@ impl Copy<'_> {
     /// Copies changes until the stream ends (for good, without a pause) or nobody listens.
     async fn run(&mut self, pause: Option<Duration>) -> Result<()> {
         let env = Env::system();
-        let mut current = 0;
         loop {
             match self.stream.next().await? {
                 Some(change) => {
-                    if change.snapshot_id > current && !self.settle().await? {
-                        return Ok(());
-                    }
-                    current = change.snapshot_id;
+                    let snapshot = change.snapshot_id;
                     let (batch, kinds) = change.rows.into_parts();
-                    if !self.sink.write(batch, Some(Change { snapshot: current, kinds })).await {
+                    // The stream's position tells that this change was handled: progress is kept behind it only.
+                    if !self.sink.write(batch, Some(Change { snapshot, kinds })).await || !self.settle().await? {
                         return Ok(());
                     }
                 }
@@ -90,7 +86,7 @@ impl Copy<'_> {
     /// Makes sure that all changes so far have left, and keeps that in the table. Answers whether output goes on.
     async fn settle(&mut self) -> Result<bool> {
         let position = self.stream.position();
-        if position == self.saved || !self.consumer {
+        if position == self.saved || self.stream.consumer().is_none() {
             return Ok(true);
         }
         if !self.sink.flush().await {

@@ -30,10 +30,11 @@ pub async fn run(args: Compact, common: &Common) -> Result<()> {
     if !args.watch {
         return service.round(&targets).await?.end();
     }
+    let mut interrupted = std::pin::pin!(super::interrupted());
     loop {
         let round = tokio::select! {
             round = service.round(&targets) => round,
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = &mut interrupted => return Ok(()),
         };
         // A service outlives a store that is away for a while.
         if let Err(failure) = round {
@@ -44,7 +45,7 @@ pub async fn run(args: Compact, common: &Common) -> Result<()> {
         }
         tokio::select! {
             () = service.env.sleep(interval) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = &mut interrupted => return Ok(()),
         }
     }
 }
@@ -52,17 +53,16 @@ pub async fn run(args: Compact, common: &Common) -> Result<()> {
 /// What a round over the tables met.
 #[derive(Default)]
 struct Round {
-    failed: Vec<String>,
+    failed: Vec<Failure>,
 }
 
 impl Round {
     fn end(self) -> Result<()> {
-        match self.failed.as_slice() {
-            [] => Ok(()),
-            [one] => Err(Failure::new("storage", one.clone())),
-            [first, rest @ ..] => {
-                Err(Failure::new("storage", format!("{} tables failed, the first: {first}", rest.len() + 1)))
-            }
+        let count = self.failed.len();
+        match self.failed.into_iter().next() {
+            None => Ok(()),
+            Some(one) if count == 1 => Err(one),
+            Some(first) => Err(first.context(format!("{count} tables failed, the first"))),
         }
     }
 }
@@ -70,6 +70,7 @@ impl Round {
 /// A table with what is due in it.
 struct Due {
     name: String,
+    typed: bool,
     table: Table,
     tasks: Vec<CompactTask>,
     /// Rows that wait for a bucket.
@@ -97,22 +98,22 @@ impl Service<'_> {
         let alone = tables.len() == 1 && targets.names_tables();
         let mut due = Vec::new();
         for named in tables {
-            let name = named.name.clone();
+            let (name, typed) = (named.name.clone(), named.is_typed());
             match self.look(named).await {
                 Ok(found) if found.tasks.is_empty() && found.waiting == 0 && self.args.watch => {}
                 Ok(found) => due.push(found),
                 Err(failure) if alone || failure.code() == 2 => return Err(failure),
                 // One table that this version cannot compact does not keep the others from it.
-                Err(failure) => self.failed(&mut round, &name, &failure)?,
+                Err(failure) => self.failed(&mut round, &name, typed, failure)?,
             }
         }
         due.sort_by_key(|due| std::cmp::Reverse(due.debt()));
         for due in due {
-            let name = due.name.clone();
+            let (name, typed) = (due.name.clone(), due.typed);
             match self.compact(due).await {
                 Ok(()) => {}
                 Err(failure) if failure.is_closed() || alone => return Err(failure),
-                Err(failure) => self.failed(&mut round, &name, &failure)?,
+                Err(failure) => self.failed(&mut round, &name, typed, failure)?,
             }
         }
         Ok(round)
@@ -122,11 +123,13 @@ impl Service<'_> {
         let table = named.open(self.common, &self.args.scope.options).await?;
         let compaction = builder(&table, &self.args.scope, &self.args.means)?;
         let (tasks, waiting) = (compaction.plan().await?, compaction.waiting_rows().await?);
-        Ok(Due { name: named.name, table, tasks, waiting })
+        Ok(Due { typed: named.is_typed(), name: named.name, table, tasks, waiting })
     }
 
-    fn failed(&self, round: &mut Round, name: &str, failure: &Failure) -> Result<()> {
-        let skipped = failure.is_unsupported();
+    /// Tells what a table met. One that was found in a database may be none that this version compacts; one that was
+    /// typed was asked for.
+    fn failed(&self, round: &mut Round, name: &str, typed: bool, failure: Failure) -> Result<()> {
+        let skipped = failure.is_unsupported() && !typed;
         if self.common.json {
             let word = if skipped { "skipped" } else { "failed" };
             output::print_json(&json!({"table": name, word: failure.message()}))?;
@@ -136,7 +139,7 @@ impl Service<'_> {
             output::note(&format!("{name}: failed, {}", failure.message()));
         }
         if !skipped {
-            round.failed.push(format!("{name}: {}", failure.message()));
+            round.failed.push(failure.context(name));
         }
         Ok(())
     }

@@ -19,8 +19,10 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
         scan = scan.limit(limit);
     }
     if let Some(text) = &args.filter {
-        scan = scan
-            .filter(predicate::parse(text, table.schema()).map_err(|error| Failure::from(error).context("--where"))?);
+        // A look back has the columns of its time.
+        let schema = scan.schema().await?;
+        let filter = predicate::parse(text, &schema).map_err(|error| Failure::from(error).context("--where"))?;
+        scan = scan.filter(filter);
     }
     let default = if common.json { OutputFormat::Jsonl } else { OutputFormat::Table };
     let format = args.output.unwrap_or(default);

@@ -1,7 +1,7 @@
 //! Which tables a compaction is about.
 
 use forebay::Table;
-use forebay::catalog::{Catalog, TableName};
+use forebay::catalog::TableName;
 
 use crate::cli::{Common, Compact};
 use crate::failure::{Failure, Result};
@@ -13,6 +13,8 @@ pub struct Targets {
     scopes: Vec<Scope>,
     include: Vec<String>,
     exclude: Vec<String>,
+    /// A service may wait for the tables that it is for.
+    waits: bool,
 }
 
 /// One table.
@@ -41,6 +43,11 @@ struct Scope {
 }
 
 impl Named {
+    /// Whether it was named on the command line, not found in a database.
+    pub fn is_typed(&self) -> bool {
+        matches!(self.place, Place::Typed(_))
+    }
+
     /// Opens it.
     pub async fn open(&self, common: &Common, options: &[(String, String)]) -> Result<Table> {
         let table = match &self.place {
@@ -59,6 +66,7 @@ impl Targets {
             scopes: Vec::new(),
             include: args.include.clone(),
             exclude: args.exclude.clone(),
+            waits: args.watch,
         };
         if args.targets.is_empty() {
             let Some(warehouse) = &common.warehouse else {
@@ -98,52 +106,51 @@ impl Targets {
 
     /// The tables as they are: a service sees new ones.
     pub async fn tables(&self, common: &Common) -> Result<Vec<Named>> {
-        let mut tables = self.named.clone();
+        let (mut tables, mut listed) = (self.named.clone(), Vec::new());
         for scope in &self.scopes {
-            self.look(scope, common, &mut tables).await?;
-        }
-        Ok(tables)
-    }
-
-    async fn look(&self, scope: &Scope, common: &Common, tables: &mut Vec<Named>) -> Result<()> {
-        let catalog = super::super::open_catalog(&scope.warehouse, common)?;
-        let databases = match &scope.database {
-            Some(database) => vec![database.clone()],
-            None => catalog.list_databases().await?,
-        };
-        if scope.or_table && databases.is_empty() {
-            // No warehouse: a table, or the failure that there is none.
-            let text = scope.warehouse.clone();
-            tables.push(Named { name: text.clone(), place: Place::Typed(location(text)) });
-            return Ok(());
-        }
-        for database in databases {
-            self.look_into(&catalog, scope, database, tables).await?;
-        }
-        Ok(())
-    }
-
-    async fn look_into(
-        &self,
-        catalog: &Catalog,
-        scope: &Scope,
-        database: String,
-        tables: &mut Vec<Named>,
-    ) -> Result<()> {
-        for table in catalog.list_tables(&database).await? {
-            let name = format!("{database}.{table}");
-            if self.wants(&name) {
-                let place = Place::Warehouse(scope.warehouse.clone(), TableName::new(database.clone(), table)?);
-                tables.push(Named { name, place });
+            match list(scope, common).await? {
+                Some(found) => listed.extend(found),
+                // No warehouse: a table, or the failure that there is none.
+                None => {
+                    let name = scope.warehouse.clone();
+                    tables.push(Named { place: Place::Typed(location(name.clone())), name });
+                }
             }
         }
-        Ok(())
+        let idle = |pattern: &&String| !listed.iter().any(|named| matches(pattern, &named.name));
+        if let (Some(pattern), false) = (self.include.iter().find(idle), self.waits) {
+            let help = "it chooses among the tables of databases and warehouses, by db.table";
+            return Err(Failure::usage(format!("--include {pattern:?} is like no table")).help(help));
+        }
+        tables.extend(listed.into_iter().filter(|named| self.wants(&named.name)));
+        Ok(tables)
     }
 
     fn wants(&self, name: &str) -> bool {
         let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, name));
         (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
     }
+}
+
+/// The tables of a database or warehouse; `None` for a location that is a table, if anything.
+async fn list(scope: &Scope, common: &Common) -> Result<Option<Vec<Named>>> {
+    let catalog = super::super::open_catalog(&scope.warehouse, common)?;
+    let databases = match &scope.database {
+        Some(database) => vec![database.clone()],
+        None => catalog.list_databases().await?,
+    };
+    if scope.or_table && databases.is_empty() {
+        return Ok(None);
+    }
+    let mut tables = Vec::new();
+    for database in databases {
+        for table in catalog.list_tables(&database).await? {
+            let name = format!("{database}.{table}");
+            let place = Place::Warehouse(scope.warehouse.clone(), TableName::new(database.clone(), table)?);
+            tables.push(Named { name, place });
+        }
+    }
+    Ok(Some(tables))
 }
 
 /// A word that is a directory, in a form that is taken for one.

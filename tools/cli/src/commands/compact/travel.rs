@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use forebay::Table;
 use forebay::format::{CommitMessage, CompactTask};
 use forebay::table::CompactReport;
 use serde_json::json;
@@ -14,36 +15,48 @@ use crate::output;
 pub async fn run(part: CompactPart, common: &Common) -> Result<()> {
     match part {
         CompactPart::Plan { table, out, scope } => plan(&table, &out, &scope, common).await,
-        CompactPart::Run { table, tasks, out, means } => run_tasks(&table, &tasks, out, &means, common).await,
-        CompactPart::Commit { table, messages } => commit(&table, &messages, common).await,
+        CompactPart::Run { table, tasks, out, means, options } => {
+            let table = super::super::open_table(&table, common, &options).await?;
+            run_tasks(&table, &tasks, out, &means, common).await
+        }
+        CompactPart::Commit { table, messages, options } => {
+            let table = super::super::open_table(&table, common, &options).await?;
+            commit(&table, &messages, common).await
+        }
     }
 }
 
-async fn plan(table: &str, out: &Path, scope: &CompactScope, common: &Common) -> Result<()> {
-    let table = super::super::open_table(table, common, &scope.options).await?;
+async fn plan(name: &str, out: &Path, scope: &CompactScope, common: &Common) -> Result<()> {
+    let table = super::super::open_table(name, common, &scope.options).await?;
     let means = CompactMeans { memory: None, threads: None, rate_limit: None };
-    let tasks = super::builder(&table, scope, &means)?.plan().await?;
+    let compaction = super::builder(&table, scope, &means)?;
+    let (tasks, waiting) = (compaction.plan().await?, compaction.waiting_rows().await?);
     std::fs::create_dir_all(out)?;
     for (number, task) in tasks.iter().enumerate() {
         let path = out.join(format!("{number:05}.task"));
         write(&path, &task.encode())?;
         told(common, &path, &super::described(task), super::task_json(task))?;
     }
-    if tasks.is_empty() && !common.json {
-        output::note("nothing is due");
+    match waiting {
+        0 if tasks.is_empty() && !common.json => output::note("nothing is due"),
+        0 => {}
+        rows if common.json => output::print_json(&json!({"postponedRows": rows}))?,
+        rows => {
+            let rows = output::count(rows);
+            output::note(&format!("{rows} postponed rows wait, which no task moves: `forebay compact {name}` does"));
+        }
     }
     Ok(())
 }
 
 async fn run_tasks(
-    table: &str,
+    table: &Table,
     tasks: &[PathBuf],
     out: Option<PathBuf>,
     means: &CompactMeans,
     common: &Common,
 ) -> Result<()> {
-    let table = super::super::open_table(table, common, &[]).await?;
-    let compactor = super::limited(&table, means)?.compactor()?;
+    let compactor = super::limited(table, means)?.compactor()?;
     for path in tasks {
         let context = |failure: Failure| failure.context(path.display());
         let task = CompactTask::decode(&read(path)?).map_err(|error| context(error.into()))?;
@@ -61,8 +74,7 @@ async fn run_tasks(
     Ok(())
 }
 
-async fn commit(table: &str, paths: &[PathBuf], common: &Common) -> Result<()> {
-    let table = super::super::open_table(table, common, &[]).await?;
+async fn commit(table: &Table, paths: &[PathBuf], common: &Common) -> Result<()> {
     let mut messages = Vec::new();
     for path in paths {
         let message =
@@ -75,14 +87,16 @@ async fn commit(table: &str, paths: &[PathBuf], common: &Common) -> Result<()> {
     messages.retain(|message| !message.is_empty());
     let mut report = CompactReport::default();
     table.commit_compaction(messages, &mut report).await?;
+    let lost = || Err(Failure::new("conflict", format!("all {} lost to other commits", report.lost_tasks)));
     if common.json {
-        return output::print_json(&json!({"snapshots": report.snapshots, "lostTasks": report.lost_tasks}));
+        output::print_json(&json!({"snapshots": report.snapshots, "lostTasks": report.lost_tasks}))?;
+        return if report.snapshots.is_empty() && report.lost_tasks > 0 { lost() } else { Ok(()) };
     }
     match (report.snapshots.last(), report.lost_tasks) {
         (Some(id), 0) => output::note(&format!("committed, snapshot {id}")),
         (Some(id), lost) => output::note(&format!("committed, snapshot {id}; {lost} lost to other commits")),
         (None, 0) => output::note("there was nothing to commit"),
-        (None, lost) => output::note(&format!("all {lost} lost to other commits")),
+        (None, _) => return lost(),
     }
     Ok(())
 }

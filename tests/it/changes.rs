@@ -1,0 +1,118 @@
+//! Streams of changes: what consumers get again, and where streams begin and end.
+
+use forebay::Table;
+use forebay::schema::Schema;
+use forebay::stream::{Change, ChangeStream, Start};
+use forebay::types::{DataType, Datum};
+
+use crate::support::{Row, lanes, rows_of};
+
+/// A table of two buckets with three commits, of which each is shown in many batches.
+async fn written(place: &tempfile::TempDir) -> Table {
+    let schema = Schema::builder()
+        .column("id", DataType::INT)
+        .column("note", DataType::STRING)
+        .primary_key(["id"])
+        .option("bucket", "2")
+        .option("read.batch-size", "3")
+        .option("write-only", "true")
+        .build()
+        .unwrap();
+    let table = Table::create(place.path().join("t").to_str().unwrap(), schema, []).await.unwrap();
+    for commit in 0..3 {
+        write(&table, commit * 5..commit * 5 + 10).await;
+    }
+    table
+}
+
+async fn write(table: &Table, ids: std::ops::Range<i32>) {
+    let row = |id: i32| vec![Datum::Int(id), Datum::String(format!("note {id}"))];
+    let mut writer = table.writer().await.unwrap();
+    writer.upsert(&lanes(table.schema(), &ids.map(row).collect::<Vec<Row>>())).await.unwrap();
+    writer.commit().await.unwrap().snapshot_id().unwrap();
+}
+
+type Told = (i64, i32, Vec<Row>);
+
+fn told(table: &Table, change: &Change) -> Told {
+    (change.snapshot_id, change.bucket, rows_of(table.schema(), change.rows.rows()))
+}
+
+async fn rest(table: &Table, mut stream: ChangeStream) -> Vec<Told> {
+    let mut rest = Vec::new();
+    while let Some(change) = stream.next().await.unwrap() {
+        rest.push(told(table, &change));
+    }
+    rest
+}
+
+/// The loop of the README: each change is handled, then acknowledged.
+#[tokio::test]
+async fn a_reader_that_dies_gets_no_snapshot_again_that_it_acknowledged() {
+    let place = tempfile::tempdir().unwrap();
+    let table = written(&place).await;
+    for start in [Start::Earliest, Start::Snapshot(2), Start::LatestFull, Start::SnapshotFull(1)] {
+        let all = rest(&table, table.changes().from(start).read().await.unwrap()).await;
+        assert!(all.len() > 4, "{start:?}: {} changes show little", all.len());
+        for handled in 0..=all.len() {
+            let open = || table.changes().from(start).consumer(format!("{start:?}-{handled}").replace(['(', ')'], "-"));
+            let mut stream = open().read().await.unwrap();
+            for wanted in &all[..handled] {
+                assert_eq!(&told(&table, &stream.next().await.unwrap().unwrap()), wanted);
+                stream.ack().await.unwrap();
+            }
+            drop(stream);
+            // Only a snapshot that was not handled to its end comes again.
+            let of_last = all[..handled].last().map_or(0, |last| last.0);
+            let inside = all.get(handled).is_some_and(|next| next.0 == of_last);
+            let first = if inside { all.iter().position(|change| change.0 == of_last).unwrap() } else { handled };
+            let again = rest(&table, open().read().await.unwrap()).await;
+            assert_eq!(again, all[first..], "{start:?}, {handled} handled");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_loses_no_change() {
+    let place = tempfile::tempdir().unwrap();
+    let table = written(&place).await;
+    let all = rest(&table, table.changes().from(Start::Earliest).read().await.unwrap()).await;
+    let mut stream = table.changes().from(Start::Earliest).read().await.unwrap();
+    let mut found = Vec::new();
+    // Each call is polled a few times only, and then asked anew.
+    for polls in (0..4).cycle() {
+        let mut call = Box::pin(stream.next());
+        let mut answer = None;
+        for _ in 0..=polls {
+            match futures::poll!(call.as_mut()) {
+                std::task::Poll::Ready(ready) => {
+                    answer = Some(ready.unwrap());
+                    break;
+                }
+                std::task::Poll::Pending => tokio::task::yield_now().await,
+            }
+        }
+        match answer {
+            Some(Some(change)) => found.push(told(&table, &change)),
+            Some(None) => break,
+            None => {}
+        }
+        drop(call);
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert_eq!(found, all);
+}
+
+/// Found by review: the rows of snapshot 3 were shown by a stream that ends with 2.
+#[tokio::test]
+async fn the_rows_of_a_snapshot_behind_the_last_one_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let table = written(&place).await;
+    for start in [Start::LatestFull, Start::SnapshotFull(3)] {
+        let refused = table.changes().from(start).to(2).read().await.map(|_| ()).unwrap_err();
+        assert!(matches!(&refused, forebay::Error::Invalid(_)) && refused.to_string().contains('2'), "{refused}");
+        let whole = rest(&table, table.changes().from(start).to(3).read().await.unwrap()).await;
+        assert!(whole.iter().all(|change| change.0 == 3) && !whole.is_empty());
+    }
+    assert_eq!(rest(&table, table.changes().from(Start::Latest).to(2).read().await.unwrap()).await, []);
+}
