@@ -36,16 +36,18 @@ impl Expiry {
         if !schema.has_primary_key() {
             return Err(Error::unsupported("option record-level.expire-time: a table without a primary key"));
         }
-        let column = schema
-            .require(&rule.field)
-            .map_err(|error| Error::invalid(format!("option record-level.time-field: {error}")))?;
+        let Some(field) = &rule.field else {
+            return Err(Error::invalid("option record-level.expire-time needs record-level.time-field"));
+        };
+        let found = schema.require(field);
+        let column = found.map_err(|error| Error::invalid(format!("option record-level.time-field: {error}")))?;
         let data_type = schema.fields[column].data_type;
         match data_type.kind {
             TypeKind::Int | TypeKind::BigInt | TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) => {}
             other => {
                 return Err(Error::invalid(format!(
                     "option record-level.time-field: column {} is {other}, not INT, BIGINT or a timestamp",
-                    rule.field
+                    field
                 )));
             }
         }

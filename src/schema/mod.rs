@@ -18,7 +18,7 @@ pub use option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, Stance, find_optio
 pub use options::{
     BucketFunction, ChangelogProducer, ColumnMergeOptions, CommitOptions, CompactionOptions, Compression,
     DynamicBucketOptions, LookupCompact, ManifestOptions, MergeEngine, MergeOptions, ParquetOptions, PostponeOptions,
-    QuietHours, SequenceGroup, StatsOptions, TableOptions,
+    QuietHours, RecordExpiry, SequenceGroup, StatsOptions, TableOptions,
 };
 pub use options_page::options_page;
 pub use units::{StatsMode, parse_duration, parse_memory_size};

@@ -397,7 +397,7 @@ mod compaction;
 mod merge;
 mod reader;
 
-pub use compaction::{CompactionOptions, LookupCompact, QuietHours};
+pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
 pub use merge::{ColumnMergeOptions, MergeOptions, SequenceGroup};
 
 #[cfg(test)]

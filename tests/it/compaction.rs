@@ -232,16 +232,19 @@ async fn compaction_drops_rows_that_are_too_old() {
 #[tokio::test]
 async fn a_time_that_cannot_tell_age_is_refused_by_name() {
     let place = tempfile::tempdir().unwrap();
-    for (number, (field, key, word)) in
-        [("nothing", true, "nothing"), ("name", true, "STRING"), ("made", false, "without a primary key")]
-            .into_iter()
-            .enumerate()
-    {
+    let cases = [
+        (Some("nothing"), true, "nothing"),
+        (Some("name"), true, "STRING"),
+        (None, true, "time-field"),
+        (Some("made"), false, "without a primary key"),
+    ];
+    for (number, (field, key, word)) in cases.into_iter().enumerate() {
         let mut schema = Schema::builder().column("made", DataType::BIGINT.not_null()).column("name", DataType::STRING);
         if key {
             schema = schema.primary_key(["made"]).option("bucket", "1");
         }
-        let schema = schema.option("record-level.time-field", field).option("record-level.expire-time", "1 d");
+        let schema = field.into_iter().fold(schema, |schema, field| schema.option("record-level.time-field", field));
+        let schema = schema.option("record-level.expire-time", "1 d");
         let place = place.path().join(number.to_string());
         let table = Table::create(place.to_str().unwrap(), schema.build().unwrap(), []).await.unwrap();
         let error = table.compact().run().await.unwrap_err().to_string();

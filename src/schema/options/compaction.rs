@@ -21,6 +21,15 @@ pub enum LookupCompact {
 const LOOKUP_COMPACTS: super::reader::Words<LookupCompact> =
     &[("radical", LookupCompact::Radical), ("gentle", LookupCompact::Gentle)];
 
+/// Rows that compaction drops when they are old (`record-level.*`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordExpiry {
+    /// The age at which a row goes.
+    pub after: Duration,
+    /// The column that tells when a row was made. Without one nothing can be compacted.
+    pub field: Option<String>,
+}
+
 /// Hours of the day in which more is compacted at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuietHours {
@@ -92,6 +101,8 @@ pub struct CompactionOptions {
     pub min_file_num: usize,
     /// Files of one compaction of an append table.
     pub file_num_limit: usize,
+    /// Rows that go when they are old.
+    pub record_expiry: Option<RecordExpiry>,
 }
 
 impl CompactionOptions {
@@ -114,7 +125,11 @@ impl CompactionOptions {
             text.parse().map_err(|_| crate::Error::invalid(format!("{text:?} is no number")))
         })?;
         let interval = read.optional("lookup-compact.max-interval", number::<usize>)?;
+        let field = read.text("record-level.time-field").map(ToString::to_string);
+        let record_expiry = read.optional("record-level.expire-time", parse_duration)?;
+        let record_expiry = record_expiry.map(|after| RecordExpiry { after, field });
         Ok(Self {
+            record_expiry,
             write_only: read.boolean("write-only")?,
             force_commit: read.boolean("commit.force-compact")?,
             num_levels: read
