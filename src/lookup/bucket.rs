@@ -12,7 +12,7 @@ use super::file::LookupFile;
 use super::rules::Rules;
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, DataFileMeta, bucket_directory};
-use crate::lsm::Keys;
+use crate::lsm::{Keys, age};
 use crate::scan::FileVectors;
 use crate::types::Datum;
 
@@ -42,11 +42,7 @@ impl BucketFiles {
         vectors: &FileVectors,
     ) -> Result<Self> {
         let directory = bucket_directory(&rules.schema, &rules.options, partition, bucket)?;
-        // Newest first; `age` is the order in which scans let one of two equal versions win.
-        let age = |file: &&Arc<DataFileMeta>| {
-            let sequence = (file.max_sequence_number, file.min_sequence_number);
-            (Reverse(file.level), sequence, file.creation_time, file.file_name.clone())
-        };
+        // Newest first, as scans let one of two equal versions win.
         metas.sort_by_cached_key(|file| Reverse(age(file)));
         let all = bounds_of(rules, &metas)?;
         // Inside a level by key.

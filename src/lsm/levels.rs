@@ -8,6 +8,12 @@ use crate::error::Result;
 use crate::format::DataFileMeta;
 use crate::types::DataType;
 
+/// The place of a file from old to new: of two versions of a key that are equal otherwise, that of the newer file wins.
+pub fn age(file: &DataFileMeta) -> impl Ord + use<> {
+    let sequence = (file.max_sequence_number, file.min_sequence_number);
+    (Reverse(file.level), sequence, file.creation_time, file.file_name.clone())
+}
+
 /// Files of one level that do not overlap, by rising keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
@@ -84,4 +90,30 @@ impl Levels {
 /// Java's order of level 0.
 fn newest_first(file: &DataFileMeta) -> impl Ord + '_ {
     (Reverse(file.max_sequence_number), file.min_sequence_number, file.creation_time, file.file_name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::data_file;
+
+    #[test]
+    fn files_age_by_level_then_sequence_then_time_then_name() {
+        let file = |name: &str, level, sequence: (i64, i64), created| DataFileMeta {
+            level,
+            min_sequence_number: sequence.0,
+            max_sequence_number: sequence.1,
+            creation_time: Some(created),
+            ..data_file(name, 1)
+        };
+        let old_to_new = [
+            file("z", 5, (90, 99), 9),
+            file("z", 1, (80, 89), 9),
+            file("z", 0, (0, 9), 9),
+            file("z", 0, (1, 9), 8),
+            file("y", 0, (1, 9), 9),
+            file("z", 0, (1, 9), 9),
+        ];
+        assert!(old_to_new.windows(2).all(|pair| age(&pair[0]) < age(&pair[1])));
+    }
 }

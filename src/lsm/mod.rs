@@ -18,7 +18,7 @@ mod write_buffer;
 pub use compact_stage::{Before, CompactMerge, Compacted, compact_runs};
 pub use intervals::{KeyBound, Ranged, Section, sections};
 pub use key::{KeyEncoder, Keys};
-pub use levels::{Levels, Run};
+pub use levels::{Levels, Run, age};
 pub use merge::{ColumnFrom, KeepAll, MergeFunction, Merged, Single, Versions};
 pub use merge_reader::{MergedBatch, RunBatch, RunReader, merge_runs};
 pub use order::SequenceOrder;

@@ -1,6 +1,5 @@
 //! Reading one split.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use crate::history::History;
 use crate::lsm::merge::Deduplicate;
 use crate::lsm::{
     CompactMerge, Compacted, KeepAll, KeyEncoder, MergeFunction, MergedBatch, Ranged, RunBatch, RunReader,
-    SequenceOrder, compact_runs, merge, merge_runs, sections,
+    SequenceOrder, age, compact_runs, merge, merge_runs, sections,
 };
 use crate::predicate::{Expr, evaluate};
 use crate::scan::{FileVectors, bound, load_vectors};
@@ -321,10 +320,6 @@ impl SplitReader {
     /// either.
     fn readers(&self, located: &Arc<Located>, mut runs: Vec<Vec<Arc<DataFileMeta>>>) -> (Vec<RunReader>, usize) {
         // Older files first: the newer of two equal versions wins.
-        let age = |file: &DataFileMeta| {
-            let sequence = (file.max_sequence_number, file.min_sequence_number);
-            (Reverse(file.level), sequence, file.creation_time, file.file_name.clone())
-        };
         let mut ages: Vec<_> = runs.iter().flatten().map(|file| age(file)).collect();
         ages.sort_unstable();
         let age_of = |file: &DataFileMeta| ages.binary_search(&age(file)).unwrap_or(0) as u32;
