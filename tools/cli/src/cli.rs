@@ -267,6 +267,9 @@ pub struct Compact {
     /// With --watch: the time between two looks
     #[arg(long, value_name = "TIME", default_value = "10 s")]
     pub interval: String,
+    /// With --watch: serve Prometheus metrics here over HTTP: 127.0.0.1:9100
+    #[arg(long, value_name = "ADDRESS", requires = "watch")]
+    pub metrics: Option<std::net::SocketAddr>,
     /// Only show what would be done
     #[arg(short = 'd', long)]
     pub dry_run: bool,

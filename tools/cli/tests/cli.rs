@@ -680,6 +680,41 @@ fn a_compaction_travels_in_parts_and_a_lost_one_costs_only_itself() {
 }
 
 #[test]
+fn a_watching_compactor_tells_prometheus_what_it_does() {
+    let place = Place::new();
+    place.many_runs("shop.orders");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    // An address that is taken is told, and nothing is compacted.
+    let error = place.fails(1, &["compact", "./w", "--watch", "--metrics", &address]);
+    assert!(error.contains(&address), "{error}");
+    drop(free);
+    place.fails(2, &["compact", "./w", "--metrics", &address]);
+    let watcher = place.command(&["compact", "./w", "--watch", "--full", "--metrics", &address]).spawn().unwrap();
+    let asked = || {
+        let mut stream = std::net::TcpStream::connect(&address).ok()?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    };
+    let answer = loop {
+        match asked() {
+            Some(answer) if answer.contains("commits_total{table=\"shop.orders\"} 1") => break answer,
+            _ => std::thread::sleep(std::time::Duration::from_millis(20)),
+        }
+    };
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    for line in
+        ["forebay_compaction_seconds_count{table=\"shop.orders\"} 1", "# TYPE forebay_compaction_debt_files gauge"]
+    {
+        assert!(answer.contains(line), "{line} of {answer}");
+    }
+    interrupt(&watcher);
+    assert!(watcher.wait_with_output().unwrap().status.success());
+}
+
+#[test]
 fn a_watching_compactor_takes_what_a_writer_leaves() {
     let place = Place::new();
     place.many_runs("shop.orders");

@@ -1,5 +1,6 @@
 //! `forebay compact`: tables, databases and warehouses, once or as a service.
 
+mod metrics;
 mod targets;
 mod travel;
 
@@ -14,6 +15,7 @@ use forebay::{Env, Table, predicate};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use self::metrics::Metrics;
 use self::targets::Targets;
 use crate::cli::{Common, Compact, CompactMeans, CompactScope};
 use crate::failure::{Failure, Result};
@@ -26,7 +28,11 @@ pub async fn run(args: Compact, common: &Common) -> Result<()> {
     }
     let interval = parse_duration(&args.interval).map_err(|error| Failure::usage(format!("--interval: {error}")))?;
     let targets = Targets::new(&args, common)?;
-    let service = Service { args: &args, common, env: Env::system() };
+    let (metrics, registry) = Metrics::new();
+    if let Some(address) = args.metrics {
+        metrics::serve(address, registry).await?;
+    }
+    let service = Service { args: &args, common, env: Env::system(), metrics };
     if !args.watch {
         return service.round(&targets).await?.end();
     }
@@ -88,6 +94,7 @@ struct Service<'a> {
     args: &'a Compact,
     common: &'a Common,
     env: Env,
+    metrics: Metrics,
 }
 
 impl Service<'_> {
@@ -99,7 +106,11 @@ impl Service<'_> {
         let mut due = Vec::new();
         for named in tables {
             let (name, typed) = (named.name.clone(), named.is_typed());
-            match self.look(named).await {
+            let found = self.look(named).await;
+            if let Ok(due) = &found {
+                self.metrics.looked(&name, due.debt(), due.waiting);
+            }
+            match found {
                 Ok(found) if found.tasks.is_empty() && found.waiting == 0 && self.args.watch => {}
                 Ok(found) => due.push(found),
                 Err(failure) if alone || failure.code() == 2 => return Err(failure),
@@ -139,6 +150,7 @@ impl Service<'_> {
             output::note(&format!("{name}: failed, {}", failure.message()));
         }
         if !skipped {
+            self.metrics.failed(name);
             round.failed.push(failure.context(name));
         }
         Ok(())
@@ -157,13 +169,16 @@ impl Service<'_> {
             tokio::select! {
                 report = &mut work => break report,
                 () = self.env.sleep(Duration::from_millis(200)) => {
+                    self.metrics.working(&due.name, progress.bytes());
                     bar.set_position(progress.bytes());
                     bar.set_message(format!("{} rows", output::count(progress.rows())));
                 }
             }
         };
         bar.finish_and_clear();
-        self.told(&due.name, &report?, self.env.monotonic().saturating_sub(began))
+        let (report, took) = (report?, self.env.monotonic().saturating_sub(began));
+        self.metrics.compacted(&due.name, &report, took);
+        self.told(&due.name, &report, took)
     }
 
     fn planned(&self, due: &Due) -> Result<()> {
