@@ -17,7 +17,6 @@ use super::rules::{Request, Rules};
 use super::values::{Column, Place};
 use crate::error::{Error, Result};
 use crate::lsm::{Keys, MergeFunction, MergedBatch, RunBatch, RunReader, SequenceOrder, merge_runs};
-use crate::types::RowKind;
 
 /// Keys that are merged at once.
 const MERGED_KEYS: usize = 8192;
@@ -231,9 +230,4 @@ pub(super) fn kind_lane(path: &str, lane: &ArrayRef) -> Result<Int8Array> {
         Some(bad) => Err(Error::corrupt(path, format!("column _VALUE_KIND: {bad:?} is no row kind"))),
         None => Ok(kinds.clone()),
     }
-}
-
-/// Whether a stored kind adds a row.
-pub(super) fn is_addition(kind: i8) -> bool {
-    kind == RowKind::Insert as i8 || kind == RowKind::UpdateAfter as i8
 }

@@ -3,12 +3,11 @@
 use super::bucket::BucketFiles;
 use super::file::{LookupFile, OpenFile, Source};
 use super::load::page_key;
-use super::newest::is_addition;
 use super::rules::{Request, Rules};
 use crate::error::Result;
 use crate::files::PageColumn;
 use crate::format::datum_at;
-use crate::types::Datum;
+use crate::types::{Datum, RowKind};
 
 impl Rules {
     /// The newest row of a request's one key; `None` when that is not told by what is in memory, or takes a merge.
@@ -36,7 +35,7 @@ impl Rules {
             let row = rows.start;
             if file.may_retract() {
                 match self.cell(file, &open, &open.kind, row)? {
-                    Ok(Datum::TinyInt(kind)) if is_addition(kind) => {}
+                    Ok(Datum::TinyInt(kind)) if RowKind::adds(kind) => {}
                     Ok(Datum::TinyInt(1 | 3)) => return Some(Ok(None)),
                     // Whatever else stands there is named by the way that reads it.
                     _ => return None,

@@ -116,7 +116,7 @@ impl CompactMerge {
             let Some(after) = after else { continue };
             let top = positions.clone().find(|at| level(versions, *at) == self.output_level);
             if top.is_none() || positions.len() > 1 {
-                let before = top.map(|at| at as u32).filter(|at| !is_retract(versions.kind(*at as usize)));
+                let before = top.map(|at| at as u32).filter(|at| !RowKind::retracts(versions.kind(*at as usize)));
                 changes.push(Change { before, after: addition(versions, &merged, after) });
             }
         }
@@ -163,7 +163,7 @@ impl CompactMerge {
                 if self.before == Before::FirstRow && upper.is_some() {
                     continue;
                 }
-                let before = upper.map(|at| at as u32).filter(|at| !is_retract(versions.kind(*at as usize)));
+                let before = upper.map(|at| at as u32).filter(|at| !RowKind::retracts(versions.kind(*at as usize)));
                 changes.push(Change { before, after: addition(&versions, &merged, after) });
             }
         }
@@ -264,9 +264,5 @@ fn rows_of_keys<'a>(versions: &Versions<'a>, merged: &'a Merged) -> impl Iterato
 
 /// The row, if it is no retraction.
 fn addition(versions: &Versions<'_>, merged: &Merged, row: u32) -> Option<u32> {
-    (!is_retract(merged.kind(versions, row as usize))).then_some(row)
-}
-
-fn is_retract(byte: i8) -> bool {
-    byte == RowKind::UpdateBefore as i8 || byte == RowKind::Delete as i8
+    (!RowKind::retracts(merged.kind(versions, row as usize))).then_some(row)
 }

@@ -69,7 +69,7 @@ impl MergedBatch {
     /// [`Error::Bug`] when a column cannot be filtered.
     pub fn without_retractions(self) -> Result<Self> {
         let Some(kinds) = &self.kinds else { return Ok(self) };
-        let keep = |kind: &i8| *kind == RowKind::Insert as i8 || *kind == RowKind::UpdateAfter as i8;
+        let keep = |kind: &i8| RowKind::adds(*kind);
         if kinds.values().iter().all(keep) {
             return Ok(self);
         }
@@ -294,7 +294,7 @@ impl<K: KeyColumn, S: Stage> Merge<K, S> {
         }
         let fold = |found: &Found<'_>| self.stage.fold_beginning(found, retracts);
         let Some(folded) = self.show(beginning, &[beginning.len() as u32], fold)? else { return Ok(false) };
-        let stays = folded.num_rows() == 1 && folded.kinds.as_ref().is_none_or(|kinds| is_addition(kinds.value(0)));
+        let stays = folded.num_rows() == 1 && folded.kinds.as_ref().is_none_or(|kinds| RowKind::adds(kinds.value(0)));
         if !stays {
             return Ok(false);
         }
@@ -389,12 +389,8 @@ impl<K: KeyColumn> Loaded<K> {
     }
 
     fn is_addition(&self, row: usize) -> bool {
-        self.kinds.as_ref().is_none_or(|kinds| is_addition(kinds.value(row)))
+        self.kinds.as_ref().is_none_or(|kinds| RowKind::adds(kinds.value(row)))
     }
-}
-
-fn is_addition(kind: i8) -> bool {
-    kind == RowKind::Insert as i8 || kind == RowKind::UpdateAfter as i8
 }
 
 /// Whether the head of run `a` comes before that of run `b`.

@@ -61,12 +61,44 @@ impl RowKind {
 
     /// Whether the kind takes a row away (`-U`, `-D`).
     pub fn is_retract(self) -> bool {
-        matches!(self, Self::UpdateBefore | Self::Delete)
+        Self::retracts(self as i8)
+    }
+
+    /// Whether a stored byte is a kind that takes a row away. Cheap: it is asked for every row.
+    #[inline]
+    pub fn retracts(byte: i8) -> bool {
+        byte == Self::UpdateBefore as i8 || byte == Self::Delete as i8
+    }
+
+    /// Whether a stored byte is a kind that brings a row (`+I`, `+U`).
+    #[inline]
+    pub fn adds(byte: i8) -> bool {
+        byte == Self::Insert as i8 || byte == Self::UpdateAfter as i8
     }
 }
 
 impl std::fmt::Display for RowKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.short())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_byte_brings_a_row_or_takes_one_or_is_no_kind() {
+        for (byte, adds, retracts) in [
+            (0, true, false),
+            (1, false, true),
+            (2, true, false),
+            (3, false, true),
+            (4, false, false),
+            (-1, false, false),
+        ] {
+            assert_eq!((RowKind::adds(byte), RowKind::retracts(byte)), (adds, retracts), "{byte}");
+            assert_eq!(RowKind::from_byte(byte).map(RowKind::is_retract).ok(), (adds || retracts).then_some(retracts));
+        }
     }
 }

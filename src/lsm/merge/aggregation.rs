@@ -2,7 +2,7 @@
 
 use super::fold::ColumnFold;
 use super::steps::Step;
-use super::{MergeFunction, Merged, Versions, is_retract};
+use super::{MergeFunction, Merged, Versions};
 use crate::error::{Error, Result};
 use crate::schema::{Schema, TableOptions};
 use crate::types::RowKind;
@@ -58,7 +58,7 @@ impl MergeFunction for Aggregation {
                 let kind = versions.kind(position);
                 let removed = self.removes && kind == RowKind::Delete as i8;
                 kinds[key] = if removed { RowKind::Delete } else { RowKind::Insert } as i8;
-                steps[position] = match is_retract(kind) {
+                steps[position] = match RowKind::retracts(kind) {
                     _ if removed => Step::Take,
                     true => Step::Retract,
                     false => Step::Add,

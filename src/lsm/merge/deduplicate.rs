@@ -1,7 +1,8 @@
 //! Merge engine `deduplicate`: the newest version wins whole, whatever its kind.
 
-use super::{MergeFunction, Merged, Versions, is_retract};
+use super::{MergeFunction, Merged, Versions};
 use crate::error::Result;
+use crate::types::RowKind;
 
 /// The newest version wins. With `ignore_delete` retractions are skipped, and a key that has nothing else gives no row.
 #[derive(Debug, Clone, Copy, Default)]
@@ -14,7 +15,7 @@ impl MergeFunction for Deduplicate {
     fn merge(&self, versions: &Versions<'_>) -> Result<Merged> {
         let mut picks = Vec::with_capacity(versions.ends.len());
         if self.ignore_delete {
-            let keeps = |position: &usize| !is_retract(versions.kind(*position));
+            let keeps = |position: &usize| !RowKind::retracts(versions.kind(*position));
             let newest = |mut positions: std::ops::Range<usize>| positions.rfind(keeps);
             picks.extend(versions.keys().filter_map(newest).map(|position| position as u32));
         } else {

@@ -1,7 +1,8 @@
 //! Merge engine `first-row`: the oldest version stays.
 
-use super::{MergeFunction, Merged, Versions, is_retract};
+use super::{MergeFunction, Merged, Versions};
 use crate::error::{Error, Result};
+use crate::types::RowKind;
 
 /// The oldest version stays. Retractions are refused, or skipped with `ignore_delete`: then a key that has nothing else
 /// gives no row.
@@ -19,7 +20,7 @@ impl MergeFunction for FirstRow {
                 picks.push(positions.start as u32);
                 continue;
             }
-            let retracts = |position: &usize| is_retract(versions.kind(*position));
+            let retracts = |position: &usize| RowKind::retracts(versions.kind(*position));
             if !self.ignore_delete && positions.clone().any(|position| retracts(&position)) {
                 return Err(Error::invalid(
                     "merge engine first-row takes no -U and -D rows; option ignore-delete = true drops them",

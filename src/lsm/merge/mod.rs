@@ -35,7 +35,6 @@ use self::partial_update::PartialUpdate;
 use self::upper_levels::UpperLevels;
 use crate::error::{Error, Result};
 use crate::schema::{MergeEngine, Schema, TableOptions};
-use crate::types::RowKind;
 
 /// The versions of some keys, in merge order: keys ascending, the versions of a key from the oldest to the newest.
 #[derive(Debug, Clone, Copy)]
@@ -257,8 +256,4 @@ pub fn gather_picks(batches: &[&[ArrayRef]], column: usize, rows: &[(u32, u32)],
     };
     let places: Vec<(usize, usize)> = picks.iter().map(place).collect();
     interleave(&arrays, &places).map_err(|error| Error::bug(error.to_string()))
-}
-
-fn is_retract(byte: i8) -> bool {
-    byte == RowKind::UpdateBefore as i8 || byte == RowKind::Delete as i8
 }

@@ -8,7 +8,7 @@ mod check;
 use self::check::{check, function_of};
 use super::fold::ColumnFold;
 use super::steps::Step;
-use super::{MergeFunction, Merged, Versions, is_retract};
+use super::{MergeFunction, Merged, Versions};
 use crate::error::{Error, Result};
 use crate::lsm::SequenceOrder;
 use crate::schema::{Schema, SequenceGroup, TableOptions};
@@ -241,7 +241,7 @@ impl MergeFunction for PartialUpdate {
             for at in positions {
                 state.removed = false;
                 let kind = versions.kind(at);
-                if !is_retract(kind) {
+                if !RowKind::retracts(kind) {
                     self.add(at, &mut steps, &mut orders);
                     (state.added, state.filled) = (true, true);
                     newest = Some(at);
