@@ -9,7 +9,6 @@
 //! key 95               ^ keys of this block, decoded: row 20 012
 //! ```
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -51,12 +50,9 @@ impl LookupFile {
             let format = path.rsplit('.').next().unwrap_or_default();
             return Err(Error::unsupported(format!("{path}: data files of format {format}")));
         }
-        let half = |salt: u64| {
-            let mut hasher = DefaultHasher::new();
-            (salt, rules.history.store.location(), &path, meta.file_size, rules.schema.id).hash(&mut hasher);
-            u128::from(hasher.finish())
-        };
-        Ok(Self { id: half(1) << 64 | half(2), path, meta: Arc::clone(meta), masked })
+        let (size, schema) = (meta.file_size.to_le_bytes(), rules.schema.id.to_le_bytes());
+        let id = name_of(&[rules.history.store.location().as_bytes(), path.as_bytes(), &size, &schema]);
+        Ok(Self { id, path, meta: Arc::clone(meta), masked })
     }
 
     /// Whether a row is masked.
@@ -73,6 +69,23 @@ impl LookupFile {
     pub(super) fn may_retract(&self) -> bool {
         self.meta.delete_row_count != Some(0)
     }
+}
+
+/// A name for these words together. Pieces on the disk bear it, so it is the same in every build: FNV-1a, 128 bits.
+fn name_of(words: &[&[u8]]) -> u128 {
+    let mut name = FNV_BASIS;
+    for word in words {
+        name = fnv(name, &(word.len() as u64).to_le_bytes()); // "ab", "c" is not "a", "bc"
+        name = fnv(name, word);
+    }
+    name
+}
+
+const FNV_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+
+fn fnv(hash: u128, bytes: &[u8]) -> u128 {
+    const PRIME: u128 = (1 << 88) + 0x13b;
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
 }
 
 /// Where a column of the table comes from.
@@ -251,4 +264,19 @@ fn partition(range: Range<usize>, before: impl Fn(usize) -> bool) -> usize {
         if before(middle) { low = middle + 1 } else { high = middle }
     }
     low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another build finds the pieces of this one. The first two are the hash's own examples.
+    #[test]
+    fn names_of_pieces_are_the_same_in_every_build() {
+        assert_eq!(fnv(FNV_BASIS, b"a"), 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
+        assert_eq!(fnv(FNV_BASIS, b"foobar"), 0x343e_1662_793c_64bf_6f0d_3597_ba44_6f18);
+        assert_ne!(name_of(&[b"ab", b"c"]), name_of(&[b"a", b"bc"]));
+        let name = name_of(&[b"s3://lake/t", b"bucket-0/data-1.parquet", &7_i64.to_le_bytes(), &0_i64.to_le_bytes()]);
+        assert_eq!(format!("{name:032x}"), "aeff889b07544880f8f0bf092117cb22");
+    }
 }

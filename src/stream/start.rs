@@ -38,6 +38,10 @@ impl Start {
             Self::Earliest => FirstStep { full: None, next: earliest(history).await?.unwrap_or(1) },
             Self::Snapshot(id) => {
                 check_kept(history, *id).await?;
+                if let Some(latest) = latest.filter(|latest| *id > latest.saturating_add(1)) {
+                    let what = format!("snapshot {id}: it does not exist yet, the newest one is {latest}");
+                    return Err(Error::not_found(what));
+                }
                 FirstStep { full: None, next: *id }
             }
             Self::SnapshotFull(id) => {

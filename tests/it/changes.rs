@@ -116,3 +116,17 @@ async fn the_rows_of_a_snapshot_behind_the_last_one_are_refused() {
     }
     assert_eq!(rest(&table, table.changes().from(Start::Latest).to(2).read().await.unwrap()).await, []);
 }
+
+#[tokio::test]
+async fn a_stream_that_begins_beyond_the_newest_snapshot_is_told_so() {
+    let place = tempfile::tempdir().unwrap();
+    let table = written(&place).await;
+    let refused = table.changes().from(Start::Snapshot(100)).read().await.map(|_| ()).unwrap_err();
+    assert!(matches!(&refused, forebay::Error::NotFound(_)), "{refused}");
+    assert!(refused.to_string().contains("does not exist yet, the newest one is 3"), "{refused}");
+    // The next one may come at any time.
+    let mut next = table.changes().from(Start::Snapshot(4)).read().await.unwrap();
+    assert!(next.next().await.unwrap().is_none());
+    write(&table, 0..5).await;
+    assert_eq!(next.next().await.unwrap().unwrap().snapshot_id, 4);
+}

@@ -10,7 +10,7 @@ use arrow_array::{Array, ArrayRef};
 
 use super::*;
 use crate::format::datum_at;
-use crate::types::{DataType, Datum, TypeKind};
+use crate::types::{DataType, Datum, RowKind, TypeKind};
 
 /// A version: its kind and its values, the key first.
 type Version = (RowKind, Vec<Datum>);
