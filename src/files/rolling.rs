@@ -192,8 +192,7 @@ impl<'a> RollingWriter<'a> {
 }
 
 fn retractions(kinds: &ArrayRef) -> i64 {
-    let retracts = |kind: &&i8| **kind == RowKind::UpdateBefore as i8 || **kind == RowKind::Delete as i8;
-    kinds.as_primitive::<Int8Type>().values().iter().filter(retracts).count() as i64
+    kinds.as_primitive::<Int8Type>().values().iter().filter(|kind| RowKind::retracts(**kind)).count() as i64
 }
 
 /// A range of a slab's rows.
