@@ -297,3 +297,46 @@ impl Table {
         self.committer(&prefix.map_or(unique.clone(), |prefix| format!("{prefix}_{unique}")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{BinaryRow, IndexManifestEntry};
+
+    fn task(bucket: i32, index_files: &[&str]) -> CompactTask {
+        let entry = |name: &&str| IndexManifestEntry {
+            partition: BinaryRow::empty(),
+            bucket,
+            index_type: IndexManifestEntry::DELETION_VECTORS.to_string(),
+            file_name: (*name).to_string(),
+            file_size: 1,
+            row_count: 1,
+            deletion_vectors: None,
+            external_path: None,
+            global_index: None,
+        };
+        CompactTask {
+            snapshot_id: 1,
+            schema_id: 0,
+            partition: BinaryRow::empty(),
+            bucket,
+            total_buckets: -1,
+            output_level: 0,
+            max_level: 0,
+            drops_deletes: false,
+            files: Vec::new(),
+            upper: Vec::new(),
+            vectors: index_files.iter().map(entry).collect(),
+        }
+    }
+
+    #[test]
+    fn tasks_that_replace_one_index_file_go_one_after_another() {
+        let tasks = vec![task(0, &["a"]), task(1, &["a", "b"]), task(2, &["b"]), task(3, &[]), task(4, &["c"])];
+        let buckets = |tasks: &[CompactTask]| tasks.iter().map(|task| task.bucket).collect::<Vec<_>>();
+        let (now, held_back) = one_for_each_index_file(tasks);
+        assert_eq!((buckets(&now), held_back), (vec![0, 2, 3, 4], true));
+        let (now, held_back) = one_for_each_index_file(vec![task(0, &["a"]), task(1, &["b"])]);
+        assert_eq!((buckets(&now), held_back), (vec![0, 1], false));
+    }
+}

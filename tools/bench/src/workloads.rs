@@ -6,6 +6,7 @@
 //! | W2 | half the rows over a fifth of the keys, Zipf 1, 5 commits |
 //! | W3, W3p | scan of W1's table, 10 overlapping runs; all columns, or `id`, `c_int`, `c_city` |
 //! | W4 | full compaction of W1's table of Forebay, by each engine that compacts, on a copy of its own |
+//! | W5 | half the rows over uniform keys in 5 commits, each with its changelog by lookup and its compaction |
 //! | W6 | gets by key on W1's table, 10 overlapping runs, and on W9's, compacted; Forebay alone |
 //! | W7 | commits of 1000 rows with a reader that follows |
 //! | W8 | plan of as many files as buckets |
@@ -21,7 +22,7 @@ use crate::measure::Outcome;
 use crate::programs::{FOREBAY, JAVA, Program};
 
 /// Names of the workloads, in the order of a round.
-pub const ALL: [&str; 10] = ["W1", "W1b", "W2", "W3", "W3p", "W4", "W6", "W7", "W8", "W9"];
+pub const ALL: [&str; 11] = ["W1", "W1b", "W2", "W3", "W3p", "W4", "W5", "W6", "W7", "W8", "W9"];
 /// Repetitions of a scan or a plan in one process; the first two are to warm up, for every engine alike.
 const REPS: usize = 5;
 const WARM: usize = 2;
@@ -73,6 +74,7 @@ pub struct Workloads {
     pub programs: Vec<Program>,
     uniform: Expected,
     skewed: Expected,
+    sparse: Expected,
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -99,7 +101,8 @@ impl Workloads {
     pub fn new(sizes: Sizes, warehouse: PathBuf, programs: Vec<Program>) -> Self {
         let uniform = Expected::after(sizes.rows, Keys { space: sizes.rows, zipf: false });
         let skewed = Expected::after(sizes.rows / 2, Keys { space: sizes.rows / 5, zipf: true });
-        Self { sizes, warehouse, programs, uniform, skewed }
+        let sparse = Expected::after(sizes.rows / 2, Keys { space: sizes.rows, zipf: false });
+        Self { sizes, warehouse, programs, uniform, skewed, sparse }
     }
 
     /// What must be there before a round's engines take turns; once for all rounds.
@@ -138,8 +141,13 @@ impl Workloads {
                 }
                 self.scan(workload, program, &own)
             }
-            "W4" if ![FOREBAY, JAVA].contains(&program.name) => Ok(Vec::new()),
+            "W4" | "W5" if ![FOREBAY, JAVA].contains(&program.name) => Ok(Vec::new()),
             "W4" => self.compact(program),
+            "W5" => {
+                let options = "--options changelog-producer=lookup,write-only=false";
+                let more = format!("--commits 5 --keys {} {options}", self.sizes.rows);
+                self.write(workload, program, "w5", &more, self.sizes.rows / 2, &self.sparse)
+            }
             "W6" if program.name != FOREBAY => Ok(Vec::new()),
             "W6" => {
                 if !self.directory(&own).exists() {
