@@ -27,7 +27,11 @@ impl At {
             Self::Snapshot(id) => history.snapshots.load(*id).await.map(Some),
             Self::Timestamp(millis) => match history.snapshots.at_time(*millis).await? {
                 Some(snapshot) => Ok(Some(snapshot)),
-                None => Err(Error::not_found(format!("a snapshot from before {millis} ms since the epoch"))),
+                None => {
+                    let at = jiff::Timestamp::from_millisecond(*millis);
+                    let at = at.map_or_else(|_| format!("{millis} ms since 1970"), |at| at.to_string());
+                    Err(Error::not_found(format!("a snapshot as old as {at}")))
+                }
             },
         }
     }

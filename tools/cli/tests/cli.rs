@@ -463,6 +463,7 @@ fn wrong_usage_is_two_and_failure_is_one() {
     place.fails(1, &["read", "./t", "--where", "nope = 1"]);
     place.fails(1, &["read", "./t", "--where", "id ="]);
     place.fails(1, &["read", "./t", "--at", "7"]);
+    assert!(place.fails(1, &["read", "./t", "--at", "2001-02-03T04:05:06Z"]).contains("2001-02-03T04:05:06Z"));
     place.fails(1, &["write", "./t", "none.csv"]);
     place.fails(1, &["create", "./t", "--column", "id INT"]);
     place.fails(1, &["create", "./u", "--column", "id INT", "-o", "no-such-option=1"]);
