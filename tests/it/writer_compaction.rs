@@ -136,3 +136,27 @@ async fn a_writer_whose_commits_nobody_can_tell_of_says_so() {
     let error = writer.prepare_commit().await.unwrap_err().to_string();
     assert!(error.contains("open a new writer"), "{error}");
 }
+
+#[tokio::test]
+async fn a_stream_goes_on_when_only_a_compaction_was_lost() {
+    let place = tempfile::tempdir().unwrap();
+    let schema = sums(&[("write-only", "true"), ("snapshot.ignore-empty-commit", "true")]);
+    let table = Table::create(place.path().join("t").to_str().unwrap(), schema, []).await.unwrap();
+    let mut writer = table.writer().await.unwrap();
+    for value in 0..3 {
+        writer.write(&changes(table.schema(), &[(RowKind::Insert, row(1, value))])).await.unwrap();
+        writer.commit().await.unwrap();
+    }
+    let builder = table.compact().full();
+    let task = builder.plan().await.unwrap().remove(0);
+    let lost = builder.compactor().unwrap().run(&task).await.unwrap();
+    let file = place.path().join("t/bucket-0").join(&lost.compact_after[0].file_name);
+    assert!(file.exists());
+    builder.run().await.unwrap();
+    // No row of the stream is in it, so nothing of the stream is refused, and its next commit comes.
+    let mut committer = table.committer("sink").unwrap();
+    let outcome = committer.commit(1, vec![lost], CommitProperties::default()).await.unwrap();
+    assert!(matches!(outcome, CommitOutcome::Empty), "{outcome:?}");
+    assert!(!file.exists(), "the files of the lost compaction stay behind");
+    assert_eq!(rows(&table).await, as_set([row(1, 3)]));
+}
