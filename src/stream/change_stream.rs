@@ -309,15 +309,15 @@ impl ChangeStream {
                 return Ok(None);
             }
         }
-        if let Some(changelog) = snapshots.try_load_changelog(self.next).await? {
-            self.misses = 0;
-            return Ok(Some(changelog));
-        }
         let ids = snapshots.ids().await?;
         match (ids.iter().min(), ids.iter().max()) {
-            (Some(first), _) if self.next < *first => {
-                Err(expired(self.next, earliest(&self.history).await?.unwrap_or(*first)))
-            }
+            (Some(first), _) if self.next < *first => match snapshots.try_load_changelog(self.next).await? {
+                Some(changelog) => {
+                    self.misses = 0;
+                    Ok(Some(changelog))
+                }
+                None => Err(expired(self.next, earliest(&self.history).await?.unwrap_or(*first))),
+            },
             (_, Some(last)) if self.next > last.saturating_add(1) => Err(Error::conflict(format!(
                 "snapshot {} was followed, and the newest one is {last}: the table was rolled back or made anew",
                 self.next - 1
