@@ -2,7 +2,7 @@
 
 use arrow_array::RecordBatch;
 
-use crate::commit::{CommitOutcome, CommitProperties, Committer};
+use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer};
 use crate::error::{Error, Result};
 use crate::format::CommitMessage;
 use crate::write::{ChangeBatch, StreamWriter};
@@ -74,15 +74,17 @@ impl TableWriter {
     /// Ends the writer after its last commit: waits for the compactions beside it and commits them.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] while a commit is not settled; the store's errors. A compaction that is lost to another commit is none.
+    /// [`Error::Invalid`] while a commit is not settled; the store's errors. A compaction that is lost to another commit
+    /// is none.
     pub async fn close(mut self) -> Result<()> {
         if self.pending.is_some() {
             return Err(Error::invalid("close: the outcome of the last commit is not settled"));
         }
         let messages = self.writer.finish_compactions().await;
         if !messages.is_empty() {
+            // No commit of rows: it has no number among them, and makes no empty snapshot.
             let properties = CommitProperties::default();
-            let outcome = self.committer.commit(self.next_identifier, messages.clone(), properties).await?;
+            let outcome = self.committer.commit(BATCH_COMMIT, messages.clone(), properties).await?;
             if matches!(outcome, CommitOutcome::Conflicted { .. }) {
                 self.committer.abort(&messages).await?;
             }

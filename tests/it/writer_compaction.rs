@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use forebay::Table;
 use forebay::commit::{CommitOutcome, CommitProperties};
-use forebay::format::CommitMessage;
+use forebay::format::{CommitKind, CommitMessage};
 use forebay::history::FileFilter;
 use forebay::schema::Schema;
 use forebay::stream::Start;
@@ -111,6 +111,7 @@ async fn short_writers_compact_too_and_leave_no_file_behind() {
         if id == history.snapshots.latest_id().await.unwrap().unwrap() {
             assert!(live.len() < 6, "{} sorted runs are left", live.len());
         }
+        assert!(snapshot.delta_record_count != Some(0) || snapshot.commit_kind == CommitKind::Compact, "{id} is empty");
         named.extend(live.iter().map(|entry| entry.file.file_name.clone()));
     }
     let there = std::fs::read_dir(place.path().join("t/bucket-0")).unwrap();
