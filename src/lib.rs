@@ -30,6 +30,7 @@
 //! let mut writer = orders.writer().await?;
 //! writer.upsert(&batch).await?;
 //! let snapshot = writer.commit().await?.snapshot_id()?;
+//! writer.close().await?;                                      // brings the compaction beside it to its end
 //!
 //! // Merged rows, as Arrow batches.
 //! let large = orders.scan().select(["order_id"]).filter(col("amount").gt(100)).at(At::Snapshot(snapshot));
