@@ -14,8 +14,8 @@ use crate::format::{BinaryRow, CommitMessage, ManifestEntry, Snapshot, written_p
 use crate::history::{EntryTest, FileFilter};
 
 impl Committer {
-    /// Deletes what a compaction wrote that contradicts other commits, for certain. What cannot be deleted is an orphan.
-    pub(super) async fn discard_compaction(&mut self, messages: &[CommitMessage]) {
+    /// Deletes what compactions wrote that are not visible, for certain. What cannot be deleted is an orphan.
+    pub(super) async fn discard_compactions(&mut self, messages: &[CommitMessage]) {
         let compaction = |message: &CommitMessage| CommitMessage {
             new_files: Vec::new(),
             changelog_files: Vec::new(),
@@ -24,7 +24,7 @@ impl Committer {
         };
         let compactions: Vec<CommitMessage> = messages.iter().map(compaction).collect();
         if let Err(error) = self.abort(&compactions).await {
-            tracing::warn!(%error, "files of a compaction that lost stay behind");
+            tracing::warn!(%error, "files of compactions that lost stay behind");
         }
     }
 

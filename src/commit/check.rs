@@ -58,7 +58,7 @@ pub(super) fn check_bucket_counts<'a>(
 }
 
 /// The live files after the changes.
-fn apply<'a>(
+pub(super) fn apply<'a>(
     changes: &'a Changes,
     live: &'a [Arc<ManifestEntry>],
 ) -> std::result::Result<Vec<&'a ManifestEntry>, String> {

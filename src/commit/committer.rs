@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::changes::Committable;
-use super::outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties};
+use super::outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties, DroppedCompaction};
 use super::plan::wants_snapshot;
 use super::publish::{Base, Published, Request};
+use super::salvage::Around;
 use super::write::Settings;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -122,7 +123,8 @@ impl Committer {
     ///
     /// Identifiers of a streaming sink rise; committing one again (or a lower one) answers `AlreadyCommitted`. Batch
     /// commits use [`BATCH_COMMIT`]. New files and a compaction become two snapshots in this order, with one identifier;
-    /// a compaction that contradicts other commits is left out and told as dropped.
+    /// compactions that contradict other commits are left out, message by message, and told as dropped; their files are
+    /// deleted.
     ///
     /// # Errors
     /// Only where it is certain that nothing of this call became visible: the same messages may be committed again.
@@ -142,22 +144,23 @@ impl Committer {
             return Ok(CommitOutcome::AlreadyCommitted { snapshot_id });
         }
         let committable = Committable::of(&messages)?;
-        let outcome = self.commit_both(identifier, &committable, &properties).await;
-        if matches!(outcome, Ok(Verdict { unsettled: true, .. })) {
+        let verdict = self.commit_both(identifier, &messages, &committable, &properties).await?;
+        if verdict.unsettled {
             for message in &messages {
                 self.unsettled.extend(message.written_files().map(|file| file.file_name.clone()));
                 self.unsettled.extend(message.written_index_files().map(|file| file.file_name.clone()));
             }
+        } else if !verdict.lost.is_empty() {
+            let lost: Vec<CommitMessage> = verdict.lost.iter().map(|at| messages[*at].clone()).collect();
+            self.discard_compactions(&lost).await;
         }
-        if matches!(outcome, Ok(Verdict { lost_compaction: true, .. })) {
-            self.discard_compaction(&messages).await;
-        }
-        outcome.map(|verdict| verdict.outcome)
+        Ok(verdict.outcome)
     }
 
     async fn commit_both(
         &mut self,
         identifier: i64,
+        messages: &[CommitMessage],
         committable: &Committable,
         properties: &CommitProperties,
     ) -> Result<Verdict> {
@@ -176,37 +179,46 @@ impl Committer {
         }
         if !wants_snapshot(&committable.compact, true) {
             return Ok(match append {
-                Some(snapshot_id) => Verdict::committed(snapshot_id, append, None, None),
-                None => Verdict { outcome: CommitOutcome::Empty, unsettled: false, lost_compaction: false },
+                Some(snapshot_id) => Verdict::committed(snapshot_id, append, None),
+                None => Verdict::told(CommitOutcome::Empty),
             });
         }
-        let request = Request { changes: &committable.compact, identifier, properties, check: true, began };
-        let compacted = self.publish(request).await;
+        let around = Around { identifier, properties, began };
+        let salvaged = self.publish_compactions(messages, &committable.compact, around).await;
+        let all = || (0..messages.len()).filter(|at| messages[*at].compacts());
         let Some(appended) = append else {
-            return match compacted? {
-                Published::Done(snapshot) => Ok(Verdict::committed(snapshot.id, None, Some(snapshot.id), None)),
+            return match salvaged.published? {
+                Published::Done(snapshot) => {
+                    Ok(Verdict::committed(snapshot.id, None, Some(snapshot.id)).without(salvaged.lost, salvaged.certain))
+                }
                 // Nothing of a stream's rows is lost, and the stream goes on.
-                Published::Conflicted(_) if !batch => {
-                    Ok(Verdict { outcome: CommitOutcome::Empty, unsettled: false, lost_compaction: true })
+                Published::Conflicted { certain, .. } if !batch => {
+                    let certain = certain && salvaged.certain;
+                    let lost = if certain { all().collect() } else { Vec::new() };
+                    Ok(Verdict { lost, ..Verdict::told(CommitOutcome::Empty) })
                 }
                 other => Ok(Verdict::of(other)),
             };
         };
-        // The new files are committed, so the whole counts as committed whatever became of the compaction.
-        Ok(match compacted {
+        // The new files are committed, so the whole counts as committed whatever became of the compactions.
+        let dropped = |reason: &str| -> Vec<DroppedCompaction> {
+            let told = |at: usize| salvaged.lost.iter().find(|lost| lost.message == at).cloned();
+            let of = |at| told(at).unwrap_or_else(|| DroppedCompaction { message: at, reason: reason.to_string() });
+            all().map(of).collect()
+        };
+        let alone = Verdict::committed(appended, append, None);
+        Ok(match &salvaged.published {
             Ok(Published::Done(snapshot) | Published::Already(snapshot)) => {
-                Verdict::committed(snapshot.id, append, Some(snapshot.id), None)
+                Verdict::committed(snapshot.id, append, Some(snapshot.id)).without(salvaged.lost, salvaged.certain)
             }
-            Ok(Published::Conflicted(reason)) => {
-                Verdict { lost_compaction: true, ..Verdict::committed(appended, append, None, Some(reason)) }
+            Ok(Published::Conflicted { reason, certain }) => {
+                alone.without(dropped(reason), *certain && salvaged.certain)
             }
             Ok(Published::Unknown(reason)) => {
-                let reason = format!("its outcome is unknown: {reason}");
-                Verdict { unsettled: true, ..Verdict::committed(appended, append, None, Some(reason)) }
+                let dropped = dropped(&format!("its outcome is unknown: {reason}"));
+                Verdict { unsettled: true, ..alone.without(dropped, false) }
             }
-            Err(error) => {
-                Verdict { lost_compaction: true, ..Verdict::committed(appended, append, None, Some(error.to_string())) }
-            }
+            Err(error) => alone.without(dropped(&error.to_string()), salvaged.certain),
         })
     }
 }
@@ -215,35 +227,38 @@ struct Verdict {
     outcome: CommitOutcome,
     /// Whether files of the commit may be live although it is not told so.
     unsettled: bool,
-    /// Whether the compaction contradicts other commits, for certain.
-    lost_compaction: bool,
+    /// Messages whose compaction is not visible, for certain: its files go.
+    lost: Vec<usize>,
 }
 
 impl Verdict {
-    fn committed(
-        snapshot_id: SnapshotId,
-        append: Option<SnapshotId>,
-        compact: Option<SnapshotId>,
-        dropped_compaction: Option<String>,
-    ) -> Self {
-        let outcome = CommitOutcome::Committed { snapshot_id, append, compact, dropped_compaction };
-        Self { outcome, unsettled: false, lost_compaction: false }
+    fn told(outcome: CommitOutcome) -> Self {
+        Self { outcome, unsettled: false, lost: Vec::new() }
+    }
+
+    fn committed(snapshot_id: SnapshotId, append: Option<SnapshotId>, compact: Option<SnapshotId>) -> Self {
+        Self::told(CommitOutcome::Committed { snapshot_id, append, compact, dropped_compactions: Vec::new() })
+    }
+
+    /// The same without some compactions.
+    fn without(mut self, dropped: Vec<DroppedCompaction>, certain: bool) -> Self {
+        if certain {
+            self.lost = dropped.iter().map(|dropped| dropped.message).collect();
+        }
+        if let CommitOutcome::Committed { dropped_compactions, .. } = &mut self.outcome {
+            *dropped_compactions = dropped;
+        }
+        self
     }
 
     fn of(published: Published) -> Self {
         match published {
-            Published::Done(snapshot) => Self::committed(snapshot.id, None, None, None),
-            Published::Already(snapshot) => Self {
-                outcome: CommitOutcome::AlreadyCommitted { snapshot_id: snapshot.id },
-                unsettled: false,
-                lost_compaction: false,
-            },
-            Published::Conflicted(reason) => {
-                Self { outcome: CommitOutcome::Conflicted { reason }, unsettled: false, lost_compaction: false }
+            Published::Done(snapshot) => Self::committed(snapshot.id, None, None),
+            Published::Already(snapshot) => {
+                Self::told(CommitOutcome::AlreadyCommitted { snapshot_id: snapshot.id })
             }
-            Published::Unknown(reason) => {
-                Self { outcome: CommitOutcome::Unknown { reason }, unsettled: true, lost_compaction: false }
-            }
+            Published::Conflicted { reason, .. } => Self::told(CommitOutcome::Conflicted { reason }),
+            Published::Unknown(reason) => Self { unsettled: true, ..Self::told(CommitOutcome::Unknown { reason }) },
         }
     }
 }

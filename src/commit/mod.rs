@@ -9,6 +9,7 @@
 //! Invariants (proof sketch in `format-spec/commit.md`):
 //! - a commit is visible whole or not at all: one file, created if absent, makes it so;
 //! - a commit user's identifier commits once, whatever fails in between;
+//! - of the compactions of one commit only those are lost that contradict other commits, bucket by bucket;
 //! - an outcome that is not known is told as such: nothing is deleted then and nothing is tried under another number;
 //! - a committer that slept past the retention of its base cannot roll the table back.
 
@@ -22,10 +23,11 @@ mod outcome;
 mod plan;
 mod publish;
 mod recover;
+mod salvage;
 #[cfg(test)]
 mod tests;
 mod verify;
 mod write;
 
 pub use committer::{CommitStats, Committer};
-pub use outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties};
+pub use outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties, DroppedCompaction};

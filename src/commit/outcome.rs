@@ -17,6 +17,15 @@ pub struct CommitProperties {
     pub properties: BTreeMap<String, String>,
 }
 
+/// A compaction that was left out of its commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedCompaction {
+    /// The place of its message among those of the commit.
+    pub message: usize,
+    /// What it contradicts, or what failed.
+    pub reason: String,
+}
+
 /// What became of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommitOutcome {
@@ -28,8 +37,8 @@ pub enum CommitOutcome {
         append: Option<SnapshotId>,
         /// The snapshot of the compaction, where one was made.
         compact: Option<SnapshotId>,
-        /// Why the compaction's part was left out. The new files are committed all the same.
-        dropped_compaction: Option<String>,
+        /// Compactions that were left out. The new files and all other compactions are committed all the same.
+        dropped_compactions: Vec<DroppedCompaction>,
     },
     /// This user committed this identifier (or a later one) before. Nothing was done.
     AlreadyCommitted {

@@ -41,7 +41,12 @@ pub(super) enum Published {
     /// An earlier try of the same user and identifier made it.
     Already(Snapshot),
     /// It contradicts what others committed. Nothing of it is visible.
-    Conflicted(String),
+    Conflicted {
+        /// What contradicts what.
+        reason: String,
+        /// Whether no create of an earlier attempt may still be on its way.
+        certain: bool,
+    },
     /// It may be there.
     Unknown(String),
 }
@@ -82,7 +87,7 @@ impl Committer {
         let mut draft = Draft::new(&self.history, &self.settings);
         let published = self.attempts(request, &mut draft).await;
         match &published {
-            Err(_) | Ok(Published::Conflicted(_) | Published::Already(_)) => draft.discard_all().await,
+            Err(_) | Ok(Published::Conflicted { .. } | Published::Already(_)) => draft.discard_all().await,
             Ok(Published::Done(_)) => draft.discard_unused().await,
             Ok(Published::Unknown(_)) => {
                 // What is in the chain is found out when the caller asks.
@@ -105,7 +110,7 @@ impl Committer {
                 Ok(index) => index,
                 // Against a remembered base that is old, the contradiction may be gone.
                 Err(reason) if !remembered || self.still_newest(&base).await? => {
-                    return Ok(Published::Conflicted(reason));
+                    return Ok(Published::Conflicted { reason, certain: !draft.is_doubted() });
                 }
                 Err(_) => {
                     self.stale = base.snapshot;
@@ -393,7 +398,7 @@ impl Committer {
             Verified::Unclear(reason) => return Ok(Published::Unknown(reason)),
             Verified::Replaced(reason) => {
                 draft.keep();
-                return Ok(Published::Conflicted(reason));
+                return Ok(Published::Conflicted { reason, certain: false });
             }
             Verified::Void(reason) => {
                 draft.keep();
@@ -440,7 +445,7 @@ impl Committer {
         {
             self.write_hint(*newest, self.env().monotonic()).await;
         }
-        Published::Conflicted(reason)
+        Published::Conflicted { reason, certain: false }
     }
 
     /// Points `LATEST` at a snapshot that was the newest at an instant. A committer that slept since then would point

@@ -5,4 +5,5 @@ mod faults;
 mod indexes;
 mod merging;
 mod protocol;
+mod salvage;
 mod support;

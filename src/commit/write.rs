@@ -65,6 +65,7 @@ pub(super) struct Draft {
     attempt_files: Vec<String>,
     unused_files: Vec<String>,
     kept: bool,
+    doubted: bool,
 }
 
 type File = (String, Bytes);
@@ -83,6 +84,7 @@ impl Draft {
             attempt_files: Vec::new(),
             unused_files: Vec::new(),
             kept: false,
+            doubted: false,
         }
     }
 
@@ -212,6 +214,12 @@ impl Draft {
     /// The attempt's base list may be named by a snapshot, now or later.
     pub(super) fn attempt_in_doubt(&mut self) {
         self.attempt_files.clear();
+        self.doubted = true;
+    }
+
+    /// Whether a snapshot of an attempt may be on its way.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubted
     }
 
     /// Nothing is deleted any more: somebody may have built on these files.

@@ -1,7 +1,7 @@
 //! Compaction of one table: planning against a snapshot, running tasks.
 
 use arrow_array::ArrayRef;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
@@ -117,7 +117,20 @@ impl Compactor {
                 let names = |range: &DeletionVectorRange| task.files.iter().any(|it| it.file_name == range.data_file);
                 entry.deletion_vectors.iter().flatten().any(names)
             };
-            let mut tasks = plan_append(bucket, place, &self.options, full);
+            let masked: HashMap<&str, Option<i64>> = of_bucket
+                .iter()
+                .flat_map(|entry| entry.deletion_vectors.iter().flatten())
+                .map(|range| (range.data_file.as_str(), range.cardinality))
+                .collect();
+            let threshold = self.options.compaction.delete_ratio;
+            // A vector that does not tell how many rows it masks may mask many.
+            let worn = |file: &DataFileMeta| {
+                let rows = masked.get(file.file_name.as_str());
+                rows.is_some_and(|rows| {
+                    full || rows.is_none_or(|rows| rows as f64 > file.row_count as f64 * threshold)
+                })
+            };
+            let mut tasks = plan_append(bucket, place, &self.options, full, &worn);
             for task in &mut tasks {
                 task.vectors = of_bucket.iter().filter(|entry| holds(entry, task)).cloned().collect();
             }

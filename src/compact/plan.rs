@@ -94,13 +94,15 @@ fn upper_files(levels: &Levels, unit: &CompactUnit) -> Vec<DataFileMeta> {
     above.flat_map(|run| run.files.iter().filter(stays).cloned()).collect()
 }
 
-/// The tasks of a bucket of an append table: small files, put together in their order. Files of a table without buckets
-/// have no order among each other; elsewhere only neighbours may be joined.
+/// The tasks of a bucket of an append table: small files, put together in their order, and files that are `worn` by masked
+/// rows, alone if need be. Files of a table without buckets have no order among each other; elsewhere only neighbours
+/// may be joined.
 pub fn plan_append(
     bucket: BucketFiles,
     place: (SnapshotId, i64),
     options: &TableOptions,
     full: bool,
+    worn: &dyn Fn(&DataFileMeta) -> bool,
 ) -> Vec<CompactTask> {
     let rules = &options.compaction;
     let least = if full { 2 } else { rules.min_file_num.max(2) };
@@ -111,9 +113,10 @@ pub fn plan_append(
     let mut groups: Vec<Vec<DataFileMeta>> = vec![Vec::new()];
     let mut size = 0_u64;
     for file in files {
-        let large = bytes(&file) >= rules.small_file_size && !(full && rules.force_rewrite);
+        let large = bytes(&file) >= rules.small_file_size && !(full && rules.force_rewrite) && !worn(&file);
         let count = groups.last().map_or(0, Vec::len);
-        let filled = count >= least && (size >= 2 * options.target_file_size || count >= rules.file_num_limit);
+        let enough = count >= if ordered { least } else { 2 };
+        let filled = (enough && size >= 2 * options.target_file_size) || count >= rules.file_num_limit;
         if (large && ordered) || filled {
             groups.push(Vec::new());
             size = 0;
@@ -136,7 +139,12 @@ pub fn plan_append(
         upper: Vec::new(),
         vectors: Vec::new(),
     };
-    groups.into_iter().filter(|group| group.len() >= least).map(task).collect()
+    let filled = |group: &[DataFileMeta]| {
+        let size = group.iter().map(bytes).sum::<u64>();
+        !ordered && group.len() > 1 && size >= 2 * options.target_file_size
+    };
+    let is_due = |group: &Vec<DataFileMeta>| group.len() >= least || filled(group) || group.iter().any(worn);
+    groups.into_iter().filter(is_due).map(task).collect()
 }
 
 #[cfg(test)]
@@ -155,12 +163,18 @@ mod tests {
 
     /// The sequence numbers of the files of each task.
     fn tasks(sizes: &[i64], full: bool, set: &[(&str, &str)]) -> Vec<Vec<i64>> {
+        tasks_beside(sizes, full, set, &[])
+    }
+
+    /// The same where these files are worn.
+    fn tasks_beside(sizes: &[i64], full: bool, set: &[(&str, &str)], worn: &[i64]) -> Vec<Vec<i64>> {
         let schema = Schema::builder().column("a", crate::types::DataType::INT).option("target-file-size", "100 b");
         let schema = set.iter().fold(schema, |schema, (key, value)| schema.option(*key, *value)).build().unwrap();
         let options = TableOptions::parse(&schema).unwrap();
         let files = sizes.iter().enumerate().map(|(at, size)| file(at as i64, *size)).rev().collect();
         let bucket = BucketFiles { partition: BinaryRow::empty(), bucket: 0, total_buckets: -1, files };
-        let tasks = plan_append(bucket, (1, 0), &options, full);
+        let worn = |file: &DataFileMeta| worn.contains(&file.min_sequence_number);
+        let tasks = plan_append(bucket, (1, 0), &options, full, &worn);
         tasks.iter().map(|task| task.files.iter().map(|file| file.min_sequence_number).collect()).collect()
     }
 
@@ -180,5 +194,24 @@ mod tests {
         assert_eq!(tasks(&[10; 4], false, &[("compaction.min.file-num", "3")]), [[0, 1, 2, 3]]);
         assert_eq!(tasks(&[10; 6], true, &[("compaction.file-num-limit", "3")]), [vec![0, 1, 2], vec![3, 4, 5]]);
         assert_eq!(tasks(&[90, 90], true, &[("compaction.force-rewrite-all-files", "true")]), [[0, 1]]);
+        // Two files are enough where they are as much as two files of the target size, unless they must be neighbours.
+        assert_eq!(tasks(&[69; 3], false, &[("bucket", "-1")]), [[0, 1, 2]]);
+        assert_eq!(tasks(&[69; 3], false, bucketed), [[0; 0]; 0]);
+        assert_eq!(tasks(&[10; 4], false, &[("compaction.file-num-limit", "2")]), [[0; 0]; 0]);
+        assert_eq!(tasks(&[10; 4], true, &[("compaction.file-num-limit", "2")]), [vec![0, 1], vec![2, 3]]);
+    }
+
+    #[test]
+    fn worn_files_of_an_append_table_are_rewritten_alone_or_with_their_neighbours() {
+        let bucketed: &[(&str, &str)] = &[("bucket", "1"), ("bucket-key", "a")];
+        let unaware: &[(&str, &str)] = &[("bucket", "-1")];
+        for set in [bucketed, unaware] {
+            assert_eq!(tasks_beside(&[90, 90, 90], false, set, &[1]), [[1]]);
+            assert_eq!(tasks_beside(&[90, 10, 90], false, set, &[]), [[0; 0]; 0]);
+        }
+        // Small neighbours come along.
+        assert_eq!(tasks_beside(&[90, 10, 90, 10, 90], false, bucketed, &[2]), [[1, 2, 3]]);
+        assert_eq!(tasks_beside(&[10, 90, 10, 90, 90], false, bucketed, &[3]), [[2, 3]]);
+        assert_eq!(tasks_beside(&[10, 90, 10, 90, 90], false, unaware, &[3]), [[0, 2, 3]]);
     }
 }

@@ -14,10 +14,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::{CommitMessage, DataFileMeta, IndexManifestEntry, VectorForm, encode_deletion_vectors, index_path};
+use crate::format::{
+    CommitMessage, DataFileMeta, DeletionVector, IndexManifestEntry, VectorForm, encode_deletion_vectors, index_path,
+};
 use crate::io::TableStore;
 use crate::scan::{FileVectors, load_vectors};
-use crate::schema::{Schema, TableOptions};
+use crate::schema::{BucketMode, Schema, TableOptions};
 
 /// The deletion vectors of one bucket.
 #[derive(Debug, Default)]
@@ -89,28 +91,55 @@ impl BucketVectors {
         if !self.changed {
             return Ok(());
         }
-        let mut left: Vec<_> = self.vectors.iter().filter(|(_, vector)| !vector.is_empty()).collect();
-        left.sort_unstable_by_key(|(name, _)| name.as_str());
+        let left = self.vectors.iter().filter(|(_, vector)| !vector.is_empty());
+        let mut left: Vec<Named<'_>> = left.map(|(name, vector)| (name.as_str(), vector.as_ref())).collect();
+        left.sort_unstable_by_key(|(name, _)| *name);
         message.compact_deleted_index.extend(self.before);
         if left.is_empty() {
             return Ok(());
         }
         let form = if options.bitmap64 { VectorForm::Bits64 } else { VectorForm::Bits32 };
-        let named = left.iter().map(|(name, vector)| (name.as_str(), vector.as_ref()));
-        let (bytes, ranges) = encode_deletion_vectors(named, form)?;
-        let entry = IndexManifestEntry {
-            partition: message.partition.clone(),
-            bucket: message.bucket,
-            index_type: IndexManifestEntry::DELETION_VECTORS.to_string(),
-            file_name: format!("index-{}-0", store.env().uuid()),
-            file_size: i64::try_from(bytes.len()).map_err(|_| Error::bug("a file of more than 2^63 bytes"))?,
-            row_count: i64::try_from(ranges.len()).map_err(|_| Error::bug("more than 2^63 vectors"))?,
-            deletion_vectors: Some(ranges),
-            external_path: None,
-            global_index: None,
-        };
-        store.write(&index_path(schema, options, &entry)?, bytes).await?;
-        message.compact_new_index.push(entry);
+        let uuid = store.env().uuid();
+        for (number, vectors) in by_file(&left, options).into_iter().enumerate() {
+            let (bytes, ranges) = encode_deletion_vectors(vectors, form)?;
+            let entry = IndexManifestEntry {
+                partition: message.partition.clone(),
+                bucket: message.bucket,
+                index_type: IndexManifestEntry::DELETION_VECTORS.to_string(),
+                file_name: format!("index-{uuid}-{number}"),
+                file_size: i64::try_from(bytes.len()).map_err(|_| Error::bug("a file of more than 2^63 bytes"))?,
+                row_count: i64::try_from(ranges.len()).map_err(|_| Error::bug("more than 2^63 vectors"))?,
+                deletion_vectors: Some(ranges),
+                external_path: None,
+                global_index: None,
+            };
+            // Named first: what fails is deleted with the message.
+            let path = index_path(schema, options, &entry)?;
+            message.compact_new_index.push(entry);
+            store.write(&path, bytes).await?;
+        }
         Ok(())
     }
+}
+
+/// A vector with the name of its data file.
+type Named<'a> = (&'a str, &'a DeletionVector);
+
+/// The vectors of each index file: a bucket has one file, which the next one replaces; a table without buckets has many of
+/// a size.
+fn by_file<'a>(vectors: &[Named<'a>], options: &TableOptions) -> Vec<Vec<Named<'a>>> {
+    if options.bucket != BucketMode::Unaware {
+        return vec![vectors.to_vec()];
+    }
+    let mut files: Vec<Vec<Named<'a>>> = Vec::new();
+    let mut bytes = u64::MAX;
+    for named in vectors {
+        if bytes > options.vector_file_size {
+            files.push(Vec::new());
+            bytes = 0;
+        }
+        bytes = bytes.saturating_add(named.1.most_bytes() as u64);
+        files.last_mut().into_iter().for_each(|file| file.push(*named));
+    }
+    files
 }

@@ -111,6 +111,13 @@ impl CommitMessage {
         [&self.new_index, &self.deleted_index, &self.compact_new_index, &self.compact_deleted_index]
     }
 
+    /// Whether it has a compaction's part.
+    pub fn compacts(&self) -> bool {
+        let files = [&self.compact_before, &self.compact_after, &self.compact_changelog];
+        let index = [&self.compact_new_index, &self.compact_deleted_index];
+        files.iter().any(|files| !files.is_empty()) || index.iter().any(|files| !files.is_empty())
+    }
+
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
         self.files().iter().all(|files| files.is_empty()) && self.indexes().iter().all(|files| files.is_empty())

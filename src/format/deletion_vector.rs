@@ -75,6 +75,11 @@ impl DeletionVector {
         self.rows.len()
     }
 
+    /// Bytes that its bitmap takes at the most.
+    pub fn most_bytes(&self) -> usize {
+        self.rows.serialized_size()
+    }
+
     /// Whether none is masked.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()

@@ -198,7 +198,7 @@ pub struct ManifestOptions {
 }
 
 /// Everything in a table's options that this version honours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::struct_excessive_bools)] // each is an option of its own
 pub struct TableOptions {
     /// How rows find their bucket.
@@ -249,6 +249,8 @@ pub struct TableOptions {
     pub merge_on_read: bool,
     /// Write them in the form of 64 bits (`deletion-vectors.bitmap64`).
     pub bitmap64: bool,
+    /// Bytes of a file of them in a table without buckets (`deletion-vector.index-file.target-size`).
+    pub vector_file_size: u64,
     /// Leave key columns out of the key part of data files.
     pub thin_mode: bool,
     /// The directory name of a NULL partition value.
@@ -347,6 +349,7 @@ impl TableOptions {
             deletion_vectors: read.boolean("deletion-vectors.enabled")?,
             merge_on_read: read.boolean("deletion-vectors.merge-on-read")?,
             bitmap64: read.boolean("deletion-vectors.bitmap64")?,
+            vector_file_size: read.with("deletion-vector.index-file.target-size", parse_memory_size)?,
             thin_mode: read.boolean("data-file.thin-mode")?,
             partition_default_name: read.string("partition.default-name"),
             partition_legacy_name: read.boolean("partition.legacy-name")?,

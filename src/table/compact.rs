@@ -247,8 +247,7 @@ impl Table {
         CompactBuilder::new(self.clone())
     }
 
-    /// Commits the messages of compactions: all at once, or bucket by bucket when that contradicts other commits. Files
-    /// of messages that lost are deleted.
+    /// Commits the messages of compactions at once, without those that contradict other commits, whose files are deleted.
     ///
     /// # Errors
     /// The store's errors.
@@ -256,32 +255,24 @@ impl Table {
         if messages.is_empty() {
             return Ok(());
         }
-        if self.try_commit(&messages, report).await? || messages.len() == 1 {
-            return Ok(());
-        }
-        for message in messages {
-            self.try_commit(std::slice::from_ref(&message), report).await?;
-        }
-        Ok(())
-    }
-
-    /// Whether the messages are committed. The files of a single one that lost are deleted.
-    async fn try_commit(&self, messages: &[CommitMessage], report: &mut CompactReport) -> Result<bool> {
         let mut committer = self.compaction_committer()?;
-        match committer.commit(BATCH_COMMIT, messages.to_vec(), CommitProperties::default()).await? {
-            CommitOutcome::Committed { compact, snapshot_id, .. } => {
+        match committer.commit(BATCH_COMMIT, messages.clone(), CommitProperties::default()).await? {
+            CommitOutcome::Committed { compact, snapshot_id, dropped_compactions, .. } => {
                 report.snapshots.push(compact.unwrap_or(snapshot_id));
-                messages.iter().for_each(|message| report.add(message));
-                Ok(true)
-            }
-            CommitOutcome::AlreadyCommitted { .. } | CommitOutcome::Empty => Ok(true),
-            CommitOutcome::Conflicted { reason } => {
-                if messages.len() == 1 {
-                    tracing::info!(%reason, "a compaction was lost to another commit");
-                    report.lost_tasks += 1;
-                    committer.abort(messages).await?;
+                for dropped in &dropped_compactions {
+                    tracing::info!(reason = %dropped.reason, "a compaction was lost to another commit");
                 }
-                Ok(false)
+                report.lost_tasks += dropped_compactions.len();
+                let lost: BTreeSet<usize> = dropped_compactions.iter().map(|dropped| dropped.message).collect();
+                let kept = (0..).zip(&messages).filter(|(at, _)| !lost.contains(at));
+                kept.for_each(|(_, message)| report.add(message));
+                Ok(())
+            }
+            CommitOutcome::AlreadyCommitted { .. } | CommitOutcome::Empty => Ok(()),
+            CommitOutcome::Conflicted { reason } => {
+                tracing::info!(%reason, "compactions were lost to another commit");
+                report.lost_tasks += messages.len();
+                committer.abort(&messages).await.map(|_| ())
             }
             CommitOutcome::Unknown { reason } => Err(Error::Storage {
                 what: format!("the outcome of the compaction's commit is unknown: {reason}"),

@@ -64,7 +64,9 @@ impl TableWriter {
             self.next_identifier += 1;
         }
         match &outcome {
-            CommitOutcome::Committed { dropped_compaction: Some(_), .. } => self.writer.compaction_was_dropped(),
+            CommitOutcome::Committed { dropped_compactions, .. } if !dropped_compactions.is_empty() => {
+                self.writer.compaction_was_dropped();
+            }
             CommitOutcome::Empty if compacted => self.writer.compaction_was_dropped(),
             _ => {}
         }

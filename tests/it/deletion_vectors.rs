@@ -111,12 +111,20 @@ struct Masked {
     index: Vec<IndexManifestEntry>,
     commits: i64,
     wide: bool,
+    buckets: i32,
 }
 
 impl Masked {
     async fn new(place: &Path, wide: bool) -> Self {
-        let table = Table::create(place.join("t").to_str().unwrap(), schema(wide), []).await.unwrap();
-        Self { table, files: Vec::new(), masked: BTreeMap::new(), index: Vec::new(), commits: 0, wide }
+        Self::with(place, wide, &[], -1).await
+    }
+
+    /// With more options, for files of so many buckets.
+    async fn with(place: &Path, wide: bool, options: &[(&str, &str)], buckets: i32) -> Self {
+        let mut schema = schema(wide);
+        schema.options.extend(options.iter().map(|(key, value)| (key.to_string(), value.to_string())));
+        let table = Table::create(place.join("t").to_str().unwrap(), schema, []).await.unwrap();
+        Self { table, files: Vec::new(), masked: BTreeMap::new(), index: Vec::new(), commits: 0, wide, buckets }
     }
 
     async fn commit(&mut self, messages: Vec<CommitMessage>) -> i64 {
@@ -142,10 +150,15 @@ impl Masked {
         for row in rows {
             vector.mask(row).unwrap();
         }
-        let mut message = CommitMessage::new(BinaryRow::empty(), 0, -1);
+        let mut message = CommitMessage::new(BinaryRow::empty(), 0, self.buckets);
         message.deleted_index = std::mem::take(&mut self.index);
         for (at, form) in [VectorForm::Bits32, VectorForm::Bits64].into_iter().enumerate() {
-            let vectors: Vec<_> = self.masked.iter().skip(at).step_by(2).collect();
+            // A bucket has one index file.
+            let vectors: Vec<_> = match self.buckets > 0 {
+                true if at > 0 => Vec::new(),
+                true => self.masked.iter().collect(),
+                false => self.masked.iter().skip(at).step_by(2).collect(),
+            };
             if vectors.is_empty() {
                 continue;
             }
@@ -287,6 +300,60 @@ async fn two_commits_that_mask_one_file_contradict_each_other() {
     let outcome = committer.commit(masked.commits, vec![message], CommitProperties::default()).await.unwrap();
     assert!(matches!(outcome, forebay::CommitOutcome::Conflicted { .. }), "{outcome:?}");
     assert_eq!(count(masked.table.scan().read().await.unwrap()).await, 49);
+}
+
+/// What compactions do to worn files, in a table with these options more.
+async fn worn(options: &[(&str, &str)], buckets: i32) {
+    let place = tempfile::tempdir().unwrap();
+    let mut masked = Masked::with(place.path(), false, options, buckets).await;
+    for start in [0, 10_000, 20_000, 30_000] {
+        masked.append(start..start + 1_000).await;
+    }
+    // Of four large files one is worn a little, two are worn a lot, and of one nothing is left.
+    masked.mask(0, 0..200).await;
+    masked.mask(1, (0..1_000).filter(|row| row % 4 == 0)).await;
+    masked.mask(3, 0..1_000).await;
+    let rows = masked.left();
+    let untouched = masked.files[0].0.clone();
+    let small = masked.table.clone().with_options([("target-file-size", "4 kb")]).unwrap();
+    let report = small.compact().run().await.unwrap();
+    assert!(report.files_before == 2 && report.lost_tasks == 0, "{report:?}");
+    masked.check(report.snapshots[0], &rows, "worn files are rewritten").await;
+    assert_eq!(sound_vectors(&small).await, BTreeMap::from([(untouched, 200)]));
+    assert!(small.compact().run().await.unwrap().planned.is_empty(), "what is worn a little may stay");
+    // A threshold of the table's own, and a full compaction, which leaves no vector.
+    let strict = small.clone().with_options([("compaction.delete-ratio-threshold", "0.19")]).unwrap();
+    assert_eq!(strict.compact().plan().await.unwrap().len(), 1);
+    small.compact().full().run().await.unwrap();
+    assert_eq!(sound_vectors(&small).await, BTreeMap::new());
+    let found = in_order(&small).await;
+    if buckets > 0 {
+        assert_eq!(found, rows, "rows of a bucket keep their order");
+    }
+    assert_eq!(as_rows(found), as_rows(rows));
+}
+
+fn as_rows(mut ids: Vec<i64>) -> Vec<i64> {
+    ids.sort_unstable();
+    ids
+}
+
+/// The ids as a reader of the newest snapshot meets them, file by file in sequence order.
+async fn in_order(table: &Table) -> Vec<i64> {
+    let rows = all_rows(table.schema(), table.scan().read().await.unwrap()).await.unwrap();
+    let id = |row: Row| match row[0] {
+        Datum::BigInt(id) => id,
+        ref other => panic!("{other:?}"),
+    };
+    rows.into_iter().map(id).collect()
+}
+
+#[tokio::test]
+async fn worn_files_of_an_append_table_are_rewritten_without_their_masked_rows() {
+    worn(&[], -1).await;
+    // Index files of one vector each.
+    worn(&[("deletion-vector.index-file.target-size", "1 b")], -1).await;
+    worn(&[("bucket", "1"), ("bucket-key", "id")], 1).await;
 }
 
 /// A key table whose writer leaves compaction to a job of its own.

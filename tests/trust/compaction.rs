@@ -306,6 +306,103 @@ fn of_two_compactors_one_wins_and_the_other_plans_again() {
     });
 }
 
+/// A table of four buckets, a few commits in each.
+async fn four_buckets(seed: u64) -> (Table, Oracle) {
+    let schema = Schema::builder()
+        .column("id", DataType::BIGINT)
+        .column("n", DataType::INT)
+        .column("text", DataType::STRING)
+        .column("day", DataType::DATE.not_null())
+        .primary_key(["id"])
+        .option("bucket", "4")
+        .option("write-only", "true")
+        .build()
+        .unwrap();
+    let table = Table::create_store(TableStore::memory(&seeded_env(seed)), schema).await.unwrap();
+    let mut oracle = Oracle::new(table.schema());
+    write_some(&table, &mut oracle, &mut Random(seed), (1, 4)).await;
+    (table, oracle)
+}
+
+async fn write_some(table: &Table, oracle: &mut Oracle, random: &mut Random, (first, last): (i64, i64)) {
+    let mut counter = 1_000 * first as i32;
+    for identifier in first..=last {
+        let mut some = changes(table.schema(), random, &mut counter);
+        // Every bucket has a row of its own in each commit.
+        some.extend((0..40).map(|id| {
+            let row = vec![Datum::BigInt(id), Datum::Int(identifier as i32), Datum::Null, Datum::Date(0)];
+            (RowKind::Insert, row)
+        }));
+        commit_changes(table, "writer", identifier, &some).await;
+        oracle.apply(&some);
+    }
+}
+
+/// After quiet the data files on disk are those that some snapshot names.
+async fn no_orphans(table: &Table) {
+    let mut named = std::collections::BTreeSet::new();
+    for id in 1..=latest_id(table).await {
+        let snapshot = table.history().snapshots.load(id).await.unwrap();
+        let entries = table.history().manifests.delta_files(&snapshot, &FileFilter::default()).await.unwrap();
+        named.extend(entries.iter().map(|entry| entry.file.file_name.clone()));
+    }
+    let there = table.store().list_recursive("").await.unwrap().into_iter().map(|file| file.name);
+    let orphans: Vec<String> =
+        there.filter(|path| path.ends_with(".parquet") && !named.contains(path.rsplit('/').next().unwrap())).collect();
+    assert!(orphans.is_empty(), "{orphans:?}");
+}
+
+#[test]
+fn of_many_buckets_only_those_that_lost_are_dropped() {
+    block_on(async {
+        let (table, oracle) = four_buckets(11).await;
+        let compactor = table.compact().full().compactor().unwrap();
+        let tasks = compactor.plan(&forebay::compact::CompactRequest { full: true, ..Default::default() }).await.unwrap();
+        assert_eq!(tasks.len(), 4);
+        let mut messages = Vec::new();
+        for task in &tasks {
+            messages.push(compactor.run(task).await.unwrap());
+        }
+        // Another compactor is faster in two buckets.
+        let theirs = table.compact().full().bucket(1).bucket(2).run().await.unwrap();
+        assert_eq!((theirs.snapshots.len(), theirs.lost_tasks), (1, 0));
+        let mut report = CompactReport::default();
+        table.commit_compaction(messages, &mut report).await.unwrap();
+        assert_eq!((report.lost_tasks, report.snapshots.len()), (2, 1), "one snapshot for what is left");
+        assert_eq!(report.files_after, 2);
+        assert_eq!(as_set(read_at(&table, At::Latest).await.unwrap()), oracle.all());
+        assert_eq!(live_files(&table).await.len(), 4);
+        no_orphans(&table).await;
+    });
+}
+
+#[test]
+fn compactors_that_race_beside_a_writer_lose_nothing_and_leave_nothing_behind() {
+    let mut lost = 0;
+    each_seed("compactors_that_race", 12, |seed| {
+        lost += block_on(async {
+            let (table, mut oracle) = four_buckets(seed).await;
+            let mut random = Random(seed);
+            let mut lost = 0;
+            for round in 2..6 {
+                let half = random.below(4) as i32;
+                let writes = write_some(&table, &mut oracle, &mut random, (round * 3, round * 3 + 1));
+                let (all, some, ()) = futures::join!(
+                    table.compact().full().run(),
+                    table.compact().full().bucket(half).bucket((half + 1) % 4).run(),
+                    writes,
+                );
+                lost += all.unwrap().lost_tasks + some.unwrap().lost_tasks;
+                assert_eq!(as_set(read_at(&table, At::Latest).await.unwrap()), oracle.all());
+            }
+            no_orphans(&table).await;
+            lost
+        });
+    });
+    println!("{lost} tasks were lost");
+    assert!(lost > 0);
+}
+
 #[test]
 fn a_writer_commits_beside_a_compactor_and_neither_loses() {
     block_on(async {
@@ -507,7 +604,8 @@ async fn follow(seed: u64) -> usize {
         oracle.apply(&some);
         let messages = writer.prepare_commit().await.unwrap();
         let outcome = committer.commit(identifier, messages, CommitProperties::default()).await.unwrap();
-        assert!(matches!(outcome, CommitOutcome::Committed { dropped_compaction: None, .. }), "{outcome:?}");
+        let CommitOutcome::Committed { dropped_compactions, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(dropped_compactions, []);
         if !full && what.contains("(\"lookup-wait\", \"true\")") && !what.contains("gentle") {
             assert!(live_files(&table).await.iter().all(|file| file.level > 0), "{what}: level 0 after a commit");
         }
@@ -545,8 +643,8 @@ async fn pipelined(seed: u64, options: &[(&str, &str)]) {
         while waiting.len() > if identifier < 24 { random.below(3) as usize } else { 0 } {
             let (identifier, some, messages) = waiting.pop_front().unwrap();
             let outcome = committer.commit(identifier, messages, CommitProperties::default()).await.unwrap();
-            let CommitOutcome::Committed { dropped_compaction, .. } = outcome else { panic!("{outcome:?}") };
-            dropped += usize::from(dropped_compaction.is_some());
+            let CommitOutcome::Committed { dropped_compactions, .. } = outcome else { panic!("{outcome:?}") };
+            dropped += dropped_compactions.len();
             oracle.apply(&some);
             assert_eq!(as_set(read_at(&table, At::Latest).await.unwrap()), oracle.all(), "commit {identifier}");
         }
@@ -556,19 +654,7 @@ async fn pipelined(seed: u64, options: &[(&str, &str)]) {
     // Two buckets, and a flush may make six files in each.
     assert!(flushed <= 2 * (stop + 1 + 6), "{flushed} files of level 0, the writer stops at {stop}");
     writer.abort().await.unwrap();
-    let named: std::collections::BTreeSet<String> = {
-        let mut named = std::collections::BTreeSet::new();
-        for id in 1..=latest_id(&table).await {
-            let snapshot = table.history().snapshots.load(id).await.unwrap();
-            let entries = table.history().manifests.delta_files(&snapshot, &FileFilter::default()).await.unwrap();
-            named.extend(entries.iter().map(|entry| entry.file.file_name.clone()));
-        }
-        named
-    };
-    let there = table.store().list_recursive("").await.unwrap().into_iter().map(|file| file.name);
-    let orphans: Vec<String> =
-        there.filter(|path| path.ends_with(".parquet") && !named.contains(path.rsplit('/').next().unwrap())).collect();
-    assert!(orphans.is_empty(), "{orphans:?}");
+    no_orphans(&table).await;
 }
 
 #[test]

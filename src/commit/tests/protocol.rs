@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::support::*;
-use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties};
+use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, DroppedCompaction};
 use crate::error::Error;
 use crate::format::{CommitKind, CommitMessage};
 use crate::history::{FileFilter, History};
@@ -58,7 +58,7 @@ async fn a_committable_with_a_compaction_makes_two_snapshots() {
     messages[0].compact_changelog = vec![file("changelog-1", 5, 1, 4)];
     let outcome = committer.commit(2, messages, marked("k")).await.unwrap();
     let expected =
-        CommitOutcome::Committed { snapshot_id: 3, append: Some(2), compact: Some(3), dropped_compaction: None };
+        CommitOutcome::Committed { snapshot_id: 3, append: Some(2), compact: Some(3), dropped_compactions: vec![] };
     assert_eq!(outcome, expected);
     let history = table.history();
     let last = history.snapshots.load(3).await.unwrap();
@@ -178,7 +178,10 @@ async fn the_second_of_two_compactions_is_dropped_and_the_new_files_stay() {
     messages[0].compact_before = inputs();
     messages[0].compact_after = vec![file("e", 5, 1, 10)];
     match second.commit(1, messages, plain()).await.unwrap() {
-        CommitOutcome::Committed { append: Some(_), compact: None, dropped_compaction: Some(reason), .. } => {
+        CommitOutcome::Committed { append: Some(_), compact: None, dropped_compactions, .. } => {
+            let [DroppedCompaction { message: 0, reason }] = dropped_compactions.as_slice() else {
+                panic!("{dropped_compactions:?}")
+            };
             assert!(reason.contains("no longer live"), "{reason}");
         }
         other => panic!("{other:?}"),

@@ -41,8 +41,8 @@ keys! {
         "size above level top after which a full compaction is due";
     "compaction.min.file-num": Int = "5", HONOURED, "small append files worth a compaction";
     "compaction.file-num-limit": Int = "100000", HONOURED, "files of one append compaction";
-    "compaction.delete-ratio-threshold": Double = "0.2", harmless(COMPACTS),
-        "dead rows after which an append file is rewritten";
+    "compaction.delete-ratio-threshold": Double = "0.2", HONOURED,
+        "share of masked rows after which an append file is rewritten";
     "compaction.skip-expired-partitions": Boolean = "false", harmless(COMPACTS),
         "leave partitions alone that expire soon";
     "deletion-vectors.enabled": Boolean = "false", HONOURED,
@@ -53,9 +53,8 @@ keys! {
         "merge level 0 in spite of vectors";
     "deletion-vectors.bitmap64": Boolean = "false", HONOURED,
         "vectors of 64 bit";
-    "deletion-vector.index-file.target-size": MemorySize = "2 mb",
-        harmless("a bucket of a key table has one file of vectors, and rows of append tables are not masked here"),
-        "bytes of a file of vectors";
+    "deletion-vector.index-file.target-size": MemorySize = "2 mb", HONOURED,
+        "bytes of a file of vectors, in tables without buckets";
     "lookup.hash-load-factor": Float = "0.75", harmless(LOOKS_UP), "fill of a lookup file's table";
     "lookup.cache-rows": Long = "10000", harmless(LOOKS_UP), "rows a lookup join keeps";
     "lookup.continuous.discovery-interval": Duration, harmless(LOOKS_UP), "time between two refreshes";

@@ -52,7 +52,7 @@ impl QuietHours {
 }
 
 /// When and how files are compacted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::struct_excessive_bools)] // each is an option of its own
 pub struct CompactionOptions {
     /// The writer never compacts: a job of its own does.
@@ -101,6 +101,8 @@ pub struct CompactionOptions {
     pub min_file_num: usize,
     /// Files of one compaction of an append table.
     pub file_num_limit: usize,
+    /// Share of masked rows above which a file of an append table is rewritten.
+    pub delete_ratio: f64,
     /// Rows that go when they are old.
     pub record_expiry: Option<RecordExpiry>,
 }
@@ -121,9 +123,12 @@ impl CompactionOptions {
             (Ok(start), Ok(end)) if start != end => Some(QuietHours { start, end, ratio }),
             _ => None,
         };
-        let small: f64 = read.with("compaction.small-file-ratio", |text| {
-            text.parse().map_err(|_| crate::Error::invalid(format!("{text:?} is no number")))
-        })?;
+        let ratio = |name| {
+            read.with(name, |text| {
+                text.parse::<f64>().map_err(|_| crate::Error::invalid(format!("{text:?} is no number")))
+            })
+        };
+        let small = ratio("compaction.small-file-ratio")?;
         let interval = read.optional("lookup-compact.max-interval", number::<usize>)?;
         let field = read.text("record-level.time-field").map(ToString::to_string);
         let record_expiry = read.optional("record-level.expire-time", parse_duration)?;
@@ -162,6 +167,7 @@ impl CompactionOptions {
                 .unwrap_or_default(),
             min_file_num: read.with("compaction.min.file-num", number)?,
             file_num_limit: read.with("compaction.file-num-limit", number)?,
+            delete_ratio: ratio("compaction.delete-ratio-threshold")?,
         })
     }
 

@@ -192,8 +192,8 @@ impl Run {
         let properties = properties.map(|(key, value)| (key.to_string(), value.to_string())).into();
         let properties = CommitProperties { properties, ..CommitProperties::default() };
         let failure = match self.committer.commit(identifier, messages.clone(), properties).await {
-            Ok(CommitOutcome::Committed { snapshot_id, dropped_compaction, .. }) => {
-                if dropped_compaction.is_some() {
+            Ok(CommitOutcome::Committed { snapshot_id, dropped_compactions, .. }) => {
+                if !dropped_compactions.is_empty() {
                     self.writer.compaction_was_dropped();
                 }
                 self.snapshot = Some(snapshot_id);
