@@ -189,7 +189,8 @@ impl Committer {
         let Some(appended) = append else {
             return match salvaged.published? {
                 Published::Done(snapshot) => {
-                    Ok(Verdict::committed(snapshot.id, None, Some(snapshot.id)).without(salvaged.lost, salvaged.certain))
+                    Ok(Verdict::committed(snapshot.id, None, Some(snapshot.id))
+                        .without(salvaged.lost, salvaged.certain))
                 }
                 // Nothing of a stream's rows is lost, and the stream goes on.
                 Published::Conflicted { certain, .. } if !batch => {
@@ -254,9 +255,7 @@ impl Verdict {
     fn of(published: Published) -> Self {
         match published {
             Published::Done(snapshot) => Self::committed(snapshot.id, None, None),
-            Published::Already(snapshot) => {
-                Self::told(CommitOutcome::AlreadyCommitted { snapshot_id: snapshot.id })
-            }
+            Published::Already(snapshot) => Self::told(CommitOutcome::AlreadyCommitted { snapshot_id: snapshot.id }),
             Published::Conflicted { reason, .. } => Self::told(CommitOutcome::Conflicted { reason }),
             Published::Unknown(reason) => Self { unsettled: true, ..Self::told(CommitOutcome::Unknown { reason }) },
         }

@@ -56,8 +56,7 @@ impl Committer {
         loop {
             let Around { identifier, properties, began } = around;
             let changes = fewer.as_ref().unwrap_or(changes);
-            let published =
-                self.publish(Request { changes, identifier, properties, check: true, began }).await;
+            let published = self.publish(Request { changes, identifier, properties, check: true, began }).await;
             let Ok(Published::Conflicted { certain: this_certain, .. }) = &published else {
                 return Salvaged { published, lost, certain };
             };
@@ -87,12 +86,7 @@ impl Committer {
         found
     }
 
-    async fn losers(
-        &self,
-        messages: &[CommitMessage],
-        left: &[usize],
-        base: &Base,
-    ) -> Result<Vec<DroppedCompaction>> {
+    async fn losers(&self, messages: &[CommitMessage], left: &[usize], base: &Base) -> Result<Vec<DroppedCompaction>> {
         let partitions: BTreeSet<BinaryRow> = left.iter().map(|at| messages[*at].partition.clone()).collect();
         let files = self.history.manifests.live_in(&base.manifests, partitions).await?;
         let index = match base.snapshot.as_ref().and_then(|snapshot| snapshot.index_manifest.as_ref()) {

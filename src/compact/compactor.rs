@@ -25,6 +25,12 @@ use crate::read::{ReadRequest, SplitReader};
 use crate::scan::{Vectors, partition_filter};
 use crate::schema::{ChangelogProducer, MergeEngine, Schema, TableOptions};
 
+/// Keys are few when there are so many rows above for each.
+const FEW: u64 = 4;
+
+/// The least memory of a task that runs beside others.
+const TASK_MEMORY: u64 = 32 << 20;
+
 /// Compacts one table. Cheap to clone.
 #[derive(Clone)]
 pub struct Compactor {
@@ -126,9 +132,7 @@ impl Compactor {
             // A vector that does not tell how many rows it masks may mask many.
             let worn = |file: &DataFileMeta| {
                 let rows = masked.get(file.file_name.as_str());
-                rows.is_some_and(|rows| {
-                    full || rows.is_none_or(|rows| rows as f64 > file.row_count as f64 * threshold)
-                })
+                rows.is_some_and(|rows| full || rows.is_none_or(|rows| rows as f64 > file.row_count as f64 * threshold))
             };
             let mut tasks = plan_append(bucket, place, &self.options, full, &worn);
             for task in &mut tasks {
@@ -164,7 +168,8 @@ impl Compactor {
     /// Runs tasks side by side within the limits, in their order. Answers what became of each.
     pub async fn run_all(&self, tasks: &[CompactTask]) -> Vec<Result<CommitMessage>> {
         use futures::StreamExt;
-        let across = self.limits.threads.clamp(1, tasks.len().max(1));
+        let room = usize::try_from(self.limits.memory / TASK_MEMORY).unwrap_or(usize::MAX);
+        let across = self.limits.threads.min(tasks.len()).min(room).max(1);
         let limits = CompactLimits {
             memory: self.limits.memory / across as u64,
             threads: (self.limits.threads / across).max(1),
@@ -217,7 +222,7 @@ impl Compactor {
             wide_timestamps: true,
         };
         let vectors = Arc::new(Mutex::new(self.vectors_of(task).await?));
-        let old = match self.options.deletion_vectors {
+        let old = match self.options.deletion_vectors || self.looks_up_few(task) {
             true => self.old_rows(task, &request, &vectors, limits).await?,
             false => None,
         };
@@ -308,7 +313,7 @@ impl Compactor {
             encoder: KeyEncoder::new(&self.schema.types_of(&trimmed)?)?,
             key_columns,
             columns: (0..self.schema.fields.len()).collect(),
-            vectors: Arc::clone(vectors),
+            vectors: self.options.deletion_vectors.then(|| Arc::clone(vectors)),
             level: task.max_level.saturating_add(1),
         }))
     }
@@ -325,6 +330,17 @@ impl Compactor {
             _ if self.options.compaction.needs_lookup => Before::Lookup,
             _ => Before::Unknown,
         }
+    }
+
+    /// Whether a task brings so few keys up from level 0 that their old rows above are rather looked up, page by page,
+    /// than met by reading the files above as a whole.
+    fn looks_up_few(&self, task: &CompactTask) -> bool {
+        let rows = |files: &mut dyn Iterator<Item = &DataFileMeta>| {
+            files.map(|file| u64::try_from(file.row_count).unwrap_or(0)).fold(0, u64::saturating_add)
+        };
+        let flushed = rows(&mut task.files.iter().filter(|file| file.level == 0));
+        matches!(self.before(task), Before::Lookup | Before::FirstRow)
+            && flushed.saturating_mul(FEW) <= rows(&mut task.upper.iter())
     }
 
     fn makes_changelog(&self, task: &CompactTask) -> bool {

@@ -7,8 +7,8 @@
 //!            └── old run ─┘         above: k1 and k3 are masked
 //! ```
 //!
-//! Every old row that is found joins the merge, so what comes out is its state from now on, and the row above is
-//! masked. Keys are read a second time for this, of level 0 alone.
+//! Every old row that is found joins the merge, so what comes out is its state from now on, and with deletion vectors the
+//! row above is masked. Without them only the newest of the versions above counts, that of the lowest level. Keys are read a second time for this, of level 0 alone.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,8 +37,8 @@ pub(super) struct OldRows {
     pub(super) key_columns: Vec<usize>,
     /// All columns of the table.
     pub(super) columns: Vec<usize>,
-    /// Where what is found is masked.
-    pub(super) vectors: Arc<Mutex<BucketVectors>>,
+    /// Where what is found is masked; without deletion vectors it stays as it is.
+    pub(super) vectors: Option<Arc<Mutex<BucketVectors>>>,
     /// A level above those of all inputs.
     pub(super) level: i32,
 }
@@ -54,7 +54,9 @@ impl OldRows {
 
     /// Masks the old rows of a file's keys, which take their place as they are.
     pub(super) fn mask(&self, file: &Arc<DataFileMeta>) -> Result<()> {
-        let Some(flushed) = flushed(&[vec![Arc::clone(file)]]) else { return Ok(()) };
+        let Some(flushed) = flushed(&[vec![Arc::clone(file)]]).filter(|_| self.vectors.is_some()) else {
+            return Ok(());
+        };
         self.keys.bucket(&self.flushed)?.keys(flushed)?.try_for_each(|keys| {
             let old = self.versions.find_blocking(&self.runtime, &keys?, &[])?;
             self.mask_all(&old.files, &old.positions)
@@ -76,8 +78,9 @@ impl OldRows {
     }
 
     fn mask_all(&self, files: &[u32], rows: &[u64]) -> Result<()> {
+        let Some(vectors) = &self.vectors else { return Ok(()) };
         let above: Vec<&Arc<DataFileMeta>> = self.versions.files().collect();
-        let mut vectors = self.vectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut vectors = vectors.lock().unwrap_or_else(PoisonError::into_inner);
         files.iter().zip(rows).try_for_each(|(file, row)| {
             let file = above.get(*file as usize).ok_or_else(|| Error::bug("an old row of no file"))?;
             vectors.mask(file, *row).map(drop)

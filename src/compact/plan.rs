@@ -110,10 +110,13 @@ pub fn plan_append(
     let mut files = bucket.files;
     files.sort_by(|a, b| (a.min_sequence_number, &a.file_name).cmp(&(b.min_sequence_number, &b.file_name)));
     let bytes = |file: &DataFileMeta| u64::try_from(file.file_size).unwrap_or(0);
+    let rows = |file: &DataFileMeta| u64::try_from(file.row_count).unwrap_or(0);
     let mut groups: Vec<Vec<DataFileMeta>> = vec![Vec::new()];
     let mut size = 0_u64;
     for file in files {
-        let large = bytes(&file) >= rules.small_file_size && !(full && rules.force_rewrite) && !worn(&file);
+        // A file that is full of rows is never made larger.
+        let large = bytes(&file) >= rules.small_file_size || rows(&file) >= options.target_file_rows;
+        let large = large && !(full && rules.force_rewrite) && !worn(&file);
         let count = groups.last().map_or(0, Vec::len);
         let enough = count >= if ordered { least } else { 2 };
         let filled = (enough && size >= 2 * options.target_file_size) || count >= rules.file_num_limit;
@@ -199,6 +202,12 @@ mod tests {
         assert_eq!(tasks(&[69; 3], false, bucketed), [[0; 0]; 0]);
         assert_eq!(tasks(&[10; 4], false, &[("compaction.file-num-limit", "2")]), [[0; 0]; 0]);
         assert_eq!(tasks(&[10; 4], true, &[("compaction.file-num-limit", "2")]), [vec![0, 1], vec![2, 3]]);
+    }
+
+    #[test]
+    fn files_that_are_full_of_rows_are_not_joined_however_small_they_are() {
+        let set: &[(&str, &str)] = &[("bucket", "-1"), ("target-file-row-num", "1")];
+        assert_eq!(tasks(&[10; 4], true, set), [[0; 0]; 0]);
     }
 
     #[test]

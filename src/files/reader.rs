@@ -31,6 +31,8 @@ use crate::types::{DataType, RowKind, TypeKind, lane_type, to_lane};
 /// What to read of a file.
 #[derive(Debug, Clone)]
 pub struct ReadPlan {
+    /// Where the file begins in what has its path: not at 0 where it is a part of another file.
+    pub start: u64,
     /// The columns out.
     pub columns: Vec<PlannedColumn>,
     /// Whether sequence numbers and kinds are read too.
@@ -121,7 +123,7 @@ impl FileReader {
     }
 
     fn open_file(store: &TableStore, runtime: &Handle, path: &str, size: u64, plan: ReadPlan) -> Result<Self> {
-        let source = FileSource::open(store, runtime, path.to_string(), size, plan.window)?;
+        let source = FileSource::open(store, runtime, path.to_string(), (plan.start, size), plan.window)?;
         let shared = Shared(Arc::clone(&source));
         let pages = plan.filter.is_some() || plan.masked.as_deref().is_some_and(mask::may_mask_pages);
         let policy = if pages { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };

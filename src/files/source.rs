@@ -29,6 +29,8 @@ pub(super) struct FileSource {
     store: TableStore,
     runtime: Handle,
     path: String,
+    /// Where it begins in what the store has under its path.
+    start: u64,
     size: u64,
     window: u64,
     state: Mutex<Windows>,
@@ -49,21 +51,21 @@ struct Chunk {
 }
 
 impl FileSource {
-    /// Opens a file of a known size by reading its tail.
+    /// Opens a file of a known size, which begins at `start` of what has its path, by reading its tail.
     pub(super) fn open(
         store: &TableStore,
         runtime: &Handle,
         path: String,
-        size: u64,
+        (start, size): (u64, u64),
         window: u64,
     ) -> Result<Arc<Self>> {
         let tail_start = if size <= WHOLE { 0 } else { size - TAIL };
-        let tail = runtime.block_on(store.read_range(&path, tail_start..size))?;
+        let tail = runtime.block_on(store.read_range(&path, start + tail_start..start + size))?;
         if tail.len() as u64 != size - tail_start {
             return Err(Error::corrupt(path, format!("file is shorter than the {size} bytes its manifest tells")));
         }
         let state = Mutex::new(Windows { tail_start, tail, chunks: Vec::new() });
-        Ok(Arc::new(Self { store: store.clone(), runtime: runtime.clone(), path, size, window, state }))
+        Ok(Arc::new(Self { store: store.clone(), runtime: runtime.clone(), path, start, size, window, state }))
     }
 
     /// Names the column chunks that will be read.
@@ -109,7 +111,7 @@ impl FileSource {
     }
 
     fn fetch(&self, start: u64, end: u64) -> Result<Bytes> {
-        self.runtime.block_on(self.store.read_range(&self.path, start..end))
+        self.runtime.block_on(self.store.read_range(&self.path, self.start + start..self.start + end))
     }
 }
 

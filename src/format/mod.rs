@@ -7,6 +7,7 @@ mod bucket;
 mod bucket_path;
 mod commit_message;
 mod compact_task;
+mod compacted_changelog;
 mod consumer;
 mod data_file;
 mod deletion_vector;
@@ -32,6 +33,7 @@ pub use bucket::{assign, bucket_hashes, check_bucket_keys};
 pub use bucket_path::{bucket_directory, index_path, written_paths};
 pub use commit_message::{CommitMessage, IndexFile, IndexRead};
 pub use compact_task::CompactTask;
+pub use compacted_changelog::CompactedChangelog;
 pub use consumer::Consumer;
 pub use data_file::{DataFileMeta, FileSource};
 pub use deletion_vector::{

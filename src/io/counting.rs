@@ -21,9 +21,15 @@ use super::op::{Op, PathClass};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     by: BTreeMap<(Op, PathClass), u64>,
+    read: u64,
 }
 
 impl Counts {
+    /// Bytes that were read.
+    pub fn bytes_read(&self) -> u64 {
+        self.read
+    }
+
     /// All requests.
     pub fn total(&self) -> u64 {
         self.by.values().sum()
@@ -73,6 +79,10 @@ impl CountingStore {
     fn count(&self, op: Op, path: &Path) {
         count(&self.counts, op, path);
     }
+
+    fn read(&self, bytes: u64) {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).read += bytes;
+    }
 }
 
 fn count(counts: &Mutex<Counts>, op: Op, path: &Path) {
@@ -101,11 +111,17 @@ impl ObjectStore for CountingStore {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.count(if options.head { Op::Head } else { Op::Get }, location);
-        self.inner.get_opts(location, options).await
+        let head = options.head;
+        let found = self.inner.get_opts(location, options).await?;
+        if !head {
+            self.read(found.range.end - found.range.start);
+        }
+        Ok(found)
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         self.count(Op::Get, location);
+        self.read(ranges.iter().map(|range| range.end - range.start).sum());
         self.inner.get_ranges(location, ranges).await
     }
 

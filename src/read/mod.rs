@@ -4,11 +4,14 @@
 //! Spec: `format-spec/read.md`.
 
 mod columns;
+mod fan_in;
 mod slab;
+mod spill;
 mod split_reader;
 mod stream;
 
 pub(crate) use columns::{Origin, WorkColumns};
 pub use slab::MergedSlab;
+pub(crate) use spill::{Spill, SpillFormat, SpillWriter};
 pub use split_reader::{BucketReader, CompactedBatches, ReadRequest, Rows, SplitReader};
 pub use stream::{RowStream, SplitBatches};

@@ -1,7 +1,7 @@
 //! Reading one split.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, RecordBatch};
@@ -10,9 +10,11 @@ use arrow_select::filter::{filter as keep_rows, filter_record_batch};
 use tokio::runtime::Handle;
 
 use super::columns::{Origin, PartitionValues, WorkColumns};
+use super::fan_in::{Parts, Room, Spilling, parts, spilled_rows};
+use super::spill::SpillFormat;
 use crate::error::{Error, Result};
 use crate::files::{FileBatch, FileReader, ReadPlan, read_ahead};
-use crate::format::{DataFileMeta, Split, bucket_directory};
+use crate::format::{CompactedChangelog, DataFileMeta, Split, bucket_directory};
 use crate::history::History;
 use crate::lsm::merge::Deduplicate;
 use crate::lsm::{
@@ -199,21 +201,18 @@ impl SplitReader {
     ) -> Box<dyn Iterator<Item = Result<FileBatch>> + Send> {
         let (this, located, file) = (self.clone(), Arc::clone(located), Arc::clone(file));
         let path = format!("{}/{}", located.directory, file.file_name);
-        read_ahead(&self.runtime, path.clone(), move || this.open_here(&located, &file, &path, versions, bounds))
+        read_ahead(&self.runtime, path, move || this.open_here(&located, &file, versions, bounds))
     }
 
     fn open_here(
         self,
         located: &Arc<Located>,
         file: &DataFileMeta,
-        path: &str,
         versions: bool,
         Bounds { window, batch_rows }: Bounds,
     ) -> Result<impl Iterator<Item = Result<FileBatch>> + use<>> {
-        if !path.ends_with(".parquet") {
-            let format = path.rsplit('.').next().unwrap_or_default();
-            return Err(Error::unsupported(format!("{path}: data files of format {format}")));
-        }
+        let Place { path, start, size } = located.place(file)?;
+        let path = path.as_str();
         let schema = self.schemas.get(&file.schema_id);
         let schema = schema.ok_or_else(|| Error::bug(format!("schema {} was not loaded", file.schema_id)))?;
         let origins = self.work.in_files_of(schema)?;
@@ -221,8 +220,8 @@ impl SplitReader {
             Origin::File(planned) => Some(planned.clone()),
             Origin::Partition(..) => None,
         };
-        let size = u64::try_from(file.file_size).map_err(|_| Error::corrupt(path, "_FILE_SIZE is negative"))?;
         let plan = ReadPlan {
+            start,
             columns: origins.iter().filter_map(from_file).collect(),
             versions,
             filter: self.pushed_filter(versions),
@@ -312,23 +311,64 @@ impl SplitReader {
     }
 
     fn merge_runs_of(&self, located: &Arc<Located>, runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<MergedBatches> {
-        let (readers, batch_rows) = self.readers(located, runs);
+        let (readers, batch_rows) = self.readers(located, runs, &self.function)?;
         merge_runs(readers, self.order.clone(), Arc::clone(&self.function), batch_rows)
     }
 
     /// A reader for each run, the oldest first, and the rows of their batches, which merged batches must not exceed
-    /// either.
-    fn readers(&self, located: &Arc<Located>, mut runs: Vec<Vec<Arc<DataFileMeta>>>) -> (Vec<RunReader>, usize) {
+    /// either. Where the runs are too many to be open at once, those of level 0 are merged in parts before, by a function
+    /// that may leave out versions only where it says that this changes nothing.
+    fn readers(
+        &self,
+        located: &Arc<Located>,
+        runs: Vec<Vec<Arc<DataFileMeta>>>,
+        early: &Arc<dyn MergeFunction>,
+    ) -> Result<(Vec<RunReader>, usize)> {
+        let room = Room {
+            memory: self.budgets.0 + self.budgets.1,
+            columns: self.work.positions.len(),
+            expansion: EXPANSION,
+            least_batches,
+        };
+        let ages = Ages::of(&runs);
+        if room.holds(&runs) {
+            return Ok(self.open_runs(located, runs, &ages));
+        }
+        let key_types = self.request.schema.types_of(&self.request.schema.trimmed_primary_keys())?;
+        let spilling = Spilling {
+            format: SpillFormat::new(&self.work.lanes, self.encoder.clone(), self.key_places.clone()),
+            order: self.order.clone(),
+            function: Arc::clone(early),
+            room,
+        };
+        let rows = spilled_rows(runs.iter().flatten());
+        let Parts { upper, parts } = parts(runs, &key_types, &room)?;
+        let mut merged = Vec::with_capacity(parts.len());
+        for part in parts {
+            let newest = part.iter().map(|file| ages.of_file(file)).max().unwrap_or(0);
+            let (files, most) = self.open_runs(located, part.into_iter().map(|file| vec![file]).collect(), &ages);
+            merged.push((newest, spilling.merge(files, rows.min(most), newest)?));
+        }
+        let flushed = spilling.merge_rest(merged, rows)?;
+        let (mut readers, batch_rows) = self.open_runs(located, upper, &ages);
+        readers.extend(flushed);
+        Ok((readers, batch_rows))
+    }
+
+    /// A reader for each run, and the rows of their batches.
+    fn open_runs(
+        &self,
+        located: &Arc<Located>,
+        mut runs: Vec<Vec<Arc<DataFileMeta>>>,
+        ages: &Ages,
+    ) -> (Vec<RunReader>, usize) {
         // Older files first: the newer of two equal versions wins.
-        let mut ages: Vec<_> = runs.iter().flatten().map(|file| age(file)).collect();
-        ages.sort_unstable();
-        let age_of = |file: &DataFileMeta| ages.binary_search(&age(file)).unwrap_or(0) as u32;
-        runs.sort_by_cached_key(|run| run.iter().map(|file| age_of(file)).max());
+        runs.sort_by_cached_key(|run| run.iter().map(|file| ages.of_file(file)).max());
         let columns = (runs.len() * (self.work.positions.len() + 2)).max(1) as u64;
         let window = (self.budgets.0 / columns).clamp(WINDOW.0, WINDOW.1);
         let batch_rows = self.batch_rows(runs.len(), runs.iter().flatten());
         let bounds = Bounds { window, batch_rows };
-        let aged = |run: Vec<Arc<DataFileMeta>>| run.into_iter().map(|file| (age_of(&file), file)).collect();
+        let aged = |run: Vec<Arc<DataFileMeta>>| run.into_iter().map(|file| (ages.of_file(&file), file)).collect();
         (runs.into_iter().map(|run| self.run(located, aged(run), bounds)).collect(), batch_rows)
     }
 
@@ -417,6 +457,28 @@ fn rows_within<'a>(bytes: u64, runs: usize, files: impl Iterator<Item = &'a Data
     usize::try_from(files.filter_map(of_file).min().unwrap_or(u64::MAX)).unwrap_or(usize::MAX)
 }
 
+/// Bytes of the batches of a run that no budget makes smaller.
+fn least_batches(file: &DataFileMeta) -> u64 {
+    let size = file.file_size.max(0) as u64;
+    let row = (size / file.row_count.max(1) as u64).max(1);
+    row.saturating_mul(LEAST_ROWS).min(LEAST_BYTES).min(size) * BATCHES_OF_RUN * EXPANSION
+}
+
+/// The places of the files of a merge from old to new.
+struct Ages(HashMap<String, u32>);
+
+impl Ages {
+    fn of(runs: &[Vec<Arc<DataFileMeta>>]) -> Self {
+        let mut files: Vec<&Arc<DataFileMeta>> = runs.iter().flatten().collect();
+        files.sort_by_cached_key(|file| age(file));
+        Self((0..).zip(files).map(|(place, file)| (file.file_name.clone(), place)).collect())
+    }
+
+    fn of_file(&self, file: &DataFileMeta) -> u32 {
+        self.0.get(&file.file_name).copied().unwrap_or(0)
+    }
+}
+
 /// The files of one bucket, to be merged by somebody else.
 #[derive(Clone)]
 pub struct BucketReader {
@@ -441,7 +503,10 @@ impl BucketReader {
         runs: Vec<Vec<Arc<DataFileMeta>>>,
         merge: CompactMerge,
     ) -> Result<CompactedBatches> {
-        let (readers, batch_rows) = self.reader.readers(&self.located, runs);
+        // What is told of versions needs all of them.
+        let all: Arc<dyn MergeFunction> = Arc::new(KeepAll);
+        let early = if merge.changelog { &all } else { &merge.function };
+        let (readers, batch_rows) = self.reader.readers(&self.located, runs, early)?;
         let readers = old.into_iter().chain(readers).collect();
         compact_runs(readers, self.reader.order.clone(), merge, batch_rows)
     }
@@ -454,8 +519,8 @@ impl BucketReader {
         &self,
         runs: Vec<Vec<Arc<DataFileMeta>>>,
     ) -> Result<impl Iterator<Item = Result<Vec<ArrayRef>>> + Send + use<>> {
-        let (readers, batch_rows) = self.reader.readers(&self.located, runs);
-        let any = Arc::new(Deduplicate { ignore_delete: false });
+        let any: Arc<dyn MergeFunction> = Arc::new(Deduplicate { ignore_delete: false });
+        let (readers, batch_rows) = self.reader.readers(&self.located, runs, &any)?;
         let places = self.reader.key_places.clone();
         let merged = merge_runs(readers, None, any, batch_rows)?;
         Ok(merged.map(move |batch| {
@@ -480,6 +545,35 @@ struct Located {
     partition: PartitionValues,
     files: Vec<Arc<DataFileMeta>>,
     vectors: FileVectors,
+}
+
+/// Where the bytes of a data file are.
+struct Place {
+    path: String,
+    start: u64,
+    size: u64,
+}
+
+impl Located {
+    fn place(&self, file: &DataFileMeta) -> Result<Place> {
+        let own = format!("{}/{}", self.directory, file.file_name);
+        let (place, format) = match CompactedChangelog::of_name(&file.file_name)? {
+            Some(told) => {
+                let siblings = self.directory.rsplit_once('/').map(|(parent, _)| format!("{parent}/"));
+                let path = format!("{}bucket-{}/{}", siblings.unwrap_or_default(), told.bucket, told.file_name);
+                (Place { path, start: told.start, size: told.length }, told.format)
+            }
+            None => {
+                let size = u64::try_from(file.file_size).map_err(|_| Error::corrupt(&own, "_FILE_SIZE is negative"))?;
+                let format = own.rsplit('.').next().unwrap_or_default().to_string();
+                (Place { path: own.clone(), start: 0, size }, format)
+            }
+        };
+        if format != "parquet" {
+            return Err(Error::unsupported(format!("{own}: data files of format {format}")));
+        }
+        Ok(place)
+    }
 }
 
 #[cfg(test)]

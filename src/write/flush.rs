@@ -12,13 +12,12 @@ use arrow_array::ArrayRef;
 use tokio::runtime::Handle;
 
 use super::slabs::Scattered;
-use super::spill::{Spill, SpillFormat, SpillWriter};
 use crate::error::{Error, Result};
 use crate::files::{FileNames, RollingWriter, Slab, WriteSpec};
 use crate::format::DataFileMeta;
 use crate::io::TableStore;
 use crate::lsm::{KeepAll, MergeFunction, RunReader, SequenceOrder, Single, Sorted, Versions, WriteBuffer, merge_runs};
-use crate::read::MergedSlab;
+use crate::read::{MergedSlab, Spill, SpillFormat, SpillWriter};
 
 /// Bytes of a slab, and its bounds in rows.
 const SLAB_BYTES: usize = 4 << 20;

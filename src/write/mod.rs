@@ -19,7 +19,6 @@ mod router;
 mod sequence_numbers;
 mod settings;
 mod slabs;
-mod spill;
 mod stream_writer;
 
 pub use change_batch::ChangeBatch;

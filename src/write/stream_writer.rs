@@ -17,13 +17,13 @@ use super::key_places::KeyPlaces;
 use super::router::{Buckets, Router};
 use super::sequence_numbers::SequenceNumbers;
 use super::settings::Settings;
-use super::spill::{Spill, SpillFormat};
 use crate::error::{Error, Result};
 use crate::files::FileNames;
 use crate::format::layout::{self, POSTPONE_BUCKET};
 use crate::format::{BinaryRow, CommitKind, CommitMessage, Snapshot, SnapshotId, bucket_directory, written_paths};
 use crate::history::History;
 use crate::lsm::{KeyEncoder, WriteBuffer};
+use crate::read::{Spill, SpillFormat};
 use crate::schema::{BucketMode, Schema, TableOptions};
 use crate::types::{RowKind, accept_batch, lane_schema};
 

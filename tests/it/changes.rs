@@ -130,3 +130,50 @@ async fn a_stream_that_begins_beyond_the_newest_snapshot_is_told_so() {
     write(&table, 0..5).await;
     assert_eq!(next.next().await.unwrap().unwrap().snapshot_id, 4);
 }
+
+/// What a Flink job with `precommit-compact` makes of the changelog files of a commit: one file, which the entries of all
+/// buckets point into.
+#[tokio::test]
+async fn changelog_files_that_buckets_share_are_read() {
+    let place = tempfile::tempdir().unwrap();
+    let schema = Schema::builder()
+        .column("id", DataType::INT)
+        .column("note", DataType::STRING)
+        .primary_key(["id"])
+        .option("bucket", "3")
+        .option("changelog-producer", "input")
+        .option("write-only", "true")
+        .build()
+        .unwrap();
+    let table = Table::create(place.path().join("t").to_str().unwrap(), schema, []).await.unwrap();
+    let row = |id: i32| vec![Datum::Int(id), Datum::String(format!("note {id}"))];
+    let rows: Vec<Row> = (0..50).map(row).collect();
+    let mut writer = table.stream_writer("w").await.unwrap();
+    writer.upsert(&lanes(table.schema(), &rows)).await.unwrap();
+    let mut messages = writer.prepare_commit().await.unwrap();
+    assert_eq!(messages.len(), 3);
+    let (mut whole, mut real) = (Vec::new(), String::new());
+    for message in &mut messages {
+        let file = &mut message.changelog_files[0];
+        let path = place.path().join(format!("t/bucket-{}/{}", message.bucket, file.file_name));
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        if real.is_empty() {
+            real = format!("compacted-changelog-U-1${}-{}", message.bucket, bytes.len());
+            file.file_name = format!("{real}.cc-parquet");
+        } else {
+            file.file_name = format!("{real}-{}-{}.cc-parquet", whole.len(), bytes.len());
+        }
+        whole.extend(bytes);
+    }
+    let path = place.path().join(format!("t/bucket-{}/{real}.cc-parquet", messages[0].bucket));
+    std::fs::write(path, whole).unwrap();
+    let mut committer = table.committer("w").unwrap();
+    committer.commit(1, messages, forebay::commit::CommitProperties::default()).await.unwrap().snapshot_id().unwrap();
+    let told = rest(&table, table.changes().from(Start::Earliest).read().await.unwrap()).await;
+    let mut found: Vec<Row> = told.into_iter().flat_map(|(_, _, rows)| rows).collect();
+    found.sort_by_key(|row| format!("{:>9?}", row[0]));
+    let mut expected = rows;
+    expected.sort_by_key(|row| format!("{:>9?}", row[0]));
+    assert_eq!(found, expected);
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use forebay::Table;
-use forebay::commit::{CommitOutcome, CommitProperties};
+use forebay::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties};
 use forebay::format::{CommitKind, CommitMessage};
 use forebay::history::FileFilter;
 use forebay::schema::Schema;
@@ -160,4 +160,39 @@ async fn a_stream_goes_on_when_only_a_compaction_was_lost() {
     assert!(matches!(outcome, CommitOutcome::Empty), "{outcome:?}");
     assert!(!file.exists(), "the files of the lost compaction stay behind");
     assert_eq!(rows(&table).await, as_set([row(1, 3)]));
+}
+
+#[tokio::test]
+async fn a_compaction_beside_the_writer_that_fails_costs_no_commit_and_is_tried_again() {
+    let place = tempfile::tempdir().unwrap();
+    let schema = sums(&[("num-sorted-run.compaction-trigger", "2"), ("num-sorted-run.stop-trigger", "100")]);
+    let table = Table::create(place.path().join("t").to_str().unwrap(), schema, []).await.unwrap();
+    let mut writer = table.stream_writer("w").await.unwrap();
+    let mut committer = table.committer("w").unwrap();
+    let (bucket, away) = (place.path().join("t/bucket-0"), place.path().join("away"));
+    let mut first = None;
+    for commit in 1..=5 {
+        if commit == 5 {
+            std::fs::rename(&away, first.as_ref().unwrap()).unwrap();
+        }
+        writer.write(&changes(table.schema(), &[(RowKind::Insert, row(1, 1))])).await.unwrap();
+        let messages = writer.prepare_commit().await.unwrap();
+        if commit == 1 {
+            let path = bucket.join(&messages[0].new_files[0].file_name);
+            std::fs::rename(&path, &away).unwrap();
+            first = Some(path);
+        }
+        committer.commit(commit, messages, CommitProperties::default()).await.unwrap().snapshot_id().unwrap();
+        let done = writer.finish_compactions().await;
+        assert_eq!(done.len(), usize::from(commit == 5), "what cannot be read cannot be compacted, commit {commit}");
+        if commit < 5 {
+            let there = std::fs::read_dir(&bucket).unwrap().count();
+            assert_eq!(there as i64, commit - 1, "a failed compaction leaves no file behind");
+        } else {
+            assert_eq!(done[0].compact_before.len(), 5);
+            committer.commit(BATCH_COMMIT, done, CommitProperties::default()).await.unwrap().snapshot_id().unwrap();
+        }
+    }
+    assert_eq!(rows(&table).await, as_set([row(1, 5)]));
+    writer.abort().await.unwrap();
 }

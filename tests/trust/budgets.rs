@@ -144,3 +144,33 @@ fn a_stream_that_ended_is_asked_again_for_one_request() {
         hold("64 idle polls", &counter.reset(), 64 + 1);
     });
 }
+
+/// Old rows are fetched by their pages: a file above is not read as a whole for a few keys.
+#[test]
+fn a_changelog_of_few_keys_reads_few_pages_of_the_levels_above() {
+    block_on(async {
+        let (store, counter) = counting();
+        let table = Table::create_store(store.clone(), schema("lookup")).await.unwrap();
+        let mut random = crate::support::Random(3);
+        let mut row = |id: i64| {
+            let text: String = (0..12).map(|_| format!("{:08x}", random.below(1 << 32))).collect();
+            (RowKind::Insert, vec![Datum::BigInt(id), Datum::String(text)])
+        };
+        let all: Changes = (0..40_000).map(&mut row).collect();
+        crate::support::commit_changes(&table, "w", 1, &all).await;
+        table.compact().full().run().await.unwrap();
+        let few: Changes = (7_000..7_020).map(&mut row).collect();
+        crate::support::commit_changes(&table, "w", 2, &few).await;
+        let large = crate::compaction::live_files(&table).await.iter().map(|file| file.file_size).max().unwrap();
+        counter.reset();
+        let report = table.compact().run().await.unwrap();
+        let read = counter.reset().bytes_read();
+        assert_eq!((report.files_before, report.changelog_rows), (1, 40), "the large file stays, and 20 rows changed");
+        assert!(large > 2 << 20 && read * 3 < large as u64, "{read} bytes were read, the file above has {large}");
+        let told = crate::support::read_changes(&table).await.unwrap();
+        let before = |(_, kind, row): &(i64, RowKind, _)| (*kind == RowKind::UpdateBefore).then(|| format!("{row:?}"));
+        let befores: std::collections::BTreeSet<String> = told.iter().filter_map(before).collect();
+        let expected = all[7_000..7_020].iter().map(|(_, row)| format!("{row:?}")).collect();
+        assert_eq!(befores, expected);
+    });
+}

@@ -352,12 +352,69 @@ async fn no_orphans(table: &Table) {
     assert!(orphans.is_empty(), "{orphans:?}");
 }
 
+/// So many runs that their footers alone are more than the memory: level 0 is merged in parts onto local disk.
+#[test]
+fn a_bucket_of_hundreds_of_runs_is_compacted_in_parts() {
+    for options in [
+        vec![],
+        vec![("merge-engine", "aggregation"), ("fields.n.aggregate-function", "sum")],
+        vec![("changelog-producer", "lookup")],
+        vec![("sequence.field", "n")],
+    ] {
+        block_on(async {
+            let builder = Schema::builder()
+                .column("id", DataType::BIGINT)
+                .column("n", DataType::INT)
+                .column("text", DataType::STRING)
+                .primary_key(["id"])
+                .option("bucket", "1")
+                .option("write-only", "true");
+            let schema = options.iter().fold(builder, |builder, (key, value)| builder.option(*key, *value));
+            let store = TableStore::memory(&seeded_env(9));
+            let table = Table::create_store(store, schema.build().unwrap()).await.unwrap();
+            let mut expected: BTreeMap<i64, Row> = BTreeMap::new();
+            let sums = options.iter().any(|(_, value)| *value == "aggregation");
+            let mut random = Random(4);
+            for commit in 0..300_i32 {
+                let ids: std::collections::BTreeSet<i64> = (0..6).map(|_| random.below(90) as i64).collect();
+                let some: Changes = ids
+                    .iter()
+                    .map(|id| {
+                        (
+                            RowKind::Insert,
+                            vec![Datum::BigInt(*id), Datum::Int(commit), Datum::String(format!("{commit}"))],
+                        )
+                    })
+                    .collect();
+                commit_changes(&table, "writer", i64::from(commit) + 1, &some).await;
+                for (_, row) in some {
+                    let Datum::BigInt(id) = row[0] else { unreachable!("{row:?}") };
+                    let old = expected.get(&id).map_or(0, |row| match row[1] {
+                        Datum::Int(n) => n,
+                        _ => 0,
+                    });
+                    let n = if sums { old + commit } else { commit };
+                    expected.insert(id, vec![row[0].clone(), Datum::Int(n), row[2].clone()]);
+                }
+            }
+            assert_eq!(live_files(&table).await.len(), 300);
+            let report = table.compact().full().memory(1 << 20).run().await.unwrap();
+            assert_eq!((report.files_before, live_files(&table).await.len()), (300, 1), "{options:?}");
+            assert_eq!(as_set(read_at(&table, At::Latest).await.unwrap()), as_set(expected.values()), "{options:?}");
+            if options.contains(&("changelog-producer", "lookup")) {
+                check_changelog(&table, "many runs").await;
+            }
+        });
+    }
+}
+
 #[test]
 fn of_many_buckets_only_those_that_lost_are_dropped() {
     block_on(async {
         let (table, oracle) = four_buckets(11).await;
         let compactor = table.compact().full().compactor().unwrap();
-        let tasks = compactor.plan(&forebay::compact::CompactRequest { full: true, ..Default::default() }).await.unwrap();
+        let tasks =
+            compactor.plan(&forebay::compact::CompactRequest { full: true, ..Default::default() }).await.unwrap();
         assert_eq!(tasks.len(), 4);
         let mut messages = Vec::new();
         for task in &tasks {

@@ -49,20 +49,21 @@ fn lost(messages: Vec<CommitMessage>, index: &[IndexFile], key_types: &[DataType
     lost.into_iter().map(|lost| (lost.message, lost.reason)).collect()
 }
 
+/// What is tried, against which index files, and which messages lose for what reason.
+type Case = (&'static str, Vec<CommitMessage>, Vec<IndexFile>, Vec<(usize, &'static str)>);
+
 #[test]
 fn each_bucket_is_held_against_its_own_files() {
     let keyed = [DataType::BIGINT.not_null()];
     let rescaled = CommitMessage { total_buckets: 4, ..merged(1, 1, "b", "y") };
-    let overlapping = CommitMessage {
-        compact_after: vec![file("x", 5, 1, 10), file("z", 5, 10, 12)],
-        ..merged(1, 0, "a", "x")
-    };
+    let overlapping =
+        CommitMessage { compact_after: vec![file("x", 5, 1, 10), file("z", 5, 10, 12)], ..merged(1, 0, "a", "x") };
     let masked = CommitMessage {
         compact_new_index: vec![vectors(1, "v2", "y")],
         compact_deleted_index: vec![vectors(1, "v1", "b")],
         ..merged(1, 1, "b", "y")
     };
-    let cases: Vec<(&str, Vec<CommitMessage>, Vec<IndexFile>, Vec<(usize, &str)>)> = vec![
+    let cases: Vec<Case> = vec![
         ("all live", vec![merged(1, 0, "a", "x"), merged(1, 1, "b", "y"), merged(2, 0, "c", "z")], vec![], vec![]),
         (
             "one input gone",
@@ -111,10 +112,8 @@ fn what_rests_on_a_lost_compaction_is_lost_and_other_tasks_of_a_bucket_are_not()
 
 /// A file for each of two buckets of a day.
 fn both(name: &str) -> Vec<CommitMessage> {
-    let one = |bucket| CommitMessage {
-        new_files: vec![file(&format!("{name}{bucket}"), 0, 1, 10)],
-        ..message(1, bucket)
-    };
+    let one =
+        |bucket| CommitMessage { new_files: vec![file(&format!("{name}{bucket}"), 0, 1, 10)], ..message(1, bucket) };
     vec![one(0), one(1)]
 }
 
@@ -211,4 +210,49 @@ async fn one_fault_anywhere_in_a_salvage_deletes_nothing_that_may_be_live() {
         }
     }
     assert!(committed > 0 && failed > 0, "{committed} committed, {unknown} unknown, {failed} failed");
+}
+
+/// One fault anywhere in a commit of rows with a compaction: what of it is not visible leaves no file behind, its index
+/// files included, and what is visible keeps them.
+#[tokio::test]
+async fn files_of_a_compaction_whose_publish_failed_are_deleted() {
+    let written = ["day=1/bucket-0/x", "index/v"];
+    let prepare = || async {
+        let table = Table::new().await;
+        must(&mut table.calm_committer("other"), 1, both("a")).await;
+        for path in written {
+            table.raw.write(path, bytes::Bytes::from_static(b"x")).await.unwrap();
+        }
+        let mut message = merged(1, 0, "a0", "x");
+        message.new_files = vec![file("n", 0, 1, 10)];
+        message.compact_new_index = vec![vectors(0, "v", "x")];
+        (table, vec![message])
+    };
+    let (calm, messages) = prepare().await;
+    must(&mut calm.committer("ours"), 1, messages).await;
+    let (mut dropped_ones, mut kept_ones) = (0, 0);
+    for at in 0..calm.faulty.operations() {
+        let (table, messages) = prepare().await;
+        table.faulty.replan(FaultPlan::none().at(at, Fault::FailBefore));
+        let outcome = table.committer("ours").commit(1, messages, plain()).await;
+        let visible = table.live().await.contains("x");
+        let mut there = Vec::new();
+        for path in written {
+            there.push(table.raw.exists(path).await.unwrap());
+        }
+        match outcome {
+            Ok(outcome) if !dropped(&outcome).is_empty() => {
+                dropped_ones += 1;
+                assert_eq!((visible, there), (false, vec![false, false]), "fault at {at}");
+            }
+            // The same messages may be committed again.
+            Err(_) => assert_eq!((visible, there), (false, vec![true, true]), "fault at {at}"),
+            Ok(_) => {
+                kept_ones += 1;
+                assert_eq!((visible, there), (true, vec![true, true]), "fault at {at}");
+            }
+        }
+        table.assert_sound().await;
+    }
+    assert!(dropped_ones > 3 && kept_ones > 3, "{dropped_ones} dropped, {kept_ones} kept");
 }

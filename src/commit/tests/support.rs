@@ -220,7 +220,9 @@ pub fn marked(key: &str) -> CommitProperties {
 /// Commits and expects success.
 pub async fn must(committer: &mut Committer, identifier: i64, messages: Vec<CommitMessage>) -> i64 {
     match committer.commit(identifier, messages, plain()).await.unwrap() {
-        CommitOutcome::Committed { snapshot_id, dropped_compactions, .. } if dropped_compactions.is_empty() => snapshot_id,
+        CommitOutcome::Committed { snapshot_id, dropped_compactions, .. } if dropped_compactions.is_empty() => {
+            snapshot_id
+        }
         other => panic!("{other:?}"),
     }
 }

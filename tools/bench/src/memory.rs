@@ -1,4 +1,4 @@
-//! Promise: a writer's peak memory stays within its budget and 64 MiB.
+//! Promise: the peak memory of a writer, and of a compaction of a thousand runs, stays within its budget and 64 MiB.
 //!
 //! The rows go through the command line as a user's would: an Arrow stream into `forebay write --memory`, made as it is
 //! read, so that neither side holds it. The peak is the kernel's high-water mark of that process.
@@ -33,13 +33,15 @@ const COLUMNS: [&str; 11] = [
     "c_note STRING",
 ];
 
-/// `--rows N --memory 256mb --forebay PROGRAM --directory DIR [--commit-every N] [--buckets N]`.
+/// `--rows N --memory 256mb --forebay PROGRAM --directory DIR [--commit-every N] [--buckets N] [--runs N]`. With runs, the
+/// rows come in so many commits that nobody compacts, and the full compaction of all of them is measured.
 pub fn run(mut args: Args) -> Outcome<()> {
     let rows: u64 = args.take_or("rows", 5_000_000)?;
     let memory: String = args.take_or("memory", "256mb".into())?;
     let forebay: String = args.require("forebay")?;
     let directory: PathBuf = args.require("directory")?;
-    let each: u64 = args.take_or("commit-every", rows)?;
+    let runs: u64 = args.take_or("runs", 0)?;
+    let each: u64 = args.take_or("commit-every", rows.div_ceil(runs.max(1)))?;
     let buckets: u32 = args.take_or("buckets", 1)?;
     args.finish()?;
     let budget = mebibytes(&memory)?;
@@ -52,6 +54,9 @@ pub fn run(mut args: Args) -> Outcome<()> {
 
     let mut create = Command::new(&forebay);
     create.args(["create", &table, "--primary-key", "id", "-o", &format!("bucket={buckets}")]);
+    if runs > 0 {
+        create.args(["-o", "write-only=true"]);
+    }
     create.args(COLUMNS.iter().flat_map(|column| ["--column", column]));
     succeed(create.spawn()?, "create")?;
 
@@ -60,10 +65,15 @@ pub fn run(mut args: Args) -> Outcome<()> {
     write.args(["write", &table, "--format", "arrow", "--memory", &memory, "--commit-every", &each.to_string()]);
     let peak = peak_while_writing(write.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?, rows, keys)?;
     let secs = watch.spent().secs;
+    let compacted = if runs > 0 { Some(compact(&forebay, &table, &memory)?) } else { None };
 
     let found = count(&forebay, &table)?;
     let expected = Expected::after(rows, keys).rows;
     let limit = budget + BESIDE_MIB;
+    if let Some((peak, secs)) = compacted {
+        answer(&json!({"runs": runs, "compact_peak_mib": peak, "compact_secs": secs, "limit_mib": limit}));
+    }
+    let peak = compacted.map_or(peak, |(compacting, _)| peak.max(compacting));
     answer(&json!({
         "rows": rows, "memory_mib": budget, "peak_mib": peak, "limit_mib": limit, "secs": secs,
         "rows_found": found, "rows_expected": expected,
@@ -82,30 +92,43 @@ pub fn run(mut args: Args) -> Outcome<()> {
 
 /// Feeds the rows, and watches the reader's memory until it ends.
 fn peak_while_writing(mut child: Child, rows: u64, keys: Keys) -> Outcome<f64> {
-    let process = child.id().to_string();
     let input = child.stdin.take().ok_or("the child has no input")?;
+    peak_while(&child.id().to_string(), || {
+        let mut stream = StreamWriter::try_new(BufWriter::new(input), &schema())?;
+        for batch in batches(0, rows, keys) {
+            stream.write(&batch?)?;
+        }
+        stream.finish()?;
+        drop(stream);
+        succeed(child, "write")
+    })
+}
+
+/// A full compaction: the peak of its process and the seconds it took.
+fn compact(forebay: &str, table: &str, memory: &str) -> Outcome<(f64, f64)> {
+    let watch = Stopwatch::start();
+    let child = Command::new(forebay).args(["compact", table, "--full", "--memory", memory]).spawn()?;
+    let peak = peak_while(&child.id().to_string(), || succeed(child, "compact"))?;
+    Ok((peak, watch.spent().secs))
+}
+
+/// The peak memory of a process, in MiB, while some work is done with it.
+fn peak_while(process: &str, work: impl FnOnce() -> Outcome<()>) -> Outcome<f64> {
     let done = AtomicBool::new(false);
-    let (fed, peak) = std::thread::scope(|scope| {
+    let (worked, peak) = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             let mut peak = 0f64;
             while !done.load(Ordering::Relaxed) {
-                peak = peak.max(peak_mib(&process));
+                peak = peak.max(peak_mib(process));
                 std::thread::sleep(Duration::from_millis(5));
             }
             peak
         });
-        let feed = || -> Outcome<()> {
-            let mut stream = StreamWriter::try_new(BufWriter::new(input), &schema())?;
-            for batch in batches(0, rows, keys) {
-                stream.write(&batch?)?;
-            }
-            Ok(stream.finish()?)
-        };
-        let fed = feed().and_then(|()| succeed(child, "write"));
+        let worked = work();
         done.store(true, Ordering::Relaxed);
-        (fed, watcher.join())
+        (worked, watcher.join())
     });
-    fed?;
+    worked?;
     peak.map_err(|_| "the watcher died".into())
 }
 

@@ -30,7 +30,7 @@ struct Segment {
 
 /// A spill: the sorted rows of many buckets.
 #[derive(Debug)]
-pub(super) struct Spill {
+pub(crate) struct Spill {
     file: Arc<File>,
     segments: HashMap<u32, Segment>,
     bytes: u64,
@@ -38,17 +38,17 @@ pub(super) struct Spill {
 
 impl Spill {
     /// Bytes on disk.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Whether it has rows of a bucket.
-    pub(super) fn holds(&self, target: u32) -> bool {
+    pub(crate) fn holds(&self, target: u32) -> bool {
         self.segments.contains_key(&target)
     }
 
     /// The rows of a bucket as a sorted run.
-    pub(super) fn run(&self, target: u32, reader: &SpillFormat) -> Result<Option<SpilledRun>> {
+    pub(crate) fn run(&self, target: u32, reader: &SpillFormat) -> Result<Option<SpilledRun>> {
         let Some(segment) = self.segments.get(&target) else { return Ok(None) };
         let bytes = SegmentReader { file: Arc::clone(&self.file), at: segment.start, end: segment.end };
         let stream = StreamReader::try_new(BufReader::with_capacity(64 << 10, bytes), None).map_err(disk)?;
@@ -58,7 +58,7 @@ impl Spill {
 
 /// What spilled rows look like.
 #[derive(Debug, Clone)]
-pub(super) struct SpillFormat {
+pub(crate) struct SpillFormat {
     schema: SchemaRef,
     values: usize,
     encoder: KeyEncoder,
@@ -67,7 +67,7 @@ pub(super) struct SpillFormat {
 
 impl SpillFormat {
     /// Rows of these lanes, with the key in `key_columns`.
-    pub(super) fn new(lanes: &SchemaRef, encoder: KeyEncoder, key_columns: Vec<usize>) -> Self {
+    pub(crate) fn new(lanes: &SchemaRef, encoder: KeyEncoder, key_columns: Vec<usize>) -> Self {
         let mut fields: Vec<Field> = lanes.fields().iter().map(|field| field.as_ref().clone()).collect();
         fields.push(Field::new("_SEQUENCE_NUMBER", ArrowType::Int64, false));
         fields.push(Field::new("_VALUE_KIND", ArrowType::Int8, false));
@@ -76,7 +76,7 @@ impl SpillFormat {
     }
 
     /// A batch with its keys, from value columns, sequence numbers and kinds.
-    pub(super) fn run_batch(&self, columns: Vec<ArrayRef>, sequence: &ArrayRef, kinds: &ArrayRef) -> Result<RunBatch> {
+    pub(crate) fn run_batch(&self, columns: Vec<ArrayRef>, sequence: &ArrayRef, kinds: &ArrayRef) -> Result<RunBatch> {
         let keys: Vec<ArrayRef> = self.key_columns.iter().map(|at| columns[*at].clone()).collect();
         let keys = self.encoder.encode(&keys, sequence.len())?;
         let kinds: &Int8Array = kinds.as_primitive::<Int8Type>();
@@ -93,7 +93,7 @@ impl SpillFormat {
 }
 
 /// Writes one spill.
-pub(super) struct SpillWriter {
+pub(crate) struct SpillWriter {
     format: SpillFormat,
     out: BufWriter<File>,
     segments: HashMap<u32, Segment>,
@@ -101,7 +101,7 @@ pub(super) struct SpillWriter {
 
 impl SpillWriter {
     /// A spill in `directory`, or in the system's directory for temporary files.
-    pub(super) fn new(directory: Option<&Path>, format: SpillFormat) -> Result<Self> {
+    pub(crate) fn new(directory: Option<&Path>, format: SpillFormat) -> Result<Self> {
         let file = match directory {
             Some(directory) => tempfile::tempfile_in(directory),
             None => tempfile::tempfile(),
@@ -111,7 +111,7 @@ impl SpillWriter {
     }
 
     /// Writes the sorted rows of a bucket.
-    pub(super) fn write<'s>(
+    pub(crate) fn write<'s>(
         &mut self,
         target: u32,
         slabs: impl Iterator<Item = Result<Box<dyn Slab + 's>>>,
@@ -142,7 +142,7 @@ impl SpillWriter {
     }
 
     /// Ends the spill.
-    pub(super) fn finish(mut self) -> Result<Spill> {
+    pub(crate) fn finish(mut self) -> Result<Spill> {
         let bytes = self.position()?;
         let file = self.out.into_inner().map_err(|error| Error::storage(format!("spill file: {error}")))?;
         Ok(Spill { file: Arc::new(file), segments: self.segments, bytes })
@@ -150,7 +150,7 @@ impl SpillWriter {
 }
 
 /// The batches of one bucket of a spill.
-pub(super) struct SpilledRun {
+pub(crate) struct SpilledRun {
     stream: StreamReader<BufReader<SegmentReader>>,
     format: SpillFormat,
 }
