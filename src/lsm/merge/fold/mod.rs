@@ -5,10 +5,19 @@
 //! Spec: `format-spec/merge-tree.md`, aggregate functions.
 
 mod bitmap;
+mod bitmap64;
+mod hll;
 mod number;
 mod pick;
 mod text;
+mod theta;
+mod union;
 
+use datasketches::theta::CompactThetaSketch;
+use roaring::RoaringBitmap;
+
+use self::bitmap64::Bitmap64;
+use self::hll::Hll;
 use super::steps::Step;
 use super::{ColumnFrom, NULL, Versions};
 use crate::error::{Error, Result};
@@ -16,15 +25,12 @@ use crate::schema::{ColumnMergeOptions, Field};
 use crate::types::{DataType, TypeKind};
 
 /// Functions of Paimon that this version lacks, with the reason.
-const LACKING: [(&str, &str); 8] = [
+const LACKING: [(&str, &str); 5] = [
     ("collect", "ARRAY columns are not supported yet"),
     ("merge_map", "MAP columns are not supported yet"),
     ("merge_map_with_keytime", "MAP columns are not supported yet"),
     ("nested_update", "ARRAY columns are not supported yet"),
     ("nested_partial_update", "ARRAY columns are not supported yet"),
-    ("rbm64", "its bytes are of a layout that only Java's library reads"),
-    ("hll_sketch", "no sketch library is proven to write Java's bytes"),
-    ("theta_sketch", "no sketch library is proven to write Java's bytes"),
 ];
 
 /// What becomes of a column's versions.
@@ -53,6 +59,9 @@ enum Function {
         distinct: bool,
     },
     Bitmap32,
+    Bitmap64,
+    HllSketch,
+    ThetaSketch,
 }
 
 /// The fold of one column.
@@ -84,6 +93,7 @@ impl ColumnFold {
             Err(Error::invalid(format!("aggregate function of column {name:?} takes {what}, not {kind}")))
         };
         let numeric = number::is_number(kind);
+        let bytes = matches!(kind, TypeKind::VarBinary(_));
         let function = match function {
             "last_value" => Function::LastValue,
             "last_non_null_value" => Function::LastNonNullValue,
@@ -101,7 +111,10 @@ impl ColumnFold {
                 let function = Function::ListAgg { delimiter, distinct: options.distinct };
                 needs(kind == TypeKind::STRING, "STRING", function)?
             }
-            "rbm32" => needs(matches!(kind, TypeKind::VarBinary(_)), "VARBINARY", Function::Bitmap32)?,
+            "rbm32" => needs(bytes, "VARBINARY", Function::Bitmap32)?,
+            "rbm64" => needs(bytes, "VARBINARY", Function::Bitmap64)?,
+            "hll_sketch" => needs(bytes, "VARBINARY", Function::HllSketch)?,
+            "theta_sketch" => needs(bytes, "VARBINARY", Function::ThetaSketch)?,
             other => {
                 return Err(Error::invalid(format!(
                     "aggregate function {other:?} of column {name:?} is none of Paimon's"
@@ -149,7 +162,10 @@ impl ColumnFold {
             Function::Sum => number::run(self, false, versions, place, steps),
             Function::Product => number::run(self, true, versions, place, steps),
             Function::ListAgg { delimiter, distinct } => text::run(delimiter, *distinct, versions, place, steps),
-            Function::Bitmap32 => bitmap::run(&self.name, versions, place, steps),
+            Function::Bitmap32 => union::run::<RoaringBitmap>(&self.name, versions, place, steps),
+            Function::Bitmap64 => union::run::<Bitmap64>(&self.name, versions, place, steps),
+            Function::HllSketch => union::run::<Hll>(&self.name, versions, place, steps),
+            Function::ThetaSketch => union::run::<CompactThetaSketch>(&self.name, versions, place, steps),
             _ => pick::run(&self.function, versions, place, steps).map(ColumnFrom::Picks),
         }?;
         let leaves_null = match &values {
@@ -175,7 +191,8 @@ impl ColumnFold {
             Function::LastValue | Function::LastNonNullValue | Function::Newest => true,
             Function::Sequence | Function::Grouped | Function::Sum | Function::Product => true,
             Function::FirstValue | Function::FirstNonNullValue | Function::Max | Function::Min => false,
-            Function::And | Function::Or | Function::ListAgg { .. } | Function::Bitmap32 => false,
+            Function::And | Function::Or | Function::ListAgg { .. } | Function::Bitmap32 | Function::Bitmap64 => false,
+            Function::HllSketch | Function::ThetaSketch => false,
         }
     }
 }

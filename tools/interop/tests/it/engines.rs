@@ -8,6 +8,7 @@ use forebay_interop::{
 };
 
 use crate::form::assert_alike;
+use crate::sketches::random_sketch;
 use crate::support::{agreed, place, server_compact, server_write};
 
 const TYPES: [&str; 16] = [
@@ -171,7 +172,7 @@ impl Sample {
             _ if number => &["sum", "sum", "sum", "product"],
             TypeKind::Boolean => &["bool_and", "bool_or"],
             TypeKind::VarChar(_) => &["listagg", "listagg"],
-            TypeKind::VarBinary(_) => &["rbm32"],
+            TypeKind::VarBinary(_) => &["rbm32", "rbm64", "theta_sketch"],
             _ => &[],
         };
         // Paimon 2.0 has no largest BOOLEAN.
@@ -214,6 +215,7 @@ impl Sample {
             "rbm32" => Datum::Bytes(bitmap(
                 &(0..random.between(1, 4)).map(|at| at as u16 * 7 + random.below(7) as u16).collect::<Vec<_>>(),
             )),
+            function @ ("rbm64" | "theta_sketch") => Datum::Bytes(random_sketch(random, function)),
             _ => random_value(random, data_type.kind),
         }
     }

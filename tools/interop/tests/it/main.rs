@@ -16,4 +16,5 @@ mod form;
 mod mixed;
 mod names;
 mod options;
+mod sketches;
 mod support;

@@ -25,6 +25,8 @@ public final class Interop {
         commands.put("orphan_clean", TableCommands::orphanClean);
         commands.put("expire", TableCommands::expire);
         commands.put("hash", HashCommand::hash);
+        commands.put("sketch", SketchCommands::sketch);
+        commands.put("unite", SketchCommands::unite);
         commands.put("version", json -> Json.object().put("paimon", TableCommands.version()));
         Server.serve(commands);
     }
