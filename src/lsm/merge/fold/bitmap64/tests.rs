@@ -51,7 +51,7 @@ fn number() -> impl Strategy<Value = u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn a_union_has_the_numbers_of_both_and_is_read_as_it_is_written(
         one in prop::collection::btree_set(number(), 0..400),
