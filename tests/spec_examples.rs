@@ -129,13 +129,14 @@ impl<'a> Fields<'a> {
             .map(|part| {
                 let (kind, value) = part.split_once('=').unwrap();
                 let data_type: DataType = kind.trim().parse().unwrap();
-                (data_type, datum(value.trim(), data_type.kind))
+                let value = datum(value.trim(), &data_type.kind);
+                (data_type, value)
             })
             .unzip()
     }
 }
 
-fn datum(text: &str, kind: TypeKind) -> Datum {
+fn datum(text: &str, kind: &TypeKind) -> Datum {
     if text == "NULL" {
         return Datum::Null;
     }
@@ -151,7 +152,7 @@ fn datum(text: &str, kind: TypeKind) -> Datum {
         TypeKind::Time(_) => Datum::Time(text.parse().unwrap()),
         TypeKind::Decimal { scale, .. } => {
             let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-            assert_eq!(fraction.len(), usize::from(scale), "write all digits of the scale");
+            assert_eq!(fraction.len(), usize::from(*scale), "write all digits of the scale");
             Datum::Decimal(format!("{whole}{fraction}").parse().unwrap())
         }
         TypeKind::Char(_) | TypeKind::VarChar(_) => Datum::String(serde_json::from_str(text).unwrap()),
@@ -164,6 +165,7 @@ fn datum(text: &str, kind: TypeKind) -> Datum {
                 nanos: number(nanos, "ns").parse().unwrap(),
             }
         }
+        nested => panic!("{nested} has no single text"),
     }
 }
 
@@ -227,7 +229,7 @@ fn statistics(fields: &Fields<'_>) {
     let (types, bounds) = fields.values("bounds");
     let [min, max] = bounds.try_into().unwrap();
     let mode = StatsMode::parse(fields.get("mode")).unwrap();
-    let kept = reduce_stats(mode, &ColumnStats { data_type: types[0], min, max, null_count: Some(1) }).unwrap();
+    let kept = reduce_stats(mode, &ColumnStats { data_type: types[0].clone(), min, max, null_count: Some(1) }).unwrap();
     let (_, expected) = fields.values("kept");
     assert_eq!([kept.min.clone(), kept.max.clone()], expected.as_slice());
     assert_eq!(SimpleStats::of(std::slice::from_ref(&kept)).unwrap().columns(&types[..1]).unwrap(), [kept]);

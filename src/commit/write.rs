@@ -289,7 +289,12 @@ fn partition_stats(entries: &[Arc<ManifestEntry>], types: &[DataType]) -> Result
     }
     let mut columns: Vec<ColumnStats> = types
         .iter()
-        .map(|data_type| ColumnStats { data_type: *data_type, min: Datum::Null, max: Datum::Null, null_count: Some(0) })
+        .map(|data_type| ColumnStats {
+            data_type: data_type.clone(),
+            min: Datum::Null,
+            max: Datum::Null,
+            null_count: Some(0),
+        })
         .collect();
     let mut last: Option<&ManifestEntry> = None;
     let mut repeats = 0;
@@ -305,7 +310,7 @@ fn partition_stats(entries: &[Arc<ManifestEntry>], types: &[DataType]) -> Result
             if entry.partition.is_null(index) {
                 column.null_count = column.null_count.map(|count| count + 1);
             } else if repeats == 0 {
-                let value = entry.partition.get(index, column.data_type.kind)?;
+                let value = entry.partition.get(index, &column.data_type.kind)?;
                 if column.min.is_null() || value.total_cmp(&column.min).is_lt() {
                     column.min = value.clone();
                 }

@@ -41,8 +41,8 @@ impl Expiry {
         };
         let found = schema.require(field);
         let column = found.map_err(|error| Error::invalid(format!("option record-level.time-field: {error}")))?;
-        let data_type = schema.fields[column].data_type;
-        match data_type.kind {
+        let data_type = &schema.fields[column].data_type;
+        match &data_type.kind {
             TypeKind::Int | TypeKind::BigInt | TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) => {}
             other => {
                 return Err(Error::invalid(format!(
@@ -52,13 +52,13 @@ impl Expiry {
             }
         }
         let after = i64::try_from(rule.after.as_secs()).unwrap_or(i64::MAX);
-        Ok(Some(Self { column, data_type, oldest: (now_millis / 1000).saturating_sub(after) }))
+        Ok(Some(Self { column, data_type: data_type.clone(), oldest: (now_millis / 1000).saturating_sub(after) }))
     }
 
     /// Which rows stay, by the lane of the time column.
     pub(super) fn keeps(&self, lane: &ArrayRef) -> Result<BooleanArray> {
         let stays = |seconds: i64| seconds >= self.oldest;
-        let keep = match self.data_type.kind {
+        let keep = match &self.data_type.kind {
             TypeKind::Int => each(lane.as_primitive_opt::<Int32Type>(), |time| stays(i64::from(time))),
             TypeKind::BigInt => each(lane.as_primitive_opt::<Int64Type>(), |time| stays(of_number(time))),
             TypeKind::Timestamp(0..=3) | TypeKind::TimestampLtz(0..=3) => {

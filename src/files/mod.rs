@@ -5,6 +5,7 @@ mod int96;
 mod layout;
 mod mask;
 mod paged;
+mod parquet_type;
 mod prune;
 mod read_ahead;
 mod reader;

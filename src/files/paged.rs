@@ -82,7 +82,7 @@ impl PagedFile {
     ///
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Unsupported`] for nested columns.
-    pub fn open(path: &str, size: u64, tail: &Bytes, bounds_of: Option<(&str, TypeKind)>) -> Result<Opened> {
+    pub fn open(path: &str, size: u64, tail: &Bytes, bounds_of: Option<(&str, &TypeKind)>) -> Result<Opened> {
         contained(path, || {
             let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
             match reader.try_parse_sized(tail, size) {
@@ -97,7 +97,7 @@ impl PagedFile {
         })
     }
 
-    fn of(path: &str, size: u64, metadata: ParquetMetaData, bounds_of: Option<(&str, TypeKind)>) -> Result<Opened> {
+    fn of(path: &str, size: u64, metadata: ParquetMetaData, bounds_of: Option<(&str, &TypeKind)>) -> Result<Opened> {
         let descriptor = metadata.file_metadata().schema_descr();
         if descriptor.root_schema().get_fields().len() != descriptor.num_columns() {
             return Err(Error::unsupported(format!("{path}: a data file with nested columns")));
@@ -242,7 +242,7 @@ impl PagedFile {
                     return Err(Error::corrupt(&self.path, what));
                 }
             };
-            to_lane(&column.name, column.kind, lane).map_err(|error| Error::corrupt(&self.path, error.to_string()))
+            to_lane(&column.name, &column.kind, lane).map_err(|error| Error::corrupt(&self.path, error.to_string()))
         })
     }
 }
@@ -276,7 +276,7 @@ fn offsets_are_usable(metadata: &ParquetMetaData, size: u64) -> bool {
 }
 
 /// The bounds of all pages of a column; `None` where one has none, or where its order is not Paimon's.
-fn page_bounds(metadata: &ArrowReaderMetadata, column: &str, kind: TypeKind) -> Option<PageBounds> {
+fn page_bounds(metadata: &ArrowReaderMetadata, column: &str, kind: &TypeKind) -> Option<PageBounds> {
     // INT96 has no order in Parquet, and the bounds of floats leave NaN out.
     if matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) | TypeKind::Float | TypeKind::Double) {
         return None;
@@ -361,7 +361,7 @@ mod tests {
         let mut length = 8;
         loop {
             let tail = bytes.slice(bytes.len() - length as usize..);
-            match PagedFile::open("f", size, &tail, Some(("id", TypeKind::BigInt))).unwrap() {
+            match PagedFile::open("f", size, &tail, Some(("id", &TypeKind::BigInt))).unwrap() {
                 Opened::Done(file, bounds) => return (*file, bounds),
                 Opened::More(needed) => {
                     assert!(needed > length, "{needed} bytes asked of {length}");

@@ -73,7 +73,7 @@ impl BoundsOf {
         let (_, bounds) = self.0.iter().find(|(name, _)| name == column)?;
         // Parquet's bounds leave NaN out, which is the largest value here.
         let floats = matches!(bounds.kind, TypeKind::Float | TypeKind::Double);
-        let value = |array: &ArrayRef| match datum_at(array, bounds.kind, at).unwrap_or(Datum::Null) {
+        let value = |array: &ArrayRef| match datum_at(array, &bounds.kind, at).unwrap_or(Datum::Null) {
             Datum::Null => None,
             _ if floats => None,
             value => Some(value),
@@ -87,12 +87,12 @@ impl File<'_> {
     fn bounds(
         &self,
         filter: &Expr,
-        mut find: impl FnMut(&str, TypeKind) -> Result<Option<Bounds>>,
+        mut find: impl FnMut(&str, &TypeKind) -> Result<Option<Bounds>>,
     ) -> Result<BoundsOf> {
         let mut all = Vec::new();
         for name in filter.columns() {
             let planned = self.columns.iter().find(|planned| planned.name == name);
-            let Some((in_file, kind)) = planned.and_then(|p| Some((p.in_file.as_deref()?, p.data_type.kind))) else {
+            let Some((in_file, kind)) = planned.and_then(|p| Some((p.in_file.as_deref()?, &p.data_type.kind))) else {
                 continue;
             };
             if let Some(bounds) = find(in_file, kind)? {
@@ -103,7 +103,7 @@ impl File<'_> {
     }
 
     /// Reads bounds of a column; `None` where the file has none, or none that can be used.
-    fn converter(&self, column: &str, kind: TypeKind) -> Option<StatisticsConverter<'_>> {
+    fn converter(&self, column: &str, kind: &TypeKind) -> Option<StatisticsConverter<'_>> {
         if matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..)) {
             return None; // INT96 has no order in Parquet
         }
@@ -111,7 +111,7 @@ impl File<'_> {
         converter.ok().map(|converter| converter.with_missing_null_counts_as_zero(false))
     }
 
-    fn group_bounds(&self, column: &str, kind: TypeKind, group: usize) -> Result<Option<Bounds>> {
+    fn group_bounds(&self, column: &str, kind: &TypeKind, group: usize) -> Result<Option<Bounds>> {
         let Some(converter) = self.converter(column, kind) else { return Ok(None) };
         let group = || std::iter::once(self.metadata.metadata().row_group(group));
         let read = (
@@ -122,7 +122,7 @@ impl File<'_> {
         self.checked(column, kind, read)
     }
 
-    fn page_bounds(&self, column: &str, kind: TypeKind, group: usize) -> Result<Option<Bounds>> {
+    fn page_bounds(&self, column: &str, kind: &TypeKind, group: usize) -> Result<Option<Bounds>> {
         let footer = self.metadata.metadata();
         let (Some(index), Some(offsets)) = (footer.column_index(), footer.offset_index()) else { return Ok(None) };
         let Some(converter) = self.converter(column, kind) else { return Ok(None) };
@@ -138,13 +138,13 @@ impl File<'_> {
     fn checked<E: std::fmt::Display>(
         &self,
         column: &str,
-        kind: TypeKind,
+        kind: &TypeKind,
         read: (Result<ArrayRef, E>, Result<ArrayRef, E>, Result<UInt64Array, E>),
     ) -> Result<Option<Bounds>> {
         let corrupt = |error: E| Error::corrupt(self.path, format!("bounds of column {column}: {error}"));
         let (min, max, nulls) = (read.0.map_err(corrupt)?, read.1.map_err(corrupt)?, read.2.map_err(corrupt)?);
         let (Ok(min), Ok(max)) = (to_lane(column, kind, &min), to_lane(column, kind, &max)) else { return Ok(None) };
-        Ok(Some(Bounds { kind, min, max, nulls }))
+        Ok(Some(Bounds { kind: kind.clone(), min, max, nulls }))
     }
 
     /// The rows of a group that pages leave over. A conjunct on one column skips that column's pages.

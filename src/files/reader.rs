@@ -197,9 +197,9 @@ impl FileReader {
         let mut columns = Vec::with_capacity(self.origins.len());
         for (origin, planned) in self.origins.iter().zip(&self.plan.columns) {
             let lane = match origin {
-                Origin::Missing => new_null_array(&lane_type(planned.data_type.kind), rows),
+                Origin::Missing => new_null_array(&lane_type(&planned.data_type.kind), rows),
                 Origin::Int96(at) => int96[*at].clone(),
-                Origin::Arrow(at) => to_lane(&planned.name, planned.data_type.kind, batch.column(*at))
+                Origin::Arrow(at) => to_lane(&planned.name, &planned.data_type.kind, batch.column(*at))
                     .map_err(|error| Error::corrupt(&self.path, error.to_string()))?,
             };
             columns.push(lane);
@@ -225,7 +225,7 @@ impl FileReader {
     }
 
     fn kinds_of(&self, column: &ArrayRef) -> Result<Option<Int8Array>> {
-        let lane = to_lane(KIND_NAME, TypeKind::TinyInt, column)
+        let lane = to_lane(KIND_NAME, &TypeKind::TinyInt, column)
             .map_err(|error| Error::corrupt(&self.path, error.to_string()))?;
         let kinds = lane.as_primitive::<Int8Type>();
         if let Some(bad) = kinds.iter().find(|kind| !matches!(kind, Some(0..=3))) {
@@ -282,7 +282,7 @@ impl Slots {
             let found = leaf(name);
             if let Some(leaf) = found {
                 let is_int96 = descriptor.column(leaf).physical_type() == Physical::INT96;
-                let fits = matches!(planned.data_type.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..));
+                let fits = matches!(&planned.data_type.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..));
                 if is_int96 && !fits {
                     let what = format!("column {name} is stored as INT96, which is no {}", planned.data_type);
                     return Err(Error::corrupt(path, what));

@@ -226,7 +226,7 @@ impl KeyOf<'_> {
     fn key_types(&self) -> Vec<DataType> {
         let of = |at: &usize| {
             let column = self.layout.columns.iter().find(|column| column.source == ColumnSource::Value(*at));
-            column.map(|column| column.data_type)
+            column.map(|column| column.data_type.clone())
         };
         self.layout.key_columns.iter().filter_map(of).collect()
     }

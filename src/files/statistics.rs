@@ -67,8 +67,8 @@ pub(super) fn from_footer(
     floats: &[FloatBounds],
 ) -> Vec<ColumnStats> {
     let column = |(at, column): (usize, &super::FileColumn)| {
-        let mut stats = of_column(column.data_type, groups, at);
-        if matches!(column.data_type.kind, TypeKind::Float | TypeKind::Double) {
+        let mut stats = of_column(&column.data_type, groups, at);
+        if matches!(&column.data_type.kind, TypeKind::Float | TypeKind::Double) {
             (stats.min, stats.max) = floats[at].clone().unwrap_or((Datum::Null, Datum::Null));
         }
         stats
@@ -76,17 +76,17 @@ pub(super) fn from_footer(
     layout.columns.iter().enumerate().map(column).collect()
 }
 
-fn of_column(data_type: DataType, groups: &[RowGroupMetaData], column: usize) -> ColumnStats {
-    let mut all = ColumnStats { data_type, min: Datum::Null, max: Datum::Null, null_count: Some(0) };
+fn of_column(data_type: &DataType, groups: &[RowGroupMetaData], column: usize) -> ColumnStats {
+    let mut all = ColumnStats { data_type: data_type.clone(), min: Datum::Null, max: Datum::Null, null_count: Some(0) };
     let mut bounded = true;
     for group in groups {
         let chunk = group.column(column);
         let Some(stats) = chunk.statistics() else {
-            return ColumnStats { data_type, min: Datum::Null, max: Datum::Null, null_count: None };
+            return ColumnStats { data_type: data_type.clone(), min: Datum::Null, max: Datum::Null, null_count: None };
         };
         let nulls = stats.null_count_opt().and_then(|count| i64::try_from(count).ok());
         all.null_count = all.null_count.zip(nulls).map(|(a, b)| a + b);
-        match bounds(data_type.kind, stats) {
+        match bounds(&data_type.kind, stats) {
             Some((min, max)) => widen(&mut all, min, max),
             // A group of NULLs has no bounds and changes none.
             None => bounded &= nulls == Some(group.num_rows()),
@@ -107,7 +107,7 @@ fn widen(all: &mut ColumnStats, min: Datum, max: Datum) {
     }
 }
 
-fn bounds(kind: TypeKind, stats: &Statistics) -> Option<(Datum, Datum)> {
+fn bounds(kind: &TypeKind, stats: &Statistics) -> Option<(Datum, Datum)> {
     match stats {
         Statistics::Boolean(s) => Some((Datum::Boolean(*s.min_opt()?), Datum::Boolean(*s.max_opt()?))),
         Statistics::Int32(s) => Some((of_i64(kind, (*s.min_opt()?).into())?, of_i64(kind, (*s.max_opt()?).into())?)),
@@ -122,7 +122,7 @@ fn bounds(kind: TypeKind, stats: &Statistics) -> Option<(Datum, Datum)> {
     }
 }
 
-fn of_i64(kind: TypeKind, value: i64) -> Option<Datum> {
+fn of_i64(kind: &TypeKind, value: i64) -> Option<Datum> {
     Some(match kind {
         TypeKind::TinyInt => Datum::TinyInt(i8::try_from(value).ok()?),
         TypeKind::SmallInt => Datum::SmallInt(i16::try_from(value).ok()?),
@@ -139,7 +139,7 @@ fn of_i64(kind: TypeKind, value: i64) -> Option<Datum> {
     })
 }
 
-fn of_bytes(kind: TypeKind, bytes: &[u8]) -> Option<Datum> {
+fn of_bytes(kind: &TypeKind, bytes: &[u8]) -> Option<Datum> {
     Some(match kind {
         TypeKind::Char(_) | TypeKind::VarChar(_) => Datum::String(std::str::from_utf8(bytes).ok()?.to_string()),
         TypeKind::Binary(_) | TypeKind::VarBinary(_) => Datum::Bytes(bytes.to_vec()),

@@ -140,7 +140,7 @@ impl<W: Write + Send> FileWriter<W> {
     fn open_group(&self) -> Result<Vec<Mutex<Slot>>> {
         let writers = self.factory.create_column_writers(self.groups).map_err(write_error)?;
         let slots = writers.into_iter().zip(&self.layout.columns).map(|(writer, column)| {
-            let encoder = match column.data_type.kind {
+            let encoder = match &column.data_type.kind {
                 TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => Encoder::Int96(Vec::new()),
                 _ => Encoder::Arrow(Box::new(writer)),
             };

@@ -77,7 +77,7 @@ impl BinaryRow {
         }
         let mut writer = RowWriter::new(values.len());
         for (index, (value, data_type)) in values.iter().zip(types).enumerate() {
-            writer.put(index, value, data_type.kind)?;
+            writer.put(index, value, &data_type.kind)?;
         }
         Ok(writer.finish())
     }
@@ -92,7 +92,7 @@ impl BinaryRow {
         }
         let mut writer = RowWriter::new(columns.len());
         for (index, (column, data_type)) in columns.iter().zip(types).enumerate() {
-            lane::put(&mut writer, index, column, data_type.kind, row)?;
+            lane::put(&mut writer, index, column, &data_type.kind, row)?;
         }
         Ok(writer.finish())
     }
@@ -126,14 +126,14 @@ impl BinaryRow {
         if self.arity() != types.len() {
             return Err(corrupt(format!("{} fields where {} are expected", self.arity(), types.len())));
         }
-        types.iter().enumerate().map(|(index, data_type)| self.get(index, data_type.kind)).collect()
+        types.iter().enumerate().map(|(index, data_type)| self.get(index, &data_type.kind)).collect()
     }
 
     /// One field; NULL when the row does not have it.
     ///
     /// # Errors
     /// [`Error::Corrupt`] when the field's bytes are wrong.
-    pub fn get(&self, index: usize, kind: TypeKind) -> Result<Datum> {
+    pub fn get(&self, index: usize, kind: &TypeKind) -> Result<Datum> {
         if self.is_null(index) {
             return Ok(Datum::Null);
         }
@@ -155,7 +155,7 @@ impl BinaryRow {
                 Datum::String(text.to_string())
             }
             TypeKind::Binary(_) | TypeKind::VarBinary(_) => Datum::Bytes(self.variable(index, slot)?.to_vec()),
-            TypeKind::Decimal { precision, .. } if is_compact_decimal(precision) => {
+            TypeKind::Decimal { precision, .. } if is_compact_decimal(*precision) => {
                 Datum::Decimal(i128::from(i64::from_le_bytes(slot)))
             }
             TypeKind::Decimal { .. } => {
@@ -166,7 +166,7 @@ impl BinaryRow {
                 let sign = if first & 0x80 == 0 { 0 } else { -1 };
                 Datum::Decimal(digits.iter().fold(sign, |number: i128, byte| (number << 8) | i128::from(*byte)))
             }
-            TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) if is_compact_timestamp(p) => {
+            TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) if is_compact_timestamp(*p) => {
                 Datum::Timestamp { millis: i64::from_le_bytes(slot), nanos: 0 }
             }
             TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) => {
@@ -176,6 +176,9 @@ impl BinaryRow {
                 let bytes = self.part(index, slot, Some(8))?;
                 let millis = bytes.first_chunk::<8>().map_or(0, |bytes| i64::from_le_bytes(*bytes));
                 Datum::Timestamp { millis, nanos: int }
+            }
+            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+                return Err(corrupt(format!("field {index}: a value of nested type {kind}")));
             }
         })
     }

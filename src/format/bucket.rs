@@ -29,7 +29,7 @@ pub fn check_bucket_keys(function: BucketFunction, types: &[DataType]) -> Result
         (BucketFunction::Mod, _) => {
             Err(Error::invalid("bucket-function.type mod needs one bucket key of type INT or BIGINT"))
         }
-        (BucketFunction::Hive, types) => match types.iter().find(|t| !hive::hashes(t.kind)) {
+        (BucketFunction::Hive, types) => match types.iter().find(|t| !hive::hashes(&t.kind)) {
             Some(wrong) => Err(Error::unsupported(format!("bucket-function.type hive with a key of type {wrong}"))),
             None => Ok(()),
         },

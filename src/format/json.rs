@@ -23,10 +23,24 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Result<Bytes> {
 
 /// Decodes a value; unknown keys are ignored where its type ignores them.
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], file: &str) -> Result<T> {
+    check_size(bytes, file)?;
+    serde_json::from_slice(bytes).map_err(|error| Error::corrupt(file, format!("JSON: {error}")))
+}
+
+/// Decodes a value of JSON whose depth the caller has bounded.
+pub(super) fn decode_deep<T: DeserializeOwned>(bytes: &[u8], file: &str) -> Result<T> {
+    check_size(bytes, file)?;
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    deserializer.disable_recursion_limit();
+    let value = T::deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    value.map_err(|error| Error::corrupt(file, format!("JSON: {error}")))
+}
+
+fn check_size(bytes: &[u8], file: &str) -> Result<()> {
     if bytes.len() > MAX_BYTES {
         return Err(Error::corrupt(file, format!("{} bytes of JSON, more than the limit of {MAX_BYTES}", bytes.len())));
     }
-    serde_json::from_slice(bytes).map_err(|error| Error::corrupt(file, format!("JSON: {error}")))
+    Ok(())
 }
 
 /// Jackson's default pretty printer.

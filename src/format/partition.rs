@@ -32,8 +32,8 @@ pub fn partition_path(
             path.push('/');
         }
         let text = match legacy_name {
-            true => legacy_text(&value, data_type.kind),
-            false => cast_text(&value, data_type.kind),
+            true => legacy_text(&value, &data_type.kind),
+            false => cast_text(&value, &data_type.kind),
         };
         let text = text.ok_or_else(|| {
             Error::unsupported(format!(
@@ -48,7 +48,7 @@ pub fn partition_path(
 }
 
 /// Java's `toString` of the internal value.
-fn legacy_text(value: &Datum, kind: TypeKind) -> Option<String> {
+fn legacy_text(value: &Datum, kind: &TypeKind) -> Option<String> {
     Some(match value {
         Datum::Date(value) | Datum::Time(value) => value.to_string(),
         Datum::Timestamp { millis, nanos } => local_date_time(*millis, *nanos),
@@ -59,19 +59,19 @@ fn legacy_text(value: &Datum, kind: TypeKind) -> Option<String> {
 }
 
 /// Paimon's cast to STRING; local-zoned timestamps in UTC.
-fn cast_text(value: &Datum, kind: TypeKind) -> Option<String> {
+fn cast_text(value: &Datum, kind: &TypeKind) -> Option<String> {
     match (value, kind) {
         (Datum::Date(days), _) => date_text(*days),
-        (Datum::Time(millis), TypeKind::Time(precision)) => Some(time_text(*millis, precision)),
+        (Datum::Time(millis), TypeKind::Time(precision)) => Some(time_text(*millis, *precision)),
         (Datum::Timestamp { millis, nanos }, TypeKind::Timestamp(precision) | TypeKind::TimestampLtz(precision)) => {
-            calendar_text(*millis, *nanos, precision)
+            calendar_text(*millis, *nanos, *precision)
         }
         (Datum::Bytes(bytes), _) => String::from_utf8(bytes.clone()).ok(),
         (other, _) => plain_text(other, kind),
     }
 }
 
-fn plain_text(value: &Datum, kind: TypeKind) -> Option<String> {
+fn plain_text(value: &Datum, kind: &TypeKind) -> Option<String> {
     Some(match value {
         Datum::Null => String::new(),
         Datum::Boolean(value) => value.to_string(),
@@ -82,11 +82,12 @@ fn plain_text(value: &Datum, kind: TypeKind) -> Option<String> {
         Datum::Float(value) => java_float(*value),
         Datum::Double(value) => java_double(*value),
         Datum::Decimal(value) => match kind {
-            TypeKind::Decimal { scale, .. } => decimal_text(*value, scale),
+            TypeKind::Decimal { scale, .. } => decimal_text(*value, *scale),
             _ => return None,
         },
         Datum::String(value) => value.clone(),
         Datum::Bytes(_) | Datum::Date(_) | Datum::Time(_) | Datum::Timestamp { .. } => return None,
+        Datum::Array(_) | Datum::Map(_) | Datum::Row(_) => return None,
     })
 }
 

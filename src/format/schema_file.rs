@@ -1,23 +1,23 @@
 //! Schema files: `schema-<N>` as JSON.
 //!
-//! What is read is a schema this crate can work with: a column of a nested type is refused by name, duplicates and keys
-//! that are no columns are corruption. Spec: `format-spec/schema.md`.
+//! What is read is a schema this crate can work with: a column of a type it does not have is refused by name, duplicates
+//! and keys that are no columns are corruption. Spec: `format-spec/schema.md`.
+
+mod types;
 
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use self::types::{FieldJson, check_depth, decode_field};
 use super::json;
 use crate::error::{Error, Result};
 use crate::schema::{Field, Schema};
-use crate::types::DataType;
+use crate::types::MAX_FIELDS;
 
 /// The version that is written, and the newest that is read.
 const VERSION: i32 = 3;
-/// The most columns of a table.
-const MAX_FIELDS: usize = 10_000;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,35 +36,15 @@ struct SchemaJson {
     time_millis: i64,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FieldJson {
-    id: i32,
-    name: String,
-    #[serde(rename = "type")]
-    data_type: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    default_value: Option<String>,
-}
-
 /// The bytes of a schema file.
 ///
 /// # Errors
 /// None but [`Error::Bug`].
 pub fn encode_schema(schema: &Schema) -> Result<Bytes> {
-    let fields = schema.fields.iter().map(|field| FieldJson {
-        id: field.id,
-        name: field.name.clone(),
-        data_type: Value::String(field.data_type.to_string()),
-        description: field.description.clone(),
-        default_value: field.default_value.clone(),
-    });
     json::encode(&SchemaJson {
         version: Some(VERSION),
         id: schema.id,
-        fields: fields.collect(),
+        fields: schema.fields.iter().map(FieldJson::of).collect(),
         highest_field_id: schema.highest_field_id,
         partition_keys: schema.partition_keys.clone(),
         primary_keys: schema.primary_keys.clone(),
@@ -80,7 +60,8 @@ pub fn encode_schema(schema: &Schema) -> Result<Bytes> {
 /// [`Error::Corrupt`] that names the file and the field, [`Error::Unsupported`] for a newer version or a column of a
 /// type this crate does not have.
 pub fn decode_schema(bytes: &[u8], file: &str) -> Result<Schema> {
-    let read: SchemaJson = json::decode(bytes, file)?;
+    check_depth(bytes, file)?;
+    let read: SchemaJson = json::decode_deep(bytes, file)?;
     let corrupt = |what: String| Error::corrupt(file, what);
     // A file without a version is one of the first.
     let version = read.version.unwrap_or(1);
@@ -107,9 +88,7 @@ pub fn decode_schema(bytes: &[u8], file: &str) -> Result<Schema> {
         if !names.insert(field.name.as_str()) {
             return Err(corrupt(format!("fields: two columns are named {:?}", field.name)));
         }
-        if !ids.insert(field.id) || !(0..=read.highest_field_id).contains(&field.id) {
-            return Err(corrupt(format!("fields: column {:?} has id {}, used or too high", field.name, field.id)));
-        }
+        check_ids(field, &mut ids, read.highest_field_id).map_err(corrupt)?;
     }
     for (what, keys) in [("partitionKeys", &read.partition_keys), ("primaryKeys", &read.primary_keys)] {
         let mut seen = HashSet::new();
@@ -131,20 +110,15 @@ pub fn decode_schema(bytes: &[u8], file: &str) -> Result<Schema> {
     })
 }
 
-fn decode_field(field: FieldJson, file: &str) -> Result<Field> {
-    let name = field.name;
-    let data_type = match &field.data_type {
-        Value::String(text) => text.parse::<DataType>().map_err(|error| match error {
-            Error::Unsupported(what) => Error::unsupported(format!("column {name:?} of {file}: {what}")),
-            other => Error::corrupt(file, format!("fields: column {name:?}: {other}")),
-        })?,
-        Value::Object(object) => {
-            let kind = object.get("type").and_then(Value::as_str).unwrap_or("nested");
-            return Err(Error::unsupported(format!("column {name:?} of {file}: type {kind}")));
-        }
-        other => return Err(Error::corrupt(file, format!("fields: column {name:?}: {other} is no type"))),
-    };
-    Ok(Field { id: field.id, name, data_type, description: field.description, default_value: field.default_value })
+/// Whether the ids of a column and of the fields in its type are its own.
+fn check_ids(field: &Field, ids: &mut HashSet<i32>, highest: i32) -> Result<(), String> {
+    if ids.len() >= MAX_FIELDS {
+        return Err(format!("fields: more than {MAX_FIELDS}, those of rows counted"));
+    }
+    if !ids.insert(field.id) || !(0..=highest).contains(&field.id) {
+        return Err(format!("fields: column {:?} has id {}, used or too high", field.name, field.id));
+    }
+    field.data_type.row_fields().into_iter().try_for_each(|inner| check_ids(inner, ids, highest))
 }
 
 #[cfg(test)]

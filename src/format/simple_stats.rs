@@ -36,7 +36,7 @@ pub struct ColumnStats {
 pub fn reduce_stats(mode: StatsMode, stats: &ColumnStats) -> Option<ColumnStats> {
     let mut kept = stats.clone();
     // INT96 has no order in Parquet: such columns have null counts only.
-    let ordered = !matches!(stats.data_type.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..));
+    let ordered = !matches!(&stats.data_type.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..));
     let bounds = match mode {
         StatsMode::None => return None,
         StatsMode::Counts => None,
@@ -61,7 +61,7 @@ impl SimpleStats {
     /// # Errors
     /// [`Error::Invalid`] when a bound does not fit its column's type.
     pub fn of(columns: &[ColumnStats]) -> Result<Self> {
-        let types: Vec<DataType> = columns.iter().map(|column| column.data_type).collect();
+        let types: Vec<DataType> = columns.iter().map(|column| column.data_type.clone()).collect();
         let mins: Vec<Datum> = columns.iter().map(|column| column.min.clone()).collect();
         let maxs: Vec<Datum> = columns.iter().map(|column| column.max.clone()).collect();
         Ok(Self {
@@ -87,7 +87,7 @@ impl SimpleStats {
                 }
                 None if dense => {}
                 None => kept.push(ColumnStats {
-                    data_type: stats.data_type,
+                    data_type: stats.data_type.clone(),
                     min: Datum::Null,
                     max: Datum::Null,
                     null_count: None,
@@ -102,11 +102,11 @@ impl SimpleStats {
     ///
     /// # Errors
     /// [`Error::Corrupt`] when its bytes are wrong; the caller names the file.
-    pub fn column(&self, index: usize, data_type: DataType) -> Result<ColumnStats> {
+    pub fn column(&self, index: usize, data_type: &DataType) -> Result<ColumnStats> {
         Ok(ColumnStats {
-            data_type,
-            min: self.min.get(index, data_type.kind)?,
-            max: self.max.get(index, data_type.kind)?,
+            data_type: data_type.clone(),
+            min: self.min.get(index, &data_type.kind)?,
+            max: self.max.get(index, &data_type.kind)?,
             null_count: self.null_counts.get(index).copied().flatten().filter(|count| *count >= 0),
         })
     }
@@ -123,7 +123,7 @@ impl SimpleStats {
                 format!("statistics over {min} and {max} columns where {wanted} are meant"),
             ));
         }
-        types.iter().enumerate().map(|(index, data_type)| self.column(index, *data_type)).collect()
+        types.iter().enumerate().map(|(index, data_type)| self.column(index, data_type)).collect()
     }
 }
 
@@ -133,7 +133,7 @@ impl DataFileMeta {
     ///
     /// # Errors
     /// [`Error::Corrupt`] that names the data file.
-    pub fn value_column_stats(&self, columns: &[(&str, DataType)]) -> Result<Vec<Option<ColumnStats>>> {
+    pub fn value_column_stats(&self, columns: &[(&str, &DataType)]) -> Result<Vec<Option<ColumnStats>>> {
         let covered = self.value_stats_cols.as_ref().or(self.write_cols.as_ref());
         let arity = self.value_stats.min.arity();
         if arity == 0 && self.value_stats.max.arity() == 0 {
@@ -149,7 +149,7 @@ impl DataFileMeta {
             Some(names) => names.iter().position(|covered| covered == name),
         };
         let stats = columns.iter().enumerate().map(|(at, (name, data_type))| {
-            position(at, name).map(|index| self.value_stats.column(index, *data_type)).transpose()
+            position(at, name).map(|index| self.value_stats.column(index, data_type)).transpose()
         });
         stats.collect::<Result<_>>().map_err(|error| error.in_file(&self.file_name))
     }

@@ -76,7 +76,7 @@ async fn masked_table(entries: &[ManifestEntry], index: &[IndexManifestEntry]) -
     let days: Vec<Datum> = entries.iter().map(|entry| entry.partition.decode(&types).unwrap().remove(0)).collect();
     let bound = |day: Option<&Datum>| day.map_or(Datum::Null, Clone::clone);
     let stats = ColumnStats {
-        data_type: types[0],
+        data_type: types[0].clone(),
         min: bound(days.iter().min_by(|a, b| a.total_cmp(b))),
         max: bound(days.iter().max_by(|a, b| a.total_cmp(b))),
         null_count: Some(0),

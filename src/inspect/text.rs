@@ -71,7 +71,7 @@ impl Teller {
     fn values(&self, row: &BinaryRow, types: &[DataType]) -> Vec<String> {
         match row.decode(types) {
             Ok(values) => {
-                values.iter().zip(types).map(|(value, data_type)| datum_text(data_type.kind, value)).collect()
+                values.iter().zip(types).map(|(value, data_type)| datum_text(&data_type.kind, value)).collect()
             }
             Err(error) => std::iter::repeat_n(format!("? ({error})"), types.len()).collect(),
         }
@@ -87,7 +87,7 @@ impl Teller {
         let mut texts: [Vec<String>; 3] = Default::default();
         for (field, stats) in schema.fields.iter().zip(stats) {
             let Some(stats) = stats else { continue };
-            let bound = |value: &Datum| (!value.is_null()).then(|| datum_text(stats.data_type.kind, value));
+            let bound = |value: &Datum| (!value.is_null()).then(|| datum_text(&stats.data_type.kind, value));
             let told = [stats.null_count.map(|count| count.to_string()), bound(&stats.min), bound(&stats.max)];
             for (list, value) in texts.iter_mut().zip(told) {
                 list.extend(value.map(|value| format!("{}={value}", field.name)));

@@ -110,12 +110,12 @@ fn bounds_of(rules: &Rules, metas: &[&Arc<DataFileMeta>]) -> Result<Keys> {
                 if value.is_null() {
                     return Err(Error::corrupt(&meta.file_name, format!("{what}: NULL")));
                 }
-                part.push(value.repeat(data_type.kind, 1)?);
+                part.push(value.repeat(&data_type.kind, 1)?);
             }
         }
     }
     let column = |(part, data_type): (&Vec<ArrayRef>, &crate::types::DataType)| match part.as_slice() {
-        [] => Datum::Null.repeat(data_type.kind, 0),
+        [] => Datum::Null.repeat(&data_type.kind, 0),
         some => {
             let refs: Vec<_> = some.iter().map(AsRef::as_ref).collect();
             concat(&refs).map_err(|error| Error::bug(error.to_string()))

@@ -80,7 +80,7 @@ impl Rules {
             Some(crate::read::Origin::File(planned)) => planned.in_file.clone(),
             _ => None,
         });
-        let bounds_of = in_file.zip(bounds_of.map(|field| field.data_type.kind));
+        let bounds_of = in_file.zip(bounds_of.map(|field| field.data_type.kind.clone()));
         let rows = u64::try_from(file.meta.row_count);
         let rows = rows.map_err(|_| Error::corrupt(&file.path, "_ROW_COUNT is negative"))?;
         let mut length = size.min((size / TAIL.0).clamp(TAIL.1, TAIL.2));
@@ -90,7 +90,7 @@ impl Rules {
             let (this, path, origins, bounds_of) =
                 (Arc::clone(self), file.path.clone(), origins.clone(), bounds_of.clone());
             let opened = self.history.store.env().computing(move || {
-                let bounds_of = bounds_of.as_ref().map(|(name, kind)| (name.as_str(), *kind));
+                let bounds_of = bounds_of.as_ref().map(|(name, kind)| (name.as_str(), kind));
                 match PagedFile::open(&path, size, &tail, bounds_of)? {
                     Opened::More(needed) => Ok(Err(needed)),
                     Opened::Done(paged, bounds) => {

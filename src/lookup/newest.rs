@@ -113,7 +113,7 @@ impl Rules {
         ];
         let columns: Vec<ArrayRef> = lanes[2..].iter().cloned().chain(places).collect();
         let runs = self.runs(bucket, request, &hits, &lanes[0], &lanes[1], &columns)?;
-        let types: Vec<_> = sequence_columns.iter().map(|at| self.schema.fields[*at].data_type).collect();
+        let types: Vec<_> = sequence_columns.iter().map(|at| self.schema.fields[*at].data_type.clone()).collect();
         let order = match types.len() {
             0 => None,
             count => Some(SequenceOrder::new((0..count).collect(), &types, self.options.sequence_descending)?),

@@ -56,7 +56,7 @@ impl Rules {
             key_columns: schema.positions(&keys)?,
             encoder: KeyEncoder::new(&key_types)?,
             first: match key_types.as_slice() {
-                [first, _, ..] => Some(KeyEncoder::new(&[*first])?),
+                [first, _, ..] => Some(KeyEncoder::new(std::slice::from_ref(first))?),
                 _ => None,
             },
             key_types,

@@ -184,7 +184,7 @@ impl Shown {
             None => (0..schema.fields.len()).collect(),
         };
         let columns: Vec<_> = select.iter().map(|at| &schema.fields[*at]).collect();
-        let columns = columns.iter().map(|field| (field.name.as_str(), field.data_type));
+        let columns = columns.iter().map(|field| (field.name.as_str(), &field.data_type));
         let shown = if wide { lane_schema(columns) } else { external_schema(columns) };
         let place = |field: &crate::schema::Field| schema.primary_keys.iter().position(|key| *key == field.name);
         Ok(Self { in_key: schema.fields.iter().map(place).collect(), schema: shown, select })
@@ -248,8 +248,9 @@ impl TableLookup {
         let columns: Vec<_> = schema.primary_keys.iter().map(|name| schema.require(name)).collect::<Result<_>>()?;
         let columns: Vec<_> = columns
             .iter()
-            .map(|at| (schema.fields[*at].name.as_str(), schema.fields[*at].data_type.not_null()))
+            .map(|at| (schema.fields[*at].name.as_str(), schema.fields[*at].data_type.clone().not_null()))
             .collect();
+        let columns: Vec<_> = columns.iter().map(|(name, data_type)| (*name, data_type)).collect();
         if keys.num_columns() < columns.len() {
             return Err(Error::invalid(format!("a key has the columns {}", schema.primary_keys.join(", "))));
         }
@@ -289,7 +290,7 @@ impl TableLookup {
             return Ok(None);
         }
         let columns = shown.select.iter().zip(&lanes.columns);
-        let row = columns.map(|(at, lane)| datum_at(lane, rules.schema.fields[*at].data_type.kind, 0));
+        let row = columns.map(|(at, lane)| datum_at(lane, &rules.schema.fields[*at].data_type.kind, 0));
         row.collect::<Result<Vec<_>>>().map(Some)
     }
 
@@ -369,7 +370,7 @@ impl TableLookup {
         let fields = shown.select.iter().map(|at| &view.rules.schema.fields[*at]);
         let columns = fields.zip(lanes.columns).map(|(field, lane)| match self.inner.wide_timestamps {
             true => Ok(lane),
-            false => to_external(&field.name, field.data_type.kind, &lane),
+            false => to_external(&field.name, &field.data_type.kind, &lane),
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(lanes.found.true_count()));
@@ -393,7 +394,7 @@ impl TableLookup {
         let columns = shown.select.iter().enumerate().map(|(column, at)| {
             let parts: Vec<&dyn Array> = pieces.iter().map(|piece| piece.columns[column].as_ref()).collect();
             match parts.as_slice() {
-                [] => Datum::Null.repeat(view.rules.schema.fields[*at].data_type.kind, 0),
+                [] => Datum::Null.repeat(&view.rules.schema.fields[*at].data_type.kind, 0),
                 some => interleave(some, &places).map_err(|error| Error::bug(error.to_string())),
             }
         });
@@ -451,7 +452,7 @@ fn key_lanes(schema: &Schema, key: &[Datum]) -> Result<Vec<ArrayRef>> {
         return Err(Error::invalid(format!("a key of {} values for the columns {columns}", key.len())));
     }
     let lane = |(name, value): (&String, &Datum)| {
-        let kind = schema.fields[schema.require(name)?].data_type.kind;
+        let kind = &schema.fields[schema.require(name)?].data_type.kind;
         let wrong = || Error::invalid(format!("key column {name}: {value:?} is no {kind}"));
         if value.is_null() {
             return Err(Error::invalid(format!("key column {name} is NOT NULL and the key has no value for it")));

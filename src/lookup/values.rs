@@ -99,11 +99,11 @@ impl Rules {
             match source {
                 Source::Partition(key, data_type) => {
                     let value = bucket.partition.get(key).ok_or_else(|| Error::bug("a partition without its key"))?;
-                    pieces.push(Some(value.repeat(data_type.kind, in_file)?));
+                    pieces.push(Some(value.repeat(&data_type.kind, in_file)?));
                     from += in_file;
                 }
                 Source::Missing => {
-                    pieces.push(Some(new_null_array(&lane_type(self.type_of(column).kind), in_file)));
+                    pieces.push(Some(new_null_array(&lane_type(&self.type_of(column).kind), in_file)));
                     from += in_file;
                 }
                 Source::Pages(page_column) => {
@@ -165,7 +165,7 @@ impl Rules {
 
     fn type_of(&self, column: Column) -> DataType {
         match column {
-            Column::Value(at) => self.schema.fields[at].data_type,
+            Column::Value(at) => self.schema.fields[at].data_type.clone(),
             Column::Sequence => DataType::BIGINT,
             Column::Kind => DataType::TINYINT,
         }
@@ -175,7 +175,7 @@ impl Rules {
         let pieces: Option<Vec<ArrayRef>> = pieces.into_iter().collect();
         let pieces = pieces.ok_or_else(|| Error::bug("a page was not read"))?;
         match pieces.as_slice() {
-            [] => Ok(new_null_array(&lane_type(self.type_of(column).kind), 0)),
+            [] => Ok(new_null_array(&lane_type(&self.type_of(column).kind), 0)),
             [piece] => Ok(Arc::clone(piece)),
             some => {
                 let refs: Vec<&dyn Array> = some.iter().map(AsRef::as_ref).collect();

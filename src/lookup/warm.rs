@@ -63,6 +63,6 @@ impl Rules {
     fn cell(&self, file: &LookupFile, open: &OpenFile, column: &PageColumn, row: u64) -> Option<Result<Datum>> {
         let at = open.paged.page_of(column.leaf, row)?;
         let lane = self.page(page_key(file, column, &at))?;
-        Some(datum_at(&lane, column.kind, usize::try_from(row.checked_sub(at.first_row)?).ok()?))
+        Some(datum_at(&lane, &column.kind, usize::try_from(row.checked_sub(at.first_row)?).ok()?))
     }
 }

@@ -137,12 +137,12 @@ impl KeyEncoder {
     /// # Errors
     /// [`Error::Bug`] when the row format refuses a scalar type.
     pub fn new(types: &[DataType]) -> Result<Self> {
-        let widths: Option<Vec<u32>> = types.iter().map(|t| width(t.kind)).collect();
+        let widths: Option<Vec<u32>> = types.iter().map(|t| width(&t.kind)).collect();
         let shape = match widths {
             Some(widths) if widths.iter().sum::<u32>() <= 64 => Shape::Narrow(widths),
             Some(widths) if widths.iter().sum::<u32>() <= 128 => Shape::Wide(widths),
             _ => {
-                let fields = types.iter().map(|t| SortField::new(lane_type(t.kind))).collect();
+                let fields = types.iter().map(|t| SortField::new(lane_type(&t.kind))).collect();
                 let converter = RowConverter::new(fields).map_err(|error| Error::bug(error.to_string()))?;
                 Shape::Rows(Arc::new(converter))
             }
@@ -190,7 +190,7 @@ impl KeyEncoder {
 }
 
 /// The bits a value takes in a numeric key; `None` for what has no fixed width.
-fn width(kind: TypeKind) -> Option<u32> {
+fn width(kind: &TypeKind) -> Option<u32> {
     Some(match kind {
         TypeKind::Boolean | TypeKind::TinyInt => 8,
         TypeKind::SmallInt => 16,
@@ -199,6 +199,7 @@ fn width(kind: TypeKind) -> Option<u32> {
         TypeKind::Decimal { precision: ..=18, .. } => 64,
         TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) | TypeKind::Decimal { .. } => 128,
         TypeKind::Char(_) | TypeKind::VarChar(_) | TypeKind::Binary(_) | TypeKind::VarBinary(_) => return None,
+        TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => return None,
     })
 }
 

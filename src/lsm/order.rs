@@ -26,7 +26,7 @@ impl SequenceOrder {
     /// [`Error::Bug`] when the row format refuses a scalar type.
     pub fn new(columns: Vec<usize>, types: &[DataType], descending: bool) -> Result<Self> {
         let options = SortOptions { descending, nulls_first: true };
-        let fields = types.iter().map(|t| SortField::new_with_options(lane_type(t.kind), options)).collect();
+        let fields = types.iter().map(|t| SortField::new_with_options(lane_type(&t.kind), options)).collect();
         let converter = RowConverter::new(fields).map_err(|error| Error::bug(error.to_string()))?;
         Ok(Self { columns, converter: Arc::new(converter) })
     }

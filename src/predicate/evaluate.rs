@@ -77,7 +77,10 @@ fn arrow_or(one: &BooleanArray, other: &BooleanArray) -> BooleanArray {
 }
 
 fn evaluate_leaf(leaf: &Leaf, batch: &RecordBatch) -> Result<BooleanArray> {
-    let kind = leaf.kind.ok_or_else(|| Error::bug(format!("the condition on column {} is not bound", leaf.column)))?;
+    let kind = leaf
+        .kind
+        .as_ref()
+        .ok_or_else(|| Error::bug(format!("the condition on column {} is not bound", leaf.column)))?;
     let lane = batch
         .column_by_name(&leaf.column)
         .ok_or_else(|| Error::bug(format!("a filtered batch lacks column {}", leaf.column)))?;

@@ -240,9 +240,15 @@ fn sorted(mut values: Vec<Datum>) -> Vec<Datum> {
 impl Leaf {
     fn bind(&self, schema: &Schema) -> Result<Self> {
         let position = schema.require(&self.column)?;
-        let kind = schema.fields[position].data_type.kind;
+        let kind = schema.fields[position].data_type.kind.clone();
+        if kind.is_nested() && !matches!(self.test, Test::IsNull) {
+            return Err(Error::unsupported(format!(
+                "a condition on column {} of nested type {kind}, other than IS NULL and IS NOT NULL",
+                self.column
+            )));
+        }
         let typed = |literal: &Literal| {
-            literal.to_datum(kind).map_err(|error| match error {
+            literal.to_datum(&kind).map_err(|error| match error {
                 Error::Invalid(text) => Error::invalid(format!("column {}: {text}", self.column)),
                 other => other,
             })
@@ -290,9 +296,9 @@ impl fmt::Display for Leaf {
             Literal::Boolean(value) => value.to_string(),
             Literal::Number(text) => text.clone(),
             Literal::Text(text) => quoted(text),
-            Literal::Bytes(bytes) => format!("X'{}'", datum_text(TypeKind::BYTES, &Datum::Bytes(bytes.clone()))),
-            Literal::Datum(value @ Datum::Bytes(_)) => format!("X'{}'", datum_text(TypeKind::BYTES, value)),
-            Literal::Datum(value) => quoted(&datum_text(self.kind.unwrap_or(TypeKind::STRING), value)),
+            Literal::Bytes(bytes) => format!("X'{}'", datum_text(&TypeKind::BYTES, &Datum::Bytes(bytes.clone()))),
+            Literal::Datum(value @ Datum::Bytes(_)) => format!("X'{}'", datum_text(&TypeKind::BYTES, value)),
+            Literal::Datum(value) => quoted(&datum_text(self.kind.as_ref().unwrap_or(&TypeKind::STRING), value)),
         };
         match &self.test {
             Test::Compare(comparison, literal) => write!(f, " {} {}", comparison.sign(), shown(literal)),

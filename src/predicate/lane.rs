@@ -16,7 +16,7 @@ use crate::types::{Datum, TypeKind};
 ///
 /// # Errors
 /// [`Error::Bug`] for a value of another type.
-pub fn datum_lane(kind: TypeKind, values: &[&Datum]) -> Result<ArrayRef> {
+pub fn datum_lane(kind: &TypeKind, values: &[&Datum]) -> Result<ArrayRef> {
     macro_rules! lane {
         ($array:ty, $pattern:pat => $value:expr) => {
             Arc::new(
@@ -47,7 +47,7 @@ pub fn datum_lane(kind: TypeKind, values: &[&Datum]) -> Result<ArrayRef> {
         }
         TypeKind::Decimal { precision, scale } => {
             let lane = lane!(Decimal128Array, Datum::Decimal(it) => *it);
-            decimal(&lane, precision, scale)?
+            decimal(&lane, *precision, *scale)?
         }
         TypeKind::Char(_) | TypeKind::VarChar(_) => lane!(StringArray, Datum::String(it) => it.as_str()),
         TypeKind::Binary(_) | TypeKind::VarBinary(_) => lane!(BinaryArray, Datum::Bytes(it) => it.as_slice()),
@@ -71,6 +71,9 @@ pub fn datum_lane(kind: TypeKind, values: &[&Datum]) -> Result<ArrayRef> {
                     decimal(&lane, 38, 9)?
                 }
             }
+        }
+        TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+            return Err(Error::bug(format!("single values of nested type {kind}")));
         }
     })
 }

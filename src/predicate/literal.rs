@@ -33,7 +33,7 @@ impl Literal {
     /// # Errors
     /// [`Error::Invalid`] when no value of that type is exactly the literal (a FLOAT or DOUBLE column takes
     /// the nearest one).
-    pub fn to_datum(&self, kind: TypeKind) -> Result<Datum> {
+    pub fn to_datum(&self, kind: &TypeKind) -> Result<Datum> {
         let textual = matches!(kind, TypeKind::Char(_) | TypeKind::VarChar(_));
         let numeric = matches!(
             kind,
@@ -47,7 +47,7 @@ impl Literal {
         );
         let binary = matches!(kind, TypeKind::Binary(_) | TypeKind::VarBinary(_));
         match self {
-            Self::Boolean(value) if kind == TypeKind::Boolean => Ok(Datum::Boolean(*value)),
+            Self::Boolean(value) if *kind == TypeKind::Boolean => Ok(Datum::Boolean(*value)),
             Self::Number(text) if numeric => parse_datum(kind, text),
             Self::Number(text) if textual => Err(Error::invalid(format!("{text} is no text: write '{text}'"))),
             Self::Text(text) if !binary => parse_datum(kind, text),
@@ -63,7 +63,7 @@ impl Literal {
 }
 
 /// Whether a value is one of a type.
-fn fits(value: &Datum, kind: TypeKind) -> bool {
+fn fits(value: &Datum, kind: &TypeKind) -> bool {
     match (value, kind) {
         (Datum::Boolean(_), TypeKind::Boolean)
         | (Datum::TinyInt(_), TypeKind::TinyInt)
@@ -76,7 +76,7 @@ fn fits(value: &Datum, kind: TypeKind) -> bool {
         | (Datum::Bytes(_), TypeKind::Binary(_) | TypeKind::VarBinary(_))
         | (Datum::Date(_), TypeKind::Date) => true,
         (Datum::Decimal(unscaled), TypeKind::Decimal { precision, .. }) => {
-            10_u128.checked_pow(u32::from(precision)).is_some_and(|bound| unscaled.unsigned_abs() < bound)
+            10_u128.checked_pow(u32::from(*precision)).is_some_and(|bound| unscaled.unsigned_abs() < bound)
         }
         (Datum::Time(millis), TypeKind::Time(_)) => (0..86_400_000).contains(millis),
         (Datum::Timestamp { nanos, .. }, TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p)) => match p {
@@ -109,8 +109,8 @@ from! {
     u16 => Number(value -> value.to_string());
     u32 => Number(value -> value.to_string());
     u64 => Number(value -> value.to_string());
-    f32 => Number(value -> datum_text(TypeKind::Float, &Datum::Float(value)));
-    f64 => Number(value -> datum_text(TypeKind::Double, &Datum::Double(value)));
+    f32 => Number(value -> datum_text(&TypeKind::Float, &Datum::Float(value)));
+    f64 => Number(value -> datum_text(&TypeKind::Double, &Datum::Double(value)));
     &str => Text(value -> value.to_string());
     String => Text(value -> value);
     Vec<u8> => Bytes(value -> value);

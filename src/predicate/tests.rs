@@ -15,10 +15,10 @@ fn batch(columns: &[(&str, TypeKind, Vec<Datum>)]) -> (Schema, RecordBatch) {
     let mut builder = Schema::builder();
     let (mut fields, mut lanes) = (Vec::new(), Vec::<ArrayRef>::new());
     for (name, kind, values) in columns {
-        let data_type = DataType { kind: *kind, nullable: true };
-        builder = builder.column(*name, data_type);
-        fields.push(lane_field(name, data_type));
-        lanes.push(datum_lane(*kind, &values.iter().collect::<Vec<_>>()).unwrap());
+        let data_type = DataType { kind: kind.clone(), nullable: true };
+        builder = builder.column(*name, data_type.clone());
+        fields.push(lane_field(name, &data_type));
+        lanes.push(datum_lane(kind, &values.iter().collect::<Vec<_>>()).unwrap());
     }
     (builder.build().unwrap(), RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), lanes).unwrap())
 }
@@ -113,7 +113,7 @@ fn every_type_is_compared_in_its_lane() {
         (TypeKind::TimestampLtz(6), millis(-5), millis(0), "'1970-01-01 00:00:00Z'"),
         (TypeKind::TimestampLtz(9), millis(-5), millis(0), "'1970-01-01 00:00:00Z'"),
     ] {
-        let (schema, rows) = batch(&[("x", kind, vec![low, high, Datum::Null])]);
+        let (schema, rows) = batch(&[("x", kind.clone(), vec![low, high, Datum::Null])]);
         for (sign, wanted) in [("=", [F, T, U]), ("<", [T, F, U]), (">=", [F, T, U])] {
             let expr = parse(&format!("x {sign} {literal}"), &schema).unwrap();
             assert_eq!(truth(&evaluate(&expr, &rows).unwrap()), wanted, "{kind} {sign} {literal}");
@@ -243,7 +243,7 @@ fn ranges_hide_what_cannot_match_and_nothing_else() {
 const KINDS: [(&str, TypeKind); 4] =
     [("i", TypeKind::Int), ("d", TypeKind::Double), ("s", TypeKind::STRING), ("b", TypeKind::Boolean)];
 
-fn value(kind: TypeKind) -> BoxedStrategy<Datum> {
+fn value(kind: &TypeKind) -> BoxedStrategy<Datum> {
     match kind {
         TypeKind::Int => (-4..5).prop_map(Datum::Int).boxed(),
         TypeKind::Double => prop::sample::select(vec![f64::NAN, f64::NEG_INFINITY, -1.0, -0.0, 0.0, 1.0])
@@ -256,7 +256,7 @@ fn value(kind: TypeKind) -> BoxedStrategy<Datum> {
 
 fn expression() -> impl Strategy<Value = Expr> {
     let leaf = (0..KINDS.len()).prop_flat_map(|at| {
-        let (name, kind) = KINDS[at];
+        let (name, kind) = &KINDS[at];
         let comparisons =
             [Comparison::Eq, Comparison::Ne, Comparison::Lt, Comparison::Le, Comparison::Gt, Comparison::Ge];
         let compare = (prop::sample::select(comparisons.to_vec()), value(kind))
@@ -280,7 +280,7 @@ fn expression() -> impl Strategy<Value = Expr> {
 }
 
 fn row() -> impl Strategy<Value = Vec<Datum>> {
-    let column = |at: usize| prop_oneof![1 => Just(Datum::Null), 4 => value(KINDS[at].1)];
+    let column = |at: usize| prop_oneof![1 => Just(Datum::Null), 4 => value(&KINDS[at].1)];
     (column(0), column(1), column(2), column(3)).prop_map(|(i, d, s, b)| vec![i, d, s, b])
 }
 
@@ -367,7 +367,7 @@ proptest! {
         loose in prop::array::uniform4(0_u8..16),
     ) {
         let columns: Vec<Vec<Datum>> = (0..KINDS.len()).map(|at| rows.iter().map(|row| row[at].clone()).collect()).collect();
-        let named: Vec<_> = KINDS.iter().zip(&columns).map(|((name, kind), values)| (*name, *kind, values.clone())).collect();
+        let named: Vec<_> = KINDS.iter().zip(&columns).map(|((name, kind), values)| (*name, kind.clone(), values.clone())).collect();
         let (schema, batch) = batch(&named);
         let expr = expr.bind(&schema).unwrap();
         let found = truth(&evaluate(&expr, &batch).unwrap());
@@ -388,7 +388,7 @@ proptest! {
 
     #[test]
     fn a_condition_reads_back_from_its_print(expr in expression(), rows in prop::collection::vec(row(), 0..12)) {
-        let named: Vec<_> = KINDS.iter().map(|(name, kind)| (*name, *kind, vec![])).collect();
+        let named: Vec<_> = KINDS.iter().map(|(name, kind)| (*name, kind.clone(), vec![])).collect();
         let (schema, _) = batch(&named);
         // An empty list has no text form.
         prop_assume!(!expr.to_string().contains("in ()"));

@@ -17,7 +17,7 @@ const EPOCH: Date = Date::constant(1970, 1, 1);
 ///
 /// # Errors
 /// [`Error::Invalid`] when the text is no value of the type, or has more digits than the type holds.
-pub fn parse_datum(kind: TypeKind, text: &str) -> Result<Datum> {
+pub fn parse_datum(kind: &TypeKind, text: &str) -> Result<Datum> {
     let bad = || Error::invalid(format!("{text:?} is no {kind}"));
     let trimmed = text.trim();
     Ok(match kind {
@@ -31,8 +31,8 @@ pub fn parse_datum(kind: TypeKind, text: &str) -> Result<Datum> {
         TypeKind::Float => Datum::Float(float(trimmed).ok_or_else(bad)?),
         TypeKind::Double => Datum::Double(float(trimmed).ok_or_else(bad)?),
         TypeKind::Decimal { precision, scale } => {
-            let bound = 10_u128.checked_pow(u32::from(precision));
-            let unscaled = unscaled(trimmed, scale);
+            let bound = 10_u128.checked_pow(u32::from(*precision));
+            let unscaled = unscaled(trimmed, *scale);
             let fitting = unscaled.filter(|it| bound.is_some_and(|bound| it.unsigned_abs() < bound));
             Datum::Decimal(fitting.ok_or_else(bad)?)
         }
@@ -40,14 +40,17 @@ pub fn parse_datum(kind: TypeKind, text: &str) -> Result<Datum> {
         TypeKind::Binary(_) | TypeKind::VarBinary(_) => Datum::Bytes(hex(trimmed).ok_or_else(bad)?),
         TypeKind::Date => Datum::Date(days(date(trimmed).ok_or_else(bad)?)),
         TypeKind::Time(_) => Datum::Time(time_millis(trimmed).ok_or_else(bad)?),
-        TypeKind::Timestamp(p) => timestamp(trimmed, p).ok_or_else(bad)?,
-        TypeKind::TimestampLtz(p) => instant(trimmed, p)
+        TypeKind::Timestamp(p) => timestamp(trimmed, *p).ok_or_else(bad)?,
+        TypeKind::TimestampLtz(p) => instant(trimmed, *p)
             .ok_or_else(|| Error::invalid(format!("{text:?} is no {kind}, which ends in Z or an offset")))?,
+        TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+            return Err(Error::unsupported(format!("a value of nested type {kind} as a text")));
+        }
     })
 }
 
 /// A value as text, as [`parse_datum`] reads it; `NULL` for NULL.
-pub fn datum_text(kind: TypeKind, value: &Datum) -> String {
+pub fn datum_text(kind: &TypeKind, value: &Datum) -> String {
     match value {
         Datum::Null => "NULL".to_string(),
         Datum::Boolean(it) => it.to_string(),
@@ -58,7 +61,7 @@ pub fn datum_text(kind: TypeKind, value: &Datum) -> String {
         Datum::Float(it) => float_text(it.is_infinite(), f64::from(*it), format!("{it:?}")),
         Datum::Double(it) => float_text(it.is_infinite(), *it, format!("{it:?}")),
         Datum::Decimal(unscaled) => match kind {
-            TypeKind::Decimal { scale, .. } => decimal_text(*unscaled, scale),
+            TypeKind::Decimal { scale, .. } => decimal_text(*unscaled, *scale),
             _ => unscaled.to_string(),
         },
         Datum::String(it) => it.clone(),
@@ -70,13 +73,36 @@ pub fn datum_text(kind: TypeKind, value: &Datum) -> String {
         Datum::Time(millis) => time_text(i64::from(*millis), 0, 3),
         Datum::Timestamp { millis, nanos } => {
             let (precision, zone) = match kind {
-                TypeKind::TimestampLtz(p) => (p, "Z"),
-                TypeKind::Timestamp(p) => (p, ""),
+                TypeKind::TimestampLtz(p) => (*p, "Z"),
+                TypeKind::Timestamp(p) => (*p, ""),
                 _ => (9, ""),
             };
             let (day, rest) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
             format!("{} {}{zone}", date_text(day), time_text(rest, *nanos, precision))
         }
+        Datum::Array(_) | Datum::Map(_) | Datum::Row(_) => nested_text(kind, value),
+    }
+}
+
+/// A value of a nested type, for people: `[1, 2]`, `{a=1}`, `(1, NULL)`.
+fn nested_text(kind: &TypeKind, value: &Datum) -> String {
+    let list = |texts: Vec<String>| texts.join(", ");
+    let pairs = |pairs: &[(Datum, Datum)], key: &TypeKind, value: &TypeKind| {
+        list(pairs.iter().map(|(k, v)| format!("{}={}", datum_text(key, k), datum_text(value, v))).collect())
+    };
+    match (kind, value) {
+        (TypeKind::Array(element), Datum::Array(values)) => {
+            format!("[{}]", list(values.iter().map(|value| datum_text(&element.kind, value)).collect()))
+        }
+        (TypeKind::Map(map), Datum::Map(entries)) => format!("{{{}}}", pairs(entries, &map.key.kind, &map.value.kind)),
+        (TypeKind::Multiset(element), Datum::Map(entries)) => {
+            format!("{{{}}}", pairs(entries, &element.kind, &TypeKind::Int))
+        }
+        (TypeKind::Row(fields), Datum::Row(cells)) => {
+            let cells = fields.iter().zip(cells).map(|(field, cell)| datum_text(&field.data_type.kind, cell));
+            format!("({})", list(cells.collect()))
+        }
+        _ => format!("{value:?}"),
     }
 }
 
@@ -255,7 +281,7 @@ fn time_text(millis: i64, nanos: i32, precision: u8) -> String {
 mod tests {
     use super::*;
 
-    fn roundtrip(kind: TypeKind, text: &str) {
+    fn roundtrip(kind: &TypeKind, text: &str) {
         let value = parse_datum(kind, text).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(datum_text(kind, &value), text);
     }
@@ -269,7 +295,7 @@ mod tests {
             (TypeKind::BigInt, "-9223372036854775808"),
             (TypeKind::Double, "-0.5"),
             (TypeKind::Float, "NaN"),
-            (decimal, "-0.05"),
+            (decimal.clone(), "-0.05"),
             (decimal, "999999999999999999999999999999999999.99"),
             (TypeKind::STRING, " it's "),
             (TypeKind::BYTES, "00ff"),
@@ -281,7 +307,7 @@ mod tests {
             (TypeKind::Timestamp(9), "1969-12-31 23:59:59.999999999"),
             (TypeKind::TimestampLtz(6), "0001-01-01 00:00:00.000001Z"),
         ] {
-            roundtrip(kind, text);
+            roundtrip(&kind, text);
         }
     }
 
@@ -298,7 +324,7 @@ mod tests {
             (TypeKind::TimestampLtz(0), "2024-01-01T01:00:00+02:00", "2023-12-31 23:00:00Z"),
             (TypeKind::TimestampLtz(0), "2024-01-01 01:00:00 Z", "2024-01-01 01:00:00Z"),
         ] {
-            assert_eq!(parse_datum(kind, text).unwrap(), parse_datum(kind, same).unwrap(), "{text}");
+            assert_eq!(parse_datum(&kind, text).unwrap(), parse_datum(&kind, same).unwrap(), "{text}");
         }
     }
 
@@ -326,7 +352,7 @@ mod tests {
             (TypeKind::Boolean, "1"),
             (TypeKind::BYTES, "0"),
         ] {
-            assert!(matches!(parse_datum(kind, text), Err(Error::Invalid(_))), "{kind} {text}");
+            assert!(matches!(parse_datum(&kind, text), Err(Error::Invalid(_))), "{kind} {text}");
         }
     }
 }

@@ -34,7 +34,7 @@ impl WorkColumns {
         let positions: Vec<usize> = needed.into_iter().collect();
         let place = |position: &usize| positions.iter().position(|other| other == position).unwrap_or(0);
         let shown = shown.iter().map(place).collect();
-        let fields = positions.iter().map(|at| (schema.fields[*at].name.as_str(), schema.fields[*at].data_type));
+        let fields = positions.iter().map(|at| (schema.fields[*at].name.as_str(), &schema.fields[*at].data_type));
         let lanes = lane_schema(fields);
         Ok(Self { schema, positions, shown, lanes })
     }
@@ -50,10 +50,10 @@ impl WorkColumns {
         let origin = |at: &usize| {
             let field = &self.schema.fields[*at];
             if let Some(key) = self.schema.partition_keys.iter().position(|key| *key == field.name) {
-                return Origin::Partition(key, field.data_type);
+                return Origin::Partition(key, field.data_type.clone());
             }
             let in_file = mapping.get(*at).copied().flatten().map(|there| file_schema.fields[there].name.clone());
-            Origin::File(PlannedColumn { name: field.name.clone(), in_file, data_type: field.data_type })
+            Origin::File(PlannedColumn { name: field.name.clone(), in_file, data_type: field.data_type.clone() })
         };
         Ok(self.positions.iter().map(origin).collect())
     }
@@ -83,7 +83,7 @@ impl PartitionValues {
         partition.decode(&schema.types_of(&schema.partition_keys)?).map(Self)
     }
 
-    pub(crate) fn lane(&self, key: usize, data_type: DataType, rows: usize) -> Result<ArrayRef> {
-        self.0.get(key).unwrap_or(&Datum::Null).repeat(data_type.kind, rows)
+    pub(crate) fn lane(&self, key: usize, data_type: &DataType, rows: usize) -> Result<ArrayRef> {
+        self.0.get(key).unwrap_or(&Datum::Null).repeat(&data_type.kind, rows)
     }
 }

@@ -155,7 +155,7 @@ impl SplitReader {
     /// The columns of the batches.
     pub fn shown_schema(&self) -> SchemaRef {
         let fields = self.request.select.iter().map(|at| &self.request.schema.fields[*at]);
-        let columns = fields.map(|field| (field.name.as_str(), field.data_type));
+        let columns = fields.map(|field| (field.name.as_str(), &field.data_type));
         if self.request.wide_timestamps { lane_schema(columns) } else { external_schema(columns) }
     }
 
@@ -237,7 +237,7 @@ impl SplitReader {
             let mut read = std::mem::take(&mut batch.columns).into_iter();
             for origin in &origins {
                 batch.columns.push(match origin {
-                    Origin::Partition(key, data_type) => located.partition.lane(*key, *data_type, batch.rows)?,
+                    Origin::Partition(key, data_type) => located.partition.lane(*key, data_type, batch.rows)?,
                     Origin::File(..) => read.next().ok_or_else(|| Error::bug("a column was not read"))?,
                 });
             }
@@ -437,7 +437,7 @@ impl SplitReader {
         }
         let fields = self.request.select.iter().map(|at| &self.request.schema.fields[*at]);
         let columns = fields.zip(shown.columns());
-        let columns = columns.map(|(field, lane)| to_external(&field.name, field.data_type.kind, lane));
+        let columns = columns.map(|(field, lane)| to_external(&field.name, &field.data_type.kind, lane));
         let schema = self.shown_schema();
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(shown.num_rows()));
         RecordBatch::try_new_with_options(schema, columns.collect::<Result<_>>()?, &options)

@@ -132,7 +132,7 @@ impl Pruner {
             };
             let stats = stats.get(*at)?.as_ref()?;
             // Not every writer counts NaN in a float's bounds, and NaN is the largest value here.
-            let float = matches!(stats.data_type.kind, TypeKind::Float | TypeKind::Double);
+            let float = matches!(&stats.data_type.kind, TypeKind::Float | TypeKind::Double);
             let bound = |value: &Datum| (!value.is_null() && !float).then(|| value.clone());
             Some(ColumnRange {
                 min: bound(&stats.min),
@@ -197,7 +197,7 @@ impl EntryPruner {
     fn buckets_of(&self, keys: &[Vec<Datum>], total: i32) -> Option<BTreeSet<i32>> {
         let mut buckets = BTreeSet::new();
         for key in keys {
-            let lanes = key.iter().zip(&self.bucket_types).map(|(value, t)| value.repeat(t.kind, 1));
+            let lanes = key.iter().zip(&self.bucket_types).map(|(value, t)| value.repeat(&t.kind, 1));
             let lanes = lanes.collect::<Result<Vec<_>>>().ok()?;
             buckets.extend(assign(self.function, &lanes, &self.bucket_types, total, 1).ok()?);
         }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::value::{Field, Schema};
+use super::value::Schema;
 use crate::error::{Error, Result};
-use crate::types::DataType;
+use crate::types::{DataType, Field};
 
 /// The reserved column names of Paimon (`format-spec/schema.md`).
 const RESERVED: [&str; 5] = ["_SEQUENCE_NUMBER", "_VALUE_KIND", "_LEVEL", "rowkind", "_ROW_ID"];
@@ -23,8 +23,7 @@ impl SchemaBuilder {
     /// Adds a column.
     #[must_use]
     pub fn column(mut self, name: impl Into<String>, data_type: DataType) -> Self {
-        let id = self.fields.len() as i32;
-        self.fields.push(Field { id, name: name.into(), data_type, description: None, default_value: None });
+        self.fields.push(Field::new(0, name, data_type));
         self
     }
 
@@ -64,13 +63,15 @@ impl SchemaBuilder {
         self.check_columns()?;
         for key in &self.primary_keys {
             if let Some(field) = self.fields.iter_mut().find(|field| field.name == *key) {
-                field.data_type = field.data_type.not_null();
+                field.data_type.nullable = false;
             }
         }
+        let mut next_id = 0;
+        let fields = self.fields.iter().map(|field| field.numbered_column(&mut next_id)).collect();
         Ok(Schema {
             id: 0,
-            highest_field_id: self.fields.len() as i32 - 1,
-            fields: self.fields,
+            highest_field_id: next_id - 1,
+            fields,
             partition_keys: self.partition_keys,
             primary_keys: self.primary_keys,
             options: self.options,

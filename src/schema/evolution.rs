@@ -26,7 +26,7 @@ pub fn column_mapping(file_schema: &Schema, table_schema: &Schema) -> Result<Vec
             }
             Err(Error::unsupported(format!(
                 "column {:?} was {} in schema {} and is {} in schema {}: reading changed types",
-                column.name, stored.data_type.kind, file_schema.id, column.data_type.kind, table_schema.id
+                column.name, &stored.data_type.kind, file_schema.id, &column.data_type.kind, table_schema.id
             )))
         })
         .collect()
@@ -40,7 +40,7 @@ mod tests {
     fn schema(id: i64, columns: &[(i32, &str, DataType)]) -> Schema {
         let mut schema = columns
             .iter()
-            .fold(Schema::builder(), |builder, (_, name, data_type)| builder.column(*name, *data_type))
+            .fold(Schema::builder(), |builder, (_, name, data_type)| builder.column(*name, data_type.clone()))
             .build()
             .unwrap();
         schema.id = id;

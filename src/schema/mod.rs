@@ -11,6 +11,7 @@ mod units;
 mod validate;
 mod value;
 
+pub use crate::types::Field;
 pub use builder::SchemaBuilder;
 pub use check::{Use, check_options};
 pub use evolution::column_mapping;
@@ -23,4 +24,4 @@ pub use options::{
 pub use options_page::options_page;
 pub use units::{StatsMode, parse_duration, parse_memory_size};
 pub use validate::validate;
-pub use value::{BucketMode, Field, Schema, SchemaId};
+pub use value::{BucketMode, Schema, SchemaId};

@@ -9,20 +9,18 @@ use std::collections::BTreeSet;
 use super::option_keys::{captures, find_option};
 use super::{BucketFunction, BucketMode, ChangelogProducer, MergeEngine, Schema, TableOptions, Use};
 use crate::error::{Error, Result};
-use crate::types::TypeKind;
-
-/// The most columns a table may have.
-const MAX_COLUMNS: usize = 10_000;
+use crate::types::{DataType, Field, MAX_DEPTH, MAX_FIELDS, TypeKind};
 
 /// Checks the schema of a table that is about to be created and gives its options.
 ///
 /// # Errors
 /// [`Error::Invalid`] or [`Error::Unsupported`] with what is wrong and where.
 pub fn validate(schema: &Schema) -> Result<TableOptions> {
-    if schema.fields.len() > MAX_COLUMNS {
-        return Err(Error::invalid(format!("{} columns are more than {MAX_COLUMNS}", schema.fields.len())));
-    }
     check_types(schema)?;
+    check_keys_are_scalar(schema)?;
+    if let Some(field) = schema.fields.iter().find(|field| field.data_type.kind.is_nested()) {
+        return Err(Error::unsupported(format!("column {:?}: type {}", field.name, field.data_type)));
+    }
     let options = TableOptions::checked(schema, Use::Write)?;
     check_buckets(schema, &options)?;
     check_sequence(schema, &options)?;
@@ -35,19 +33,65 @@ pub fn validate(schema: &Schema) -> Result<TableOptions> {
     Ok(options)
 }
 
-/// Bounds of the types' parameters, which the text form cannot break but a constructor can.
+/// Bounds of the types' parameters, which the text form cannot break but a constructor can, and of their nesting.
 fn check_types(schema: &Schema) -> Result<()> {
+    let fields = |fields: &[Field]| fields.iter().map(Field::count).sum::<usize>();
+    if fields(&schema.fields) > MAX_FIELDS {
+        return Err(Error::invalid(format!("{} fields are more than {MAX_FIELDS}", fields(&schema.fields))));
+    }
     for field in &schema.fields {
-        let fine = match field.data_type.kind {
-            TypeKind::Decimal { precision, scale } => (1..=38).contains(&precision) && scale <= precision,
-            TypeKind::Char(n) | TypeKind::VarChar(n) | TypeKind::Binary(n) | TypeKind::VarBinary(n) => {
-                (1..=i32::MAX as u32).contains(&n)
+        let named = |error: String| Error::invalid(format!("column {:?}: {error}", field.name));
+        if field.data_type.depth() > MAX_DEPTH {
+            return Err(named(format!("more than {MAX_DEPTH} levels of nesting")));
+        }
+        check_type(&field.data_type).map_err(named)?;
+    }
+    Ok(())
+}
+
+fn check_type(data_type: &DataType) -> Result<(), String> {
+    let fine = match &data_type.kind {
+        TypeKind::Decimal { precision, scale } => (1..=38).contains(precision) && scale <= precision,
+        TypeKind::Char(n) | TypeKind::VarChar(n) | TypeKind::Binary(n) | TypeKind::VarBinary(n) => {
+            (1..=i32::MAX as u32).contains(n)
+        }
+        TypeKind::Time(p) | TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) => *p <= 9,
+        // Parquet has no group without fields.
+        TypeKind::Row(fields) => {
+            let mut names = BTreeSet::new();
+            if let Some(field) = fields.iter().find(|field| !names.insert(&field.name)) {
+                return Err(format!("two fields of a row are named {:?}", field.name));
             }
-            TypeKind::Time(p) | TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) => p <= 9,
-            _ => true,
-        };
-        if !fine {
-            return Err(Error::invalid(format!("column {:?}: {} is no type", field.name, field.data_type.kind)));
+            !fields.is_empty() && fields.iter().all(|field| !field.name.trim().is_empty())
+        }
+        _ => true,
+    };
+    if !fine {
+        return Err(format!("{} is no type of a column", data_type.kind));
+    }
+    data_type.kind.parts().into_iter().try_for_each(check_type)
+}
+
+/// Keys, buckets and sequences need values with an order and a hash.
+fn check_keys_are_scalar(schema: &Schema) -> Result<()> {
+    let list = |option: &str| -> Vec<String> {
+        let names = schema.option(option).into_iter().flat_map(|names| names.split(','));
+        names.map(|name| name.trim().to_string()).collect()
+    };
+    let uses = [
+        ("primary key", schema.primary_keys.clone()),
+        ("partition key", schema.partition_keys.clone()),
+        ("option bucket-key:", list("bucket-key")),
+        ("option sequence.field:", list("sequence.field")),
+    ];
+    for (what, names) in uses {
+        for field in schema.fields.iter().filter(|field| names.contains(&field.name)) {
+            if field.data_type.kind.is_nested() {
+                return Err(Error::invalid(format!(
+                    "{what} {:?} is of nested type {}",
+                    field.name, field.data_type.kind
+                )));
+            }
         }
     }
     Ok(())
@@ -120,7 +164,7 @@ fn check_row_kinds(schema: &Schema, options: &TableOptions) -> Result<()> {
     if let Some(name) = &options.rowkind_field {
         let position =
             schema.require(name).map_err(|_| Error::invalid(format!("option rowkind.field: {name:?} is no column")))?;
-        let kind = schema.fields[position].data_type.kind;
+        let kind = &schema.fields[position].data_type.kind;
         if !matches!(kind, TypeKind::Char(_) | TypeKind::VarChar(_)) {
             return Err(Error::invalid(format!("option rowkind.field: {name:?} is {kind} and must be STRING")));
         }

@@ -3,25 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::types::DataType;
+use crate::types::{DataType, Field};
 
 /// The number of a schema file.
 pub type SchemaId = i64;
-
-/// One column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
-    /// The column's id, which stays when it is renamed.
-    pub id: i32,
-    /// The column's name, case-sensitive.
-    pub name: String,
-    /// The column's type.
-    pub data_type: DataType,
-    /// A comment.
-    pub description: Option<String>,
-    /// A default value's text.
-    pub default_value: Option<String>,
-}
 
 /// The schema of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,8 +77,8 @@ impl Schema {
     }
 
     /// Names and types of all columns, in order.
-    pub fn columns(&self) -> Vec<(&str, DataType)> {
-        self.fields.iter().map(|field| (field.name.as_str(), field.data_type)).collect()
+    pub fn columns(&self) -> Vec<(&str, &DataType)> {
+        self.fields.iter().map(|field| (field.name.as_str(), &field.data_type)).collect()
     }
 
     /// The primary key without the partition columns: what is unique inside a partition and sorts its files.
@@ -114,7 +99,7 @@ impl Schema {
     /// # Errors
     /// [`Error::Invalid`] for a name that is no column.
     pub fn types_of(&self, names: &[String]) -> Result<Vec<DataType>> {
-        names.iter().map(|name| Ok(self.fields[self.require(name)?].data_type)).collect()
+        names.iter().map(|name| Ok(self.fields[self.require(name)?].data_type.clone())).collect()
     }
 
     /// An option's text.

@@ -3,8 +3,9 @@
 //! The two differ in one place. Arrow's nanosecond timestamps end in the year 2262, Paimon's
 //! `TIMESTAMP(7..9)` go from year 1 to 9999, so the lane of such a column is `Decimal128(38, 9)`:
 //! seconds since the epoch with nine digits. It becomes `Timestamp(Nanosecond)` at the door, where a value
-//! that does not fit is an error and never a wrapped number.
+//! that does not fit is an error and never a wrapped number. That holds at any depth: `nested.rs` walks the parts.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -13,19 +14,21 @@ use arrow_array::{Array, ArrayRef, Int8Array, RecordBatch, TimestampNanosecondAr
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType as ArrowType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 
+use super::nested::{nested_to_external, nested_to_lane, nested_type};
 use super::{DataType, RowKind, TypeKind};
 use crate::error::{Error, Result};
 
 /// The Arrow type of a column inside the engine.
-pub fn lane_type(kind: TypeKind) -> ArrowType {
+pub fn lane_type(kind: &TypeKind) -> ArrowType {
     match kind {
         TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => ArrowType::Decimal128(38, 9),
+        nested if nested.is_nested() => nested_type(nested, lane_type),
         other => external_type(other),
     }
 }
 
 /// The Arrow type of a column as callers see it.
-pub fn external_type(kind: TypeKind) -> ArrowType {
+pub fn external_type(kind: &TypeKind) -> ArrowType {
     match kind {
         TypeKind::Boolean => ArrowType::Boolean,
         TypeKind::TinyInt => ArrowType::Int8,
@@ -34,13 +37,14 @@ pub fn external_type(kind: TypeKind) -> ArrowType {
         TypeKind::BigInt => ArrowType::Int64,
         TypeKind::Float => ArrowType::Float32,
         TypeKind::Double => ArrowType::Float64,
-        TypeKind::Decimal { precision, scale } => ArrowType::Decimal128(precision, scale as i8),
+        TypeKind::Decimal { precision, scale } => ArrowType::Decimal128(*precision, *scale as i8),
         TypeKind::Char(_) | TypeKind::VarChar(_) => ArrowType::Utf8,
         TypeKind::Binary(_) | TypeKind::VarBinary(_) => ArrowType::Binary,
         TypeKind::Date => ArrowType::Date32,
         TypeKind::Time(_) => ArrowType::Time32(TimeUnit::Millisecond),
-        TypeKind::Timestamp(p) => ArrowType::Timestamp(unit(p), None),
-        TypeKind::TimestampLtz(p) => ArrowType::Timestamp(unit(p), Some("UTC".into())),
+        TypeKind::Timestamp(p) => ArrowType::Timestamp(unit(*p), None),
+        TypeKind::TimestampLtz(p) => ArrowType::Timestamp(unit(*p), Some("UTC".into())),
+        nested => nested_type(nested, external_type),
     }
 }
 
@@ -53,36 +57,41 @@ fn unit(precision: u8) -> TimeUnit {
 }
 
 /// The Arrow field of a column inside the engine.
-pub fn lane_field(name: &str, data_type: DataType) -> Field {
-    Field::new(name, lane_type(data_type.kind), data_type.nullable)
+pub fn lane_field(name: &str, data_type: &DataType) -> Field {
+    Field::new(name, lane_type(&data_type.kind), data_type.nullable)
 }
 
 /// The Arrow field of a column as callers see it.
-pub fn external_field(name: &str, data_type: DataType) -> Field {
-    Field::new(name, external_type(data_type.kind), data_type.nullable)
+pub fn external_field(name: &str, data_type: &DataType) -> Field {
+    Field::new(name, external_type(&data_type.kind), data_type.nullable)
 }
 
 /// The Arrow schema of columns inside the engine.
-pub fn lane_schema<'a>(columns: impl IntoIterator<Item = (&'a str, DataType)>) -> SchemaRef {
-    Arc::new(ArrowSchema::new(columns.into_iter().map(|(name, t)| lane_field(name, t)).collect::<Vec<_>>()))
+pub fn lane_schema<'a>(columns: impl IntoIterator<Item = (&'a str, impl Borrow<DataType>)>) -> SchemaRef {
+    Arc::new(ArrowSchema::new(columns.into_iter().map(|(name, t)| lane_field(name, t.borrow())).collect::<Vec<_>>()))
 }
 
 /// The Arrow schema of columns as callers see it.
-pub fn external_schema<'a>(columns: impl IntoIterator<Item = (&'a str, DataType)>) -> SchemaRef {
-    Arc::new(ArrowSchema::new(columns.into_iter().map(|(name, t)| external_field(name, t)).collect::<Vec<_>>()))
+pub fn external_schema<'a>(columns: impl IntoIterator<Item = (&'a str, impl Borrow<DataType>)>) -> SchemaRef {
+    Arc::new(ArrowSchema::new(
+        columns.into_iter().map(|(name, t)| external_field(name, t.borrow())).collect::<Vec<_>>(),
+    ))
 }
 
 /// A column of one kind as a lane: the same array when the type fits, a lossless cast otherwise.
 ///
 /// # Errors
 /// [`Error::Invalid`] when the array cannot become the column's type without loss; names the column.
-pub fn to_lane(name: &str, kind: TypeKind, array: &ArrayRef) -> Result<ArrayRef> {
+pub fn to_lane(name: &str, kind: &TypeKind, array: &ArrayRef) -> Result<ArrayRef> {
     let wanted = lane_type(kind);
     let found = array.data_type();
     if *found == wanted {
         return Ok(Arc::clone(array));
     }
     let refuse = || Error::invalid(format!("column {name}: Arrow type {found} does not fit {kind}"));
+    if kind.is_nested() && *found != ArrowType::Null {
+        return nested_to_lane(name, kind, array).and_then(|lane| lane.ok_or_else(refuse));
+    }
     if matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..)) {
         let zoned = matches!(kind, TypeKind::TimestampLtz(_));
         if !matches!(found, ArrowType::Timestamp(_, zone) if zone.is_some() == zoned) {
@@ -155,10 +164,11 @@ fn widen_timestamp(array: &ArrayRef) -> Option<ArrayRef> {
 ///
 /// # Errors
 /// [`Error::Invalid`] when a timestamp lies outside of Arrow's nanosecond range (years 1677 to 2262).
-pub fn to_external(name: &str, kind: TypeKind, lane: &ArrayRef) -> Result<ArrayRef> {
+pub fn to_external(name: &str, kind: &TypeKind, lane: &ArrayRef) -> Result<ArrayRef> {
     let zone = match kind {
         TypeKind::Timestamp(7..) => None,
         TypeKind::TimestampLtz(7..) => Some("UTC"),
+        nested if nested.is_nested() => return nested_to_external(name, nested, lane),
         _ => return Ok(Arc::clone(lane)),
     };
     let narrow = lane.as_primitive::<Decimal128Type>().try_unary::<_, TimestampNanosecondType, Error>(|nanos| {
@@ -174,7 +184,7 @@ pub fn to_external(name: &str, kind: TypeKind, lane: &ArrayRef) -> Result<ArrayR
 ///
 /// # Errors
 /// [`Error::Invalid`] for an unknown or repeated column, a missing or NULL value in a NOT NULL column, or a type that does not fit.
-pub fn accept_batch(columns: &[(&str, DataType)], batch: &RecordBatch) -> Result<RecordBatch> {
+pub fn accept_batch(columns: &[(&str, &DataType)], batch: &RecordBatch) -> Result<RecordBatch> {
     let given = batch.schema();
     for (at, field) in given.fields().iter().enumerate() {
         if !columns.iter().any(|(name, _)| name == field.name()) {
@@ -187,8 +197,8 @@ pub fn accept_batch(columns: &[(&str, DataType)], batch: &RecordBatch) -> Result
     let mut lanes = Vec::with_capacity(columns.len());
     for (name, data_type) in columns {
         let lane = match batch.column_by_name(name) {
-            Some(array) => to_lane(name, data_type.kind, array)?,
-            None => arrow_array::new_null_array(&lane_type(data_type.kind), batch.num_rows()),
+            Some(array) => to_lane(name, &data_type.kind, array)?,
+            None => arrow_array::new_null_array(&lane_type(&data_type.kind), batch.num_rows()),
         };
         if !data_type.nullable && lane.null_count() > 0 {
             return Err(Error::invalid(format!("column {name} is NOT NULL and a row has no value for it")));

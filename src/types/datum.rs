@@ -1,8 +1,9 @@
-//! One value, for keys, partitions, statistics and predicates: never for the rows of a batch.
+//! One value, for keys, partitions, statistics and predicates: never for the rows of a batch. Values of nested types are
+//! for looking at a cell; no key, bound or condition has one.
 
 use std::cmp::Ordering;
 
-/// A value of a scalar column, or NULL. Two data compare only within one type; decimals and
+/// A value of a column, or NULL. Two data compare only within one type; decimals and
 /// timestamps compare as numbers of their column's scale.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Datum {
@@ -39,6 +40,12 @@ pub enum Datum {
         /// Nanoseconds within the millisecond, 0 to 999 999
         nanos: i32,
     },
+    /// ARRAY: its elements
+    Array(Vec<Datum>),
+    /// MAP and MULTISET: keys and values as they are stored
+    Map(Vec<(Datum, Datum)>),
+    /// ROW: the fields in order
+    Row(Vec<Datum>),
 }
 
 impl Datum {
@@ -62,6 +69,12 @@ impl Datum {
             (Self::String(a), Self::String(b)) => a.as_bytes().cmp(b.as_bytes()),
             (Self::Bytes(a), Self::Bytes(b)) => a.cmp(b),
             (Self::Timestamp { millis: a, nanos: x }, Self::Timestamp { millis: b, nanos: y }) => (a, x).cmp(&(b, y)),
+            (Self::Array(a), Self::Array(b)) | (Self::Row(a), Self::Row(b)) => in_order(a.iter(), b.iter()),
+            (Self::Map(a), Self::Map(b)) => {
+                let flat = |(key, value): &'_ (Datum, Datum)| [key.clone(), value.clone()];
+                let (a, b): (Vec<_>, Vec<_>) = (a.iter().flat_map(flat).collect(), b.iter().flat_map(flat).collect());
+                in_order(a.iter(), b.iter())
+            }
             _ => self.rank().cmp(&other.rank()),
         }
     }
@@ -82,8 +95,18 @@ impl Datum {
             Self::Date(_) => 11,
             Self::Time(_) => 12,
             Self::Timestamp { .. } => 13,
+            Self::Array(_) => 14,
+            Self::Map(_) => 15,
+            Self::Row(_) => 16,
         }
     }
+}
+
+/// The order of the first parts that differ, else of the lengths.
+fn in_order<'a>(one: impl Iterator<Item = &'a Datum>, other: impl Iterator<Item = &'a Datum>) -> Ordering {
+    let (one, other): (Vec<_>, Vec<_>) = (one.collect(), other.collect());
+    let parts = one.iter().zip(&other).map(|(a, b)| a.total_cmp(b));
+    parts.fold(Ordering::Equal, Ordering::then).then(one.len().cmp(&other.len()))
 }
 
 /// Every NaN as the one positive NaN, which `total_cmp` puts last.
@@ -112,7 +135,7 @@ impl Datum {
     ///
     /// # Errors
     /// [`Error::Bug`] when the value is not of the kind.
-    pub fn repeat(&self, kind: TypeKind, rows: usize) -> Result<ArrayRef> {
+    pub fn repeat(&self, kind: &TypeKind, rows: usize) -> Result<ArrayRef> {
         let zone = matches!(kind, TypeKind::TimestampLtz(_)).then_some("UTC");
         Ok(match (self, kind) {
             (Self::Null, _) => new_null_array(&lane_type(kind), rows),
@@ -132,7 +155,7 @@ impl Datum {
                 Arc::new(BinaryArray::from_iter_values(std::iter::repeat_n(v, rows)))
             }
             (Self::Decimal(v), TypeKind::Decimal { precision, scale }) => {
-                let array = Decimal128Array::from_value(*v, rows).with_precision_and_scale(precision, scale as i8);
+                let array = Decimal128Array::from_value(*v, rows).with_precision_and_scale(*precision, *scale as i8);
                 Arc::new(array.map_err(|error| Error::bug(error.to_string()))?)
             }
             (Self::Timestamp { millis, .. }, TypeKind::Timestamp(..=3) | TypeKind::TimestampLtz(..=3)) => {
@@ -148,6 +171,7 @@ impl Datum {
                 let array = Decimal128Array::from_value(wide, rows).with_precision_and_scale(38, 9);
                 Arc::new(array.map_err(|error| Error::bug(error.to_string()))?)
             }
+            (Self::Array(_) | Self::Map(_) | Self::Row(_), nested) => super::nested::repeat(self, nested, rows)?,
             _ => return Err(Error::bug(format!("{self:?} is no {kind}"))),
         })
     }

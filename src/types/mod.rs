@@ -4,12 +4,14 @@
 mod arrow;
 mod data_type;
 mod datum;
+mod nested;
+mod parse;
 mod row_kind;
 
 pub use arrow::{
     accept_batch, external_field, external_schema, external_type, kinds_array, lane_field, lane_schema, lane_type,
     to_external, to_lane,
 };
-pub use data_type::{DataType, TypeKind};
+pub use data_type::{DataType, Field, MAX_DEPTH, MAX_FIELDS, MapType, TypeKind};
 pub use datum::Datum;
 pub use row_kind::RowKind;

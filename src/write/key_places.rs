@@ -213,7 +213,7 @@ impl KeyPlaces {
         for number in steps.iter().filter_map(|step| step.instead) {
             if let std::collections::hash_map::Entry::Vacant(entry) = self.lanes.entry(number) {
                 let values = self.partitions.value(number).decode(&self.partition_types)?;
-                let lanes = values.iter().zip(&self.partition_types).map(|(value, t)| value.repeat(t.kind, 1));
+                let lanes = values.iter().zip(&self.partition_types).map(|(value, t)| value.repeat(&t.kind, 1));
                 entry.insert(lanes.collect::<Result<Vec<_>>>()?);
             }
             let next = sources.len() + 1;

@@ -188,7 +188,7 @@ pub(super) struct PartitionColumns {
 impl PartitionColumns {
     pub(super) fn new(schema: &Schema) -> Result<Self> {
         let types = schema.types_of(&schema.partition_keys)?;
-        let fields = types.iter().map(|t| SortField::new(lane_type(t.kind))).collect::<Vec<_>>();
+        let fields = types.iter().map(|t| SortField::new(lane_type(&t.kind))).collect::<Vec<_>>();
         let converter = if fields.is_empty() {
             None
         } else {

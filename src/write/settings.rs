@@ -67,7 +67,7 @@ impl Settings {
     /// Refuses values that their column's type cannot hold, which Arrow's type does not tell.
     pub(super) fn check_values(&self, columns: &[ArrayRef]) -> Result<()> {
         for (field, lane) in self.schema.fields.iter().zip(columns) {
-            check_column(&field.name, field.data_type, lane)?;
+            check_column(&field.name, &field.data_type, lane)?;
         }
         Ok(())
     }
@@ -76,18 +76,18 @@ impl Settings {
 /// The years 1 to 9999 in nanoseconds since 1970.
 const YEARS: std::ops::Range<i128> = -62_135_596_800_000_000_000..253_402_300_800_000_000_000;
 
-fn check_column(name: &str, data_type: DataType, lane: &ArrayRef) -> Result<()> {
-    let fits = match data_type.kind {
-        TypeKind::Char(limit) | TypeKind::VarChar(limit) if limit < i32::MAX as u32 => {
-            let fits = |text: &str| text.len() <= limit as usize || text.chars().count() <= limit as usize;
+fn check_column(name: &str, data_type: &DataType, lane: &ArrayRef) -> Result<()> {
+    let fits = match &data_type.kind {
+        TypeKind::Char(limit) | TypeKind::VarChar(limit) if *limit < i32::MAX as u32 => {
+            let fits = |text: &str| text.len() <= *limit as usize || text.chars().count() <= *limit as usize;
             lane.as_string::<i32>().iter().flatten().all(fits)
         }
-        TypeKind::Binary(limit) | TypeKind::VarBinary(limit) if limit < i32::MAX as u32 => {
-            lane.as_binary::<i32>().iter().flatten().all(|bytes| bytes.len() <= limit as usize)
+        TypeKind::Binary(limit) | TypeKind::VarBinary(limit) if *limit < i32::MAX as u32 => {
+            lane.as_binary::<i32>().iter().flatten().all(|bytes| bytes.len() <= *limit as usize)
         }
         TypeKind::Decimal { precision, .. } => {
             let lane = lane.as_primitive::<arrow_array::types::Decimal128Type>();
-            lane.validate_decimal_precision(precision).is_ok()
+            lane.validate_decimal_precision(*precision).is_ok()
         }
         TypeKind::Time(_) => {
             let lane = lane.as_primitive::<arrow_array::types::Time32MillisecondType>();
@@ -96,6 +96,17 @@ fn check_column(name: &str, data_type: DataType, lane: &ArrayRef) -> Result<()> 
         TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => {
             let lane = lane.as_primitive::<arrow_array::types::Decimal128Type>();
             lane.iter().flatten().all(|nanos| YEARS.contains(&nanos))
+        }
+        TypeKind::Array(element) => return check_column(name, element, lane.as_list::<i32>().values()),
+        TypeKind::Map(map) => {
+            let entries = lane.as_map();
+            check_column(name, &map.key, entries.keys())?;
+            return check_column(name, &map.value, entries.values());
+        }
+        TypeKind::Multiset(element) => return check_column(name, element, lane.as_map().keys()),
+        TypeKind::Row(fields) => {
+            let parts = fields.iter().zip(lane.as_struct().columns());
+            return parts.into_iter().try_for_each(|(field, part)| check_column(name, &field.data_type, part));
         }
         _ => true,
     };

@@ -275,7 +275,7 @@ fn only(wanted: &[(RowKind, Row)]) -> Vec<Row> {
 async fn placed(table: &Table) -> BTreeSet<(i32, i32, i32, i32)> {
     let latest = table.history().snapshots.latest().await.unwrap().unwrap();
     let live = table.history().manifests.live_files(&latest, &FileFilter::default()).await.unwrap();
-    let day = |row: &BinaryRow| match row.get(0, DataType::INT.kind).unwrap() {
+    let day = |row: &BinaryRow| match row.get(0, &DataType::INT.kind).unwrap() {
         Datum::Int(day) => day,
         other => panic!("{other:?}"),
     };

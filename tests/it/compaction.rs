@@ -196,7 +196,7 @@ async fn compaction_drops_rows_that_are_too_old() {
     ];
     for (time_type, time) in kinds {
         let place = tempfile::tempdir().unwrap();
-        let schema = Schema::builder().column("k", DataType::INT).column("made", time_type).primary_key(["k"]);
+        let schema = Schema::builder().column("k", DataType::INT).column("made", time_type.clone()).primary_key(["k"]);
         let schema =
             schema.option("bucket", "1").option("write-only", "true").option("record-level.time-field", "made");
         let schema = schema.option("record-level.expire-time", "2 d").build().unwrap();

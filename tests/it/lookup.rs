@@ -446,7 +446,7 @@ async fn random_tables_are_looked_up_as_they_are_read() {
         let kinds = [DataType::INT, DataType::STRING, DataType::DOUBLE, DataType::BIGINT, DataType::timestamp(9)];
         for column in 0..=dice.roll(3) {
             let name = format!("k{column}");
-            builder = builder.column(&name, kinds[((seed + column) % 5) as usize]);
+            builder = builder.column(&name, kinds[((seed + column) % 5) as usize].clone());
             key.push(name);
         }
         let partitioned = dice.roll(2) == 0;
@@ -480,7 +480,10 @@ async fn random_tables_are_looked_up_as_they_are_read() {
                 }
                 "day" => Datum::Date(id % 3),
                 // The first key column repeats itself, so that many blocks begin with one value.
-                name => cell(field.data_type, if name == "k0" && schema.primary_keys.len() > 1 { id / 40 } else { id }),
+                name => {
+                    let id = if name == "k0" && schema.primary_keys.len() > 1 { id / 40 } else { id };
+                    cell(field.data_type.clone(), id)
+                }
             });
             cells.collect()
         };

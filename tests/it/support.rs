@@ -48,11 +48,11 @@ pub fn json_lines(path: &Path) -> Vec<Value> {
 
 /// A JSON row by a schema.
 pub fn row_of(schema: &Schema, row: &Value) -> Row {
-    let of = |field: &forebay::schema::Field| datum_of(row.get(&field.name).unwrap_or(&Value::Null), field.data_type);
+    let of = |field: &forebay::schema::Field| datum_of(row.get(&field.name).unwrap_or(&Value::Null), &field.data_type);
     schema.fields.iter().map(of).collect()
 }
 
-pub fn datum_of(value: &Value, data_type: DataType) -> Datum {
+pub fn datum_of(value: &Value, data_type: &DataType) -> Datum {
     let text = || value.as_str().unwrap_or_else(|| panic!("{value} for {data_type}")).to_string();
     let number = || value.to_string();
     fn parse<T: FromStr>(text: &str) -> T
@@ -64,7 +64,7 @@ pub fn datum_of(value: &Value, data_type: DataType) -> Datum {
     if value.is_null() {
         return Datum::Null;
     }
-    match data_type.kind {
+    match &data_type.kind {
         TypeKind::Boolean => Datum::Boolean(value.as_bool().unwrap()),
         TypeKind::TinyInt => Datum::TinyInt(parse(&number())),
         TypeKind::SmallInt => Datum::SmallInt(parse(&number())),
@@ -72,7 +72,7 @@ pub fn datum_of(value: &Value, data_type: DataType) -> Datum {
         TypeKind::BigInt => Datum::BigInt(parse(&number())),
         TypeKind::Float => Datum::Float(parse(&value.as_str().map_or_else(number, str::to_string))),
         TypeKind::Double => Datum::Double(parse(&value.as_str().map_or_else(number, str::to_string))),
-        TypeKind::Decimal { scale, .. } => Datum::Decimal(unscaled(&number(), scale.into())),
+        TypeKind::Decimal { scale, .. } => Datum::Decimal(unscaled(&number(), (*scale).into())),
         TypeKind::Char(_) | TypeKind::VarChar(_) => Datum::String(text()),
         TypeKind::Binary(_) | TypeKind::VarBinary(_) => {
             use base64::Engine;
@@ -86,7 +86,22 @@ pub fn datum_of(value: &Value, data_type: DataType) -> Datum {
             let nanos = i128::from(days(date)) * 86_400_000_000_000 + i128::from(seconds_of_day(time).1);
             Datum::Timestamp { millis: nanos.div_euclid(1_000_000) as i64, nanos: nanos.rem_euclid(1_000_000) as i32 }
         }
+        TypeKind::Array(element) => {
+            Datum::Array(value.as_array().unwrap().iter().map(|it| datum_of(it, element)).collect())
+        }
+        TypeKind::Map(map) => pairs_of(value, &map.key, &map.value),
+        TypeKind::Multiset(element) => pairs_of(value, element, &DataType::INT),
+        TypeKind::Row(fields) => {
+            let cell = |name: &str| value.get(name).unwrap_or(&Value::Null);
+            Datum::Row(fields.iter().map(|field| datum_of(cell(&field.name), &field.data_type)).collect())
+        }
     }
+}
+
+/// MAP and MULTISET: an array of `[key, value]`.
+fn pairs_of(value: &Value, key: &DataType, of: &DataType) -> Datum {
+    let pair = |pair: &Value| (datum_of(&pair[0], key), datum_of(&pair[1], of));
+    Datum::Map(value.as_array().unwrap().iter().map(pair).collect())
 }
 
 fn unscaled(text: &str, scale: usize) -> i128 {
@@ -118,7 +133,7 @@ fn seconds_of_day(text: &str) -> (i64, i64) {
 /// Rows as a batch of lanes.
 pub fn lanes(schema: &Schema, rows: &[Row]) -> RecordBatch {
     let columns = schema.fields.iter().enumerate().map(|(at, field)| {
-        let cells: Vec<ArrayRef> = rows.iter().map(|row| row[at].repeat(field.data_type.kind, 1).unwrap()).collect();
+        let cells: Vec<ArrayRef> = rows.iter().map(|row| row[at].repeat(&field.data_type.kind, 1).unwrap()).collect();
         let cells: Vec<&dyn arrow_array::Array> = cells.iter().map(|cell| cell.as_ref()).collect();
         arrow_select::concat::concat(&cells).unwrap()
     });
@@ -126,7 +141,7 @@ pub fn lanes(schema: &Schema, rows: &[Row]) -> RecordBatch {
 }
 
 fn nullable(schema: &Schema) -> arrow_schema::Schema {
-    let columns = schema.fields.iter().map(|field| (field.name.as_str(), field.data_type.nullable()));
+    let columns = schema.fields.iter().map(|field| (field.name.as_str(), field.data_type.clone().nullable()));
     lane_schema(columns).as_ref().clone()
 }
 
@@ -138,12 +153,12 @@ pub fn changes(schema: &Schema, rows: &[(RowKind, Row)]) -> ChangeBatch {
 
 /// The rows of a batch of lanes.
 pub fn rows_of(schema: &Schema, batch: &RecordBatch) -> Vec<Row> {
-    let kind = |name: &str| schema.fields[schema.index_of(name).unwrap()].data_type.kind;
+    let kind = |name: &str| schema.fields[schema.index_of(name).unwrap()].data_type.kind.clone();
     let fields = batch.schema();
     (0..batch.num_rows())
         .map(|row| {
             let cells = fields.fields().iter().zip(batch.columns());
-            cells.map(|(field, column)| datum_at(column, kind(field.name()), row).unwrap()).collect()
+            cells.map(|(field, column)| datum_at(column, &kind(field.name()), row).unwrap()).collect()
         })
         .collect()
 }

@@ -83,7 +83,7 @@ impl Case {
         };
         let mut builder = Schema::builder();
         for (name, data_type) in keys {
-            builder = builder.column(*name, data_type.not_null());
+            builder = builder.column(*name, data_type.clone().not_null());
         }
         builder = builder
             .column("seq", DataType::INT)

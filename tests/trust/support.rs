@@ -98,11 +98,11 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// Rows as a batch of lanes.
 pub fn lanes(schema: &Schema, rows: &[Row]) -> RecordBatch {
     let columns = schema.fields.iter().enumerate().map(|(at, field)| {
-        let cells: Vec<ArrayRef> = rows.iter().map(|row| row[at].repeat(field.data_type.kind, 1).unwrap()).collect();
+        let cells: Vec<ArrayRef> = rows.iter().map(|row| row[at].repeat(&field.data_type.kind, 1).unwrap()).collect();
         let cells: Vec<&dyn arrow_array::Array> = cells.iter().map(|cell| cell.as_ref()).collect();
         arrow_select::concat::concat(&cells).unwrap()
     });
-    let nullable = schema.fields.iter().map(|field| (field.name.as_str(), field.data_type.nullable()));
+    let nullable = schema.fields.iter().map(|field| (field.name.as_str(), field.data_type.clone().nullable()));
     RecordBatch::try_new(lane_schema(nullable), columns.collect()).unwrap()
 }
 
@@ -116,7 +116,7 @@ pub fn batch(schema: &Schema, changes: &[(RowKind, Row)]) -> ChangeBatch {
 pub fn rows_of(schema: &Schema, batch: &RecordBatch) -> Vec<Row> {
     let row = |at: usize| {
         let cells = schema.fields.iter().zip(batch.columns());
-        cells.map(|(field, column)| datum_at(column, field.data_type.kind, at).unwrap()).collect()
+        cells.map(|(field, column)| datum_at(column, &field.data_type.kind, at).unwrap()).collect()
     };
     (0..batch.num_rows()).map(row).collect()
 }

@@ -22,17 +22,17 @@ pub(in crate::format) fn split_nanos(nanos: i128) -> Option<(i64, i32)> {
     Some((millis, nanos.rem_euclid(1_000_000) as i32))
 }
 
-fn no_lane(array: &dyn Array, kind: TypeKind) -> Error {
+fn no_lane(array: &dyn Array, kind: &TypeKind) -> Error {
     Error::bug(format!("Arrow {} is no lane of {kind}", array.data_type()))
 }
 
-fn primitive<T: ArrowPrimitiveType>(array: &ArrayRef, kind: TypeKind, row: usize) -> Result<T::Native> {
+fn primitive<T: ArrowPrimitiveType>(array: &ArrayRef, kind: &TypeKind, row: usize) -> Result<T::Native> {
     let values = array.as_primitive_opt::<T>().ok_or_else(|| no_lane(array, kind))?;
     values.values().get(row).copied().ok_or_else(|| Error::bug(format!("row {row} of {} rows", array.len())))
 }
 
 /// Milliseconds and nanoseconds of a timestamp lane.
-fn timestamp(array: &ArrayRef, kind: TypeKind, precision: u8, row: usize) -> Result<(i64, i32)> {
+fn timestamp(array: &ArrayRef, kind: &TypeKind, precision: u8, row: usize) -> Result<(i64, i32)> {
     Ok(match precision {
         0..=3 => (primitive::<TimestampMillisecondType>(array, kind, row)?, 0),
         4..=6 => split_micros(primitive::<TimestampMicrosecondType>(array, kind, row)?),
@@ -47,7 +47,7 @@ fn timestamp(array: &ArrayRef, kind: TypeKind, precision: u8, row: usize) -> Res
 ///
 /// # Errors
 /// [`Error::Bug`] when the array is no lane of the kind or has no such row.
-pub fn datum_at(array: &ArrayRef, kind: TypeKind, row: usize) -> Result<Datum> {
+pub fn datum_at(array: &ArrayRef, kind: &TypeKind, row: usize) -> Result<Datum> {
     if row >= array.len() {
         return Err(Error::bug(format!("row {row} of {} rows", array.len())));
     }
@@ -74,14 +74,33 @@ pub fn datum_at(array: &ArrayRef, kind: TypeKind, row: usize) -> Result<Datum> {
         TypeKind::Date => Datum::Date(primitive::<Date32Type>(array, kind, row)?),
         TypeKind::Time(_) => Datum::Time(primitive::<Time32MillisecondType>(array, kind, row)?),
         TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) => {
-            let (millis, nanos) = timestamp(array, kind, p, row)?;
+            let (millis, nanos) = timestamp(array, kind, *p, row)?;
             Datum::Timestamp { millis, nanos }
+        }
+        TypeKind::Array(element) => {
+            let list = array.as_list_opt::<i32>().ok_or_else(|| no_lane(array, kind))?;
+            let range = list.value_offsets()[row] as usize..list.value_offsets()[row + 1] as usize;
+            Datum::Array(range.map(|at| datum_at(list.values(), &element.kind, at)).collect::<Result<_>>()?)
+        }
+        TypeKind::Map(map) => pairs(array, kind, &map.key.kind, &map.value.kind, row)?,
+        TypeKind::Multiset(element) => pairs(array, kind, &element.kind, &TypeKind::Int, row)?,
+        TypeKind::Row(fields) => {
+            let rows = array.as_struct_opt().ok_or_else(|| no_lane(array, kind))?;
+            let cells = fields.iter().zip(rows.columns());
+            Datum::Row(cells.map(|(field, cell)| datum_at(cell, &field.data_type.kind, row)).collect::<Result<_>>()?)
         }
     })
 }
 
+fn pairs(array: &ArrayRef, kind: &TypeKind, key: &TypeKind, value: &TypeKind, row: usize) -> Result<Datum> {
+    let map = array.as_map_opt().ok_or_else(|| no_lane(array, kind))?;
+    let range = map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize;
+    let pairs = range.map(|at| Ok((datum_at(map.keys(), key, at)?, datum_at(map.values(), value, at)?)));
+    Ok(Datum::Map(pairs.collect::<Result<_>>()?))
+}
+
 /// Writes one value of a lane column into a row.
-pub(super) fn put(writer: &mut RowWriter, index: usize, array: &ArrayRef, kind: TypeKind, row: usize) -> Result<()> {
+pub(super) fn put(writer: &mut RowWriter, index: usize, array: &ArrayRef, kind: &TypeKind, row: usize) -> Result<()> {
     if row >= array.len() {
         return Err(Error::bug(format!("row {row} of {} rows", array.len())));
     }

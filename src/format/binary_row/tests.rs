@@ -97,7 +97,7 @@ fn the_scalar_fields_of_a_row_with_nested_ones_are_found() {
          0000000000000000 0900000000000000",
     ))
     .unwrap();
-    let nested = row.get(2, TypeKind::BYTES).unwrap();
+    let nested = row.get(2, &TypeKind::BYTES).unwrap();
     let Datum::Bytes(nested) = nested else { panic!("bytes") };
     let nested = [&[0, 0, 0, 1], nested.as_slice()].concat();
     let nested = BinaryRow::from_prefixed(Bytes::from(nested)).unwrap();
@@ -172,11 +172,11 @@ fn damaged_bytes_are_errors_and_never_more() {
     ] {
         let row = BinaryRow::from_prefixed(hex(&format!("00000001 0000000000000000 {slot}"))).unwrap();
         let kind: DataType = kind.parse().unwrap();
-        assert!(matches!(row.get(0, kind.kind), Err(Error::Corrupt { .. })), "{kind} {slot}");
+        assert!(matches!(row.get(0, &kind.kind), Err(Error::Corrupt { .. })), "{kind} {slot}");
     }
     let one = BinaryRow::encode(&[Datum::Int(1)], &[DataType::INT]).unwrap();
     assert!(one.decode(&[DataType::INT, DataType::INT]).is_err());
-    assert_eq!(one.get(5, TypeKind::Int).unwrap(), Datum::Null);
+    assert_eq!(one.get(5, &TypeKind::Int).unwrap(), Datum::Null);
 }
 
 fn any_value() -> impl Strategy<Value = (DataType, Datum)> {
@@ -215,7 +215,7 @@ proptest! {
             for kind in ["STRING", "DECIMAL(38, 0)", "TIMESTAMP(9)", "INT", "BYTES"] {
                 let kind: DataType = kind.parse().unwrap();
                 for index in 0..6 {
-                    let _ = row.get(index, kind.kind);
+                    let _ = row.get(index, &kind.kind);
                 }
             }
         }

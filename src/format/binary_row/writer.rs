@@ -41,12 +41,12 @@ impl RowWriter {
     }
 
     /// NULL; wide decimals and timestamps reserve their place all the same.
-    pub(in crate::format) fn put_null(&mut self, index: usize, kind: TypeKind) {
+    pub(in crate::format) fn put_null(&mut self, index: usize, kind: &TypeKind) {
         let bit = index + 8;
         self.buffer[4 + bit / 8] |= 1 << (bit % 8);
         match kind {
-            TypeKind::Decimal { precision, .. } if !is_compact_decimal(precision) => self.put_part(index, 0, &[0; 16]),
-            TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) if !is_compact_timestamp(p) => {
+            TypeKind::Decimal { precision, .. } if !is_compact_decimal(*precision) => self.put_part(index, 0, &[0; 16]),
+            TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) if !is_compact_timestamp(*p) => {
                 self.put_part(index, 0, &[0; 8]);
             }
             _ => {}
@@ -89,7 +89,7 @@ impl RowWriter {
     }
 
     /// Any value.
-    pub(in crate::format) fn put(&mut self, index: usize, value: &Datum, kind: TypeKind) -> Result<()> {
+    pub(in crate::format) fn put(&mut self, index: usize, value: &Datum, kind: &TypeKind) -> Result<()> {
         match (value, kind) {
             (Datum::Null, _) => self.put_null(index, kind),
             (Datum::Boolean(value), TypeKind::Boolean) => self.put_slot(index, &[u8::from(*value)]),
@@ -102,7 +102,7 @@ impl RowWriter {
             (Datum::Float(value), TypeKind::Float) => self.put_slot(index, &value.to_le_bytes()),
             (Datum::Double(value), TypeKind::Double) => self.put_slot(index, &value.to_le_bytes()),
             (Datum::Decimal(value), TypeKind::Decimal { precision, .. }) => {
-                self.put_decimal(index, *value, precision)?;
+                self.put_decimal(index, *value, *precision)?;
             }
             (Datum::String(value), TypeKind::Char(_) | TypeKind::VarChar(_)) => {
                 self.put_bytes(index, value.as_bytes());
@@ -112,7 +112,7 @@ impl RowWriter {
                 if !(0..1_000_000).contains(nanos) {
                     return Err(Error::invalid(format!("{nanos} nanoseconds in a millisecond")));
                 }
-                self.put_timestamp(index, *millis, *nanos, p);
+                self.put_timestamp(index, *millis, *nanos, *p);
             }
             (value, kind) => return Err(Error::invalid(format!("{value:?} is no {kind}"))),
         }

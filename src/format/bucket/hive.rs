@@ -7,7 +7,7 @@ use crate::format::datum_at;
 use crate::types::{DataType, Datum, TypeKind};
 
 /// Whether Java's function takes a key of this kind.
-pub(super) fn hashes(kind: TypeKind) -> bool {
+pub(super) fn hashes(kind: &TypeKind) -> bool {
     !matches!(kind, TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_))
 }
 
@@ -16,14 +16,14 @@ pub(super) fn hashes_of(columns: &[ArrayRef], types: &[DataType], rows: usize) -
     let mut hashes = vec![0i32; rows];
     for (column, data_type) in columns.iter().zip(types) {
         for (row, hash) in hashes.iter_mut().enumerate() {
-            let field = hash_of(&datum_at(column, data_type.kind, row)?, data_type.kind)?;
+            let field = hash_of(&datum_at(column, &data_type.kind, row)?, &data_type.kind)?;
             *hash = hash.wrapping_mul(31).wrapping_add(field);
         }
     }
     Ok(hashes)
 }
 
-fn hash_of(value: &Datum, kind: TypeKind) -> Result<i32> {
+fn hash_of(value: &Datum, kind: &TypeKind) -> Result<i32> {
     Ok(match value {
         Datum::Null => 0,
         Datum::Boolean(value) => i32::from(*value),
@@ -41,10 +41,13 @@ fn hash_of(value: &Datum, kind: TypeKind) -> Result<i32> {
         Datum::String(value) => bytes(value.as_bytes()),
         Datum::Bytes(value) => bytes(value),
         Datum::Decimal(value) => match kind {
-            TypeKind::Decimal { scale, .. } => decimal(*value, scale),
+            TypeKind::Decimal { scale, .. } => decimal(*value, *scale),
             _ => return Err(Error::bug(format!("a decimal in a column of {kind}"))),
         },
         Datum::Timestamp { .. } => return Err(Error::unsupported("bucket-function.type hive with a timestamp key")),
+        Datum::Array(_) | Datum::Map(_) | Datum::Row(_) => {
+            return Err(Error::bug(format!("the hash of a value of nested type {kind}")));
+        }
     })
 }
 

@@ -48,14 +48,14 @@ pub fn bucket_hashes(columns: &[ArrayRef], types: &[DataType], rows: usize) -> R
     }
     let fixed = header_size(columns.len()) + 8 * columns.len();
     let mut states = States { hashes: headers(columns, rows), ends: Vec::new() };
-    if types.iter().any(|t| has_variable_part(t.kind)) {
+    if types.iter().any(|t| has_variable_part(&t.kind)) {
         states.ends = vec![fixed as u32; rows];
     }
     for (column, data_type) in columns.iter().zip(types) {
-        states.slots(column, data_type.kind)?;
+        states.slots(column, &data_type.kind)?;
     }
-    for (column, data_type) in columns.iter().zip(types).filter(|(_, t)| has_variable_part(t.kind)) {
-        states.variable_parts(column, data_type.kind)?;
+    for (column, data_type) in columns.iter().zip(types).filter(|(_, t)| has_variable_part(&t.kind)) {
+        states.variable_parts(column, &data_type.kind)?;
     }
     Ok(match states.ends.is_empty() {
         true => states.hashes.into_iter().map(|hash| finish(hash, fixed as u32)).collect(),
@@ -63,11 +63,11 @@ pub fn bucket_hashes(columns: &[ArrayRef], types: &[DataType], rows: usize) -> R
     })
 }
 
-fn has_variable_part(kind: TypeKind) -> bool {
+fn has_variable_part(kind: &TypeKind) -> bool {
     match kind {
         TypeKind::Char(_) | TypeKind::VarChar(_) | TypeKind::Binary(_) | TypeKind::VarBinary(_) => true,
-        TypeKind::Decimal { precision, .. } => !is_compact_decimal(precision),
-        TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) => !is_compact_timestamp(p),
+        TypeKind::Decimal { precision, .. } => !is_compact_decimal(*precision),
+        TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) => !is_compact_timestamp(*p),
         _ => false,
     }
 }
@@ -99,7 +99,7 @@ struct States {
 }
 
 impl States {
-    fn slots(&mut self, column: &ArrayRef, kind: TypeKind) -> Result<()> {
+    fn slots(&mut self, column: &ArrayRef, kind: &TypeKind) -> Result<()> {
         match kind {
             TypeKind::Boolean => {
                 let values = column.as_boolean_opt().ok_or_else(|| no_lane(column, kind))?;
@@ -117,11 +117,14 @@ impl States {
             TypeKind::BigInt => self.fixed::<Int64Type>(column, kind, |value| value as u64),
             TypeKind::Float => self.fixed::<Float32Type>(column, kind, |value| u64::from(value.to_bits())),
             TypeKind::Double => self.fixed::<Float64Type>(column, kind, f64::to_bits),
-            TypeKind::Decimal { precision, .. } if is_compact_decimal(precision) => {
+            TypeKind::Decimal { precision, .. } if is_compact_decimal(*precision) => {
                 self.fixed::<Decimal128Type>(column, kind, |value| value as u64)
             }
-            TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) if is_compact_timestamp(p) => {
+            TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) if is_compact_timestamp(*p) => {
                 self.fixed::<TimestampMillisecondType>(column, kind, |value| value as u64)
+            }
+            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+                Err(Error::bug(format!("the hash of a value of nested type {kind}")))
             }
             TypeKind::Decimal { .. } => {
                 let values = primitive::<Decimal128Type>(column, kind)?;
@@ -155,7 +158,7 @@ impl States {
     fn fixed<T: ArrowPrimitiveType>(
         &mut self,
         column: &ArrayRef,
-        kind: TypeKind,
+        kind: &TypeKind,
         slot: impl Fn(T::Native) -> u64,
     ) -> Result<()> {
         let values = primitive::<T>(column, kind)?;
@@ -177,7 +180,7 @@ impl States {
         }
     }
 
-    fn variable_parts(&mut self, column: &ArrayRef, kind: TypeKind) -> Result<()> {
+    fn variable_parts(&mut self, column: &ArrayRef, kind: &TypeKind) -> Result<()> {
         match kind {
             TypeKind::Decimal { .. } => {
                 let values = primitive::<Decimal128Type>(column, kind)?;
@@ -225,7 +228,7 @@ fn inline(bytes: &[u8]) -> u64 {
 }
 
 /// Milliseconds and nanoseconds of a timestamp lane of more than 3 digits; zeros for NULL.
-fn timestamps(column: &ArrayRef, kind: TypeKind) -> Result<Vec<(i64, i32)>> {
+fn timestamps(column: &ArrayRef, kind: &TypeKind) -> Result<Vec<(i64, i32)>> {
     if let Some(micros) = column.as_primitive_opt::<TimestampMicrosecondType>() {
         return Ok(micros.iter().map(|value| value.map_or((0, 0), split_micros)).collect());
     }
@@ -240,7 +243,7 @@ enum Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    fn of(column: &'a ArrayRef, kind: TypeKind) -> Result<Self> {
+    fn of(column: &'a ArrayRef, kind: &TypeKind) -> Result<Self> {
         let strings = column.as_string_opt::<i32>().map(Self::Strings);
         strings.or_else(|| column.as_binary_opt::<i32>().map(Self::Bytes)).ok_or_else(|| no_lane(column, kind))
     }
@@ -253,10 +256,13 @@ impl<'a> Texts<'a> {
     }
 }
 
-fn primitive<T: ArrowPrimitiveType>(column: &ArrayRef, kind: TypeKind) -> Result<&arrow_array::PrimitiveArray<T>> {
+fn primitive<'a, T: ArrowPrimitiveType>(
+    column: &'a ArrayRef,
+    kind: &TypeKind,
+) -> Result<&'a arrow_array::PrimitiveArray<T>> {
     column.as_primitive_opt::<T>().ok_or_else(|| no_lane(column, kind))
 }
 
-fn no_lane(column: &ArrayRef, kind: TypeKind) -> Error {
+fn no_lane(column: &ArrayRef, kind: &TypeKind) -> Error {
     Error::bug(format!("Arrow {} is no lane of {kind}", column.data_type()))
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::types::DataType;
 
 fn decode(text: &str) -> Result<Schema> {
     decode_schema(text.as_bytes(), "schema/schema-0")
@@ -11,6 +12,7 @@ fn file(version: &str, fields: &str, rest: &str) -> String {
     )
 }
 
+const B: &str = r#"{"id":1,"name":"a","type":"INT"}"#;
 const A: &str = r#"{"id":0,"name":"a","type":"INT"}"#;
 
 #[test]
@@ -66,10 +68,9 @@ fn old_versions_have_old_defaults() {
 #[test]
 fn columns_that_cannot_be_read_are_refused_by_name() {
     for kind in [
-        r#"{"type":"ARRAY","element":"INT"}"#,
-        r#"{"type":"ROW","fields":[]}"#,
+        r#"{"type":"VECTOR","element":"FLOAT","length":3}"#,
+        r#"{"type":"ARRAY","element":"VARIANT"}"#,
         r#""VARIANT""#,
-        r#""ARRAY<INT>""#,
         r#""BLOB""#,
     ] {
         let refused = decode(&file("", &format!(r#"{{"id":0,"name":"nest","type":{kind}}}"#), "")).unwrap_err();
@@ -86,7 +87,15 @@ fn broken_schemas_name_the_file_and_the_field() {
         ("{}".to_string(), "missing field"),
         (file("", "", ""), "fields"),
         (file("", &many, ""), "10000"),
-        (file("", &deep, ""), "recursion"),
+        (file("", &deep, ""), "levels"),
+        (file("", r#"{"id":0,"name":"a","type":"ARRAY<INT>"}"#, ""), "objects"),
+        (file("", r#"{"id":0,"name":"a","type":{"type":"ARRAY"}}"#, ""), "element"),
+        (file("", r#"{"id":0,"name":"a","type":{"type":"ARRAY NULL","element":"INT"}}"#, ""), "no type"),
+        (
+            file("", r#"{"id":0,"name":"a","type":{"type":"ROW","fields":[{"id":0,"name":"b","type":"INT"}]}}"#, ""),
+            "id 0",
+        ),
+        (file("", &format!(r#"{{"id":2,"name":"r","type":{{"type":"ROW","fields":[{A},{B}]}}}}"#), ""), "two fields"),
         (file("", r#"{"id":0,"name":"a","type":"INTT"}"#, ""), "\"a\""),
         (file("", r#"{"id":0,"name":"a","type":7}"#, ""), "\"a\""),
         (file("", &format!("{A},{A}"), ""), "two columns"),
@@ -109,4 +118,22 @@ fn broken_schemas_name_the_file_and_the_field() {
 fn unknown_keys_are_passed_over() {
     let text = file("", r#"{"id":0,"name":"a","type":"INT","later":{"x":[1]}}"#, r#","later":null"#);
     assert_eq!(decode(&text).unwrap().fields.len(), 1);
+}
+
+#[test]
+fn nested_types_are_objects_and_read_back_to_a_hundred_levels() {
+    let text = "ARRAY<ROW<x INT NOT NULL, y MAP<STRING, MULTISET<INT>> NOT NULL> NOT NULL>";
+    let schema = Schema::builder().column("a", text.parse().unwrap()).column("z", DataType::INT).build().unwrap();
+    let bytes = encode_schema(&schema).unwrap();
+    assert_eq!(decode_schema(&bytes, "x").unwrap(), schema);
+    let found = std::str::from_utf8(&bytes).unwrap().split_whitespace().collect::<String>();
+    assert!(found.contains(
+        r#""type":{"type":"ARRAY","element":{"type":"ROWNOTNULL","fields":[{"id":1,"name":"x","type":"INTNOTNULL"},{"id":2,"name":"y","type":{"type":"MAPNOTNULL","key":"STRING","value":{"type":"MULTISET","element":"INT"}}}]}}"#
+    ), "{found}");
+    assert!(found.contains(r#""id":3,"name":"z""#) && found.contains(r#""highestFieldId":3"#), "{found}");
+    let deep = (0..100).fold(DataType::INT, |inner, _| DataType::row([("a", inner)]));
+    let schema = Schema::builder().column("deep", deep.clone()).build().unwrap();
+    assert_eq!(decode_schema(&encode_schema(&schema).unwrap(), "x").unwrap(), schema);
+    let schema = Schema::builder().column("deep", DataType::array(deep)).build().unwrap();
+    assert!(matches!(decode_schema(&encode_schema(&schema).unwrap(), "x"), Err(Error::Corrupt { .. })));
 }

@@ -100,7 +100,7 @@ fn dense_statistics_name_their_columns_and_others_keep_every_place() {
         let mut file = plain_file("f");
         file.value_stats = stats.clone();
         file.value_stats_cols = cols.map(|cols| cols.into_iter().map(String::from).collect());
-        file.value_column_stats(&schema)
+        file.value_column_stats(&[(schema[0].0, &schema[0].1), (schema[1].0, &schema[1].1)])
     };
     assert_eq!(read(&dense, Some(vec!["b"])).unwrap(), [None, Some(columns[1].2.clone())]);
     assert_eq!(read(&wide, None).unwrap(), [Some(unknown), Some(columns[1].2.clone())]);

@@ -187,7 +187,7 @@ impl Table {
             if values.len() != types.len() {
                 continue;
             }
-            let columns: Vec<_> = values.iter().zip(&types).map(|(value, t)| super::samples::lane(value, *t)).collect();
+            let columns: Vec<_> = values.iter().zip(&types).map(|(value, t)| super::samples::lane(value, t)).collect();
             let bucket = assign(function, &columns, &types, entry.total_buckets, 1).unwrap();
             assert_eq!(bucket, [entry.bucket], "{} {}", self.root.display(), entry.file.file_name);
             checked += 1;

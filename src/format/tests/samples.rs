@@ -7,7 +7,7 @@ use crate::format::*;
 use crate::types::{DataType, Datum, TypeKind};
 
 /// A lane column of one row.
-pub(in crate::format) fn lane(value: &Datum, data_type: DataType) -> ArrayRef {
+pub(in crate::format) fn lane(value: &Datum, data_type: &DataType) -> ArrayRef {
     use std::sync::Arc;
 
     use arrow_array::{
@@ -15,7 +15,7 @@ pub(in crate::format) fn lane(value: &Datum, data_type: DataType) -> ArrayRef {
         Int32Array, Int64Array, StringArray, Time32MillisecondArray, TimestampMicrosecondArray,
         TimestampMillisecondArray, new_null_array,
     };
-    match (value.clone(), data_type.kind) {
+    match (value.clone(), &data_type.kind) {
         (Datum::Null, kind) => new_null_array(&crate::types::lane_type(kind), 1),
         (Datum::Boolean(v), _) => Arc::new(BooleanArray::from(vec![v])),
         (Datum::TinyInt(v), _) => Arc::new(Int8Array::from(vec![v])),

@@ -137,3 +137,29 @@ fn first_row_tables_take_no_sequence_field_and_no_changelog_of_their_input() {
         assert!(matches!(&error, Error::Invalid(text) if text.contains(name)), "{error}");
     }
 }
+
+#[test]
+fn nested_columns_are_no_keys_and_their_types_are_checked_at_any_depth() {
+    let nested = |text: &str| Schema::builder().column("id", DataType::INT).column("nest", text.parse().unwrap());
+    let option = |name: &str| {
+        let builder = nested("ARRAY<INT>").primary_key(["id"]).option("bucket", "1");
+        validate(&builder.option(name, "nest").build().unwrap())
+    };
+    for (what, result) in [
+        ("primary key", validate(&nested("ROW<a INT>").primary_key(["nest"]).build().unwrap())),
+        ("partition key", validate(&nested("MAP<INT, INT>").partition_by(["nest"]).build().unwrap())),
+        ("sequence.field", option("sequence.field")),
+        ("bucket-key", option("bucket-key")),
+    ] {
+        assert!(matches!(&result, Err(Error::Invalid(text)) if text.contains(what)), "{what}: {result:?}");
+    }
+    let valid = |data_type: DataType| validate(&Schema::builder().column("a", data_type).build().unwrap());
+    assert!(valid("MAP<STRING, MULTISET<ROW<a INT>>>".parse().unwrap()).is_ok());
+    assert!(valid(DataType::array(DataType::decimal(39, 0))).is_err());
+    assert!(valid("ARRAY<ROW<>>".parse().unwrap()).is_err());
+    assert!(valid("ARRAY<ROW<a INT, a INT>>".parse().unwrap()).is_err());
+    let levels = |count| (0..count).fold(DataType::INT, |inner, _| DataType::array(inner));
+    assert!(valid(levels(100)).is_ok() && valid(levels(101)).is_err());
+    let wide = |count: usize| DataType::row((0..count).map(|at| (format!("f{at}"), DataType::INT)));
+    assert!(valid(wide(9_999)).is_ok() && valid(wide(10_000)).is_err());
+}

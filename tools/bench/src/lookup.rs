@@ -47,7 +47,7 @@ pub async fn run(mut args: Args) -> Outcome<()> {
     let opened = started.elapsed();
     let found = lookup.get_one(&[Datum::BigInt(*first)]).await?;
     let all = started.elapsed();
-    let kinds: Vec<TypeKind> = table.schema().fields.iter().map(|field| field.data_type.kind).collect();
+    let kinds: Vec<TypeKind> = table.schema().fields.iter().map(|field| field.data_type.kind.clone()).collect();
     gate(*first, found.as_deref(), &last, &kinds, keys)?;
 
     let mut passes = Vec::new();
@@ -95,7 +95,7 @@ fn gate(key: i64, found: Option<&[Datum]>, last: &[u64], kinds: &[TypeKind], key
         };
     }
     let truth = batch(row, row + 1, keys)?;
-    let truth = truth.columns().iter().zip(kinds).map(|(column, kind)| datum_at(column, *kind, 0));
+    let truth = truth.columns().iter().zip(kinds).map(|(column, kind)| datum_at(column, kind, 0));
     let truth = truth.collect::<Result<Vec<Datum>, _>>()?;
     match found {
         Some(found) if found == truth.as_slice() => Ok(()),

@@ -344,7 +344,7 @@ impl Place {
 
 /// One row as JSON, whatever format it came in.
 fn row_bytes(columns: &[(String, DataType)], piece: &Piece, row: usize) -> forebay::Result<Vec<u8>> {
-    let names: Vec<_> = columns.iter().map(|(name, data_type)| (name.as_str(), *data_type)).collect();
+    let names: Vec<_> = columns.iter().map(|(name, data_type)| (name.as_str(), data_type)).collect();
     let batch = accept_batch(&names, &piece.batch.slice(row, 1))?;
     let kinds = piece.kinds.as_ref().map(|kinds| kinds.slice(row, 1));
     let mut bytes = Vec::new();

@@ -87,7 +87,7 @@ pub fn rows_table(columns: &[(String, DataType)], before: &[&str], rows: &[Vec<S
     let names: Vec<&str> = before.iter().copied().chain(columns.iter().map(|(name, _)| name.as_str())).collect();
     let mut table = table(&names);
     for (at, (_, data_type)) in columns.iter().enumerate() {
-        if LaneView::is_number(data_type.kind)
+        if LaneView::is_number(&data_type.kind)
             && let Some(column) = table.column_mut(at + before.len())
         {
             column.set_cell_alignment(CellAlignment::Right);

@@ -266,7 +266,7 @@ fn external(columns: &[(String, DataType)], changes: bool) -> SchemaRef {
         fields.push(Field::new(BEFORE[0], ArrowType::Utf8, false));
         fields.push(Field::new(BEFORE[1], ArrowType::Int64, false));
     }
-    fields.extend(columns.iter().map(|(name, data_type)| external_field(name, *data_type)));
+    fields.extend(columns.iter().map(|(name, data_type)| external_field(name, data_type)));
     Arc::new(ArrowSchema::new(fields))
 }
 
@@ -283,7 +283,7 @@ fn to_batch(
         arrays.push(Arc::new(Int64Array::from_value(change.snapshot, batch.num_rows())));
     }
     for ((name, data_type), array) in columns.iter().zip(batch.columns()) {
-        arrays.push(to_external(name, data_type.kind, array)?);
+        arrays.push(to_external(name, &data_type.kind, array)?);
     }
     let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?)

@@ -17,7 +17,7 @@ const DAY_NANOS: i128 = 86_400_000_000_000;
 pub fn json_row(schema: &Schema, row: &Row) -> Value {
     let cells = schema.fields.iter().zip(row);
     Value::Object(
-        cells.map(|(field, datum)| (field.name.clone(), json_of(datum, field.data_type.kind))).collect::<Map<_, _>>(),
+        cells.map(|(field, datum)| (field.name.clone(), json_of(datum, &field.data_type.kind))).collect::<Map<_, _>>(),
     )
 }
 
@@ -26,11 +26,11 @@ pub fn row_of(schema: &Schema, row: &Value) -> Row {
     let object = row.as_object().unwrap_or_else(|| panic!("{row} is no row"));
     assert_eq!(object.len(), schema.fields.len(), "columns {:?} of {row}", schema.columns());
     let cell = |name: &str| object.get(name).unwrap_or_else(|| panic!("column {name:?} is not in {row}"));
-    schema.fields.iter().map(|field| datum_of(cell(&field.name), field.data_type)).collect()
+    schema.fields.iter().map(|field| datum_of(cell(&field.name), &field.data_type)).collect()
 }
 
 /// A value as JSON.
-pub fn json_of(datum: &Datum, kind: TypeKind) -> Value {
+pub fn json_of(datum: &Datum, kind: &TypeKind) -> Value {
     let number = |text: String| serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
     let float = |text: String| match text.as_str() {
         "NaN" => Value::from("NaN"),
@@ -48,7 +48,7 @@ pub fn json_of(datum: &Datum, kind: TypeKind) -> Value {
         Datum::Float(v) => float(format!("{v:?}")),
         Datum::Double(v) => float(format!("{v:?}")),
         Datum::Decimal(v) => match kind {
-            TypeKind::Decimal { scale, .. } => number(decimal_text(*v, scale.into())),
+            TypeKind::Decimal { scale, .. } => number(decimal_text(*v, (*scale).into())),
             _ => panic!("{datum:?} is no {kind}"),
         },
         Datum::String(v) => Value::from(v.as_str()),
@@ -59,22 +59,44 @@ pub fn json_of(datum: &Datum, kind: TypeKind) -> Value {
             let all = i128::from(*millis) * 1_000_000 + i128::from(*nanos);
             let clock = clock_text(all.rem_euclid(DAY_NANOS));
             let (digits, zone) = match kind {
-                TypeKind::Timestamp(p) => (usize::from(p), ""),
-                TypeKind::TimestampLtz(p) => (usize::from(p), "Z"),
+                TypeKind::Timestamp(p) => (usize::from(*p), ""),
+                TypeKind::TimestampLtz(p) => (usize::from(*p), "Z"),
                 _ => panic!("{datum:?} is no {kind}"),
             };
             let clock = if digits == 0 { &clock[..8] } else { &clock[..9 + digits] };
             Value::from(format!("{}T{clock}{zone}", date_text(all.div_euclid(DAY_NANOS) as i64)))
         }
+        Datum::Array(_) | Datum::Map(_) | Datum::Row(_) => json_of_parts(datum, kind),
+    }
+}
+
+/// A value of a nested type as JSON.
+fn json_of_parts(datum: &Datum, kind: &TypeKind) -> Value {
+    let pairs = |pairs: &[(Datum, Datum)], key: &TypeKind, value: &TypeKind| {
+        pairs.iter().map(|(k, v)| Value::from(vec![json_of(k, key), json_of(v, value)])).collect::<Vec<_>>().into()
+    };
+    match (datum, kind) {
+        (Datum::Array(values), TypeKind::Array(element)) => {
+            values.iter().map(|value| json_of(value, &element.kind)).collect::<Vec<_>>().into()
+        }
+        (Datum::Map(entries), TypeKind::Map(map)) => pairs(entries, &map.key.kind, &map.value.kind),
+        (Datum::Map(entries), TypeKind::Multiset(element)) => pairs(entries, &element.kind, &TypeKind::Int),
+        (Datum::Row(cells), TypeKind::Row(fields)) => {
+            let cell = |(field, cell): (&forebay::schema::Field, &Datum)| {
+                (field.name.clone(), json_of(cell, &field.data_type.kind))
+            };
+            Value::Object(fields.iter().zip(cells).map(cell).collect())
+        }
+        _ => panic!("{datum:?} is no {kind}"),
     }
 }
 
 /// JSON as a value.
-pub fn datum_of(value: &Value, data_type: DataType) -> Datum {
+pub fn datum_of(value: &Value, data_type: &DataType) -> Datum {
     let text = || value.as_str().unwrap_or_else(|| panic!("{value} for {data_type}"));
     let number = || value.to_string();
     let float = || value.as_str().map_or_else(number, str::to_string);
-    match data_type.kind {
+    match &data_type.kind {
         _ if value.is_null() => Datum::Null,
         TypeKind::Boolean => Datum::Boolean(value.as_bool().unwrap_or_else(|| panic!("{value} for {data_type}"))),
         TypeKind::TinyInt => Datum::TinyInt(parse(&number())),
@@ -83,7 +105,7 @@ pub fn datum_of(value: &Value, data_type: DataType) -> Datum {
         TypeKind::BigInt => Datum::BigInt(parse(&number())),
         TypeKind::Float => Datum::Float(parse(&float())),
         TypeKind::Double => Datum::Double(parse(&float())),
-        TypeKind::Decimal { scale, .. } => Datum::Decimal(unscaled(&number(), scale.into())),
+        TypeKind::Decimal { scale, .. } => Datum::Decimal(unscaled(&number(), (*scale).into())),
         TypeKind::Char(_) | TypeKind::VarChar(_) => Datum::String(text().to_string()),
         TypeKind::Binary(_) | TypeKind::VarBinary(_) => {
             Datum::Bytes(STANDARD.decode(text()).unwrap_or_else(|error| panic!("{value}: {error}")))
@@ -94,7 +116,22 @@ pub fn datum_of(value: &Value, data_type: DataType) -> Datum {
             let (date, clock) = text().trim_end_matches('Z').split_once('T').unwrap_or_else(|| panic!("{value}"));
             timestamp(i128::from(days_of(date)) * DAY_NANOS + nanos_of_day(clock))
         }
+        TypeKind::Array(element) => {
+            Datum::Array(value.as_array().unwrap().iter().map(|it| datum_of(it, element)).collect())
+        }
+        TypeKind::Map(map) => pairs_of(value, &map.key, &map.value),
+        TypeKind::Multiset(element) => pairs_of(value, element, &DataType::INT),
+        TypeKind::Row(fields) => {
+            let cell = |name: &str| value.get(name).unwrap_or(&Value::Null);
+            Datum::Row(fields.iter().map(|field| datum_of(cell(&field.name), &field.data_type)).collect())
+        }
     }
+}
+
+/// MAP and MULTISET: an array of `[key, value]`.
+fn pairs_of(value: &Value, key: &DataType, of: &DataType) -> Datum {
+    let pair = |pair: &Value| (datum_of(&pair[0], key), datum_of(&pair[1], of));
+    Datum::Map(value.as_array().unwrap().iter().map(pair).collect())
 }
 
 /// A timestamp of nanoseconds since the epoch.
@@ -169,9 +206,9 @@ mod tests {
         let mut random = Random::new(1);
         for kind in 0..ALL_KINDS * 200 {
             let kind = random_kind(&mut random, kind % ALL_KINDS);
-            let value = random_value(&mut random, kind);
-            let json: Value = serde_json::from_str(&json_of(&value, kind).to_string()).unwrap();
-            let back = datum_of(&json, DataType { kind, nullable: true });
+            let value = random_value(&mut random, &kind);
+            let json: Value = serde_json::from_str(&json_of(&value, &kind).to_string()).unwrap();
+            let back = datum_of(&json, &DataType { kind: kind.clone(), nullable: true });
             assert_eq!(format!("{back:?}"), format!("{value:?}"), "{kind} as {json}");
         }
     }

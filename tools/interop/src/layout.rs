@@ -132,10 +132,10 @@ fn snapshot_files(table: &Path) -> Vec<(i64, Vec<u8>)> {
 /// A server's description of the live files, without names, sizes and times, sorted.
 pub fn file_forms(server: &mut Server, table: &Path, spec: &TableSpec) -> Vec<String> {
     let answer = server.run("files", table, json!({}));
-    let is_bytes = |kind| matches!(kind, TypeKind::Binary(_) | TypeKind::VarBinary(_));
+    let is_bytes = |kind: &TypeKind| matches!(kind, TypeKind::Binary(_) | TypeKind::VarBinary(_));
     // Java 1.x keeps no bounds of bytes.
     let unbounded: Vec<&String> = match server.engine() {
-        Engine::Java1x => spec.columns.iter().filter(|(_, it)| is_bytes(it.kind)).map(|(name, _)| name).collect(),
+        Engine::Java1x => spec.columns.iter().filter(|(_, it)| is_bytes(&it.kind)).map(|(name, _)| name).collect(),
         _ => Vec::new(),
     };
     let form = |file: &Value| {

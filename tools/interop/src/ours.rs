@@ -84,11 +84,12 @@ fn change_batch(schema: &Schema, operations: &[Op]) -> ChangeBatch {
 pub fn lanes(schema: &Schema, rows: &[&Row]) -> RecordBatch {
     let columns = schema.fields.iter().enumerate().map(|(at, field)| {
         let cells: Vec<ArrayRef> =
-            rows.iter().map(|row| row[at].repeat(field.data_type.kind, 1).expect("a value of the type")).collect();
+            rows.iter().map(|row| row[at].repeat(&field.data_type.kind, 1).expect("a value of the type")).collect();
         let cells: Vec<&dyn Array> = cells.iter().map(AsRef::as_ref).collect();
         arrow_select::concat::concat(&cells).expect("lanes of one type")
     });
-    let fields = lane_schema(schema.fields.iter().map(|field| (field.name.as_str(), field.data_type.nullable())));
+    let fields =
+        lane_schema(schema.fields.iter().map(|field| (field.name.as_str(), field.data_type.clone().nullable())));
     RecordBatch::try_new(fields, columns.collect()).expect("lanes of the schema")
 }
 
@@ -98,9 +99,9 @@ pub fn rows_of(schema: &Schema, batch: &RecordBatch) -> Vec<Row> {
     let kinds: Vec<_> = fields
         .fields()
         .iter()
-        .map(|field| schema.fields[schema.index_of(field.name()).expect("a column")].data_type.kind)
+        .map(|field| schema.fields[schema.index_of(field.name()).expect("a column")].data_type.kind.clone())
         .collect();
-    let cell = |row: usize, at: usize| datum_at(batch.column(at), kinds[at], row).expect("a lane of the column");
+    let cell = |row: usize, at: usize| datum_at(batch.column(at), &kinds[at], row).expect("a lane of the column");
     (0..batch.num_rows()).map(|row| (0..kinds.len()).map(|at| cell(row, at)).collect()).collect()
 }
 

@@ -59,13 +59,13 @@ impl Shape {
         let which = if self.partitions.contains(&wanted) { wanted } else { random.pick(self.partitions) };
         loop {
             let kind = random_kind(random, which);
-            if self.allows(kind, false) {
+            if self.allows(&kind, false) {
                 return kind;
             }
         }
     }
 
-    fn allows(self, kind: TypeKind, key: bool) -> bool {
+    fn allows(self, kind: &TypeKind, key: bool) -> bool {
         match kind {
             TypeKind::Float | TypeKind::Double => self.float_keys || !key,
             TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => self.nanoseconds,
@@ -79,7 +79,7 @@ impl Shape {
         loop {
             let which = wanted.take().unwrap_or_else(|| random.below(ALL_KINDS));
             let kind = random_kind(random, which);
-            if self.allows(kind, key) {
+            if self.allows(&kind, key) {
                 return kind;
             }
         }
@@ -99,7 +99,7 @@ impl TableSpec {
     /// A table as it is now.
     pub fn of_schema(schema: &Schema) -> Self {
         Self {
-            columns: schema.fields.iter().map(|field| (field.name.clone(), field.data_type)).collect(),
+            columns: schema.fields.iter().map(|field| (field.name.clone(), field.data_type.clone())).collect(),
             primary_key: schema.primary_keys.clone(),
             partition_by: schema.partition_keys.clone(),
             options: schema.options.clone(),
@@ -189,7 +189,7 @@ impl TableSpec {
     pub fn schema(&self) -> Schema {
         let mut builder = Schema::builder().primary_key(&self.primary_key).partition_by(&self.partition_by);
         for (name, data_type) in &self.columns {
-            builder = builder.column(name, *data_type);
+            builder = builder.column(name, data_type.clone());
         }
         for (name, value) in &self.options {
             builder = builder.option(name, value);
@@ -234,14 +234,14 @@ impl TableSpec {
     /// The values that a key or partition column takes; none for other columns.
     fn pool(&self, random: &mut Random, (name, data_type): &(String, DataType), keys: usize) -> Vec<Datum> {
         if self.partition_by.contains(name) {
-            let mut pool: Vec<Datum> = (0..3).map(|_| partition_value(random, data_type.kind)).collect();
+            let mut pool: Vec<Datum> = (0..3).map(|_| partition_value(random, &data_type.kind)).collect();
             if data_type.nullable {
                 pool.push(Datum::Null);
             }
             return pool;
         }
         match self.primary_key.contains(name) {
-            true => (0..keys).map(|_| random_value(random, data_type.kind)).collect(),
+            true => (0..keys).map(|_| random_value(random, &data_type.kind)).collect(),
             false => Vec::new(),
         }
     }
@@ -260,20 +260,20 @@ impl TableSpec {
         let cell = |((_, data_type), pool): (&(String, DataType), &Vec<Datum>)| match pool.is_empty() {
             false => random.one_of(pool).clone(),
             true if data_type.nullable && random.chance(20) => Datum::Null,
-            true => random_value(random, data_type.kind),
+            true => random_value(random, &data_type.kind),
         };
         self.columns.iter().zip(pools).map(cell).collect()
     }
 }
 
 /// Values whose directory names every engine agrees on: the text of floats depends on the JDK, and bytes must be a text.
-fn partition_value(random: &mut Random, kind: TypeKind) -> Datum {
+fn partition_value(random: &mut Random, kind: &TypeKind) -> Datum {
     match (random_value(random, kind), kind) {
         (Datum::Float(_), _) => Datum::Float(random.pick(&[1.5, -2.0, 0.25, 1e10])),
         (Datum::Double(_), _) => Datum::Double(random.pick(&[1.5, -2.0, 0.25, 1e10])),
         (Datum::String(text), _) => Datum::String(text.chars().take(20).collect()),
         (Datum::Bytes(_), TypeKind::Binary(most) | TypeKind::VarBinary(most)) => Datum::Bytes(
-            random.pick(&["a", "b", "c=d", "é"]).bytes().take(most as usize).filter(|_| most > 2).collect(),
+            random.pick(&["a", "b", "c=d", "é"]).bytes().take(*most as usize).filter(|_| *most > 2).collect(),
         ),
         (other, _) => other,
     }

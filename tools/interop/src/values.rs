@@ -1,6 +1,6 @@
 //! Random types and values, extremes among them.
 
-use forebay::types::{Datum, TypeKind};
+use forebay::types::{DataType, Datum, TypeKind};
 
 use crate::Random;
 use crate::json::timestamp;
@@ -54,7 +54,7 @@ pub fn random_kind(random: &mut Random, which: usize) -> TypeKind {
 }
 
 /// A value of a type; one in five is extreme.
-pub fn random_value(random: &mut Random, kind: TypeKind) -> Datum {
+pub fn random_value(random: &mut Random, kind: &TypeKind) -> Datum {
     let extreme = random.chance(20);
     let mut whole = |low: i64, high: i64| match random.below(100) {
         _ if extreme => random.pick(&[low, high, 0, -1, 1]),
@@ -94,19 +94,19 @@ pub fn random_value(random: &mut Random, kind: TypeKind) -> Datum {
             false => random.between(-100_000, 100_000) as f64 / random.pick(&[1.0, 8.0, 7.0, 1e-200]),
         }),
         TypeKind::Decimal { precision, .. } => {
-            let limit = 10_i128.pow(precision.into()) - 1;
+            let limit = 10_i128.pow((*precision).into()) - 1;
             Datum::Decimal(match extreme {
                 true => random.pick(&[limit, -limit, 0, -1, 1]),
                 false => {
-                    let digits = 10_i128.pow(random.between(1, precision.into()) as u32);
+                    let digits = 10_i128.pow(random.between(1, (*precision).into()) as u32);
                     let wide = (i128::from(random.bits()) << 62) ^ i128::from(random.bits());
                     wide % digits * if random.chance(50) { 1 } else { -1 }
                 }
             })
         }
-        TypeKind::Char(most) | TypeKind::VarChar(most) => Datum::String(random_text(random, extreme, most)),
+        TypeKind::Char(most) | TypeKind::VarChar(most) => Datum::String(random_text(random, extreme, *most)),
         TypeKind::Binary(most) | TypeKind::VarBinary(most) => {
-            let length = random.below(most.min(if extreme { 40 } else { 12 }) as usize + 1);
+            let length = random.below((*most).min(if extreme { 40 } else { 12 }) as usize + 1);
             let all = random.pick(&[None, Some(0xFF_u8), Some(0), Some(0x80)]);
             let mut byte = || if extreme { all } else { None }.unwrap_or(random.bits() as u8);
             Datum::Bytes((0..length).map(|_| byte()).collect())
@@ -114,14 +114,50 @@ pub fn random_value(random: &mut Random, kind: TypeKind) -> Datum {
         TypeKind::Date => Datum::Date(random_day(random, extreme) as i32),
         TypeKind::Time(precision) => {
             let millis = if extreme { random.pick(&[0, 86_399_999]) } else { random.between(0, 86_399_999) };
-            Datum::Time(cut(millis.into(), 3, precision) as i32)
+            Datum::Time(cut(millis.into(), 3, *precision) as i32)
         }
         TypeKind::Timestamp(precision) | TypeKind::TimestampLtz(precision) => {
             let of_day = i128::from(random.bits()) % DAY_NANOS;
             let of_day = if extreme { random.pick(&[0, DAY_NANOS - 1]) } else { of_day };
-            timestamp(cut(i128::from(random_day(random, extreme)) * DAY_NANOS + of_day, 9, precision))
+            timestamp(cut(i128::from(random_day(random, extreme)) * DAY_NANOS + of_day, 9, *precision))
+        }
+        nested => random_nested(random, nested, extreme),
+    }
+}
+
+fn random_nested(random: &mut Random, kind: &TypeKind, extreme: bool) -> Datum {
+    let most = if extreme { 20 } else { 4 };
+    let count = random.below(most);
+    match kind {
+        TypeKind::Array(element) => Datum::Array((0..count).map(|_| random_cell(random, element)).collect()),
+        TypeKind::Map(map) => {
+            let keys = distinct(random, &map.key, count);
+            Datum::Map(keys.into_iter().map(|key| (key, random_cell(random, &map.value))).collect())
+        }
+        TypeKind::Multiset(element) => {
+            let keys = distinct(random, element, count);
+            Datum::Map(keys.into_iter().map(|key| (key, Datum::Int(random.between(1, 9) as i32))).collect())
+        }
+        TypeKind::Row(fields) => Datum::Row(fields.iter().map(|it| random_cell(random, &it.data_type)).collect()),
+        scalar => panic!("{scalar} has no parts"),
+    }
+}
+
+/// A value of a type, or NULL where it may be.
+pub fn random_cell(random: &mut Random, data_type: &DataType) -> Datum {
+    if data_type.nullable && random.chance(20) { Datum::Null } else { random_value(random, &data_type.kind) }
+}
+
+/// Some values that differ, for the keys of a map.
+fn distinct(random: &mut Random, data_type: &DataType, count: usize) -> Vec<Datum> {
+    let mut keys: Vec<Datum> = Vec::new();
+    for _ in 0..count {
+        let key = random_value(random, &data_type.kind);
+        if keys.iter().all(|other| other.total_cmp(&key).is_ne()) {
+            keys.push(key);
         }
     }
+    keys
 }
 
 fn random_day(random: &mut Random, extreme: bool) -> i64 {

@@ -82,7 +82,7 @@ impl ColumnFold {
     /// [`Error::Unsupported`] for one that this version lacks.
     pub(super) fn of(field: &Field, function: &str, options: &ColumnMergeOptions) -> Result<Self> {
         let name = &field.name;
-        let kind = field.data_type.kind;
+        let kind = &field.data_type.kind;
         if let Some((_, why)) = LACKING.iter().find(|(lacking, _)| *lacking == function) {
             return Err(Error::unsupported(format!("aggregate function {function} of column {name:?} ({why})")));
         }
@@ -102,14 +102,14 @@ impl ColumnFold {
             "primary-key" => Function::Newest,
             "max" => Function::Max,
             "min" => Function::Min,
-            "bool_and" => needs(kind == TypeKind::Boolean, "BOOLEAN", Function::And)?,
-            "bool_or" => needs(kind == TypeKind::Boolean, "BOOLEAN", Function::Or)?,
+            "bool_and" => needs(*kind == TypeKind::Boolean, "BOOLEAN", Function::And)?,
+            "bool_or" => needs(*kind == TypeKind::Boolean, "BOOLEAN", Function::Or)?,
             "sum" => needs(numeric, "numbers", Function::Sum)?,
             "product" => needs(numeric, "numbers", Function::Product)?,
             "listagg" => {
                 let delimiter = options.delimiter.clone().unwrap_or_else(|| ",".to_string());
                 let function = Function::ListAgg { delimiter, distinct: options.distinct };
-                needs(kind == TypeKind::STRING, "STRING", function)?
+                needs(*kind == TypeKind::STRING, "STRING", function)?
             }
             "rbm32" => needs(bytes, "VARBINARY", Function::Bitmap32)?,
             "rbm64" => needs(bytes, "VARBINARY", Function::Bitmap64)?,
@@ -121,12 +121,17 @@ impl ColumnFold {
                 )));
             }
         };
-        Ok(Self { name: name.clone(), data_type: field.data_type, function, ignore_retract: options.ignore_retract })
+        Ok(Self {
+            name: name.clone(),
+            data_type: field.data_type.clone(),
+            function,
+            ignore_retract: options.ignore_retract,
+        })
     }
 
     /// The fold of a column of partial-update that has no aggregate function.
     fn plain(field: &Field, function: Function) -> Self {
-        Self { name: field.name.clone(), data_type: field.data_type, function, ignore_retract: false }
+        Self { name: field.name.clone(), data_type: field.data_type.clone(), function, ignore_retract: false }
     }
 
     /// A column that no group versions: what is not NULL overwrites.

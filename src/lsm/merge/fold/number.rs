@@ -15,7 +15,7 @@ use crate::lsm::merge::steps::{Fold, Step, fold};
 use crate::lsm::merge::{ColumnFrom, Versions};
 use crate::types::TypeKind;
 
-pub(super) fn is_number(kind: TypeKind) -> bool {
+pub(super) fn is_number(kind: &TypeKind) -> bool {
     use TypeKind::{BigInt, Decimal, Double, Float, Int, SmallInt, TinyInt};
     matches!(kind, TinyInt | SmallInt | Int | BigInt | Float | Double | Decimal { .. })
 }
@@ -33,7 +33,7 @@ pub(super) fn run(
             typed::<$arrow, _>(versions, place, steps, &mut fold)
         }};
     }
-    match of.data_type.kind {
+    match &of.data_type.kind {
         TypeKind::TinyInt => plain!(Int8Type),
         TypeKind::SmallInt => plain!(Int16Type),
         TypeKind::Int => plain!(Int32Type),
@@ -41,9 +41,9 @@ pub(super) fn run(
         TypeKind::Float => plain!(Float32Type),
         TypeKind::Double => plain!(Float64Type),
         TypeKind::Decimal { precision, scale } => {
-            let mut fold = Decimals { name: &of.name, product, precision, scale };
+            let mut fold = Decimals { name: &of.name, product, precision: *precision, scale: *scale };
             let folded = typed::<Decimal128Type, _>(versions, place, steps, &mut fold)?;
-            if precision <= INT32 && !fits_32_bits(&folded) {
+            if *precision <= INT32 && !fits_32_bits(&folded) {
                 return Err(Error::invalid(format!("column {:?}: a result does not fit {}", of.name, of.data_type)));
             }
             Ok(folded)

@@ -30,7 +30,7 @@ fn function_of(schema: &Schema) -> Result<Arc<dyn MergeFunction>> {
 }
 
 /// Values as a lane.
-fn lane(kind: TypeKind, values: impl Iterator<Item = Datum>) -> ArrayRef {
+fn lane(kind: &TypeKind, values: impl Iterator<Item = Datum>) -> ArrayRef {
     let cells: Vec<ArrayRef> = values.map(|value| value.repeat(kind, 1).unwrap()).collect();
     let cells: Vec<&dyn Array> = cells.iter().map(AsRef::as_ref).collect();
     arrow_select::concat::concat(&cells).unwrap()
@@ -43,7 +43,7 @@ fn merge(schema: &Schema, keys: &[Vec<Version>], levels: [i32; 3], single: Singl
     let batches: Vec<Vec<&Version>> = (0..3).map(of_batch).filter(|batch| !batch.is_empty()).collect();
     let columns_of = |batch: &Vec<&Version>| -> Vec<ArrayRef> {
         let column =
-            |at: usize| lane(schema.fields[at].data_type.kind, batch.iter().map(|version| version.1[at].clone()));
+            |at: usize| lane(&schema.fields[at].data_type.kind, batch.iter().map(|version| version.1[at].clone()));
         (0..schema.fields.len()).map(column).collect()
     };
     let columns: Vec<Vec<ArrayRef>> = batches.iter().map(columns_of).collect();
@@ -64,13 +64,13 @@ fn merge(schema: &Schema, keys: &[Vec<Version>], levels: [i32; 3], single: Singl
     };
     let merged = function_of(schema)?.merge(&versions)?;
     let columns = merged.columns_of(&versions)?;
-    let cell = |row: usize, at: usize| datum_at(&columns[at], schema.fields[at].data_type.kind, row).unwrap();
+    let cell = |row: usize, at: usize| datum_at(&columns[at], &schema.fields[at].data_type.kind, row).unwrap();
     let row = |row: usize| (0..columns.len()).map(|at| cell(row, at)).collect();
     let kind = |row: usize| RowKind::from_byte(merged.kind(&versions, row)).unwrap();
     Ok((0..merged.picks.len()).map(|at| (kind(at), row(at))).collect())
 }
 
-fn parse(text: &str, kind: TypeKind) -> Datum {
+fn parse(text: &str, kind: &TypeKind) -> Datum {
     match kind {
         _ if text == "_" => Datum::Null,
         TypeKind::Boolean => Datum::Boolean(text == "true"),
@@ -107,7 +107,7 @@ fn versions(schema: &Schema, text: &str) -> Vec<Version> {
     let version = |text: &str| {
         let mut words = text.split_whitespace();
         let kind = RowKind::from_short(words.next().unwrap()).unwrap();
-        let values = words.zip(&schema.fields[1..]).map(|(word, field)| parse(word, field.data_type.kind));
+        let values = words.zip(&schema.fields[1..]).map(|(word, field)| parse(word, &field.data_type.kind));
         (kind, std::iter::once(Datum::Int(1)).chain(values).collect())
     };
     text.split('|').map(version).collect()

@@ -85,7 +85,7 @@ fn schema_of(args: &Create) -> Result<(Schema, bool)> {
     }
     let mut builder = Schema::builder().primary_key(parts.primary_keys).partition_by(parts.partition_keys);
     for column in &parts.columns {
-        builder = builder.column(&column.name, column.data_type);
+        builder = builder.column(&column.name, column.data_type.clone());
     }
     for (key, value) in parts.options {
         builder = builder.option(key, value);

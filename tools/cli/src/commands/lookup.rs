@@ -59,7 +59,7 @@ async fn open(table: &Table, args: &Lookup) -> Result<TableLookup> {
 fn key_columns(schema: &Schema) -> Result<Columns> {
     let column = |name: &String| {
         let at = schema.require(name)?;
-        Ok((name.clone(), schema.fields[at].data_type.not_null()))
+        Ok((name.clone(), schema.fields[at].data_type.clone().not_null()))
     };
     schema.primary_keys.iter().map(column).collect()
 }

@@ -79,7 +79,7 @@ async fn open_history(name: &str, common: &Common) -> Result<History> {
 
 /// Names and types of a schema's columns.
 fn columns_of(schema: &Schema) -> Columns {
-    schema.fields.iter().map(|field| (field.name.clone(), field.data_type)).collect()
+    schema.fields.iter().map(|field| (field.name.clone(), field.data_type.clone())).collect()
 }
 
 /// The columns that come out.

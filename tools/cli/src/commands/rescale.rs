@@ -63,7 +63,7 @@ pub fn partitions(schema: &Schema, pairs: &[(String, String)]) -> Result<Option<
 }
 
 fn equal(schema: &Schema, column: &str, value: &str) -> Result<Expr> {
-    let kind = schema.types_of(&[column.to_string()])?[0].kind;
+    let kind = &schema.types_of(&[column.to_string()])?[0].kind;
     let name = column.replace('`', "``");
     let text = match kind {
         TypeKind::Boolean

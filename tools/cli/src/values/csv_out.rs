@@ -69,7 +69,7 @@ impl CsvRows {
             }
             let start = out.len();
             lane.write_text(row, out);
-            if lane.is_text() && needs_quotes(&out[start..]) {
+            if lane.may_need_quotes() && needs_quotes(&out[start..]) {
                 let text = out.split_off(start);
                 write_field(out, &text);
             }

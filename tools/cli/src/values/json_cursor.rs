@@ -77,6 +77,28 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Goes to the next element of an array; false behind its end.
+    pub fn element(&mut self, first: &mut bool) -> Result<bool, InputError> {
+        self.blank();
+        match self.bytes.get(self.at) {
+            Some(b']') => {
+                self.at += 1;
+                return Ok(false);
+            }
+            Some(b',') if !*first => self.at += 1,
+            _ if *first => {}
+            _ => return Err(self.unexpected("',' or ']'")),
+        }
+        *first = false;
+        self.blank();
+        Ok(true)
+    }
+
+    /// Whether this byte comes next.
+    pub fn sees(&self, byte: u8) -> bool {
+        self.bytes.get(self.at) == Some(&byte)
+    }
+
     /// Takes a string. It is a part of the line, or of `scratch` when it has escapes.
     pub fn string<'s>(&mut self, scratch: &'s mut String) -> Result<&'s str, InputError>
     where
@@ -204,6 +226,11 @@ impl<'a> Cursor<'a> {
     /// Takes a value into a lane.
     pub fn value(&mut self, lane: &mut LaneBuilder, scratch: &mut String) -> Result<(), InputError> {
         let start = self.at;
+        if matches!(self.bytes.get(start), Some(b'{' | b'['))
+            && let Some(nested) = lane.nested()
+        {
+            return nested.take(self, scratch);
+        }
         let pushed = match self.bytes.get(start) {
             Some(b'"') => lane.push_string(self.string(scratch)?),
             Some(b'-' | b'0'..=b'9') => lane.push_number(self.number()?),

@@ -15,6 +15,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use forebay::types::{DataType, TypeKind, lane_schema, lane_type};
 
+use super::json_cursor::Cursor;
+use super::nested_in::NestedBuilder;
 use super::text::{self, Reason};
 
 /// Builds one column.
@@ -40,16 +42,17 @@ enum Lane {
     Millis(PrimitiveBuilder<TimestampMillisecondType>, u8, bool),
     Micros(PrimitiveBuilder<TimestampMicrosecondType>, u8, bool),
     Wide(PrimitiveBuilder<Decimal128Type>, u8, bool),
+    Nested(Box<NestedBuilder>),
 }
 
-fn builder<T: ArrowPrimitiveType>(kind: TypeKind) -> PrimitiveBuilder<T> {
+fn builder<T: ArrowPrimitiveType>(kind: &TypeKind) -> PrimitiveBuilder<T> {
     PrimitiveBuilder::new().with_data_type(lane_type(kind))
 }
 
 impl LaneBuilder {
     /// A builder for a column.
-    pub fn new(name: &str, data_type: DataType) -> Self {
-        let kind = data_type.kind;
+    pub fn new(name: &str, data_type: &DataType) -> Self {
+        let kind = &data_type.kind;
         let lane = match kind {
             TypeKind::Boolean => Lane::Boolean(BooleanBuilder::new()),
             TypeKind::TinyInt => Lane::TinyInt(builder(kind)),
@@ -58,18 +61,21 @@ impl LaneBuilder {
             TypeKind::BigInt => Lane::BigInt(builder(kind)),
             TypeKind::Float => Lane::Float(builder(kind)),
             TypeKind::Double => Lane::Double(builder(kind)),
-            TypeKind::Decimal { precision, scale } => Lane::Decimal(builder(kind), precision, scale),
-            TypeKind::Char(n) | TypeKind::VarChar(n) => Lane::Text(StringBuilder::new(), n),
-            TypeKind::Binary(n) | TypeKind::VarBinary(n) => Lane::Bytes(BinaryBuilder::new(), n),
+            TypeKind::Decimal { precision, scale } => Lane::Decimal(builder(kind), *precision, *scale),
+            TypeKind::Char(n) | TypeKind::VarChar(n) => Lane::Text(StringBuilder::new(), *n),
+            TypeKind::Binary(n) | TypeKind::VarBinary(n) => Lane::Bytes(BinaryBuilder::new(), *n),
             TypeKind::Date => Lane::Date(builder(kind)),
             TypeKind::Time(_) => Lane::Time(builder(kind)),
-            TypeKind::Timestamp(p) => Self::timestamp(kind, p, false),
-            TypeKind::TimestampLtz(p) => Self::timestamp(kind, p, true),
+            TypeKind::Timestamp(p) => Self::timestamp(kind, *p, false),
+            TypeKind::TimestampLtz(p) => Self::timestamp(kind, *p, true),
+            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+                Lane::Nested(Box::new(NestedBuilder::new(name, kind)))
+            }
         };
-        Self { name: name.to_string(), data_type, lane }
+        Self { name: name.to_string(), data_type: data_type.clone(), lane }
     }
 
-    fn timestamp(kind: TypeKind, precision: u8, zoned: bool) -> Lane {
+    fn timestamp(kind: &TypeKind, precision: u8, zoned: bool) -> Lane {
         match precision {
             0..=3 => Lane::Millis(builder(kind), precision, zoned),
             4..=6 => Lane::Micros(builder(kind), precision, zoned),
@@ -83,8 +89,8 @@ impl LaneBuilder {
     }
 
     /// The column's type.
-    pub fn data_type(&self) -> DataType {
-        self.data_type
+    pub fn data_type(&self) -> &DataType {
+        &self.data_type
     }
 
     /// Whether the column holds texts, for which an empty text is a value.
@@ -97,6 +103,12 @@ impl LaneBuilder {
         if !self.data_type.nullable {
             return Err("is NULL, but the column is NOT NULL".into());
         }
+        self.push_hidden();
+        Ok(())
+    }
+
+    /// Appends NULL whatever the column allows: for a field of a row that is NULL itself.
+    pub fn push_hidden(&mut self) {
         match &mut self.lane {
             Lane::Boolean(b) => b.append_null(),
             Lane::TinyInt(b) => b.append_null(),
@@ -112,8 +124,16 @@ impl LaneBuilder {
             Lane::Time(b) => b.append_null(),
             Lane::Millis(b, ..) => b.append_null(),
             Lane::Micros(b, ..) => b.append_null(),
+            Lane::Nested(b) => b.push_null(),
         }
-        Ok(())
+    }
+
+    /// The parts of a column of a nested type.
+    pub fn nested(&mut self) -> Option<&mut NestedBuilder> {
+        match &mut self.lane {
+            Lane::Nested(nested) => Some(nested),
+            _ => None,
+        }
     }
 
     /// Appends a JSON `true` or `false`.
@@ -139,7 +159,7 @@ impl LaneBuilder {
     pub fn push_string(&mut self, value: &str) -> Result<(), Reason> {
         match &self.lane {
             Lane::Boolean(_) | Lane::TinyInt(_) | Lane::SmallInt(_) | Lane::Int(_) => Err(self.mismatch()),
-            Lane::BigInt(_) | Lane::Decimal(..) => Err(self.mismatch()),
+            Lane::BigInt(_) | Lane::Decimal(..) | Lane::Nested(_) => Err(self.mismatch()),
             Lane::Float(_) | Lane::Double(_) if text::special(value.as_bytes()).is_none() => Err(self.mismatch()),
             _ => self.push_text(value.as_bytes()),
         }
@@ -149,7 +169,7 @@ impl LaneBuilder {
         format!("is no {}", self.data_type.kind)
     }
 
-    /// Appends a value given by its bare text, as a CSV field has it.
+    /// Appends a value given by its bare text, as a CSV field has it. That of a nested type is JSON.
     pub fn push_text(&mut self, value: &[u8]) -> Result<(), Reason> {
         match &mut self.lane {
             Lane::Boolean(b) => b.append_value(text::parse_boolean(value)?),
@@ -188,12 +208,23 @@ impl LaneBuilder {
                 let (seconds, nanos) = text::parse_timestamp(value, *precision, *zoned)?;
                 b.append_value(i128::from(seconds) * 1_000_000_000 + i128::from(nanos));
             }
+            Lane::Nested(_) => return self.push_json(value),
         }
         Ok(())
     }
 
-    fn finish(&mut self) -> ArrayRef {
-        match &mut self.lane {
+    fn push_json(&mut self, value: &[u8]) -> Result<(), Reason> {
+        let mut cursor = Cursor::new(std::str::from_utf8(value).map_err(|_| "is not UTF-8")?);
+        let pushed = cursor.value(self, &mut String::new()).and_then(|()| cursor.end());
+        pushed.map_err(|error| match error.column {
+            Some(part) if part != self.name => format!("{part}: {} {}", error.value.unwrap_or_default(), error.why),
+            _ => error.why,
+        })
+    }
+
+    /// Takes the column out.
+    pub fn finish(&mut self) -> Result<ArrayRef, Reason> {
+        Ok(match &mut self.lane {
             Lane::Boolean(b) => Arc::new(b.finish()),
             Lane::TinyInt(b) => Arc::new(b.finish()),
             Lane::SmallInt(b) => Arc::new(b.finish()),
@@ -208,7 +239,8 @@ impl LaneBuilder {
             Lane::Time(b) => Arc::new(b.finish()),
             Lane::Millis(b, ..) => Arc::new(b.finish()),
             Lane::Micros(b, ..) => Arc::new(b.finish()),
-        }
+            Lane::Nested(b) => b.finish()?,
+        })
     }
 }
 
@@ -219,13 +251,13 @@ fn narrow<T: TryFrom<i64>>(value: &[u8]) -> Result<T, Reason> {
 
 /// Builders for all columns of a row.
 pub fn builders(columns: &[(String, DataType)]) -> Vec<LaneBuilder> {
-    columns.iter().map(|(name, data_type)| LaneBuilder::new(name, *data_type)).collect()
+    columns.iter().map(|(name, data_type)| LaneBuilder::new(name, data_type)).collect()
 }
 
 /// Takes the batch that the builders hold.
 pub fn finish(builders: &mut [LaneBuilder], rows: usize) -> Result<RecordBatch, Reason> {
-    let schema = lane_schema(builders.iter().map(|lane| (lane.name.as_str(), lane.data_type)));
-    let lanes = builders.iter_mut().map(LaneBuilder::finish).collect();
+    let schema = lane_schema(builders.iter().map(|lane| (lane.name.as_str(), &lane.data_type)));
+    let lanes = builders.iter_mut().map(LaneBuilder::finish).collect::<Result<_, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(schema, lanes, &options).map_err(|error| error.to_string())
 }

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use forebay::types::{DataType, TypeKind, to_lane};
 
+use super::nested_out::NestedView;
 use super::text;
 
 /// A column of a batch, downcast once.
@@ -34,11 +35,12 @@ enum Lane {
     Millis(PrimitiveArray<TimestampMillisecondType>, u8, bool),
     Micros(PrimitiveArray<TimestampMicrosecondType>, u8, bool),
     Wide(PrimitiveArray<Decimal128Type>, u8, bool),
+    Nested(NestedView),
 }
 
 impl LaneView {
     /// A view of a column of a kind; the column may have any Arrow type that fits the kind.
-    pub fn new(name: &str, kind: TypeKind, array: &ArrayRef) -> forebay::Result<Self> {
+    pub fn new(name: &str, kind: &TypeKind, array: &ArrayRef) -> forebay::Result<Self> {
         let array = to_lane(name, kind, array)?;
         let lane = match kind {
             TypeKind::Boolean => Lane::Boolean(array.as_boolean().clone()),
@@ -48,13 +50,16 @@ impl LaneView {
             TypeKind::BigInt => Lane::BigInt(array.as_primitive().clone()),
             TypeKind::Float => Lane::Float(array.as_primitive().clone()),
             TypeKind::Double => Lane::Double(array.as_primitive().clone()),
-            TypeKind::Decimal { scale, .. } => Lane::Decimal(array.as_primitive().clone(), scale),
+            TypeKind::Decimal { scale, .. } => Lane::Decimal(array.as_primitive().clone(), *scale),
             TypeKind::Char(_) | TypeKind::VarChar(_) => Lane::Text(array.as_string().clone()),
             TypeKind::Binary(_) | TypeKind::VarBinary(_) => Lane::Bytes(array.as_binary().clone()),
             TypeKind::Date => Lane::Date(array.as_primitive().clone()),
             TypeKind::Time(_) => Lane::Time(array.as_primitive().clone()),
-            TypeKind::Timestamp(p) => Self::timestamp(&array, p, false),
-            TypeKind::TimestampLtz(p) => Self::timestamp(&array, p, true),
+            TypeKind::Timestamp(p) => Self::timestamp(&array, *p, false),
+            TypeKind::TimestampLtz(p) => Self::timestamp(&array, *p, true),
+            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+                Lane::Nested(NestedView::new(name, kind, &array)?)
+            }
         };
         Ok(Self { array, lane })
     }
@@ -73,7 +78,7 @@ impl LaneView {
             let found = batch.num_columns();
             return Err(forebay::Error::bug(format!("a batch of {found} columns for {} columns", columns.len())));
         }
-        columns.iter().zip(batch.columns()).map(|((name, t), array)| Self::new(name, t.kind, array)).collect()
+        columns.iter().zip(batch.columns()).map(|((name, t), array)| Self::new(name, &t.kind, array)).collect()
     }
 
     /// Whether a row has no value.
@@ -81,18 +86,18 @@ impl LaneView {
         self.array.is_null(row)
     }
 
-    /// Whether the values are texts or bytes, which may be empty and still be no NULL.
-    pub fn is_text(&self) -> bool {
-        matches!(self.lane, Lane::Text(_) | Lane::Bytes(_))
+    /// Whether the text of a value may need quotes in CSV: texts and bytes, which may be empty, and JSON.
+    pub fn may_need_quotes(&self) -> bool {
+        matches!(self.lane, Lane::Text(_) | Lane::Bytes(_) | Lane::Nested(_))
     }
 
     /// Whether the values are numbers, which people like to see on the right.
-    pub fn is_number(kind: TypeKind) -> bool {
+    pub fn is_number(kind: &TypeKind) -> bool {
         use TypeKind::{BigInt, Decimal, Double, Float, Int, SmallInt, TinyInt};
         matches!(kind, TinyInt | SmallInt | Int | BigInt | Float | Double | Decimal { .. })
     }
 
-    /// Appends the bare text of a value that is not NULL.
+    /// Appends the bare text of a value that is not NULL. That of a nested type is JSON.
     pub fn write_text(&self, row: usize, out: &mut Vec<u8>) {
         match &self.lane {
             Lane::Boolean(a) => out.extend_from_slice(if a.value(row) { b"true" } else { b"false" }),
@@ -121,6 +126,7 @@ impl LaneView {
                 let (seconds, nanos) = split_wide(a.value(row));
                 text::write_timestamp(out, seconds, nanos, *precision, *zoned);
             }
+            Lane::Nested(nested) => nested.write_json(row, out),
         }
     }
 

@@ -10,6 +10,8 @@ pub mod json_in;
 pub mod json_out;
 pub mod lane_in;
 pub mod lane_out;
+mod nested_in;
+mod nested_out;
 pub mod text;
 mod window;
 

@@ -209,20 +209,20 @@ impl Sample {
             _ => {}
         }
         match self.functions[at] {
-            "sum" => small(random, data_type.kind, -3, 3),
-            "product" => small(random, data_type.kind, 1, if data_type.kind == TypeKind::TinyInt { 1 } else { 2 }),
+            "sum" => small(random, &data_type.kind, -3, 3),
+            "product" => small(random, &data_type.kind, 1, if data_type.kind == TypeKind::TinyInt { 1 } else { 2 }),
             "listagg" => Datum::String(random.pick(&["a", "b", "c", " ", "", "a,b", "b;c", "--a", "é--"]).to_string()),
             "rbm32" => Datum::Bytes(bitmap(
                 &(0..random.between(1, 4)).map(|at| at as u16 * 7 + random.below(7) as u16).collect::<Vec<_>>(),
             )),
             function @ ("rbm64" | "theta_sketch") => Datum::Bytes(random_sketch(random, function)),
-            _ => random_value(random, data_type.kind),
+            _ => random_value(random, &data_type.kind),
         }
     }
 }
 
 /// A number that some dozen additions keep inside any type.
-fn small(random: &mut Random, kind: TypeKind, low: i64, high: i64) -> Datum {
+fn small(random: &mut Random, kind: &TypeKind, low: i64, high: i64) -> Datum {
     let value = random.between(low, high);
     match kind {
         TypeKind::TinyInt => Datum::TinyInt(value as i8),
@@ -232,7 +232,7 @@ fn small(random: &mut Random, kind: TypeKind, low: i64, high: i64) -> Datum {
         TypeKind::Float => Datum::Float(value as f32 * 0.7),
         TypeKind::Double => Datum::Double(value as f64 * 1.1),
         TypeKind::Decimal { scale, .. } => {
-            Datum::Decimal(i128::from(value) * 10_i128.pow(u32::from(scale)) + i128::from(random.between(0, 9)))
+            Datum::Decimal(i128::from(value) * 10_i128.pow(u32::from(*scale)) + i128::from(random.between(0, 9)))
         }
         other => panic!("{other} is no number"),
     }

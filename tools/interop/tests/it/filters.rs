@@ -37,15 +37,15 @@ fn random_condition(random: &mut Random, schema: &Schema, rows: &[Row], depth: u
         };
     }
     let at = random.below(schema.fields.len());
-    let (name, kind) = (schema.fields[at].name.clone(), schema.fields[at].data_type.kind);
+    let (name, kind) = (schema.fields[at].name.clone(), schema.fields[at].data_type.kind.clone());
     let mut value = || {
         // Mostly a value that is there, so that the condition tells rows apart.
         let row = random.one_of(rows);
-        if random.chance(70) && !row[at].is_null() { row[at].clone() } else { random_value(random, kind) }
+        if random.chance(70) && !row[at].is_null() { row[at].clone() } else { random_value(random, &kind) }
     };
     let (first, second, third) = (value(), value(), value());
     let literal = |datum: &Datum| Literal::Datum(datum.clone());
-    let leaf = |op: &str| json!({"column": name, "op": op, "value": json_of(&first, kind)});
+    let leaf = |op: &str| json!({"column": name, "op": op, "value": json_of(&first, &kind)});
     let column = col(&name);
     type Holds = Box<dyn Fn(&Row) -> bool>;
     let compare = |test: fn(std::cmp::Ordering) -> bool| -> Holds {
@@ -67,7 +67,7 @@ fn random_condition(random: &mut Random, schema: &Schema, rows: &[Row], depth: u
         ),
         _ => {
             let all = [first, second, third];
-            let values: Vec<Value> = all.iter().map(|datum| json_of(datum, kind)).collect();
+            let values: Vec<Value> = all.iter().map(|datum| json_of(datum, &kind)).collect();
             (
                 column.is_in(all.iter().map(literal)),
                 json!({"column": name, "op": "in", "values": values}),

@@ -70,7 +70,7 @@ fn batch_rows(answer: &Value, columns: &[(String, DataType)]) -> Vec<String> {
 fn rows_of(answer: &Value, columns: &[(String, DataType)]) -> Vec<String> {
     let kinds = answer["kinds"].as_array().unwrap();
     let row = |row: &Value| {
-        columns.iter().zip(row.as_array().unwrap()).map(|((_, it), cell)| datum_of(cell, *it)).collect::<Row>()
+        columns.iter().zip(row.as_array().unwrap()).map(|((_, it), cell)| datum_of(cell, it)).collect::<Row>()
     };
     let mut texts: Vec<String> = answer["rows"]
         .as_array()

@@ -27,15 +27,15 @@ fn hashes_of(engine: Engine, seeds: impl Iterator<Item = u64>) {
             .collect();
         let value =
             |random: &mut Random, kind| if random.chance(10) { Datum::Null } else { random_value(random, kind) };
-        let rows: Vec<Row> = (0..25).map(|_| types.iter().map(|it| value(&mut random, it.kind)).collect()).collect();
+        let rows: Vec<Row> = (0..25).map(|_| types.iter().map(|it| value(&mut random, &it.kind)).collect()).collect();
         let schema = types
             .iter()
             .enumerate()
-            .fold(forebay::schema::Schema::builder(), |it, (at, kind)| it.column(format!("c{at}"), *kind));
+            .fold(forebay::schema::Schema::builder(), |it, (at, kind)| it.column(format!("c{at}"), kind.clone()));
         let batch = lanes(&schema.build().unwrap(), &rows.iter().collect::<Vec<_>>());
         let hashes = bucket_hashes(batch.columns(), &types, rows.len()).unwrap();
         for (row, hash) in rows.iter().zip(hashes) {
-            let values: Vec<Value> = row.iter().zip(&types).map(|(datum, it)| json_of(datum, it.kind)).collect();
+            let values: Vec<Value> = row.iter().zip(&types).map(|(datum, it)| json_of(datum, &it.kind)).collect();
             let names: Vec<String> = types.iter().map(ToString::to_string).collect();
             let answer =
                 server.call(&json!({"command": "hash", "types": names, "values": values, "buckets": 7})).unwrap();
@@ -74,9 +74,11 @@ async fn directories(engine: Engine, seeds: impl Iterator<Item = u64>) {
                 }
                 let mut spec =
                     TableSpec::default().partition(&["p"]).option("partition.legacy-name", &legacy.to_string());
-                spec.columns =
-                    vec![("p".to_string(), DataType { kind, nullable: true }), ("v".to_string(), DataType::INT)];
-                let mut values: Vec<Datum> = (0..12).map(|_| partition_value(&mut random, kind)).collect();
+                spec.columns = vec![
+                    ("p".to_string(), DataType { kind: kind.clone(), nullable: true }),
+                    ("v".to_string(), DataType::INT),
+                ];
+                let mut values: Vec<Datum> = (0..12).map(|_| partition_value(&mut random, &kind)).collect();
                 values.push(Datum::Null);
                 let operations: Vec<Op> =
                     values.iter().map(|value| Op::insert(vec![value.clone(), Datum::Int(1)])).collect();
@@ -116,11 +118,11 @@ fn forgive_old_jdks(javas: &mut BTreeMap<PathBuf, usize>, ours: &mut BTreeMap<Pa
 }
 
 /// Values that have a name: bytes must be a text.
-fn partition_value(random: &mut Random, kind: TypeKind) -> Datum {
+fn partition_value(random: &mut Random, kind: &TypeKind) -> Datum {
     match (random_value(random, kind), kind) {
         (Datum::Bytes(_), TypeKind::Binary(most) | TypeKind::VarBinary(most)) => {
-            match random_value(random, TypeKind::Char(most.clamp(1, 9) / 4 + 1)) {
-                Datum::String(text) if text.len() <= most as usize => Datum::Bytes(text.into_bytes()),
+            match random_value(random, &TypeKind::Char((*most).clamp(1, 9) / 4 + 1)) {
+                Datum::String(text) if text.len() <= *most as usize => Datum::Bytes(text.into_bytes()),
                 _ => Datum::Bytes(b"x".to_vec()),
             }
         }

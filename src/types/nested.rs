@@ -1,0 +1,233 @@
+//! Columns of nested types in Arrow: their shapes, and the way through the door for each of their parts.
+//!
+//! ARRAY is `List(element)`, MAP and MULTISET are `Map(key_value: key, value)`, ROW is `Struct`. Names and nullability of
+//! inner fields are the type's own, so two lanes of one type always have one Arrow type.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray, UInt32Array, new_null_array};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::{DataType as ArrowType, Field as ArrowField, FieldRef, Fields};
+
+use super::arrow::{lane_type, to_external, to_lane};
+use super::{DataType, Datum, TypeKind, external_type};
+use crate::error::{Error, Result};
+
+/// The Arrow type of a nested kind, whose parts look as `of` says.
+pub(super) fn nested_type(kind: &TypeKind, of: fn(&TypeKind) -> ArrowType) -> ArrowType {
+    let field = |name: &str, part: &DataType| ArrowField::new(name, of(&part.kind), part.nullable);
+    match kind {
+        TypeKind::Array(element) => ArrowType::List(Arc::new(field("element", element))),
+        TypeKind::Map(map) => map_type(of(&map.key.kind), field("value", &map.value)),
+        TypeKind::Multiset(element) => map_type(of(&element.kind), ArrowField::new("value", ArrowType::Int32, false)),
+        TypeKind::Row(fields) => ArrowType::Struct(fields.iter().map(|it| field(&it.name, &it.data_type)).collect()),
+        scalar => of(scalar),
+    }
+}
+
+/// Keys are never NULL in Arrow, nor are they in Parquet.
+fn map_type(key: ArrowType, value: ArrowField) -> ArrowType {
+    let entries = Fields::from(vec![ArrowField::new("key", key, false), value]);
+    ArrowType::Map(Arc::new(ArrowField::new("key_value", ArrowType::Struct(entries), false)), false)
+}
+
+/// The types of a map's or multiset's two columns.
+fn entry_types(kind: &TypeKind) -> Option<(DataType, DataType)> {
+    match kind {
+        TypeKind::Map(map) => Some((map.key.clone().not_null(), map.value.clone())),
+        TypeKind::Multiset(element) => Some((element.as_ref().clone().not_null(), DataType::INT.not_null())),
+        _ => None,
+    }
+}
+
+/// An array as a lane of a nested kind; `None` when it is of another shape.
+pub(super) fn nested_to_lane(name: &str, kind: &TypeKind, array: &ArrayRef) -> Result<Option<ArrayRef>> {
+    let part = |name: &str, part: &DataType, array: &ArrayRef| to_lane(name, &part.kind, array);
+    match (kind, array.data_type()) {
+        (TypeKind::Array(_), ArrowType::LargeList(it) | ArrowType::FixedSizeList(it, _) | ArrowType::ListView(it)) => {
+            let list = plain(name, array, &ArrowType::List(Arc::clone(it)))?;
+            rebuild(name, kind, &list, lane_type, &part).map(Some)
+        }
+        (TypeKind::Array(_), ArrowType::List(_))
+        | (TypeKind::Map(_) | TypeKind::Multiset(_), ArrowType::Map(..))
+        | (TypeKind::Row(_), ArrowType::Struct(_)) => rebuild(name, kind, array, lane_type, &part).map(Some),
+        (_, ArrowType::Dictionary(_, values)) => {
+            let array = plain(name, array, values)?;
+            nested_to_lane(name, kind, &array)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A lane of a nested kind as callers see it.
+pub(super) fn nested_to_external(name: &str, kind: &TypeKind, lane: &ArrayRef) -> Result<ArrayRef> {
+    if *lane.data_type() == external_type(kind) {
+        return Ok(Arc::clone(lane));
+    }
+    rebuild(name, kind, lane, external_type, &|name, part, array| to_external(name, &part.kind, array))
+}
+
+/// The array cast to a type of the same values.
+fn plain(name: &str, array: &ArrayRef, wanted: &ArrowType) -> Result<ArrayRef> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(array, wanted, &options).map_err(|error| Error::invalid(format!("column {name}: {error}")))
+}
+
+type Part<'a> = &'a dyn Fn(&str, &DataType, &ArrayRef) -> Result<ArrayRef>;
+
+/// The array with each of its parts converted, and fields named as the kind names them.
+fn rebuild(
+    name: &str,
+    kind: &TypeKind,
+    array: &ArrayRef,
+    of: fn(&TypeKind) -> ArrowType,
+    part: Part,
+) -> Result<ArrayRef> {
+    let wrong = |error: arrow_schema::ArrowError| Error::invalid(format!("column {name}: {error}"));
+    match (kind, nested_type(kind, of)) {
+        (TypeKind::Array(element), ArrowType::List(field)) => {
+            let list = array.as_list::<i32>();
+            let (offsets, values) = trimmed(list.offsets(), list.values());
+            let (offsets, values) = match element.nullable || values.null_count() == 0 {
+                true => (offsets, values),
+                false => without_hidden(&offsets, &values, list.nulls()),
+            };
+            let values = child(&format!("{name}.element"), element, &values, None, part)?;
+            Ok(Arc::new(ListArray::try_new(field, offsets, values, list.nulls().cloned()).map_err(wrong)?))
+        }
+        (TypeKind::Row(fields), ArrowType::Struct(arrow)) => {
+            let rows = array.as_struct();
+            let columns = row_columns(name, fields, rows)?;
+            let nulls = rows.nulls();
+            let lanes = fields
+                .iter()
+                .zip(&columns)
+                .map(|(field, column)| child(&format!("{name}.{}", field.name), &field.data_type, column, nulls, part));
+            let lanes = lanes.collect::<Result<Vec<_>>>()?;
+            let rows = StructArray::try_new_with_length(arrow, lanes, nulls.cloned(), rows.len());
+            Ok(Arc::new(rows.map_err(wrong)?))
+        }
+        (kind, ArrowType::Map(field, sorted)) => rebuild_map(name, kind, array.as_map(), (field, sorted), part),
+        _ => Err(Error::bug(format!("column {name}: {kind} is not nested"))),
+    }
+}
+
+fn rebuild_map(name: &str, kind: &TypeKind, map: &MapArray, wanted: (FieldRef, bool), part: Part) -> Result<ArrayRef> {
+    let wrong = |error: arrow_schema::ArrowError| Error::invalid(format!("column {name}: {error}"));
+    let (Some((key, value)), ArrowType::Struct(fields)) = (entry_types(kind), wanted.0.data_type()) else {
+        return Err(Error::bug(format!("column {name}: {kind} is no map")));
+    };
+    let entries: ArrayRef = Arc::new(map.entries().clone());
+    let (offsets, entries) = trimmed(map.offsets(), &entries);
+    let hidden = entries.as_struct().columns().iter().any(|column| column.null_count() > 0);
+    let (offsets, entries) = if hidden { without_hidden(&offsets, &entries, map.nulls()) } else { (offsets, entries) };
+    let columns = entries.as_struct().columns();
+    let keys = child(&format!("{name}.key"), &key, &columns[0], None, part)?;
+    let values = child(&format!("{name}.value"), &value, &columns[1], None, part)?;
+    let entries = StructArray::try_new(fields.clone(), vec![keys, values], None).map_err(wrong)?;
+    let map = MapArray::try_new(Arc::clone(&wanted.0), offsets, entries, map.nulls().cloned(), wanted.1);
+    Ok(Arc::new(map.map_err(wrong)?))
+}
+
+/// One part converted; a NULL where its type allows none is refused, unless the row around it is NULL itself.
+fn child(
+    name: &str,
+    data_type: &DataType,
+    array: &ArrayRef,
+    around: Option<&NullBuffer>,
+    part: Part,
+) -> Result<ArrayRef> {
+    let converted = part(name, data_type, array)?;
+    let nulls = converted.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+    let covered = nulls.is_none_or(|nulls| around.is_some_and(|around| around.contains(&nulls)));
+    if data_type.nullable || covered {
+        return Ok(converted);
+    }
+    Err(Error::invalid(format!("column {name} is NOT NULL and a row has no value for it")))
+}
+
+/// The columns of a struct for the fields of a row, by name. A missing field that may be NULL is NULL.
+fn row_columns(name: &str, fields: &[super::Field], rows: &StructArray) -> Result<Vec<ArrayRef>> {
+    for (at, given) in rows.fields().iter().enumerate() {
+        if !fields.iter().any(|field| field.name == *given.name()) {
+            return Err(Error::invalid(format!("column {name} has no field {:?}", given.name())));
+        }
+        if rows.fields()[..at].iter().any(|earlier| earlier.name() == given.name()) {
+            return Err(Error::invalid(format!("column {name}: field {:?} is given twice", given.name())));
+        }
+    }
+    let missing = |field: &super::Field| new_null_array(&lane_type(&field.data_type.kind), rows.len());
+    let columns =
+        fields.iter().map(|field| rows.column_by_name(&field.name).cloned().unwrap_or_else(|| missing(field)));
+    Ok(columns.collect())
+}
+
+/// Offsets that begin at zero, and only the values they reach.
+fn trimmed(offsets: &OffsetBuffer<i32>, values: &ArrayRef) -> (OffsetBuffer<i32>, ArrayRef) {
+    let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
+    if first == 0 && last as usize == values.len() {
+        return (offsets.clone(), Arc::clone(values));
+    }
+    let moved: Vec<i32> = offsets.iter().map(|offset| offset - first).collect();
+    (OffsetBuffer::new(moved.into()), values.slice(first as usize, (last - first) as usize))
+}
+
+/// The values of the rows that are not NULL: Arrow lets a NULL row hide values.
+fn without_hidden(
+    offsets: &OffsetBuffer<i32>,
+    values: &ArrayRef,
+    nulls: Option<&NullBuffer>,
+) -> (OffsetBuffer<i32>, ArrayRef) {
+    let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
+        return (offsets.clone(), Arc::clone(values));
+    };
+    let mut kept = Vec::with_capacity(values.len());
+    let mut moved = Vec::with_capacity(offsets.len());
+    moved.push(0);
+    for row in 0..nulls.len() {
+        if nulls.is_valid(row) {
+            kept.extend(offsets[row] as u32..offsets[row + 1] as u32);
+        }
+        moved.push(kept.len() as i32);
+    }
+    match arrow_select::take::take(values, &UInt32Array::from(kept), None) {
+        Ok(values) => (OffsetBuffer::new(moved.into()), values),
+        Err(_) => (offsets.clone(), Arc::clone(values)),
+    }
+}
+
+/// A lane that repeats a value of a nested kind.
+pub(super) fn repeat(value: &Datum, kind: &TypeKind, rows: usize) -> Result<ArrayRef> {
+    let bug = |error: arrow_schema::ArrowError| Error::bug(format!("{kind}: {error}"));
+    let one = |values: Vec<&Datum>, part: &DataType| -> Result<ArrayRef> {
+        let lanes = values.into_iter().map(|value| value.repeat(&part.kind, 1)).collect::<Result<Vec<_>>>()?;
+        match lanes.is_empty() {
+            true => Ok(arrow_array::new_empty_array(&lane_type(&part.kind))),
+            false => arrow_select::concat::concat(&lanes.iter().map(AsRef::as_ref).collect::<Vec<_>>()).map_err(bug),
+        }
+    };
+    let single: ArrayRef = match (value, kind, lane_type(kind)) {
+        (Datum::Array(values), TypeKind::Array(element), ArrowType::List(field)) => {
+            let offsets = OffsetBuffer::from_lengths([values.len()]);
+            Arc::new(ListArray::try_new(field, offsets, one(values.iter().collect(), element)?, None).map_err(bug)?)
+        }
+        (Datum::Row(values), TypeKind::Row(fields), ArrowType::Struct(arrow)) if values.len() == fields.len() => {
+            let lanes = values.iter().zip(fields.iter()).map(|(value, field)| one(vec![value], &field.data_type));
+            Arc::new(StructArray::try_new(arrow, lanes.collect::<Result<_>>()?, None).map_err(bug)?)
+        }
+        (Datum::Map(pairs), _, ArrowType::Map(field, sorted)) => {
+            let (Some((key, value)), ArrowType::Struct(fields)) = (entry_types(kind), field.data_type()) else {
+                return Err(Error::bug(format!("{kind} is no map")));
+            };
+            let keys = one(pairs.iter().map(|(key, _)| key).collect(), &key)?;
+            let values = one(pairs.iter().map(|(_, value)| value).collect(), &value)?;
+            let entries = StructArray::try_new(fields.clone(), vec![keys, values], None).map_err(bug)?;
+            let offsets = OffsetBuffer::from_lengths([pairs.len()]);
+            Arc::new(MapArray::try_new(Arc::clone(&field), offsets, entries, None, sorted).map_err(bug)?)
+        }
+        _ => return Err(Error::bug(format!("{value:?} is no {kind}"))),
+    };
+    arrow_select::take::take(&single, &UInt32Array::from(vec![0; rows]), None).map_err(bug)
+}
