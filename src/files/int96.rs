@@ -16,7 +16,9 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::shred::{Levels, shred};
 use crate::error::{Error, Result};
+use crate::types::DataType;
 
 const JULIAN_EPOCH: i64 = 2_440_588;
 const MILLIS_PER_DAY: i64 = 86_400_000;
@@ -43,12 +45,27 @@ fn from_nanos(nanos: i128) -> Result<Int96> {
     Ok(value)
 }
 
-/// The values of a lane that are not NULL, and the definition levels of all its rows.
-pub(super) fn encode(lane: &ArrayRef) -> Result<(Vec<Int96>, Vec<i16>)> {
+/// One leaf of a column, ready to be written.
+pub(super) struct Encoded {
+    /// The values that are there.
+    pub values: Vec<Int96>,
+    /// How much of the path to the leaf is there, for each of its places.
+    pub definition: Vec<i16>,
+    /// Which list goes on, for each of its places.
+    pub repetition: Vec<i16>,
+}
+
+/// A leaf of a column from a lane of it; `leaf` counts the leaves of the column.
+pub(super) fn encode(data_type: &DataType, lane: &ArrayRef, leaf: usize) -> Result<Encoded> {
+    if data_type.kind.is_nested() {
+        let Levels { values, definition, repetition } = shred(data_type, lane, leaf)?;
+        let values = values.into_iter().map(from_nanos).collect::<Result<_>>()?;
+        return Ok(Encoded { values, definition, repetition });
+    }
     let lane = lane.as_primitive::<Decimal128Type>();
     let values = lane.iter().flatten().map(from_nanos).collect::<Result<_>>()?;
-    let levels = (0..lane.len()).map(|row| i16::from(lane.is_valid(row))).collect();
-    Ok((values, levels))
+    let definition = (0..lane.len()).map(|row| i16::from(lane.is_valid(row))).collect();
+    Ok(Encoded { values, definition, repetition: Vec::new() })
 }
 
 /// Reads one INT96 column across row groups, in step with the Arrow reader of the other columns.
@@ -85,6 +102,22 @@ impl<R: ChunkReader + 'static> Int96Reader<R> {
         Ok(Arc::new(lane))
     }
 
+    /// The values of the next `rows` rows that are there, for a leaf in a nested column.
+    pub(super) fn read_values(&mut self, rows: usize) -> Result<Vec<i128>, parquet::errors::ParquetError> {
+        let mut values = Vec::new();
+        let mut missing = rows;
+        while missing > 0 {
+            while self.current.as_ref().is_none_or(|(_, left)| *left == 0) {
+                self.next_group()?;
+            }
+            let Some((reader, left)) = &mut self.current else { break };
+            let records = append_values(reader, missing.min(*left), &mut values)?;
+            *left -= records;
+            missing -= records;
+        }
+        Ok(values)
+    }
+
     fn next_group(&mut self) -> Result<(), parquet::errors::ParquetError> {
         let end = || parquet::errors::ParquetError::EOF("INT96 column has fewer rows than the others".to_string());
         let group = self.metadata.row_group(self.groups.next().ok_or_else(end)?);
@@ -118,15 +151,47 @@ fn append(
     Ok(records)
 }
 
-/// The rows of one page as a lane: `rows` behind the first `before` of their row group.
-pub(super) fn read_page<R: ChunkReader + 'static>(
+/// Reads the values of up to `most` rows of a leaf in a nested column, and tells how many rows.
+fn append_values(
+    reader: &mut ColumnReaderImpl<Int96Type>,
+    most: usize,
+    out: &mut Vec<i128>,
+) -> Result<usize, parquet::errors::ParquetError> {
+    let (mut values, mut definition, mut repetition) = (Vec::new(), Vec::new(), Vec::new());
+    let (records, _, _) = reader.read_records(most, Some(&mut definition), Some(&mut repetition), &mut values)?;
+    if records == 0 {
+        return Err(parquet::errors::ParquetError::EOF("INT96 column ends early".to_string()));
+    }
+    out.extend(values.iter().map(to_nanos));
+    Ok(records)
+}
+
+/// A leaf in a nested column: the values of `rows` rows behind the first `before` of their row group.
+pub(super) fn read_page_values<R: ChunkReader + 'static>(
     source: R,
     metadata: &ParquetMetaData,
     column: usize,
     group: usize,
     before: usize,
     rows: usize,
-) -> Result<ArrayRef, parquet::errors::ParquetError> {
+) -> Result<Vec<i128>, parquet::errors::ParquetError> {
+    let mut reader = page_reader(source, metadata, column, group, before)?;
+    let mut values = Vec::new();
+    let mut missing = rows;
+    while missing > 0 {
+        missing -= append_values(&mut reader, missing, &mut values)?;
+    }
+    Ok(values)
+}
+
+/// A reader of a column chunk that has passed the first `before` rows.
+fn page_reader<R: ChunkReader + 'static>(
+    source: R,
+    metadata: &ParquetMetaData,
+    column: usize,
+    group: usize,
+    before: usize,
+) -> Result<ColumnReaderImpl<Int96Type>, parquet::errors::ParquetError> {
     let row_group = metadata.row_group(group);
     let chunk = row_group.column(column);
     let index = metadata.offset_index().and_then(|groups| groups.get(group)).and_then(|columns| columns.get(column));
@@ -140,6 +205,19 @@ pub(super) fn read_page<R: ChunkReader + 'static>(
     if reader.skip_records(before)? < before {
         return Err(parquet::errors::ParquetError::EOF("INT96 column ends early".to_string()));
     }
+    Ok(reader)
+}
+
+/// The rows of one page as a lane: `rows` behind the first `before` of their row group.
+pub(super) fn read_page<R: ChunkReader + 'static>(
+    source: R,
+    metadata: &ParquetMetaData,
+    column: usize,
+    group: usize,
+    before: usize,
+    rows: usize,
+) -> Result<ArrayRef, parquet::errors::ParquetError> {
+    let mut reader = page_reader(source, metadata, column, group, before)?;
     let mut lane = Decimal128Builder::with_capacity(rows);
     let mut missing = rows;
     while missing > 0 {

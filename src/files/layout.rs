@@ -68,9 +68,6 @@ impl FileLayout {
     /// # Errors
     /// [`Error::Bug`] when Parquet refuses the columns.
     pub fn of(schema: &Schema, thin: bool) -> Result<Self> {
-        if let Some(field) = schema.fields.iter().find(|field| field.data_type.kind.is_nested()) {
-            return Err(Error::unsupported(format!("column {:?}: type {}", field.name, field.data_type)));
-        }
         let key_columns = schema.positions(&schema.trimmed_primary_keys())?;
         let mut columns = Vec::new();
         let column = |name: String, id: i32, field: &Field, at: usize| FileColumn {
@@ -113,4 +110,10 @@ pub(super) fn leaves_of(descriptor: &SchemaDescriptor, column: usize) -> Range<u
     let of: Vec<usize> =
         (0..descriptor.num_columns()).filter(|leaf| descriptor.get_column_root_idx(*leaf) == column).collect();
     of.first().copied().unwrap_or(0)..of.last().map_or(0, |last| last + 1)
+}
+
+/// The leaves of the top-level column of a name.
+pub(super) fn leaves_named(descriptor: &SchemaDescriptor, name: &str) -> Option<Range<usize>> {
+    let root = descriptor.root_schema().get_fields().iter().position(|field| field.name() == name)?;
+    Some(leaves_of(descriptor, root))
 }

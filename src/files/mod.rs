@@ -10,6 +10,7 @@ mod prune;
 mod read_ahead;
 mod reader;
 mod rolling;
+mod shred;
 mod source;
 mod spec;
 mod statistics;

@@ -26,7 +26,9 @@ use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::int96;
-use super::reader::contained;
+use super::layout::{leaves_named, leaves_of};
+use super::reader::{check_leaves, contained, is_flat_int96};
+use super::shred::splice;
 use super::source::decode_error;
 use crate::error::{Error, Result};
 use crate::types::{TypeKind, to_lane};
@@ -81,7 +83,7 @@ impl PagedFile {
     /// Parses the last bytes of a file of `size` bytes, with the page bounds of one column.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], [`Error::Unsupported`] for nested columns.
+    /// [`Error::Corrupt`].
     pub fn open(path: &str, size: u64, tail: &Bytes, bounds_of: Option<(&str, &TypeKind)>) -> Result<Opened> {
         contained(path, || {
             let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
@@ -98,10 +100,6 @@ impl PagedFile {
     }
 
     fn of(path: &str, size: u64, metadata: ParquetMetaData, bounds_of: Option<(&str, &TypeKind)>) -> Result<Opened> {
-        let descriptor = metadata.file_metadata().schema_descr();
-        if descriptor.root_schema().get_fields().len() != descriptor.num_columns() {
-            return Err(Error::unsupported(format!("{path}: a data file with nested columns")));
-        }
         let mut starts = vec![0_u64];
         for group in metadata.row_groups() {
             let rows = u64::try_from(group.num_rows()).ok();
@@ -133,9 +131,15 @@ impl PagedFile {
         Ok(Opened::Done(Box::new(file), bounds))
     }
 
-    /// The place of a column, if the file has it.
+    /// The place of a column, if the file has it: its first leaf, whose pages are those of the column.
     pub fn leaf(&self, name: &str) -> Option<usize> {
-        self.metadata.parquet_schema().columns().iter().position(|column| column.name() == name)
+        leaves_named(self.metadata.parquet_schema(), name).map(|leaves| leaves.start)
+    }
+
+    /// All leaves of the column that a leaf is the first of.
+    fn leaves(&self, leaf: usize) -> Range<usize> {
+        let descriptor = self.metadata.parquet_schema();
+        leaves_of(descriptor, descriptor.get_column_root_idx(leaf))
     }
 
     /// How many rows.
@@ -183,22 +187,31 @@ impl PagedFile {
         Some(column.page_locations().as_slice()).filter(|pages| !pages.is_empty())
     }
 
-    /// The bytes a page is decoded from: its dictionary's, where the column has one, and its own.
+    /// The bytes a page is decoded from: its dictionary's, where the column has one, and its own. Of a nested column the
+    /// pages of all leaves that hold the page's rows.
     pub fn ranges(&self, leaf: usize, at: &PageAt) -> Vec<Range<u64>> {
+        self.leaves(leaf).flat_map(|leaf| self.leaf_ranges(leaf, at)).collect()
+    }
+
+    fn leaf_ranges(&self, leaf: usize, at: &PageAt) -> Vec<Range<u64>> {
         let (start, length) = self.metadata.metadata().row_group(at.group).column(leaf).byte_range();
         let whole = start..start.saturating_add(length);
         let Some(pages) = self.locations(at.group, leaf) else { return Vec::from([whole]) };
         let begin = |page: &PageLocation| page.offset as u64;
-        let page = &pages[at.page.min(pages.len() - 1)];
+        let inside = at.first_row - self.starts[at.group];
+        let row = |page: &PageLocation| u64::try_from(page.first_row_index).unwrap_or(0);
+        let first = pages.partition_point(|page| row(page) <= inside).saturating_sub(1);
+        let last = pages.partition_point(|page| row(page) < inside + at.rows).max(first + 1).min(pages.len());
         let dictionary = start..begin(&pages[0]);
-        let own = begin(page)..begin(page) + page.compressed_page_size as u64;
-        if dictionary.is_empty() { vec![own] } else { vec![dictionary, own] }
+        let own = pages[first..last].iter().map(|page| begin(page)..begin(page) + page.compressed_page_size as u64);
+        std::iter::once(dictionary).filter(|range| !range.is_empty()).chain(own).collect()
     }
 
     /// Bytes that a page takes when it is decoded, roughly.
     pub fn weight(&self, leaf: usize, at: &PageAt) -> u64 {
         let group = self.metadata.metadata().row_group(at.group);
-        let bytes = u64::try_from(group.column(leaf).uncompressed_size()).unwrap_or(0);
+        let size = |leaf| u64::try_from(group.column(leaf).uncompressed_size()).unwrap_or(0);
+        let bytes = self.leaves(leaf).map(size).fold(0, u64::saturating_add);
         let rows = u64::try_from(group.num_rows()).unwrap_or(0).max(1);
         // Dictionaries make this an underestimate; a row takes a few bytes at the least.
         (u128::from(bytes) * u128::from(at.rows) / u128::from(rows)) as u64 + at.rows * 4
@@ -214,18 +227,23 @@ impl PagedFile {
             let descriptor = self.metadata.parquet_schema();
             let before = usize::try_from(at.first_row - self.starts[at.group]).unwrap_or(usize::MAX);
             let rows = usize::try_from(at.rows).unwrap_or(usize::MAX);
-            if descriptor.column(column.leaf).physical_type() == Physical::INT96 {
-                if !matches!(column.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..)) {
-                    let what = format!("column {} is stored as INT96, which is no {}", column.name, column.kind);
-                    return Err(Error::corrupt(&self.path, what));
-                }
+            let leaves = self.leaves(column.leaf);
+            check_leaves(&self.path, descriptor, leaves.clone(), &column.name, &column.kind)?;
+            let int96 = |leaf: usize| descriptor.column(leaf).physical_type() == Physical::INT96;
+            if is_flat_int96(descriptor, column.leaf) {
                 let read = int96::read_page(source, self.metadata.metadata(), column.leaf, at.group, before, rows);
                 return read.map_err(|error| decode_error(&self.path, error));
             }
+            let values = leaves.clone().map(|leaf| {
+                let read =
+                    |source| int96::read_page_values(source, self.metadata.metadata(), leaf, at.group, before, rows);
+                int96(leaf).then(|| read(source.clone())).transpose()
+            });
+            let values = values.collect::<Result<Vec<_>, _>>().map_err(|error| decode_error(&self.path, error))?;
             let selection = RowSelection::from(vec![RowSelector::skip(before), RowSelector::select(rows)]);
             let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(source, self.metadata.clone())
                 .with_batch_size(rows)
-                .with_projection(ProjectionMask::leaves(descriptor, [column.leaf]))
+                .with_projection(ProjectionMask::leaves(descriptor, leaves))
                 .with_row_groups(vec![at.group])
                 .with_row_selection_policy(RowSelectionPolicy::Selectors)
                 .with_row_selection(selection)
@@ -241,6 +259,10 @@ impl PagedFile {
                     let what = format!("column {}: a page of {found} rows, not {rows}", column.name);
                     return Err(Error::corrupt(&self.path, what));
                 }
+            };
+            let lane = match values.iter().any(Option::is_some) {
+                true => &splice(lane, &mut values.into_iter()).map_err(|what| Error::corrupt(&self.path, what))?,
+                false => lane,
             };
             to_lane(&column.name, &column.kind, lane).map_err(|error| Error::corrupt(&self.path, error.to_string()))
         })
@@ -278,7 +300,9 @@ fn offsets_are_usable(metadata: &ParquetMetaData, size: u64) -> bool {
 /// The bounds of all pages of a column; `None` where one has none, or where its order is not Paimon's.
 fn page_bounds(metadata: &ArrowReaderMetadata, column: &str, kind: &TypeKind) -> Option<PageBounds> {
     // INT96 has no order in Parquet, and the bounds of floats leave NaN out.
-    if matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) | TypeKind::Float | TypeKind::Double) {
+    let bad =
+        matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) | TypeKind::Float | TypeKind::Double);
+    if bad || kind.is_nested() {
         return None;
     }
     let footer = metadata.metadata();
@@ -292,6 +316,7 @@ fn page_bounds(metadata: &ArrowReaderMetadata, column: &str, kind: &TypeKind) ->
 }
 
 /// The fetched pieces of a file.
+#[derive(Clone)]
 struct Sparse {
     pieces: Vec<(u64, Bytes)>,
     size: u64,

@@ -5,6 +5,7 @@ use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection, RowSelector};
 use parquet::file::metadata::ParquetMetaData;
 
+use super::layout::leaves_named;
 use super::reader::PlannedColumn;
 use crate::error::{Error, Result};
 use crate::format::datum_at;
@@ -104,8 +105,8 @@ impl File<'_> {
 
     /// Reads bounds of a column; `None` where the file has none, or none that can be used.
     fn converter(&self, column: &str, kind: &TypeKind) -> Option<StatisticsConverter<'_>> {
-        if matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..)) {
-            return None; // INT96 has no order in Parquet
+        if matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..)) || kind.is_nested() {
+            return None; // INT96 has no order in Parquet, and nested columns have no bounds of their own
         }
         let converter = StatisticsConverter::try_new(column, self.metadata.schema(), self.metadata.parquet_schema());
         converter.ok().map(|converter| converter.with_missing_null_counts_as_zero(false))
@@ -173,7 +174,7 @@ impl File<'_> {
     fn page_starts(&self, column: &str, group: usize) -> Option<Vec<usize>> {
         let in_file = self.columns.iter().find(|planned| planned.name == column)?.in_file.as_deref()?;
         let descriptor = self.metadata.parquet_schema();
-        let leaf = descriptor.columns().iter().position(|leaf| leaf.name() == in_file)?;
+        let leaf = leaves_named(descriptor, in_file)?.start;
         let pages = self.metadata.metadata().offset_index()?.get(group)?.get(leaf)?.page_locations();
         let rows = usize::try_from(self.metadata.metadata().row_group(group).num_rows()).ok()?;
         let starts: Vec<usize> = pages.iter().map(|page| usize::try_from(page.first_row_index).unwrap_or(0)).collect();

@@ -1,6 +1,7 @@
 //! Reading a Parquet data file as batches of lanes.
 //! Spec: `format-spec/data-files.md`.
 
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -15,12 +16,14 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::basic::Type as Physical;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::schema::types::SchemaDescriptor;
 use tokio::runtime::Handle;
 
 use super::int96::Int96Reader;
-use super::layout::{KIND_NAME, SEQUENCE_NAME};
+use super::layout::{KIND_NAME, SEQUENCE_NAME, leaves_of};
 use super::mask;
 use super::prune::Pruning;
+use super::shred::splice;
 use super::source::{FileSource, decode_error};
 use crate::error::{Error, Result};
 use crate::format::DeletionVector;
@@ -101,6 +104,8 @@ pub struct FileReader {
     /// For each column out, where it comes from.
     origins: Vec<Origin>,
     int96: Vec<Int96Reader<FileSource>>,
+    /// For each column of the Arrow reader: the INT96 leaves in it.
+    spliced: Vec<Vec<Option<usize>>>,
     /// With INT96 columns: the rows that are not masked, one bit for each row read, and how many were read.
     left: Option<(BooleanBuffer, usize)>,
     sequence: Option<usize>,
@@ -167,6 +172,7 @@ impl FileReader {
             batches,
             origins: slots.origins,
             int96,
+            spliced: slots.spliced,
             left: left.filter(|_| !slots.int96.is_empty()).map(|left| (left, 0)),
             sequence: slots.sequence,
             kinds: slots.kinds,
@@ -190,16 +196,27 @@ impl FileReader {
 
     fn convert(&mut self, batch: &arrow_array::RecordBatch) -> Result<FileBatch> {
         let rows = batch.num_rows();
+        let mut columns_in = batch.columns().to_vec();
+        let nested: Vec<usize> = self.spliced.iter().flatten().flatten().copied().collect();
         let mut int96 = Vec::with_capacity(self.int96.len());
-        for reader in &mut self.int96 {
-            int96.push(reader.read(rows).map_err(|error| decode_error(&self.path, error))?);
+        let mut values = vec![None; self.int96.len()];
+        for (at, reader) in self.int96.iter_mut().enumerate() {
+            if nested.contains(&at) {
+                values[at] = Some(reader.read_values(rows).map_err(|error| decode_error(&self.path, error))?);
+            } else {
+                int96.push(reader.read(rows).map_err(|error| decode_error(&self.path, error))?);
+            }
+        }
+        for (column, places) in columns_in.iter_mut().zip(&self.spliced).filter(|(_, places)| !places.is_empty()) {
+            let mut leaves = places.iter().map(|place| place.and_then(|at| values[at].take()));
+            *column = splice(column, &mut leaves).map_err(|what| Error::corrupt(&self.path, what))?;
         }
         let mut columns = Vec::with_capacity(self.origins.len());
         for (origin, planned) in self.origins.iter().zip(&self.plan.columns) {
             let lane = match origin {
                 Origin::Missing => new_null_array(&lane_type(&planned.data_type.kind), rows),
                 Origin::Int96(at) => int96[*at].clone(),
-                Origin::Arrow(at) => to_lane(&planned.name, &planned.data_type.kind, batch.column(*at))
+                Origin::Arrow(at) => to_lane(&planned.name, &planned.data_type.kind, &columns_in[*at])
                     .map_err(|error| Error::corrupt(&self.path, error.to_string()))?,
             };
             columns.push(lane);
@@ -257,6 +274,8 @@ struct Slots {
     origins: Vec<Origin>,
     /// Leaves read as INT96.
     int96: Vec<usize>,
+    /// For each column that the Arrow reader gives: which of `int96` its leaves are, if it is nested and has such.
+    spliced: Vec<Vec<Option<usize>>>,
     /// All leaves that are read.
     leaves: Vec<usize>,
     sequence: Option<usize>,
@@ -266,12 +285,9 @@ struct Slots {
 impl Slots {
     fn find(path: &str, metadata: &ParquetMetaData, plan: &ReadPlan) -> Result<(ProjectionMask, Self)> {
         let descriptor = metadata.file_metadata().schema_descr();
-        if descriptor.root_schema().get_fields().len() != descriptor.num_columns() {
-            return Err(Error::unsupported(format!("{path}: a data file with nested columns")));
-        }
-        let leaf = |name: &str| descriptor.columns().iter().position(|column| column.name() == name);
-        let mut arrow = Vec::new();
-        let mut int96 = Vec::new();
+        let root = |name: &str| descriptor.root_schema().get_fields().iter().position(|field| field.name() == name);
+        // Columns of the file that the Arrow reader reads, and those that are a single INT96 leaf.
+        let (mut arrow, mut flat) = (Vec::new(), Vec::new());
         let mut wanted = Vec::with_capacity(plan.columns.len());
         for planned in &plan.columns {
             let Some(name) = &planned.in_file else {
@@ -279,23 +295,20 @@ impl Slots {
                 continue;
             };
             // A column that the file's schema has but the file has not is NULL, as Java reads it.
-            let found = leaf(name);
-            if let Some(leaf) = found {
-                let is_int96 = descriptor.column(leaf).physical_type() == Physical::INT96;
-                let fits = matches!(&planned.data_type.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..));
-                if is_int96 && !fits {
-                    let what = format!("column {name} is stored as INT96, which is no {}", planned.data_type);
-                    return Err(Error::corrupt(path, what));
-                }
-                let list = if is_int96 { &mut int96 } else { &mut arrow };
-                if !list.contains(&leaf) {
-                    list.push(leaf);
+            let found = root(name);
+            if let Some(root) = found {
+                let leaves = leaves_of(descriptor, root);
+                check_leaves(path, descriptor, leaves.clone(), name, &planned.data_type.kind)?;
+                let single = is_flat_int96(descriptor, leaves.start);
+                let list = if single { &mut flat } else { &mut arrow };
+                if !list.contains(&root) {
+                    list.push(root);
                 }
             }
             wanted.push(found);
         }
         let system = |name: &str| {
-            leaf(name).ok_or_else(|| Error::corrupt(path, format!("a primary-key table's file has no column {name}")))
+            root(name).ok_or_else(|| Error::corrupt(path, format!("a primary-key table's file has no column {name}")))
         };
         let versions = if plan.versions { Some((system(SEQUENCE_NAME)?, system(KIND_NAME)?)) } else { None };
         if let Some((sequence, kind)) = versions {
@@ -303,18 +316,56 @@ impl Slots {
         }
         arrow.sort_unstable();
         arrow.dedup();
-        let place = |leaf: usize| arrow.iter().position(|other| *other == leaf);
-        let origins = wanted.into_iter().map(|leaf| {
-            let of = |leaf| place(leaf).map(Origin::Arrow);
-            let rare = |leaf| int96.iter().position(|other| *other == leaf).map(Origin::Int96);
-            leaf.and_then(|leaf| of(leaf).or_else(|| rare(leaf))).unwrap_or(Origin::Missing)
+        let place = |root: usize| arrow.iter().position(|other| *other == root);
+        let origins = wanted.into_iter().map(|root| {
+            let of = |root| place(root).map(Origin::Arrow);
+            let rare = |root| flat.iter().position(|other| *other == root).map(Origin::Int96);
+            root.and_then(|root| of(root).or_else(|| rare(root))).unwrap_or(Origin::Missing)
         });
         let origins = origins.collect();
-        let mask = ProjectionMask::leaves(descriptor, arrow.iter().copied());
-        let leaves = arrow.iter().chain(&int96).copied().collect();
+        let mut int96: Vec<usize> = flat.iter().map(|root| leaves_of(descriptor, *root).start).collect();
+        let spliced = arrow.iter().map(|root| {
+            let leaves = leaves_of(descriptor, *root);
+            let place = |leaf: usize| {
+                is_int96(descriptor, leaf).then(|| {
+                    int96.push(leaf);
+                    int96.len() - 1
+                })
+            };
+            let places: Vec<Option<usize>> = leaves.map(place).collect();
+            if places.iter().any(Option::is_some) { places } else { Vec::new() }
+        });
+        let spliced = spliced.collect();
+        let mask = ProjectionMask::roots(descriptor, arrow.iter().copied());
+        let leaves = arrow.iter().chain(&flat).flat_map(|root| leaves_of(descriptor, *root)).collect();
         let (sequence, kinds) = (versions.and_then(|(at, _)| place(at)), versions.and_then(|(_, at)| place(at)));
-        Ok((mask, Self { origins, int96, leaves, sequence, kinds }))
+        Ok((mask, Self { origins, int96, spliced, leaves, sequence, kinds }))
     }
+}
+
+fn is_int96(descriptor: &SchemaDescriptor, leaf: usize) -> bool {
+    leaf < descriptor.num_columns() && descriptor.column(leaf).physical_type() == Physical::INT96
+}
+
+/// Whether a leaf is an INT96 column of its own.
+pub(super) fn is_flat_int96(descriptor: &SchemaDescriptor, leaf: usize) -> bool {
+    is_int96(descriptor, leaf) && descriptor.column(leaf).path().parts().len() == 1
+}
+
+/// INT96 is for timestamps of nanoseconds alone: elsewhere the Arrow reader would make numbers of it that have wrapped.
+pub(super) fn check_leaves(
+    path: &str,
+    descriptor: &SchemaDescriptor,
+    leaves: Range<usize>,
+    name: &str,
+    kind: &TypeKind,
+) -> Result<()> {
+    let holds = kind.any(&|kind| matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..)));
+    if !holds && leaves.into_iter().any(|leaf| is_int96(descriptor, leaf)) {
+        let what = format!("column {name} is stored as INT96, which is no {kind}");
+        return Err(Error::corrupt(path, what));
+    }
+    Ok(())
 }
 
 fn chunk_ranges(metadata: &ParquetMetaData, leaves: &[usize], groups: &[usize]) -> Vec<(u64, u64)> {

@@ -67,7 +67,7 @@ pub(super) fn from_footer(
     floats: &[FloatBounds],
 ) -> Vec<ColumnStats> {
     let column = |(at, column): (usize, &super::FileColumn)| {
-        let mut stats = of_column(&column.data_type, groups, at);
+        let mut stats = of_column(&column.data_type, groups, layout.leaves[at].start);
         if matches!(&column.data_type.kind, TypeKind::Float | TypeKind::Double) {
             (stats.min, stats.max) = floats[at].clone().unwrap_or((Datum::Null, Datum::Null));
         }
@@ -77,6 +77,10 @@ pub(super) fn from_footer(
 }
 
 fn of_column(data_type: &DataType, groups: &[RowGroupMetaData], column: usize) -> ColumnStats {
+    if data_type.kind.is_nested() {
+        // Java has neither bounds nor a count of NULLs for what is no leaf of its own.
+        return ColumnStats { data_type: data_type.clone(), min: Datum::Null, max: Datum::Null, null_count: None };
+    }
     let mut all = ColumnStats { data_type: data_type.clone(), min: Datum::Null, max: Datum::Null, null_count: Some(0) };
     let mut bounded = true;
     for group in groups {

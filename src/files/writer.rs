@@ -10,9 +10,10 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_row::{RowConverter, SortField};
-use arrow_schema::FieldRef;
+use arrow_schema::{DataType as ArrowType, FieldRef};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Type as PhysicalType};
 use parquet::column::writer::ColumnCloseResult;
@@ -21,13 +22,12 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
 
-use super::int96;
 use super::layout::{ColumnSource, FileLayout};
 use super::statistics::{FloatBounds, float_bounds, has_nan, widen_bounds};
+use super::{int96, shred};
 use crate::error::{Error, Result};
-use crate::types::TypeKind;
+use crate::types::DataType;
 
 /// Some rows to write.
 pub trait Slab: Sync {
@@ -76,14 +76,15 @@ pub(super) struct FileWriter<W: Write + Send> {
 
 /// One column of the open row group.
 struct Slot {
-    encoder: Encoder,
+    /// One for each of its leaves.
+    encoders: Vec<Encoder>,
     float_bounds: FloatBounds,
 }
 
 enum Encoder {
     Arrow(Box<ArrowColumnWriter>),
-    /// INT96 columns wait as lanes: the Arrow writer cannot encode them.
-    Int96(Vec<ArrayRef>),
+    /// INT96 leaves wait beside the others: the Arrow writer cannot encode them.
+    Int96(Vec<int96::Encoded>),
 }
 
 /// What a finished file tells.
@@ -116,9 +117,12 @@ impl<W: Write + Send> FileWriter<W> {
     }
 
     fn open_bytes(&self) -> usize {
-        let size = |slot: &Mutex<Slot>| match &slot.lock().unwrap_or_else(PoisonError::into_inner).encoder {
+        let size_of = |encoder: &Encoder| match encoder {
             Encoder::Arrow(writer) => writer.get_estimated_total_bytes(),
-            Encoder::Int96(lanes) => lanes.iter().map(|lane| lane.len() * 12).sum(),
+            Encoder::Int96(parts) => parts.iter().map(|part| part.definition.len() * 12).sum(),
+        };
+        let size = |slot: &Mutex<Slot>| -> usize {
+            slot.lock().unwrap_or_else(PoisonError::into_inner).encoders.iter().map(size_of).sum()
         };
         self.group.as_ref().map_or(0, |slots| slots.iter().map(size).sum())
     }
@@ -139,12 +143,14 @@ impl<W: Write + Send> FileWriter<W> {
 
     fn open_group(&self) -> Result<Vec<Mutex<Slot>>> {
         let writers = self.factory.create_column_writers(self.groups).map_err(write_error)?;
-        let slots = writers.into_iter().zip(&self.layout.columns).map(|(writer, column)| {
-            let encoder = match &column.data_type.kind {
-                TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => Encoder::Int96(Vec::new()),
-                _ => Encoder::Arrow(Box::new(writer)),
-            };
-            Mutex::new(Slot { encoder, float_bounds: None })
+        let mut writers = writers.into_iter();
+        let slots = self.layout.columns.iter().map(|column| {
+            let leaves = shred::leaves(&column.data_type).into_iter().zip(&mut writers);
+            let encoders = leaves.map(|(int96, writer)| match int96 {
+                true => Encoder::Int96(Vec::new()),
+                false => Encoder::Arrow(Box::new(writer)),
+            });
+            Mutex::new(Slot { encoders: encoders.collect(), float_bounds: None })
         });
         Ok(slots.collect())
     }
@@ -155,23 +161,27 @@ impl<W: Write + Send> FileWriter<W> {
         for (at, slot) in slots.into_iter().enumerate() {
             let slot = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
             widen_bounds(&mut self.float_bounds[at], slot.float_bounds.clone());
-            match slot.encoder {
-                Encoder::Arrow(writer) => {
-                    let mut chunk = writer.close().map_err(write_error)?;
-                    if has_nan(&slot.float_bounds) {
-                        drop_bounds(chunk.close_mut()).map_err(write_error)?;
+            for (encoder, leaf) in slot.encoders.into_iter().zip(self.layout.leaves[at].clone()) {
+                match encoder {
+                    Encoder::Arrow(writer) => {
+                        let mut chunk = writer.close().map_err(write_error)?;
+                        if has_nan(&slot.float_bounds) {
+                            drop_bounds(chunk.close_mut()).map_err(write_error)?;
+                        }
+                        chunk.append_to_row_group(&mut group).map_err(write_error)?;
                     }
-                    chunk.append_to_row_group(&mut group).map_err(write_error)?;
-                }
-                Encoder::Int96(lanes) => {
-                    let column = group.next_column().map_err(write_error)?;
-                    let mut column = column.ok_or_else(|| Error::bug("the row group has too few columns"))?;
-                    for lane in &lanes {
-                        let (values, levels) = int96::encode(lane)?;
-                        let levels = self.layout.columns[at].data_type.nullable.then_some(levels.as_slice());
-                        column.typed::<Int96Type>().write_batch(&values, levels, None).map_err(write_error)?;
+                    Encoder::Int96(parts) => {
+                        let column = group.next_column().map_err(write_error)?;
+                        let mut column = column.ok_or_else(|| Error::bug("the row group has too few columns"))?;
+                        let leaf = self.layout.parquet.column(leaf);
+                        for part in &parts {
+                            let definition = (leaf.max_def_level() > 0).then_some(part.definition.as_slice());
+                            let repetition = (leaf.max_rep_level() > 0).then_some(part.repetition.as_slice());
+                            let writer = column.typed::<Int96Type>();
+                            writer.write_batch(&part.values, definition, repetition).map_err(write_error)?;
+                        }
+                        column.close().map_err(write_error)?;
                     }
-                    column.close().map_err(write_error)?;
                 }
             }
         }
@@ -205,7 +215,7 @@ fn encode_slab(layout: &FileLayout, slots: &[Mutex<Slot>], slab: &dyn Slab, thre
             let lane = slab.column(*source, 0..slab.rows())?;
             for at in places {
                 let mut slot = slots[*at].lock().unwrap_or_else(PoisonError::into_inner);
-                slot.write(&layout.arrow.fields()[*at], &lane)?;
+                slot.write(&layout.columns[*at].data_type, &layout.arrow.fields()[*at], &lane)?;
             }
         }
         Ok(())
@@ -224,14 +234,17 @@ fn encode_slab(layout: &FileLayout, slots: &[Mutex<Slot>], slab: &dyn Slab, thre
 }
 
 impl Slot {
-    fn write(&mut self, field: &FieldRef, lane: &ArrayRef) -> Result<()> {
+    fn write(&mut self, data_type: &DataType, field: &FieldRef, lane: &ArrayRef) -> Result<()> {
         widen_bounds(&mut self.float_bounds, float_bounds(lane));
-        match &mut self.encoder {
-            Encoder::Int96(lanes) => lanes.push(Arc::clone(lane)),
-            Encoder::Arrow(writer) => {
-                for leaf in compute_leaves(field, lane).map_err(write_error)? {
-                    writer.write(&leaf).map_err(write_error)?;
-                }
+        if let [Encoder::Int96(parts)] = self.encoders.as_mut_slice() {
+            parts.push(int96::encode(data_type, lane, 0)?);
+            return Ok(());
+        }
+        let leaves = compute_leaves(field, lane).map_err(write_error)?;
+        for (at, (encoder, leaf)) in self.encoders.iter_mut().zip(leaves).enumerate() {
+            match encoder {
+                Encoder::Int96(parts) => parts.push(int96::encode(data_type, lane, at)?),
+                Encoder::Arrow(writer) => writer.write(&leaf).map_err(write_error)?,
             }
         }
         Ok(())
@@ -262,13 +275,20 @@ fn properties(layout: &FileLayout, encoding: &Encoding, sample: &dyn Slab) -> Re
         .set_dictionary_page_size_limit(encoding.dictionary_page_bytes)
         .set_max_row_group_row_count(None)
         .set_created_by(concat!("forebay version ", env!("CARGO_PKG_VERSION")).to_string());
-    for column in &layout.columns {
-        let dictionary = match encoding.dictionary_of.get(&column.name) {
-            Some(decided) => *decided,
-            None if encoding.dictionary => few_values(sample.column(column.source, 0..sample.rows().min(SAMPLE))?)?,
-            None => false,
+    for (column, leaves) in layout.columns.iter().zip(&layout.leaves) {
+        let decided = encoding.dictionary_of.get(&column.name).copied();
+        let decided = decided.or_else(|| (!encoding.dictionary).then_some(false));
+        let lanes = match decided {
+            Some(_) => Vec::new(),
+            None => leaf_lanes(&sample.column(column.source, 0..sample.rows().min(SAMPLE))?),
         };
-        builder = builder.set_column_dictionary_enabled(ColumnPath::from(column.name.clone()), dictionary);
+        for (at, leaf) in leaves.clone().enumerate() {
+            let dictionary = match decided {
+                Some(decided) => decided,
+                None => few_values(lanes.get(at).ok_or_else(|| Error::bug("a column with too few leaves"))?)?,
+            };
+            builder = builder.set_column_dictionary_enabled(layout.parquet.column(leaf).path().clone(), dictionary);
+        }
     }
     Ok(builder.build())
 }
@@ -277,9 +297,20 @@ fn properties(layout: &FileLayout, encoding: &Encoding, sample: &dyn Slab) -> Re
 const SAMPLE: usize = 1024;
 const FEW: usize = SAMPLE / 8;
 
+/// The leaves of a lane in Parquet's order.
+fn leaf_lanes(lane: &ArrayRef) -> Vec<ArrayRef> {
+    match lane.data_type() {
+        ArrowType::List(_) => leaf_lanes(lane.as_list::<i32>().values()),
+        ArrowType::Map(..) => lane.as_map().entries().columns().iter().flat_map(leaf_lanes).collect(),
+        ArrowType::Struct(_) => lane.as_struct().columns().iter().flat_map(leaf_lanes).collect(),
+        _ => vec![Arc::clone(lane)],
+    }
+}
+
 /// Whether a column repeats few values, as far as its first rows tell. With many values a dictionary costs time
 /// and, after compression, space too.
-fn few_values(sample: ArrayRef) -> Result<bool> {
+fn few_values(sample: &ArrayRef) -> Result<bool> {
+    let sample = sample.slice(0, sample.len().min(SAMPLE));
     let converter = RowConverter::new(vec![SortField::new(sample.data_type().clone())]);
     let rows = converter.and_then(|converter| converter.convert_columns(&[sample]));
     let rows = rows.map_err(|error| Error::bug(error.to_string()))?;

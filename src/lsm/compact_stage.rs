@@ -20,6 +20,7 @@ use super::merge_reader::{Found, MergedBatch, RunReader, Stage, merge_with};
 use super::order::SequenceOrder;
 use crate::error::{Error, Result};
 use crate::types::RowKind;
+use crate::types::comparable_rows;
 
 /// How the rows before are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,11 +241,22 @@ impl CompactMerge {
             let before = gather(found.versions.batches.iter().map(|batch| &batch[*column]), before)?;
             let after =
                 gather(std::iter::once(&rows.columns[*column]), updates.iter().map(|(_, row)| (0, *row as usize)))?;
-            let equal: BooleanArray = not_distinct(&before, &after).map_err(|error| Error::bug(error.to_string()))?;
-            same = &same & equal.values();
+            same = &same & &equal_values(&before, &after)?;
         }
         Ok(Some(same))
     }
+}
+
+/// For each row whether both have the same value, or none.
+fn equal_values(one: &ArrayRef, other: &ArrayRef) -> Result<BooleanBuffer> {
+    let bug = |error: arrow_schema::ArrowError| Error::bug(error.to_string());
+    if !one.data_type().is_nested() {
+        let equal: BooleanArray = not_distinct(one, other).map_err(bug)?;
+        return Ok(equal.values().clone());
+    }
+    let one = comparable_rows(std::slice::from_ref(one)).map_err(bug)?;
+    let other = comparable_rows(std::slice::from_ref(other)).map_err(bug)?;
+    Ok(one.iter().zip(other.iter()).map(|(one, other)| one.data() == other.data()).collect())
 }
 
 fn gather<'a>(

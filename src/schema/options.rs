@@ -401,7 +401,7 @@ mod merge;
 mod reader;
 
 pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
-pub use merge::{ColumnMergeOptions, MergeOptions, SequenceGroup};
+pub use merge::{ColumnMergeOptions, MergeOptions, NullKeys, SequenceGroup};
 
 #[cfg(test)]
 mod tests;

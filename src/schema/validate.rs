@@ -18,9 +18,6 @@ use crate::types::{DataType, Field, MAX_DEPTH, MAX_FIELDS, TypeKind};
 pub fn validate(schema: &Schema) -> Result<TableOptions> {
     check_types(schema)?;
     check_keys_are_scalar(schema)?;
-    if let Some(field) = schema.fields.iter().find(|field| field.data_type.kind.is_nested()) {
-        return Err(Error::unsupported(format!("column {:?}: type {}", field.name, field.data_type)));
-    }
     let options = TableOptions::checked(schema, Use::Write)?;
     check_buckets(schema, &options)?;
     check_sequence(schema, &options)?;

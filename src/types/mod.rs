@@ -2,6 +2,7 @@
 //! Spec: `format-spec/types.md`.
 
 mod arrow;
+mod comparable;
 mod data_type;
 mod datum;
 mod nested;
@@ -12,6 +13,7 @@ pub use arrow::{
     accept_batch, external_field, external_schema, external_type, kinds_array, lane_field, lane_schema, lane_type,
     to_external, to_lane,
 };
+pub use comparable::comparable_rows;
 pub use data_type::{DataType, Field, MAX_DEPTH, MAX_FIELDS, MapType, TypeKind};
 pub use datum::Datum;
 pub use row_kind::RowKind;

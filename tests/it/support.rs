@@ -49,7 +49,21 @@ pub fn json_lines(path: &Path) -> Vec<Value> {
 /// A JSON row by a schema.
 pub fn row_of(schema: &Schema, row: &Value) -> Row {
     let of = |field: &forebay::schema::Field| datum_of(row.get(&field.name).unwrap_or(&Value::Null), &field.data_type);
-    schema.fields.iter().map(of).collect()
+    schema.fields.iter().map(of).map(settled).collect()
+}
+
+/// A value whose maps are in the order of their keys: Java keeps them in no order.
+pub fn settled(value: Datum) -> Datum {
+    match value {
+        Datum::Array(values) => Datum::Array(values.into_iter().map(settled).collect()),
+        Datum::Row(cells) => Datum::Row(cells.into_iter().map(settled).collect()),
+        Datum::Map(pairs) => {
+            let mut pairs: Vec<_> = pairs.into_iter().map(|(key, value)| (settled(key), settled(value))).collect();
+            pairs.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+            Datum::Map(pairs)
+        }
+        scalar => scalar,
+    }
 }
 
 pub fn datum_of(value: &Value, data_type: &DataType) -> Datum {
@@ -158,7 +172,7 @@ pub fn rows_of(schema: &Schema, batch: &RecordBatch) -> Vec<Row> {
     (0..batch.num_rows())
         .map(|row| {
             let cells = fields.fields().iter().zip(batch.columns());
-            cells.map(|(field, column)| datum_at(column, &kind(field.name()), row).unwrap()).collect()
+            cells.map(|(field, column)| settled(datum_at(column, &kind(field.name()), row).unwrap())).collect()
         })
         .collect()
 }

@@ -36,6 +36,11 @@ pub(super) trait Fold {
     /// What is there with what comes.
     fn add(&mut self, there: Self::Cell, comes: Self::Cell) -> Result<Self::Cell>;
 
+    /// What is there with an older version that came late.
+    fn add_before(&mut self, there: Self::Cell, comes: Self::Cell) -> Result<Self::Cell> {
+        self.add(comes, there)
+    }
+
     /// What is there without what is taken back. Functions without one are never asked.
     fn retract(&mut self, there: Self::Cell, taken: Self::Cell) -> Result<Self::Cell> {
         let _ = (there, taken);
@@ -64,7 +69,7 @@ pub(super) fn fold<F: Fold>(
                 Step::Skip => there,
                 Step::Take => cell(position),
                 Step::Add => fold.add(there, cell(position))?,
-                Step::AddBefore => fold.add(cell(position), there)?,
+                Step::AddBefore => fold.add_before(there, cell(position))?,
                 Step::Retract => fold.retract(there, cell(position))?,
                 Step::RetractBefore => fold.retract_before(there, cell(position))?,
                 Step::TakeRetract => fold.retract(cell(position), cell(position))?,

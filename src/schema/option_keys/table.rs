@@ -5,7 +5,7 @@ use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
 
 const GATE_CHAIN: &str = "no effect unless chain-table.enabled, which is refused";
 const GATE_POSTPONE: &str = "writers always postpone, which is right too";
-const NESTED: &str = "read for nested columns only, which are refused";
+const SHREDDED: &str = "no effect unless map.storage-layout is shared-shredding, which is refused";
 const FORMAT_TABLE: &str = "format tables are refused by option type";
 
 keys! {
@@ -46,19 +46,19 @@ keys! {
     "fields.<column>.ignore-retract": Boolean = "false", HONOURED, "leave retractions out of a column's aggregate";
     "fields.<column>.distinct": Boolean = "false", HONOURED, "collect or join each value once";
     "fields.<column>.list-agg-delimiter": Text = ",", HONOURED, "text between joined values";
-    "fields.<column>.nested-key": List, harmless(NESTED), "key inside an array of rows";
-    "fields.<column>.nested-key-null-strategy": Enum(&["merge", "ignore", "error"]) = "merge", harmless(NESTED),
+    "fields.<column>.nested-key": List, HONOURED, "key inside an array of rows";
+    "fields.<column>.nested-key-null-strategy": Enum(&["merge", "ignore", "error"]) = "merge", HONOURED,
         "what a NULL nested key does";
-    "fields.<column>.nested-sequence-field": List, harmless(NESTED), "newest inner row by these fields";
-    "fields.<column>.count-limit": Int = "2147483647", harmless(NESTED), "most inner rows kept";
-    "fields.<column>.ts-field": Text, harmless(NESTED), "time of a map entry";
+    "fields.<column>.nested-sequence-field": List, HONOURED, "newest inner row by these fields";
+    "fields.<column>.count-limit": Int = "2147483647", HONOURED, "most inner rows kept";
+    "fields.<column>.ts-field": Text, HONOURED, "time of a map entry";
     "fields.<columns>.sequence-group": List, HONOURED, "columns that are versioned together";
-    "fields.<column>.map.storage-layout": Enum(&["default", "shared-shredding"]) = "default", harmless(NESTED),
-        "how a MAP column is laid out in files";
-    "fields.<column>.map.shared-shredding.max-columns": Int = "256", harmless(NESTED),
+    "fields.<column>.map.storage-layout": Enum(&["default", "shared-shredding"]) = "default",
+        refused(&[], "a MAP is read and written as the file format's own"), "how a MAP column is laid out in files";
+    "fields.<column>.map.shared-shredding.max-columns": Int = "256", harmless(SHREDDED),
         "most columns a MAP is shredded into";
     "fields.<column>.map.shared-shredding.column-placement-policy": Enum(&["plain", "sequential", "lru"]) = "lru",
-        harmless(NESTED), "which shredded column a MAP key gets";
+        harmless(SHREDDED), "which shredded column a MAP key gets";
     "record-level.expire-time": Duration, HONOURED,
         "age at which compaction drops rows";
     "record-level.time-field": Text, HONOURED,

@@ -1,12 +1,14 @@
 //! How one column of many keys becomes one value for each key.
 //!
 //! Most functions choose one of the versions, so they answer with positions and copy nothing (`pick`). The others
-//! compute: numbers, joined texts and bitmaps, each over the column's versions laid one after another.
+//! compute: numbers, joined texts, bitmaps, arrays and maps, each over the column's versions laid one after another.
 //! Spec: `format-spec/merge-tree.md`, aggregate functions.
 
 mod bitmap;
 mod bitmap64;
 mod hll;
+mod nested;
+mod nested_function;
 mod number;
 mod pick;
 mod text;
@@ -18,20 +20,12 @@ use roaring::RoaringBitmap;
 
 use self::bitmap64::Bitmap64;
 use self::hll::Hll;
+use self::nested::{Collect, MergeMap, NestedPartialUpdate, NestedUpdate};
 use super::steps::Step;
 use super::{ColumnFrom, NULL, Versions};
 use crate::error::{Error, Result};
 use crate::schema::{ColumnMergeOptions, Field};
 use crate::types::{DataType, TypeKind};
-
-/// Functions of Paimon that this version lacks, with the reason.
-const LACKING: [(&str, &str); 5] = [
-    ("collect", "ARRAY columns are not supported yet"),
-    ("merge_map", "MAP columns are not supported yet"),
-    ("merge_map_with_keytime", "MAP columns are not supported yet"),
-    ("nested_update", "ARRAY columns are not supported yet"),
-    ("nested_partial_update", "ARRAY columns are not supported yet"),
-];
 
 /// What becomes of a column's versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +56,10 @@ enum Function {
     Bitmap64,
     HllSketch,
     ThetaSketch,
+    Collect(Collect),
+    MergeMap(MergeMap),
+    NestedUpdate(NestedUpdate),
+    NestedPartialUpdate(NestedPartialUpdate),
 }
 
 /// The fold of one column.
@@ -83,9 +81,6 @@ impl ColumnFold {
     pub(super) fn of(field: &Field, function: &str, options: &ColumnMergeOptions) -> Result<Self> {
         let name = &field.name;
         let kind = &field.data_type.kind;
-        if let Some((_, why)) = LACKING.iter().find(|(lacking, _)| *lacking == function) {
-            return Err(Error::unsupported(format!("aggregate function {function} of column {name:?} ({why})")));
-        }
         let needs = |fits: bool, what: &str, function: Function| {
             if fits {
                 return Ok(function);
@@ -100,8 +95,8 @@ impl ColumnFold {
             "first_value" => Function::FirstValue,
             "first_non_null_value" | "first_not_null_value" => Function::FirstNonNullValue,
             "primary-key" => Function::Newest,
-            "max" => Function::Max,
-            "min" => Function::Min,
+            "max" => needs(!kind.is_nested(), "values with an order", Function::Max)?,
+            "min" => needs(!kind.is_nested(), "values with an order", Function::Min)?,
             "bool_and" => needs(*kind == TypeKind::Boolean, "BOOLEAN", Function::And)?,
             "bool_or" => needs(*kind == TypeKind::Boolean, "BOOLEAN", Function::Or)?,
             "sum" => needs(numeric, "numbers", Function::Sum)?,
@@ -115,6 +110,9 @@ impl ColumnFold {
             "rbm64" => needs(bytes, "VARBINARY", Function::Bitmap64)?,
             "hll_sketch" => needs(bytes, "VARBINARY", Function::HllSketch)?,
             "theta_sketch" => needs(bytes, "VARBINARY", Function::ThetaSketch)?,
+            "collect" | "merge_map" | "merge_map_with_keytime" | "nested_update" | "nested_partial_update" => {
+                nested_function::of(field, function, options)?
+            }
             other => {
                 return Err(Error::invalid(format!(
                     "aggregate function {other:?} of column {name:?} is none of Paimon's"
@@ -171,6 +169,10 @@ impl ColumnFold {
             Function::Bitmap64 => union::run::<Bitmap64>(&self.name, versions, place, steps),
             Function::HllSketch => union::run::<Hll>(&self.name, versions, place, steps),
             Function::ThetaSketch => union::run::<CompactThetaSketch>(&self.name, versions, place, steps),
+            Function::Collect(it) => it.run(versions, place, steps),
+            Function::MergeMap(it) => it.run(versions, place, steps),
+            Function::NestedUpdate(it) => it.run(&self.name, versions, place, steps),
+            Function::NestedPartialUpdate(it) => it.run(&self.name, versions, place, steps),
             _ => pick::run(&self.function, versions, place, steps).map(ColumnFrom::Picks),
         }?;
         let leaves_null = match &values {
@@ -195,6 +197,9 @@ impl ColumnFold {
         match self.function {
             Function::LastValue | Function::LastNonNullValue | Function::Newest => true,
             Function::Sequence | Function::Grouped | Function::Sum | Function::Product => true,
+            Function::Collect(_) | Function::NestedUpdate(_) => true,
+            Function::MergeMap(MergeMap { time }) => time.is_none(),
+            Function::NestedPartialUpdate(_) => false,
             Function::FirstValue | Function::FirstNonNullValue | Function::Max | Function::Min => false,
             Function::And | Function::Or | Function::ListAgg { .. } | Function::Bitmap32 | Function::Bitmap64 => false,
             Function::HllSketch | Function::ThetaSketch => false,
