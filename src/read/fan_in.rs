@@ -20,8 +20,10 @@ use crate::format::DataFileMeta;
 use crate::lsm::{KeepAll, KeyBound, MergeFunction, RunReader, SequenceOrder, age, merge_runs};
 use crate::types::DataType;
 
-/// What an open column of a file holds: a fetched window and a decoded page.
-const OPEN_COLUMN: u64 = 80 << 10;
+/// What an open column of a file holds however small the file is: the decompressor's tables (zstd's, the largest).
+const OPEN_COLUMN: u64 = 96 << 10;
+/// And what it holds of the file: a fetched window and a decoded page.
+const COLUMN_BYTES: u64 = 80 << 10;
 /// What an open file holds beside its columns: its footer and buffers.
 const OPEN_FILE: u64 = 64 << 10;
 /// What an open spilled run holds, in a batch and its buffer.
@@ -29,7 +31,7 @@ const OPEN_SPILL: u64 = 256 << 10;
 /// Bytes of a batch of a spilled run, as they are in files.
 const SPILLED_BATCH: u64 = 32 << 10;
 /// Merges of less memory do not go to disk for it.
-const LEAST_MEMORY: u64 = 16 << 20;
+const LEAST_MEMORY: u64 = 24 << 20;
 
 /// What a merge may hold, and what of it an open file takes.
 #[derive(Debug, Clone, Copy)]
@@ -50,8 +52,8 @@ impl Room {
     /// What a file takes while it is open.
     fn of_file(&self, file: &DataFileMeta) -> u64 {
         let whole = (file.file_size.max(0) as u64).saturating_mul(self.expansion);
-        let columns = (self.columns as u64 + 2) * OPEN_COLUMN;
-        OPEN_FILE + columns.min(whole) + (self.least_batches)(file)
+        let columns = self.columns as u64 + 2;
+        OPEN_FILE + columns * OPEN_COLUMN + whole.min(columns * COLUMN_BYTES) + (self.least_batches)(file)
     }
 
     /// What runs take while all of them are open, the largest file of each.
@@ -138,7 +140,7 @@ impl Spilling {
 
     /// Merges runs with their ages, oldest first, as often as it takes until all that are left may be open at once.
     pub(super) fn merge_rest(&self, mut runs: Vec<(u32, RunReader)>, rows: usize) -> Result<Vec<RunReader>> {
-        let most = usize::try_from(self.room.bytes() / 2 / OPEN_SPILL).unwrap_or(usize::MAX).max(2);
+        let most = usize::try_from(self.room.bytes() / OPEN_SPILL).unwrap_or(usize::MAX).max(2);
         while runs.len() > most {
             let mut fewer = Vec::with_capacity(runs.len().div_ceil(most));
             let mut left = runs.into_iter().peekable();
@@ -190,12 +192,12 @@ mod tests {
         runs[3].push(file("u2", 5, (200, 300), 0));
         runs.push(vec![file("u1", 5, (0, 99), 0)]);
         runs.push(vec![file("m", 4, (0, 300), 1)]);
-        let room = Room { memory: 16 << 20, columns: 8, expansion: 4, least_batches: |_| 0 };
+        let room = Room { memory: 24 << 20, columns: 8, expansion: 4, least_batches: |_| 0 };
         assert!(!room.holds(&runs) && room.holds(&runs[..5]));
         let cut = parts(runs, &[DataType::INT.not_null()], &room).unwrap();
         assert_eq!(names(&cut.upper), [vec!["m"], vec!["u1", "u2"]]);
         let lengths: Vec<usize> = cut.parts.iter().map(Vec::len).collect();
-        assert_eq!(lengths, [18, 18, 4]);
+        assert_eq!(lengths, [13, 13, 13, 1]);
         let all: Vec<String> = names(&cut.parts).concat().into_iter().map(String::from).collect();
         assert_eq!(all, (0..40).map(|at| format!("f{at:02}")).collect::<Vec<_>>());
     }

@@ -324,8 +324,9 @@ impl SplitReader {
         runs: Vec<Vec<Arc<DataFileMeta>>>,
         early: &Arc<dyn MergeFunction>,
     ) -> Result<(Vec<RunReader>, usize)> {
+        // The other half is for larger windows and batches, which have budgets of their own.
         let room = Room {
-            memory: self.budgets.0 + self.budgets.1,
+            memory: (self.budgets.0 + self.budgets.1) / 2,
             columns: self.work.positions.len(),
             expansion: EXPANSION,
             least_batches,
