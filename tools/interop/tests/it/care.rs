@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::{agreed, check, place, server_compact};
 
-fn orphans(server: &mut Server, path: &Path) -> BTreeSet<PathBuf> {
+pub fn orphans(server: &mut Server, path: &Path) -> BTreeSet<PathBuf> {
     let answer = server.run("orphan_clean", path, json!({}));
     answer["files"].as_array().unwrap().iter().map(|file| PathBuf::from(file.as_str().unwrap())).collect()
 }

@@ -17,4 +17,5 @@ mod mixed;
 mod names;
 mod options;
 mod sketches;
+mod retention;
 mod support;
