@@ -94,6 +94,8 @@ pub mod write;
 
 pub mod commit;
 
+pub mod maintain;
+
 pub mod stream;
 
 pub mod inspect;

@@ -10,21 +10,22 @@ use std::path::Path;
 use bytes::Bytes;
 use forebay::format::{
     BinaryRow, Codec, ColumnStats, CommitMessage, Consumer, DEFAULT_PARTITION, DataFileMeta, DeletionVector,
-    DeletionVectorRange, FileKind, FileSource, IndexManifestEntry, ManifestEntry, ManifestFileMeta, ManifestFilter,
-    SimpleStats, Snapshot, Split, Tag, VectorForm, assign, decode_deletion_vectors, decode_hint, decode_index_manifest,
-    decode_manifest, decode_manifest_list, decode_schema, encode_deletion_vectors, encode_hint, encode_index_manifest,
-    encode_manifest, encode_manifest_list, encode_schema, layout, partition_path, reduce_stats,
+    DeletionVectorRange, ExpiryNote, FileKind, FileSource, IndexManifestEntry, ManifestEntry, ManifestFileMeta,
+    ManifestFilter, SimpleStats, Snapshot, Split, Tag, VectorForm, assign, decode_deletion_vectors, decode_hint,
+    decode_index_manifest, decode_manifest, decode_manifest_list, decode_schema, encode_deletion_vectors, encode_hint,
+    encode_index_manifest, encode_manifest, encode_manifest_list, encode_schema, layout, partition_path, reduce_stats,
 };
 use forebay::schema::{BucketFunction, StatsMode};
 use forebay::types::{DataType, Datum, TypeKind};
 
 /// The chapters that must hold examples, and how many at the least.
-const CHAPTERS: [(&str, usize); 15] = [
+const CHAPTERS: [(&str, usize); 16] = [
     ("avro.md", 1),
     ("binary-row.md", 8),
     ("bucket.md", 3),
     ("commit-message.md", 1),
     ("deletion-vectors.md", 2),
+    ("expiry.md", 1),
     ("hints-tags-consumers.md", 3),
     ("index-manifest.md", 1),
     ("layout.md", 1),
@@ -83,6 +84,9 @@ fn check(kind: &str, text: &str) {
         "schema" => assert_eq!(encode_schema(&decode_schema(text.as_bytes(), "x").unwrap()).unwrap(), text),
         "tag" => assert_eq!(Tag::decode(text.as_bytes(), "x").unwrap().encode().unwrap(), text),
         "consumer" => assert_eq!(Consumer::decode(text.as_bytes(), "x").unwrap().encode().unwrap(), text),
+        "expiry-note" => {
+            assert_eq!(ExpiryNote::decode(text.as_bytes(), "x").unwrap().encode().unwrap(), text);
+        }
         "hint" => assert_eq!(encode_hint(decode_hint(text.as_bytes()).unwrap()), text),
         "avro" => avro(text),
         "manifest" => manifest(text),

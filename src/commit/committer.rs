@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::after::AfterCommit;
 use super::changes::Committable;
 use super::outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties, DroppedCompaction};
 use super::plan::wants_snapshot;
@@ -16,9 +17,8 @@ use crate::history::History;
 use crate::schema::{CommitOptions, Schema, TableOptions};
 use crate::types::DataType;
 
-/// The part of `snapshot.time-retained` that may pass between the last look at the base and the create.
-const PATIENCE: u32 = 4;
-/// The least of it, for tables that keep snapshots for seconds only: there the read-back alone decides.
+/// The least time that may pass between the last look at the base and the create, for tables that keep snapshots for
+/// seconds only: there the read-back alone decides.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a committer met so far.
@@ -56,6 +56,7 @@ pub struct Committer {
     /// Files of commits whose outcome is unknown.
     pub(super) unsettled: HashSet<String>,
     pub(super) stats: CommitStats,
+    after: Option<Box<dyn AfterCommit>>,
 }
 
 impl std::fmt::Debug for Committer {
@@ -97,7 +98,22 @@ impl Committer {
             check_until: None,
             unsettled: HashSet::new(),
             stats: CommitStats::default(),
+            after: None,
         })
+    }
+
+    /// The same committer, which does this after each commit.
+    #[must_use]
+    pub fn after_commit(mut self, after: impl AfterCommit + 'static) -> Self {
+        self.after = Some(Box::new(after));
+        self
+    }
+
+    /// Waits for what commits left running beside. Nothing is lost without it.
+    pub async fn finish(&mut self) {
+        if let Some(after) = &mut self.after {
+            after.finish().await;
+        }
     }
 
     /// The commit user.
@@ -116,7 +132,7 @@ impl Committer {
 
     /// How long a base may be trusted without another look.
     pub(super) fn patience(&self) -> Duration {
-        (self.options.snapshot_time_retained / PATIENCE).max(LEAST_PATIENCE)
+        self.options.guarded_time().max(LEAST_PATIENCE)
     }
 
     /// Commits the messages of one committable.
@@ -153,6 +169,9 @@ impl Committer {
         } else if !verdict.lost.is_empty() {
             let lost: Vec<CommitMessage> = verdict.lost.iter().map(|at| messages[*at].clone()).collect();
             self.discard_compactions(&lost).await;
+        }
+        if let (CommitOutcome::Committed { snapshot_id, .. }, Some(after)) = (&verdict.outcome, &mut self.after) {
+            after.committed(*snapshot_id).await;
         }
         Ok(verdict.outcome)
     }

@@ -14,6 +14,7 @@
 //! - a committer that slept past the retention of its base cannot roll the table back.
 
 mod abort;
+mod after;
 mod changes;
 mod check;
 mod committer;
@@ -29,5 +30,6 @@ mod tests;
 mod verify;
 mod write;
 
+pub use after::AfterCommit;
 pub use committer::{CommitStats, Committer};
 pub use outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties, DroppedCompaction};

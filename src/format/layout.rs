@@ -28,6 +28,9 @@ pub const TAG_DIR: &str = "tag";
 pub const CONSUMER_DIR: &str = "consumer";
 /// The directory of branches.
 pub const BRANCH_DIR: &str = "branch";
+/// The directory of this engine's notes of what an expiry takes away. Paimon leaves directories alone that it does not
+/// know.
+pub const EXPIRY_DIR: &str = "expiry";
 
 /// The longest name: what common file systems take.
 const MAX_NAME: usize = 255;
@@ -123,6 +126,14 @@ pub fn tag(name: &str) -> Result<String> {
 /// [`Error::Invalid`] when the id is no plain name.
 pub fn consumer(id: &str) -> Result<String> {
     Ok(format!("{CONSUMER_DIR}/consumer-{}", check_name("consumer", id)?))
+}
+
+/// `expiry/expiry-<id>`
+///
+/// # Errors
+/// [`Error::Invalid`] when the id is no plain name.
+pub fn expiry_note(id: &str) -> Result<String> {
+    Ok(format!("{EXPIRY_DIR}/expiry-{}", check_name("expiry note", id)?))
 }
 
 /// `branch/branch-<name>`: the root of a branch's own schemas, snapshots, tags, changelogs and consumers.

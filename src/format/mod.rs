@@ -12,6 +12,7 @@ mod consumer;
 mod data_file;
 mod deletion_vector;
 mod envelope;
+mod expiry_note;
 mod hash_index;
 mod hint;
 mod index_manifest;
@@ -39,6 +40,7 @@ pub use data_file::{DataFileMeta, FileSource};
 pub use deletion_vector::{
     DeletionVector, VectorForm, decode_deletion_vector, decode_deletion_vectors, encode_deletion_vectors,
 };
+pub use expiry_note::{ExpiryNote, GoingFile};
 pub use hash_index::{decode_hash_index, encode_hash_index};
 pub use hint::{decode_hint, encode_hint};
 pub use index_manifest::{

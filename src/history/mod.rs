@@ -1,4 +1,4 @@
-//! Finding the truth: which snapshots, schemas, manifests, tags and consumers a table has.
+//! Finding the truth: which snapshots, schemas, manifests, tags, branches and consumers a table has.
 //!
 //! Every room that wants to know something about a table asks here, and here alone it is decided which hint is
 //! believed and which request is made.
@@ -10,6 +10,7 @@
 //!
 //! Spec: `format-spec/commit.md`, section "Finding the newest snapshot".
 
+mod branches;
 mod consumers;
 mod manifests;
 mod schemas;
@@ -18,6 +19,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
+pub use branches::Branches;
 pub use consumers::Consumers;
 pub use manifests::{EntryTest, FileFilter, ManifestTest, Manifests};
 pub use schemas::Schemas;
@@ -41,6 +43,8 @@ pub struct History {
     pub consumers: Consumers,
     /// Its tags.
     pub tags: Tags,
+    /// Its branches.
+    pub branches: Branches,
 }
 
 impl History {
@@ -52,6 +56,7 @@ impl History {
             manifests: Manifests::new(store.clone()),
             consumers: Consumers::new(store.clone()),
             tags: Tags::new(store.clone()),
+            branches: Branches::new(store.clone()),
             store,
         }
     }

@@ -134,7 +134,37 @@ impl Snapshots {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Storage`].
     pub async fn load(&self, id: SnapshotId) -> Result<Snapshot> {
-        self.try_load(id).await?.ok_or_else(|| Error::not_found(format!("snapshot {id}")))
+        if let Some(snapshot) = self.try_load(id).await? {
+            return Ok(snapshot);
+        }
+        Err(match self.earliest_id().await? {
+            Some(earliest) if id < earliest => Error::not_found(format!(
+                "snapshot {id}: it has expired, and the oldest one that is kept is {earliest} (snapshot.time-retained, \
+                 snapshot.num-retained.min)"
+            )),
+            _ => Error::not_found(format!("snapshot {id}")),
+        })
+    }
+
+    /// What a read of a snapshot (or of its changes) tells about a file that was not found: where the snapshot has expired
+    /// meanwhile, that. Other errors stay as they are.
+    pub async fn explain(&self, id: SnapshotId, changes: bool, error: Error) -> Error {
+        let Error::NotFound(what) = &error else { return error };
+        let kept = match self.exists(id).await {
+            Ok(false) if changes => self.store.exists(&layout::changelog(id)).await,
+            other => other,
+        };
+        let (of, options) = match changes {
+            true => ("changes", "changelog.time-retained, changelog.num-retained.min"),
+            false => ("rows", "snapshot.time-retained, snapshot.num-retained.min"),
+        };
+        match kept {
+            Ok(false) => Error::not_found(format!(
+                "the {of} of snapshot {id}: it expired while they were read, and {what} is gone; read again, or keep more \
+                 ({options})"
+            )),
+            _ => error,
+        }
     }
 
     /// A snapshot, or nothing where there is none: the one request of a poll.

@@ -21,7 +21,20 @@ pub async fn snapshots(history: &History) -> Result<RecordBatch> {
     let ids = history.snapshots.ids().await?;
     let loads = stream::iter(ids).map(|id| history.snapshots.try_load(id)).buffered(PARALLEL);
     // What expired since the listing is left out.
-    let all: Vec<Snapshot> = loads.try_filter_map(|found| async move { Ok(found) }).try_collect().await?;
+    shown(loads.try_filter_map(|found| async move { Ok(found) }).try_collect().await?)
+}
+
+/// The changelogs that outlived their snapshots, oldest first, with the columns of [`snapshots`].
+///
+/// # Errors
+/// [`crate::Error::Corrupt`], [`crate::Error::Storage`].
+pub async fn changelogs(history: &History) -> Result<RecordBatch> {
+    let ids = history.snapshots.changelog_ids().await?;
+    let loads = stream::iter(ids).map(|id| history.snapshots.try_load_changelog(id)).buffered(PARALLEL);
+    shown(loads.try_filter_map(|found| async move { Ok(found) }).try_collect().await?)
+}
+
+fn shown(all: Vec<Snapshot>) -> Result<RecordBatch> {
     let each = || all.iter();
     Columns::default()
         .long("snapshot_id", each().map(|it| Some(it.id)))

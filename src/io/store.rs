@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{Error as StoreError, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
@@ -43,6 +43,9 @@ pub struct FileStatus {
     /// The modification time in milliseconds since the epoch.
     pub modified_millis: i64,
 }
+
+/// Files of one request to delete: what S3 takes.
+const DELETES_AT_ONCE: usize = 1000;
 
 /// Bytes of a part of a file that is being written: the least that S3 takes, and what a disk takes well.
 const REMOTE_PART_BYTES: usize = 5 << 20;
@@ -367,6 +370,45 @@ impl TableStore {
         }
     }
 
+    /// Deletes files, many with one request where the store can; those that are not there are deleted already. Answers
+    /// the files that may still be there, each with what the store said.
+    pub async fn delete_all(&self, paths: &[String]) -> Vec<(String, Error)> {
+        let mut failed = Vec::new();
+        let mut files = Vec::new();
+        for path in paths {
+            match self.file(path) {
+                Ok(file) => files.push((path, file)),
+                Err(error) => failed.push((path.clone(), error)),
+            }
+        }
+        for chunk in files.chunks(DELETES_AT_ONCE) {
+            let wanted: Vec<_> = chunk.iter().map(|(_, file)| Ok(file.clone())).collect();
+            let answers: Vec<_> = self.inner.delete_stream(stream::iter(wanted).boxed()).collect().await;
+            // An error of a whole request stands for the files that have no answer of their own.
+            let whole = answers.iter().find_map(|answer| answer.as_ref().err());
+            let whole = whole.map_or_else(|| "no answer came".to_string(), plain);
+            for (at, (path, _)) in chunk.iter().enumerate() {
+                match answers.get(at).filter(|_| answers.len() == chunk.len()) {
+                    Some(Ok(_) | Err(StoreError::NotFound { .. })) => {}
+                    Some(Err(error)) => failed.push(((*path).clone(), from_store("delete", path, error))),
+                    None => failed.push(((*path).clone(), Error::storage(format!("delete {path}: {whole}")))),
+                }
+            }
+        }
+        failed
+    }
+
+    /// Removes a directory if nothing is in it, and tells whether it did. Object stores have none: nothing to do.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn remove_empty_dir(&self, directory: &str) -> Result<bool> {
+        let full = self.file(directory)?;
+        let Some(_) = self.local_path() else { return Ok(false) };
+        let target = PathBuf::from(format!("/{full}"));
+        self.env.blocking(move || remove_empty_local(&target)).await
+    }
+
     /// Deletes files that nobody was told of. What cannot be deleted stays behind, an orphan that nobody names.
     pub async fn delete_unnamed(&self, paths: Result<Vec<String>>) {
         let paths = paths.unwrap_or_else(|error| {
@@ -450,6 +492,15 @@ fn remove_local(target: &std::path::Path) -> Result<()> {
             Err(Error::storage(format!("delete {}: {error}", target.display())))
         }
         _ => Ok(()),
+    }
+}
+
+fn remove_empty_local(target: &std::path::Path) -> Result<bool> {
+    use std::io::ErrorKind::{DirectoryNotEmpty, NotADirectory, NotFound};
+    match std::fs::remove_dir(target) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), DirectoryNotEmpty | NotADirectory | NotFound) => Ok(false),
+        Err(error) => Err(Error::storage(format!("remove directory {}: {error}", target.display()))),
     }
 }
 

@@ -152,6 +152,11 @@ impl SplitReader {
         &self.runtime
     }
 
+    /// A file that is not there any more because its snapshot expired is told as that. Blocks.
+    pub(super) fn explain(&self, split: &Split, error: Error) -> Error {
+        self.runtime.block_on(self.history.snapshots.explain(split.snapshot_id, split.changes, error))
+    }
+
     /// The columns of the batches.
     pub fn shown_schema(&self) -> SchemaRef {
         let fields = self.request.select.iter().map(|at| &self.request.schema.fields[*at]);

@@ -53,9 +53,10 @@ impl SplitReader {
                 let _permit = permit;
                 let batches = match reader.read(&split) {
                     Ok(batches) => batches,
-                    Err(error) => return drop(sender.blocking_send(Some(Err(error)))),
+                    Err(error) => return drop(sender.blocking_send(Some(Err(reader.explain(&split, error))))),
                 };
                 for batch in batches {
+                    let batch = batch.map_err(|error| reader.explain(&split, error));
                     let failed = batch.is_err();
                     if sender.blocking_send(Some(batch)).is_err() || failed {
                         return;

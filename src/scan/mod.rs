@@ -68,7 +68,10 @@ pub async fn plan_snapshot(
     let mut rules = PlanRules::new(schema, &options)?;
     rules.skips_level_0 &= !with_level_0;
     let mut pruner = Pruner::new(schema, &options, filter.as_ref())?;
-    let (vectors, entries) = live_files(history, snapshot, &pruner.file_filter(rules.skips_level_0)).await?;
+    let (vectors, entries) = match live_files(history, snapshot, &pruner.file_filter(rules.skips_level_0)).await {
+        Ok(found) => found,
+        Err(error) => return Err(history.snapshots.explain(snapshot.id, false, error).await),
+    };
     let ids: BTreeSet<i64> = entries.iter().map(|entry| entry.file.schema_id).collect();
     for id in ids {
         pruner.know(&*history.schemas.load(id).await?)?;

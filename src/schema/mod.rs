@@ -19,7 +19,8 @@ pub use option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, Stance, find_optio
 pub use options::{
     BucketFunction, ChangelogProducer, ColumnMergeOptions, CommitOptions, CompactionOptions, Compression,
     DynamicBucketOptions, LookupCompact, ManifestOptions, MergeEngine, MergeOptions, NullKeys, ParquetOptions,
-    PostponeOptions, QuietHours, RecordExpiry, SequenceGroup, StatsOptions, TableOptions,
+    PostponeOptions, QuietHours, RecordExpiry, RetentionLimits, RetentionOptions, SequenceGroup, StatsOptions,
+    TableOptions,
 };
 pub use options_page::options_page;
 pub use units::{StatsMode, parse_duration, parse_memory_size};

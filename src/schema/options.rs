@@ -184,6 +184,17 @@ pub struct CommitOptions {
     pub snapshot_time_retained: Duration,
 }
 
+/// The part of `snapshot.time-retained` within which numbers of snapshots are never used again.
+const GUARDED: u32 = 4;
+
+impl CommitOptions {
+    /// How old a snapshot is at least before expiry takes it, whatever the count limits say. A commit that slept longer
+    /// since it saw its base looks again. Spec: `format-spec/commit.md`, freed slots.
+    pub fn guarded_time(&self) -> Duration {
+        self.snapshot_time_retained / GUARDED
+    }
+}
+
 /// When and how manifests are written (`manifest.*`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestOptions {
@@ -295,6 +306,8 @@ pub struct TableOptions {
     pub manifest: ManifestOptions,
     /// The commit's limits.
     pub commit: CommitOptions,
+    /// What expiry keeps.
+    pub retention: RetentionOptions,
 }
 
 impl TableOptions {
@@ -378,6 +391,7 @@ impl TableOptions {
                 merge_min_count: read.with("manifest.merge-min-count", number)?,
             },
             commit: read.commit()?,
+            retention: RetentionOptions::read(&read)?,
         })
     }
 
@@ -399,9 +413,11 @@ impl TableOptions {
 mod compaction;
 mod merge;
 mod reader;
+mod retention;
 
 pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
 pub use merge::{ColumnMergeOptions, MergeOptions, NullKeys, SequenceGroup};
+pub use retention::{RetentionLimits, RetentionOptions};
 
 #[cfg(test)]
 mod tests;

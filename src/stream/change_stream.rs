@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arrow_array::Int8Array;
 
-use super::start::{Start, check_kept, earliest, expired};
+use super::start::{Start, check_kept, expired, oldest_after};
 use crate::error::{Error, Result};
 use crate::format::layout::POSTPONE_BUCKET;
 use crate::format::{BinaryRow, CommitKind, FileKind, ManifestEntry, Snapshot, SnapshotId, Split};
@@ -77,6 +77,8 @@ pub struct ChangeStream {
     /// that one is the last of its snapshot.
     ahead: Option<Change>,
     misses: u64,
+    /// The last snapshot was found as a changelog that outlived it; the next one probably is one too.
+    in_changelogs: bool,
 }
 
 struct Open {
@@ -143,6 +145,7 @@ impl ChangeStream {
             open: None,
             ahead: None,
             misses: 0,
+            in_changelogs: false,
         };
         if let Some(id) = full {
             stream.queue_rows(id).await?;
@@ -290,15 +293,23 @@ impl ChangeStream {
     /// Queues the changes of the next snapshot. Tells whether there is one.
     async fn advance(&mut self) -> Result<bool> {
         let Some(snapshot) = self.find_next().await? else { return Ok(false) };
-        self.queue_changes(&snapshot).await?;
+        if let Err(error) = self.queue_changes(&snapshot).await {
+            return Err(self.history.snapshots.explain(snapshot.id, true, error).await);
+        }
         (self.current, self.showing_rows) = (Some(snapshot.id), false);
         self.next = snapshot.id.saturating_add(1);
         Ok(true)
     }
 
-    /// An idle table costs one request a poll.
+    /// An idle table costs one request a poll, and so does each changelog that outlived its snapshot.
     async fn find_next(&mut self) -> Result<Option<Snapshot>> {
         let snapshots = &self.history.snapshots;
+        if self.in_changelogs {
+            if let Some(changelog) = snapshots.try_load_changelog(self.next).await? {
+                return Ok(Some(changelog));
+            }
+            self.in_changelogs = false;
+        }
         self.misses += 1;
         if !self.misses.is_multiple_of(CHECK_EVERY) {
             if let Some(snapshot) = snapshots.try_load(self.next).await? {
@@ -310,26 +321,29 @@ impl ChangeStream {
             }
         }
         let ids = snapshots.ids().await?;
-        match (ids.iter().min(), ids.iter().max()) {
-            (Some(first), _) if self.next < *first => match snapshots.try_load_changelog(self.next).await? {
-                Some(changelog) => {
-                    self.misses = 0;
-                    Ok(Some(changelog))
-                }
-                None => Err(expired(self.next, earliest(&self.history).await?.unwrap_or(*first))),
-            },
-            (_, Some(last)) if self.next > last.saturating_add(1) => Err(Error::conflict(format!(
+        let (Some(first), Some(last)) = (ids.first().copied(), ids.last().copied()) else { return Ok(None) };
+        if self.next > last.saturating_add(1) {
+            return Err(Error::conflict(format!(
                 "snapshot {} was followed, and the newest one is {last}: the table was rolled back or made anew",
                 self.next - 1
-            ))),
-            (_, Some(last)) if self.next <= *last => {
-                self.misses = 0; // it came while we looked, or it is missing
-                let found = snapshots.try_load(self.next).await?;
-                found
-                    .map(Some)
-                    .ok_or_else(|| Error::not_found(format!("snapshot {}, though {last} is there", self.next)))
+            )));
+        }
+        if self.next > last {
+            return Ok(None);
+        }
+        self.misses = 0;
+        // It came while we looked, or it expired: then its changes may be kept.
+        if self.next >= first
+            && let Some(snapshot) = snapshots.try_load(self.next).await?
+        {
+            return Ok(Some(snapshot));
+        }
+        match snapshots.try_load_changelog(self.next).await? {
+            Some(changelog) => {
+                self.in_changelogs = true;
+                Ok(Some(changelog))
             }
-            _ => Ok(None),
+            None => Err(expired(self.next, oldest_after(&self.history, self.next).await?)),
         }
     }
 
@@ -361,7 +375,13 @@ impl ChangeStream {
 
     /// What an overwrite took away as `-D`, then what it brought as `+I`.
     async fn queue_overwrite(&mut self, rules: &PlanRules, snapshot: &Snapshot) -> Result<()> {
-        let entries = self.history.manifests.delta_files(snapshot, &FileFilter::default()).await?;
+        let entries = match self.history.manifests.delta_files(snapshot, &FileFilter::default()).await {
+            // A changelog keeps what a producer told, not the files that an overwrite took away.
+            Err(Error::NotFound(_)) if self.in_changelogs => {
+                return Err(expired(snapshot.id, oldest_after(&self.history, snapshot.id).await?));
+            }
+            entries => entries?,
+        };
         let (added, deleted): (Vec<Arc<ManifestEntry>>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.kind == FileKind::Add);
         let deleted = if self.schema.has_primary_key() { deleted } else { Vec::new() };
@@ -385,9 +405,7 @@ impl ChangeStream {
         match self.history.snapshots.try_load(before).await? {
             Some(before) => Vectors::of(&self.history, &before).await,
             // Only its vectors could tell which rows were there.
-            None if self.options.deletion_vectors => {
-                Err(expired(before, earliest(&self.history).await?.unwrap_or(snapshot.id)))
-            }
+            None if self.options.deletion_vectors => Err(expired(before, oldest_after(&self.history, before).await?)),
             None => Ok(Vectors::default()),
         }
     }

@@ -63,6 +63,12 @@ pub(super) async fn earliest(history: &History) -> Result<Option<SnapshotId>> {
     })
 }
 
+/// The oldest snapshot behind `id` that is kept.
+pub(super) async fn oldest_after(history: &History, id: SnapshotId) -> Result<SnapshotId> {
+    let (changelogs, ids) = (history.snapshots.changelog_ids().await?, history.snapshots.ids().await?);
+    Ok(changelogs.into_iter().chain(ids).filter(|kept| *kept > id).min().unwrap_or(id.saturating_add(1)))
+}
+
 /// # Errors
 /// [`Error::NotFound`] when the changes of `id` were expired.
 pub(super) async fn check_kept(history: &History, id: SnapshotId) -> Result<()> {
@@ -74,18 +80,27 @@ pub(super) async fn check_kept(history: &History, id: SnapshotId) -> Result<()> 
 
 pub(super) fn expired(id: SnapshotId, earliest: SnapshotId) -> Error {
     Error::not_found(format!(
-        "the changes of snapshot {id}: history before snapshot {earliest} has expired, so changes would be missed; \
-         start again from the rows of a snapshot or from the earliest changes"
+        "the changes of snapshot {id}: history before snapshot {earliest} has expired (changelog.time-retained, \
+         snapshot.time-retained), so changes would be missed; start again from the rows of a snapshot or from the earliest \
+         changes"
     ))
 }
 
 /// The first id whose changes are not older than `millis`.
 async fn first_since(history: &History, millis: i64) -> Result<SnapshotId> {
     let snapshots = &history.snapshots;
-    for id in snapshots.changelog_ids().await? {
-        if snapshots.try_load_changelog(id).await?.is_some_and(|changelog| changelog.time_millis >= millis) {
-            return Ok(id);
+    let changelogs = snapshots.changelog_ids().await?;
+    let (mut low, mut high) = (0, changelogs.len());
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        match snapshots.try_load_changelog(changelogs[middle]).await? {
+            Some(changelog) if changelog.time_millis >= millis => high = middle,
+            // Older, or expired meanwhile.
+            _ => low = middle + 1,
         }
+    }
+    if let Some(id) = changelogs.get(low) {
+        return Ok(*id);
     }
     match snapshots.at_time(millis.saturating_sub(1)).await? {
         Some(before) => Ok(before.id.saturating_add(1)),

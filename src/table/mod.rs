@@ -3,6 +3,7 @@
 mod changes;
 mod compact;
 mod lifetime;
+mod maintain;
 mod postpone;
 mod rescale;
 mod scan_builder;
@@ -16,6 +17,7 @@ pub use changes::ChangesBuilder;
 pub use compact::{CompactBuilder, CompactReport};
 use lifetime::create_table;
 pub(crate) use lifetime::{delete_table, has_schema};
+pub use maintain::{ExpireSnapshots, Maintain};
 pub use postpone::{MovePostponed, MovedPartition};
 pub use rescale::{Rescale, RescaledPartition};
 pub use scan_builder::ScanBuilder;
@@ -28,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::history::History;
 use crate::io::{TableStore, open_location};
 use crate::lookup::LookupBuilder;
+use crate::maintain::{ExpireAfterCommit, Expirer, Retention};
 use crate::schema::{Schema, TableOptions, Use, check_options, validate};
 use crate::write::{Channel, Channels, StreamWriter};
 
@@ -217,19 +220,31 @@ impl Table {
         MovePostponed::new(self.history.clone(), Arc::clone(&self.schema), self.spill_directory.clone())
     }
 
+    /// What keeps the table small.
+    pub fn maintain(&self) -> Maintain {
+        Maintain::new(self.history.clone(), Arc::clone(&self.schema))
+    }
+
     fn compactor(&self, limits: CompactLimits) -> Result<Compactor> {
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
         Compactor::new(self.history.clone(), Arc::clone(&self.schema), options, limits)
     }
 
-    /// The committer of a job. Its user must be stable over restarts of the job and no other job's.
+    /// The committer of a job. Its user must be stable over restarts of the job and no other job's. Unless the table is
+    /// `write-only`, snapshots expire after its commits.
     ///
     /// # Errors
     /// The store's errors; [`Error::Unsupported`] for a store that has no create-if-absent.
     pub fn committer(&self, commit_user: &str) -> Result<Committer> {
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
-        Committer::new(self.history.clone(), &self.schema, &options, commit_user)
+        let committer = Committer::new(self.history.clone(), &self.schema, &options, commit_user)?;
+        if options.compaction.write_only {
+            return Ok(committer);
+        }
+        let (retention, in_background) = (Retention::of(&options), options.retention.in_background);
+        let expirer = Expirer::new(self.history.clone(), Arc::clone(&self.schema), options, retention);
+        Ok(committer.after_commit(ExpireAfterCommit::new(expirer, in_background)))
     }
 }

@@ -91,6 +91,7 @@ impl TableWriter {
                 self.committer.abort(&messages).await?;
             }
         }
+        self.committer.finish().await;
         Ok(())
     }
 

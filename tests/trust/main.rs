@@ -8,6 +8,7 @@
 mod budgets;
 mod compaction;
 mod damage;
+mod expiry;
 mod hostile;
 mod kill;
 mod model;

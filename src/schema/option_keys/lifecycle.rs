@@ -3,25 +3,25 @@
 
 use super::{HONOURED, Kind, OptionKey, harmless, unwritable};
 
-const EXPIRES: &str = "this version expires nothing; a job that does reads it";
+const EXPIRES: &str = "this version expires no tag; a job that does reads it";
 const GATE_TAG: &str = "no effect unless tag.automatic-creation, which is refused for writing";
 const GATE_PARTITION: &str = "no effect unless partition.expiration-time, which is refused for writing";
 const GATE_DONE: &str = "no effect unless partitions are marked done, which is refused for writing";
 
 keys! {
     "snapshot.time-retained": Duration = "1 h", HONOURED, "time a snapshot is kept; a commit older than it is refused";
-    "snapshot.num-retained.min": Int = "10", harmless(EXPIRES), "fewest snapshots kept";
-    "snapshot.num-retained.max": Int = "2147483647", harmless(EXPIRES), "most snapshots kept";
-    "snapshot.expire.execution-mode": Enum(&["sync", "async"]) = "sync", harmless(EXPIRES),
+    "snapshot.num-retained.min": Int = "10", HONOURED, "fewest snapshots kept";
+    "snapshot.num-retained.max": Int = "2147483647", HONOURED, "most snapshots kept";
+    "snapshot.expire.execution-mode": Enum(&["sync", "async"]) = "sync", HONOURED,
         "whether a commit waits for expiry";
-    "snapshot.expire.limit": Int = "50", harmless(EXPIRES), "snapshots expired at once";
+    "snapshot.expire.limit": Int = "50", HONOURED, "snapshots expired at once";
     "snapshot.clean-empty-directories" | "snapshot.expire.clean-empty-directories": Boolean = "false",
-        harmless(EXPIRES), "remove directories that expiry empties";
+        HONOURED, "remove directories that expiry empties";
     "snapshot.watermark-idle-timeout": Duration, harmless("only Flink's committer reads it"),
         "silence after which a source does not hold the watermark";
-    "changelog.num-retained.min": Int, harmless(EXPIRES), "fewest changelogs kept";
-    "changelog.num-retained.max": Int, harmless(EXPIRES), "most changelogs kept";
-    "changelog.time-retained": Duration, harmless(EXPIRES), "time a changelog is kept";
+    "changelog.num-retained.min": Int, HONOURED, "fewest changelogs kept";
+    "changelog.num-retained.max": Int, HONOURED, "most changelogs kept";
+    "changelog.time-retained": Duration, HONOURED, "time a changelog is kept";
     "partition.expiration-time": Duration, unwritable(&[], "this version drops no partition"),
         "age at which a partition is dropped";
     "partition.expiration-strategy": Text = "values-time", harmless(GATE_PARTITION),

@@ -67,7 +67,7 @@ keys! {
     "consumer.ignore-progress": Boolean = "false", HONOURED, "start anew in spite of saved progress";
     "consumer.expiration-time": Duration, harmless("this version expires no consumer"),
         "age at which a consumer is forgotten";
-    "consumer.changelog-only": Boolean = "false", harmless("this version expires nothing"),
+    "consumer.changelog-only": Boolean = "false", HONOURED,
         "whether a consumer holds back changelog only";
     "table-read.sequence-number.enabled": Boolean = "false", harmless(SYSTEM_TABLE),
         "show sequence numbers in the audit log";
