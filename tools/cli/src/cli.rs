@@ -51,6 +51,8 @@ pub enum Command {
     Compact(Box<Compact>),
     /// Look inside a table: snapshots, files, levels
     Inspect(Inspect),
+    /// Take old snapshots and changelogs away, with the files that only they need
+    Expire(Expire),
     /// Move a table's rows into another number of buckets
     Rescale(Rescale),
     /// List databases and tables of a warehouse
@@ -416,6 +418,35 @@ pub struct Rescale {
     pub options: Vec<(String, String)>,
 }
 
+/// Arguments of `expire`.
+#[derive(Debug, Args)]
+#[command(after_help = "What is not said here is taken from the table's options (snapshot.num-retained.min and .max, \
+                        snapshot.time-retained, changelog.*). Files that a tag, a branch or a changelog needs stay, and what a \
+                        consumer has not read. A snapshot younger than a quarter of snapshot.time-retained stays too: a commit \
+                        under way may rest on it.")]
+pub struct Expire {
+    /// The table: a location, or db.table with --warehouse
+    pub table: String,
+    /// Keep at most so many snapshots, whatever their age
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub retain_max: Option<i64>,
+    /// Keep at least so many snapshots, whatever their age
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub retain_min: Option<i64>,
+    /// Take what is older than this: a time (2024-01-31T12:00:00, with Z or in local time) or an age ('2 h', '7 d')
+    #[arg(long, value_name = "TIME")]
+    pub older_than: Option<String>,
+    /// Take at most so many snapshots, and as many changelogs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub max_deletes: Option<i64>,
+    /// Only list what would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// A table option for this run alone (changelog.time-retained, ..)
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
+}
+
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
 pub struct Completions {
@@ -472,6 +503,8 @@ pub enum OutputFormat {
 pub enum View {
     /// A row for each snapshot
     Snapshots,
+    /// A row for each changelog that outlived its snapshot
+    Changelogs,
     /// A row for each version of the schema
     Schemas,
     /// The manifests of the newest snapshot

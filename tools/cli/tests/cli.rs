@@ -746,3 +746,43 @@ fn a_watching_compactor_ends_in_peace_when_it_is_terminated() {
     let output = watcher.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
 }
+
+#[test]
+fn old_snapshots_expire_and_a_dry_run_tells_what_would_go() {
+    let place = Place::new();
+    // Short lives, and no expiry after commits: that is what the command is for.
+    let options = ["-o", "write-only=true", "-o", "snapshot.time-retained=4 ms", "-o", "changelog.time-retained=1 d"];
+    let columns = ["create", "t", "--column", "id BIGINT NOT NULL", "--column", "name STRING", "--primary-key", "id"];
+    place.ok(&[&columns[..], &options[..], &["-o", "changelog-producer=input"]].concat());
+    for round in 0..5 {
+        place.feed_ok(&["write", "t", "--format", "jsonl"], &rows(round, round + 3));
+    }
+    place.ok(&["compact", "t", "--full"]);
+    let (before, changes) = (place.ok(&["read", "t", "--json"]), place.ok(&["changes", "t", "--from", "earliest"]));
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let dry: serde_json::Value =
+        serde_json::from_str(&place.ok(&["expire", "t", "--retain-min", "1", "--dry-run", "--json"])).unwrap();
+    assert_eq!(dry["snapshots"], serde_json::json!([1, 2, 3, 4, 5]), "{dry}");
+    let paths: Vec<_> = dry["paths"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
+    assert!(paths.len() as u64 == dry["files"].as_u64().unwrap() && dry["bytes"].as_u64() > Some(1000), "{dry}");
+    assert!(paths.iter().all(|path| place.0.path().join("t").join(path).is_file()), "{dry}");
+    let shown = place.run(&["expire", "t", "--retain-min", "1", "--dry-run"]);
+    assert!(text(&shown.stdout).contains(paths[0]) && text(&shown.stderr).contains("5 snapshots (1 to 5) would go"));
+
+    let two = place.run(&["expire", "t", "--retain-min", "1", "--max-deletes", "2"]);
+    assert!(text(&two.stderr).contains("2 snapshots (1 to 2) went"), "{}", text(&two.stderr));
+    assert!(text(&two.stderr).contains("no more may go in one run"), "{}", text(&two.stderr));
+    let rest: serde_json::Value =
+        serde_json::from_str(&place.ok(&["expire", "t", "--retain-min", "1", "--json"])).unwrap();
+    assert_eq!((&rest["snapshots"], &rest["failed"]), (&serde_json::json!([3, 4, 5]), &0.into()), "{rest}");
+    assert!(paths.iter().all(|path| !place.0.path().join("t").join(path).exists()), "{rest}");
+    assert!(!place.0.path().join("t/expiry").exists());
+    assert_eq!(place.ok(&["read", "t", "--json"]), before);
+    assert_eq!(place.ok(&["changes", "t", "--from", "earliest"]), changes);
+    assert_eq!(place.ok(&["inspect", "t", "changelogs", "--json"]).lines().count(), 5);
+    assert!(place.fails(1, &["read", "t", "--at", "2"]).contains("snapshot.time-retained"));
+    for wrong in [["--older-than", "yesterday"], ["--retain-max", "0"], ["--older-than", "2999-01-01"]] {
+        place.fails(2, &[&["expire", "t"], &wrong[..]].concat());
+    }
+    place.fails(1, &["expire", "t", "--retain-max", "2", "--retain-min", "3"]);
+}

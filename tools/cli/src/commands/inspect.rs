@@ -24,6 +24,7 @@ pub async fn run(args: Inspect, common: &Common) -> Result<()> {
             };
         }
         View::Snapshots => inspect::snapshots(&history).await?,
+        View::Changelogs => inspect::changelogs(&history).await?,
         View::Schemas => inspect::schemas(&history).await?,
         View::Manifests => inspect::manifests(&history).await?,
         View::Files => inspect::files(&history).await?,

@@ -7,6 +7,7 @@ mod create;
 mod demo;
 mod describe;
 mod drop;
+mod expire;
 mod inspect;
 mod list;
 mod lookup;
@@ -37,6 +38,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Changes(args) => changes::run(args, &common).await,
         Command::Compact(args) => compact::run(*args, &common).await,
         Command::Inspect(args) => inspect::run(args, &common).await,
+        Command::Expire(args) => expire::run(args, &common).await,
         Command::Rescale(args) => rescale::run(args, &common).await,
         Command::List(args) => list::run(args, &common).await,
         Command::Describe(args) => describe::run(args, &common).await,
