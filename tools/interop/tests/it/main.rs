@@ -16,6 +16,6 @@ mod form;
 mod mixed;
 mod names;
 mod options;
-mod sketches;
 mod retention;
+mod sketches;
 mod support;
