@@ -9,6 +9,7 @@ mod budgets;
 mod compaction;
 mod damage;
 mod expiry;
+mod engines;
 mod hostile;
 mod kill;
 mod model;

@@ -1,0 +1,317 @@
+//! Every merge engine with every changelog producer on a store that fails: a writer that dies and comes back, one or
+//! two compactors, and a reader, against an oracle of the rows and one of the changelog.
+//!
+//! | engine | producers |
+//! |---|---|
+//! | deduplicate, partial-update, aggregation | none, input, lookup, full-compaction |
+//! | first-row | none, lookup |
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay::commit::{CommitOutcome, CommitProperties};
+use forebay::compact::CompactRequest;
+use forebay::io::{Fault, FaultPlan, FaultyStore, TableStore};
+use forebay::scan::At;
+use forebay::schema::Schema;
+use forebay::types::{DataType, Datum, RowKind};
+use forebay::{Error, Table};
+
+use crate::support::{Changes, Random, Row, as_set, batch, block_on, each_seed, read_at, read_changes, seeded_env};
+
+const COMMITS: i64 = 6;
+const KEYS: u64 = 12;
+const COMBINATIONS: [(&str, &str); 14] = [
+    ("deduplicate", "none"),
+    ("deduplicate", "input"),
+    ("deduplicate", "lookup"),
+    ("deduplicate", "full-compaction"),
+    ("partial-update", "none"),
+    ("partial-update", "input"),
+    ("partial-update", "lookup"),
+    ("partial-update", "full-compaction"),
+    ("aggregation", "none"),
+    ("aggregation", "input"),
+    ("aggregation", "lookup"),
+    ("aggregation", "full-compaction"),
+    ("first-row", "none"),
+    ("first-row", "lookup"),
+];
+
+/// The rows by key.
+type Rows = BTreeMap<i64, Row>;
+
+/// One combination and what a seed decides about it.
+struct Case {
+    engine: &'static str,
+    producer: &'static str,
+    /// The writer compacts nothing itself.
+    write_only: bool,
+    seed: u64,
+}
+
+impl Case {
+    fn schema(&self) -> Schema {
+        let builder = Schema::builder()
+            .column("id", DataType::BIGINT.not_null())
+            .column("n", DataType::INT)
+            .column("text", DataType::STRING)
+            .primary_key(["id"])
+            .option("bucket", "1")
+            .option("merge-engine", self.engine)
+            .option("changelog-producer", self.producer)
+            .option("write-only", self.write_only.to_string())
+            .option("num-sorted-run.compaction-trigger", "3")
+            .option("commit.max-retries", "5");
+        let own: &[(&str, &str)] = match self.engine {
+            "aggregation" => &[
+                ("fields.n.aggregate-function", "sum"),
+                ("fields.text.aggregate-function", "max"),
+                ("fields.text.ignore-retract", "true"),
+            ],
+            _ => &[],
+        };
+        own.iter().fold(builder, |builder, (name, value)| builder.option(*name, *value)).build().unwrap()
+    }
+
+    /// What the source sends with a commit, the same each time.
+    fn changes(&self, identifier: i64) -> Changes {
+        let mut random = Random(self.seed.wrapping_mul(1009).wrapping_add(identifier as u64));
+        let count = 1 + random.below(20);
+        let row = |random: &mut Random| {
+            let null = |random: &mut Random, value| if random.chance(25) { Datum::Null } else { value };
+            let (n, text) = (random.below(100) as i32, format!("{} of {identifier}", random.below(9)));
+            vec![
+                Datum::BigInt(random.below(KEYS) as i64),
+                null(random, Datum::Int(n)),
+                null(random, Datum::String(text)),
+            ]
+        };
+        let change = |_| {
+            // What partial-update makes of an addition after a removal depends, as in Java, on which of the two a flush
+            // or a compaction folded first: no oracle of the operations alone can tell.
+            let taken = matches!(self.engine, "deduplicate" | "aggregation") && random.chance(20);
+            (if taken { RowKind::Delete } else { RowKind::UpdateAfter }, row(&mut random))
+        };
+        let mut changes: Changes = (0..count).map(change).collect();
+        if self.engine == "aggregation" && identifier == 1 {
+            // A -D that is alone of its key is no row and may be dropped: every key has an addition first.
+            let first = (0..KEYS).map(|id| vec![Datum::BigInt(id as i64), Datum::Int(1), Datum::Null]);
+            changes.splice(0..0, first.map(|row| (RowKind::Insert, row)));
+        }
+        changes
+    }
+
+    /// One change on the rows, as Paimon's documentation has it for the engine.
+    fn apply(&self, rows: &mut Rows, kind: RowKind, row: &Row) {
+        let Datum::BigInt(id) = row[0] else { panic!("{row:?}") };
+        match (self.engine, kind.is_retract()) {
+            ("deduplicate", true) => drop(rows.remove(&id)),
+            ("deduplicate", false) => drop(rows.insert(id, row.clone())),
+            ("first-row", _) => drop(rows.entry(id).or_insert_with(|| row.clone())),
+            ("partial-update", _) => {
+                let there = rows.entry(id).or_insert_with(|| vec![row[0].clone(), Datum::Null, Datum::Null]);
+                let comes = row.iter().zip(there).filter(|(value, _)| !value.is_null());
+                comes.for_each(|(value, there)| *there = value.clone());
+            }
+            ("aggregation", taken) => {
+                let there = rows.entry(id).or_insert_with(|| vec![row[0].clone(), Datum::Null, Datum::Null]);
+                if let Datum::Int(n) = row[1] {
+                    let sum = if let Datum::Int(sum) = there[1] { sum } else { 0 };
+                    there[1] = Datum::Int(if taken { sum - n } else { sum + n });
+                }
+                match (&there[2], &row[2]) {
+                    (_, Datum::String(_)) if taken => {}
+                    (Datum::String(old), Datum::String(new)) if old >= new => {}
+                    (_, Datum::String(_)) => there[2] = row[2].clone(),
+                    _ => {}
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The rows after so many commits.
+    fn rows_after(&self, commits: i64) -> Rows {
+        let mut rows = Rows::new();
+        for (kind, row) in (1..=commits).flat_map(|identifier| self.changes(identifier)) {
+            self.apply(&mut rows, kind, &row);
+        }
+        rows
+    }
+
+    /// Whether readers see rows before a compaction.
+    fn shows_level_0(&self) -> bool {
+        self.engine != "first-row"
+    }
+}
+
+struct World {
+    case: Case,
+    raw: Table,
+    store: TableStore,
+    faulty: FaultyStore,
+}
+
+impl World {
+    async fn new(case: Case) -> Self {
+        let env = seeded_env(case.seed);
+        let raw = TableStore::memory(&env);
+        let mut faulty = None;
+        let store = raw.wrapped(|inner| {
+            let wrapped = FaultyStore::new(inner, env.clone(), FaultPlan::none());
+            faulty = Some(wrapped.clone());
+            Arc::new(wrapped)
+        });
+        let raw = Table::create_store(raw, case.schema()).await.unwrap();
+        Self { case, raw, store, faulty: faulty.unwrap() }
+    }
+
+    /// One life of the writer, through faults: it asks what is committed and goes on from there.
+    async fn write(&self, random: &mut Random) -> Result<(), Error> {
+        let table = Table::open_store(self.store.clone()).await?;
+        let mut committer = table.committer("sink")?;
+        let open = committer.filter_committed(&(1..=COMMITS).collect::<Vec<_>>()).await?;
+        let mut writer = table.stream_writer("sink").await?;
+        for identifier in open.into_iter().take(1 + random.below(2) as usize) {
+            writer.write(&batch(table.schema(), &self.case.changes(identifier))).await?;
+            let messages = writer.prepare_commit().await?;
+            match committer.commit(identifier, messages, CommitProperties::default()).await? {
+                CommitOutcome::Unknown { reason } => return Err(Error::storage(reason)),
+                CommitOutcome::Committed { .. } | CommitOutcome::AlreadyCommitted { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        // Nothing waits, but a compaction may run beside it.
+        writer.abort().await
+    }
+
+    /// Two compactors through faults: the second has planned before the first commits, and may lose.
+    async fn compact(&self, random: &mut Random) -> Result<(), Error> {
+        let table = Table::open_store(self.store.clone()).await?;
+        let full = random.chance(40);
+        let late = table.compact().compactor()?;
+        let tasks = late.plan(&CompactRequest { full: random.chance(30), ..CompactRequest::default() }).await?;
+        let compaction = if full { table.compact().full() } else { table.compact() };
+        compaction.run().await?;
+        for task in tasks {
+            let message = late.run(&task).await?;
+            let mut committer = table.committer("late compactor")?;
+            let messages = vec![message];
+            let properties = CommitProperties::default();
+            let outcome = committer.commit(forebay::commit::BATCH_COMMIT, messages.clone(), properties).await?;
+            if let CommitOutcome::Conflicted { .. } = outcome {
+                committer.abort(&messages).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of the sink's commits a snapshot has.
+    async fn commits_at(&self, snapshot: i64) -> i64 {
+        let mut newest = 0;
+        for id in 1..=snapshot {
+            let snapshot = self.raw.history().snapshots.load(id).await.unwrap();
+            if snapshot.commit_user == "sink" {
+                newest = newest.max(snapshot.commit_identifier);
+            }
+        }
+        newest
+    }
+
+    /// Rows that a reader found must be those of the commits, or of a part of them where it sees what is compacted.
+    fn judge(&self, what: &str, found: Vec<Row>, commits: i64) {
+        let wanted = self.case.rows_after(commits);
+        if self.case.shows_level_0() {
+            assert_eq!(as_set(found), as_set(wanted.into_values()), "{what}");
+        } else {
+            let all = as_set(wanted.into_values());
+            let found = as_set(found);
+            assert!(found.iter().all(|row| all.contains(row)), "{what}: {found:#?} of {all:#?}");
+        }
+    }
+}
+
+/// Lives until all is committed; then everything is compacted and compared.
+async fn troubled(case: Case) -> Vec<&'static str> {
+    let mut random = Random(case.seed);
+    let what = format!("{} with {}, write-only: {}", case.engine, case.producer, case.write_only);
+    let plan = |seed| {
+        FaultPlan::seeded(seed)
+            .chance(0.01, Fault::FailBefore)
+            .chance(0.01, Fault::FailAfter)
+            .chance(0.05, Fault::LostAnswer)
+            .chance(0.01, Fault::TornBody)
+            .chance(0.02, Fault::Delay(Duration::from_secs(1)))
+    };
+    let world = World::new(case).await;
+    let mut seen = Vec::new();
+    for lives in 0.. {
+        assert!(lives < 300, "{what}: after {lives} lives not all is committed");
+        let mut next = plan(random.next());
+        if random.chance(25) {
+            next = next.crash(random.below(80), random.chance(50));
+        }
+        world.faulty.replan(next);
+        let (role, outcome) = match random.chance(60) {
+            true => ("write", world.write(&mut random).await),
+            false => ("compact", world.compact(&mut random).await),
+        };
+        seen.push(if outcome.is_ok() { role } else { "failure" });
+        if let Ok(table) = Table::open_store(world.store.clone()).await
+            && let Ok(Some(newest)) = table.history().snapshots.latest_id().await
+            && let Ok(rows) = read_at(&table, At::Snapshot(newest)).await
+        {
+            world.judge(&format!("{what}, read through faults"), rows, world.commits_at(newest).await);
+        }
+        world.faulty.revive();
+        let newest = world.raw.history().snapshots.latest_id().await.unwrap().unwrap_or(0);
+        if world.commits_at(newest).await == COMMITS && seen.iter().filter(|role| **role == "compact").count() > 2 {
+            break;
+        }
+    }
+    world.raw.compact().full().run().await.unwrap();
+    let newest = world.raw.history().snapshots.latest_id().await.unwrap().unwrap();
+    for id in 1..=newest {
+        let rows = read_at(&world.raw, At::Snapshot(id)).await.unwrap();
+        world.judge(&format!("{what}, snapshot {id}"), rows, world.commits_at(id).await);
+    }
+    let wanted = world.case.rows_after(COMMITS);
+    let found = read_at(&world.raw, At::Latest).await.unwrap();
+    assert_eq!(as_set(found), as_set(wanted.values()), "{what}: the end");
+    check_changes(&world, &what, &wanted).await;
+    seen
+}
+
+/// The changelog replays to the rows. Where compactions made it, each change is one of the state before: a row that
+/// is taken back was there, and one that is added was not.
+async fn check_changes(world: &World, what: &str, wanted: &Rows) {
+    let changes = read_changes(&world.raw).await.unwrap();
+    let made = matches!(world.case.producer, "lookup" | "full-compaction");
+    let mut rows = Rows::new();
+    for (snapshot, kind, row) in changes {
+        let Datum::BigInt(id) = row[0] else { panic!("{row:?}") };
+        let what = format!("{what}: {kind:?} {row:?} of snapshot {snapshot}");
+        match (made, kind.is_retract()) {
+            (false, _) => world.case.apply(&mut rows, kind, &row),
+            (true, true) => assert_eq!(rows.remove(&id), Some(row), "{what} takes back what is not there"),
+            (true, false) => assert_eq!(rows.insert(id, row), None, "{what} is added to what is there"),
+        }
+    }
+    assert_eq!(as_set(rows.values()), as_set(wanted.values()), "{what}: the changelog");
+}
+
+#[test]
+fn every_engine_with_every_producer_under_faults_has_its_rows_and_its_changelog() {
+    let mut seen = Vec::new();
+    each_seed("every_engine_with_every_producer", 2, |seed| {
+        for (engine, producer) in COMBINATIONS {
+            let case = Case { engine, producer, write_only: (seed + engine.len() as u64).is_multiple_of(2), seed };
+            seen.extend(block_on(troubled(case)));
+        }
+    });
+    for role in ["write", "compact", "failure"] {
+        assert!(seen.contains(&role), "nothing is seen of {role}");
+    }
+}
