@@ -8,8 +8,8 @@
 mod budgets;
 mod compaction;
 mod damage;
-mod expiry;
 mod engines;
+mod expiry;
 mod hostile;
 mod kill;
 mod model;

@@ -57,7 +57,8 @@ fn hash(row: u64, column: u64) -> u64 {
     mix(row.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(mix(column + 1)))
 }
 
-fn c_int(row: u64) -> i32 {
+/// `c_int` of a row.
+pub fn c_int(row: u64) -> i32 {
     (hash(row, 1) % 1000) as i32
 }
 

@@ -7,12 +7,16 @@
 //! | `limits` | the floor |
 //! | `compact` | W4 on Forebay |
 //! | `lookup` | W6 on Forebay |
+//! | `engines` | what each merge engine costs, to deduplicate |
+//! | `commits` | commits beside a compaction, to those without |
 //! | `write`, `scan`, `plan`, `latency` | one workload on Forebay; the peers have the same verbs |
 
 mod args;
+mod commits;
 mod compact;
 mod data;
 mod engine;
+mod engines;
 mod forebay;
 mod limits;
 mod lookup;
@@ -37,9 +41,9 @@ fn main() -> ExitCode {
 
 fn run() -> measure::Outcome<()> {
     let mut words = std::env::args().skip(1);
-    let verb = words
-        .next()
-        .ok_or("usage: bench rounds|memory|limits|write|scan|plan|latency|compact|lookup --name value ..")?;
+    let verb = words.next().ok_or(
+        "usage: bench rounds|memory|limits|write|scan|plan|latency|compact|lookup|engines|commits --name value ..",
+    )?;
     let args = args::Args::parse(words)?;
     match verb.as_str() {
         "rounds" => rounds::run(args),
@@ -50,6 +54,8 @@ fn run() -> measure::Outcome<()> {
             match verb.as_str() {
                 "compact" => runtime.block_on(compact::run(args)),
                 "lookup" => runtime.block_on(lookup::run(args)),
+                "engines" => runtime.block_on(engines::run(args)),
+                "commits" => runtime.block_on(commits::run(args)),
                 _ => runtime.block_on(engine::run::<forebay::Forebay>(&verb, args)),
             }
         }
