@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use forebay::scan::At;
-use forebay::schema::Schema;
 use forebay::stream::Start;
-use forebay::types::{Datum, RowKind};
+use forebay::types::RowKind;
 use forebay::{Error, Table};
 use serde_json::Value;
 
@@ -17,29 +16,8 @@ use crate::support::{Row, all_rows, as_set, golden_dirs, json_lines, row_of, row
 /// Keys of `two_writers_overlap` whose newest version is undefined (two adds of one sequence number).
 const UNDEFINED: [(&str, i32); 1] = [("two_writers_overlap", 37)];
 
-/// Columns of arrays whose elements come in Java's hash order.
-const UNORDERED: [(&str, &str); 4] = [
-    ("agg_collect", "cd"),
-    ("agg_nested_update", "n"),
-    ("agg_nested_count_limit", "n"),
-    ("agg_nested_partial_update", "n"),
-];
-
-/// The rows with arrays sorted where their order means nothing.
-pub fn comparable(golden: &str, schema: &Schema, row: Row) -> Row {
-    let unordered = |name: &str| UNORDERED.contains(&(golden, name));
-    let cells = schema.fields.iter().zip(row).map(|(field, cell)| match cell {
-        Datum::Array(mut elements) if unordered(&field.name) => {
-            elements.sort_by(Datum::total_cmp);
-            Datum::Array(elements)
-        }
-        other => other,
-    });
-    cells.collect()
-}
-
 pub fn defined(golden: &str, row: &Row) -> bool {
-    !UNDEFINED.iter().any(|(name, key)| *name == golden && row[0] == Datum::Int(*key))
+    !UNDEFINED.iter().any(|(name, key)| *name == golden && row[0] == forebay::types::Datum::Int(*key))
 }
 
 pub async fn open(dir: &Path) -> Result<Table, Error> {
@@ -92,10 +70,8 @@ async fn every_snapshot_reads_as_java_reads_it() {
             let schema = scan.plan().await?.schema;
             let found = all_rows(&schema, scan.read().await?).await?;
             let wanted = expected.remove(&snapshot).unwrap_or_default();
-            let wanted = wanted.iter().map(|row| row_of(&schema, row));
-            let of = |row: Row| comparable(&name, &schema, row);
-            let wanted = as_set(wanted.filter(|row| defined(&name, row)).map(of));
-            let found = as_set(found.into_iter().filter(|row| defined(&name, row)).map(of));
+            let wanted = as_set(wanted.iter().map(|row| row_of(&schema, row)).filter(|row| defined(&name, row)));
+            let found = as_set(found.into_iter().filter(|row| defined(&name, row)));
             differ(format!("snapshot {snapshot}"), &wanted, &found)?;
         }
         Ok(())
@@ -125,9 +101,8 @@ async fn every_change_follows_as_java_delivers_it() {
             let kind = RowKind::from_short(line["kind"].as_str().unwrap()).unwrap();
             (line["snapshot"].as_i64().unwrap(), kind, row_of(&schema, &line["row"]))
         });
-        let of = |(at, kind, row): (i64, RowKind, Row)| (at, kind, comparable(&name, &schema, row));
-        let wanted = as_set(wanted.filter(|(_, _, row)| defined(&name, row)).map(of));
-        let found = as_set(found.into_iter().filter(|(_, _, row)| defined(&name, row)).map(of));
+        let wanted = as_set(wanted.filter(|(_, _, row)| defined(&name, row)));
+        let found = as_set(found.into_iter().filter(|(_, _, row)| defined(&name, row)));
         differ("changes".to_string(), &wanted, &found)
     })
     .await;

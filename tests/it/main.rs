@@ -9,6 +9,7 @@ mod deletion_vectors;
 mod engines;
 mod goldens;
 mod lookup;
+mod nested;
 mod support;
 mod write;
 mod writer_compaction;

@@ -49,7 +49,24 @@ pub fn json_lines(path: &Path) -> Vec<Value> {
 /// A JSON row by a schema.
 pub fn row_of(schema: &Schema, row: &Value) -> Row {
     let of = |field: &forebay::schema::Field| datum_of(row.get(&field.name).unwrap_or(&Value::Null), &field.data_type);
-    schema.fields.iter().map(of).map(settled).collect()
+    schema.fields.iter().map(|field| unordered(schema, &field.name, settled(of(field)))).collect()
+}
+
+/// A value whose elements are sorted when its aggregate function leaves them in the order of Java's hashes.
+fn unordered(schema: &Schema, column: &str, value: Datum) -> Datum {
+    let option = |name: &str| schema.option(&format!("fields.{column}.{name}"));
+    let hashed = match option("aggregate-function") {
+        Some("collect") => option("distinct") == Some("true"),
+        Some("nested_update" | "nested_partial_update") => option("nested-key").is_some(),
+        _ => false,
+    };
+    match value {
+        Datum::Array(mut elements) if hashed => {
+            elements.sort_by(Datum::total_cmp);
+            Datum::Array(elements)
+        }
+        other => other,
+    }
 }
 
 /// A value whose maps are in the order of their keys: Java keeps them in no order.
@@ -172,7 +189,9 @@ pub fn rows_of(schema: &Schema, batch: &RecordBatch) -> Vec<Row> {
     (0..batch.num_rows())
         .map(|row| {
             let cells = fields.fields().iter().zip(batch.columns());
-            cells.map(|(field, column)| settled(datum_at(column, &kind(field.name()), row).unwrap())).collect()
+            let cell =
+                |name: &str, column| unordered(schema, name, settled(datum_at(column, &kind(name), row).unwrap()));
+            cells.map(|(field, column)| cell(field.name(), column)).collect()
         })
         .collect()
 }

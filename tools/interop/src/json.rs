@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use forebay::schema::Schema;
 use forebay::types::{DataType, Datum, TypeKind};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::Row;
 
@@ -26,7 +26,54 @@ pub fn row_of(schema: &Schema, row: &Value) -> Row {
     let object = row.as_object().unwrap_or_else(|| panic!("{row} is no row"));
     assert_eq!(object.len(), schema.fields.len(), "columns {:?} of {row}", schema.columns());
     let cell = |name: &str| object.get(name).unwrap_or_else(|| panic!("column {name:?} is not in {row}"));
-    schema.fields.iter().map(|field| datum_of(cell(&field.name), &field.data_type)).collect()
+    let of = |field: &forebay::schema::Field| datum_of(cell(&field.name), &field.data_type);
+    schema.fields.iter().map(|field| comparable(schema, &field.name, of(field))).collect()
+}
+
+/// A type as schema files spell it.
+pub fn type_json(data_type: &DataType) -> Value {
+    let word = |word: &str| format!("{word}{}", if data_type.nullable { "" } else { " NOT NULL" });
+    match &data_type.kind {
+        TypeKind::Array(element) => json!({"type": word("ARRAY"), "element": type_json(element)}),
+        TypeKind::Multiset(element) => json!({"type": word("MULTISET"), "element": type_json(element)}),
+        TypeKind::Map(map) => json!({"type": word("MAP"), "key": type_json(&map.key), "value": type_json(&map.value)}),
+        TypeKind::Row(fields) => {
+            let field = |(id, field): (usize, &forebay::schema::Field)| json!({"id": id, "name": field.name, "type": type_json(&field.data_type)});
+            json!({"type": word("ROW"), "fields": fields.iter().enumerate().map(field).collect::<Vec<_>>()})
+        }
+        _ => Value::from(data_type.to_string()),
+    }
+}
+
+/// A value whose maps are in the order of their keys: other engines keep them in no order.
+pub fn settled(value: Datum) -> Datum {
+    match value {
+        Datum::Array(values) => Datum::Array(values.into_iter().map(settled).collect()),
+        Datum::Row(cells) => Datum::Row(cells.into_iter().map(settled).collect()),
+        Datum::Map(pairs) => {
+            let mut pairs: Vec<_> = pairs.into_iter().map(|(key, value)| (settled(key), settled(value))).collect();
+            pairs.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+            Datum::Map(pairs)
+        }
+        scalar => scalar,
+    }
+}
+
+/// A value of a column in the order that is compared: sorted where Java's aggregate leaves the order to its hashes.
+pub fn comparable(schema: &Schema, column: &str, value: Datum) -> Datum {
+    let option = |name: &str| schema.option(&format!("fields.{column}.{name}"));
+    let hashed = match option("aggregate-function") {
+        Some("collect") => option("distinct") == Some("true"),
+        Some("nested_update" | "nested_partial_update") => option("nested-key").is_some(),
+        _ => false,
+    };
+    match settled(value) {
+        Datum::Array(mut elements) if hashed => {
+            elements.sort_by(Datum::total_cmp);
+            Datum::Array(elements)
+        }
+        other => other,
+    }
 }
 
 /// A value as JSON.

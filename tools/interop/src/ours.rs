@@ -13,6 +13,7 @@ use forebay::types::{RowKind, lane_schema};
 use forebay::write::{ChangeBatch, StreamWriter};
 use forebay::{Error, Table};
 
+use crate::json::comparable;
 use crate::{Op, Row, TableSpec};
 
 /// Creates a table.
@@ -101,7 +102,10 @@ pub fn rows_of(schema: &Schema, batch: &RecordBatch) -> Vec<Row> {
         .iter()
         .map(|field| schema.fields[schema.index_of(field.name()).expect("a column")].data_type.kind.clone())
         .collect();
-    let cell = |row: usize, at: usize| datum_at(batch.column(at), &kinds[at], row).expect("a lane of the column");
+    let cell = |row: usize, at: usize| {
+        let value = datum_at(batch.column(at), &kinds[at], row).expect("a lane of the column");
+        comparable(schema, fields.field(at).name(), value)
+    };
     (0..batch.num_rows()).map(|row| (0..kinds.len()).map(|at| cell(row, at)).collect()).collect()
 }
 

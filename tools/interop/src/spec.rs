@@ -7,6 +7,8 @@ use forebay::schema::Schema;
 use forebay::types::{DataType, Datum, RowKind, TypeKind};
 use serde_json::{Value, json};
 
+use crate::json::type_json;
+use crate::values::random_nested_kind;
 use crate::{ALL_KINDS, Op, Operations, Random, Row, Server, random_kind, random_value};
 
 /// A table to be created by either engine.
@@ -33,6 +35,8 @@ pub struct Shape {
     pub partitions: &'static [usize],
     /// Whether the table has a primary key; `None` leaves it to chance.
     pub keyed: Option<bool>,
+    /// Whether values may be of nested types.
+    pub nested: bool,
 }
 
 impl Shape {
@@ -42,16 +46,24 @@ impl Shape {
         nanoseconds: true,
         partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
         keyed: None,
+        nested: false,
     };
     /// All that Paimon 1.x can do too. Its writers fail on a second commit to a table that is partitioned by bytes.
     pub const JAVA_1X: Self =
         Self { float_keys: false, partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15], ..Self::ALL };
     /// All that pypaimon can do too.
-    pub const PYTHON: Self = Self { float_keys: false, nanoseconds: false, partitions: &[3, 4, 9, 12], keyed: None };
+    pub const PYTHON: Self =
+        Self { float_keys: false, nanoseconds: false, partitions: &[3, 4, 9, 12], keyed: None, nested: false };
     /// With a primary key.
     #[must_use]
     pub const fn with_key(self) -> Self {
         Self { keyed: Some(true), ..self }
+    }
+
+    /// With values of nested types.
+    #[must_use]
+    pub const fn with_nested(self) -> Self {
+        Self { nested: true, ..self }
     }
 
     /// The kind that is wanted, or another one where that cannot be.
@@ -153,7 +165,10 @@ impl TableSpec {
             shuffle(random, &mut spec.primary_key);
         }
         for at in 0..random.between(3, 8) as usize {
-            let kind = shape.kind(random, false, (at == 0).then_some(seed % ALL_KINDS));
+            let kind = match shape.nested && at > 0 && random.chance(60) {
+                true => random_nested_kind(random, 0),
+                false => shape.kind(random, false, (at == 0).then_some(seed % ALL_KINDS)),
+            };
             let nullable = random.chance(80);
             spec.add(format!("{}{at}", random.pick(&["v", "Value", "wert_"])), kind, nullable);
         }
@@ -199,7 +214,7 @@ impl TableSpec {
 
     /// Lets another engine create the table.
     pub fn create_by(&self, server: &mut Server, table: &Path) {
-        let column = |(name, data_type): &(String, DataType)| json!({"name": name, "type": data_type.to_string()});
+        let column = |(name, data_type): &(String, DataType)| json!({"name": name, "type": type_json(data_type)});
         let columns: Vec<Value> = self.columns.iter().map(column).collect();
         let arguments = json!({
             "columns": columns, "primaryKey": self.primary_key, "partitionBy": self.partition_by, "options": self.options,

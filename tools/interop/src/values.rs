@@ -3,7 +3,7 @@
 use forebay::types::{DataType, Datum, TypeKind};
 
 use crate::Random;
-use crate::json::timestamp;
+use crate::json::{settled, timestamp};
 
 /// The number of kinds of scalar types.
 pub const ALL_KINDS: usize = 16;
@@ -125,10 +125,37 @@ pub fn random_value(random: &mut Random, kind: &TypeKind) -> Datum {
     }
 }
 
+/// A nested type of up to four levels. Keys of maps have one text on every engine: no floats, no timestamps.
+pub fn random_nested_kind(random: &mut Random, depth: usize) -> TypeKind {
+    let part = |random: &mut Random| {
+        let kind = match depth < 3 && random.chance(30) {
+            true => random_nested_kind(random, depth + 1),
+            false => {
+                let which = random.below(ALL_KINDS);
+                random_kind(random, which)
+            }
+        };
+        DataType { kind, nullable: random.chance(75) }
+    };
+    let key = |random: &mut Random| {
+        let which = random.pick(&[1, 2, 3, 4, 9, 12]);
+        DataType { kind: random_kind(random, which), nullable: random.chance(50) }
+    };
+    match random.below(4) {
+        0 => DataType::array(part(random)).kind,
+        1 => DataType::map(key(random), part(random)).kind,
+        2 => DataType::multiset(key(random)).kind,
+        _ => {
+            let count = random.between(1, 4) as usize;
+            DataType::row((0..count).map(|at| (format!("f {at}"), part(random))).collect::<Vec<_>>()).kind
+        }
+    }
+}
+
 fn random_nested(random: &mut Random, kind: &TypeKind, extreme: bool) -> Datum {
     let most = if extreme { 20 } else { 4 };
     let count = random.below(most);
-    match kind {
+    let value = match kind {
         TypeKind::Array(element) => Datum::Array((0..count).map(|_| random_cell(random, element)).collect()),
         TypeKind::Map(map) => {
             let keys = distinct(random, &map.key, count);
@@ -140,7 +167,8 @@ fn random_nested(random: &mut Random, kind: &TypeKind, extreme: bool) -> Datum {
         }
         TypeKind::Row(fields) => Datum::Row(fields.iter().map(|it| random_cell(random, &it.data_type)).collect()),
         scalar => panic!("{scalar} has no parts"),
-    }
+    };
+    settled(value)
 }
 
 /// A value of a type, or NULL where it may be.

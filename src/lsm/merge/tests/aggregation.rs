@@ -249,7 +249,7 @@ fn functions_that_are_lacking_or_do_not_fit_are_refused_by_name() {
     }
     for function in ["collect", "merge_map", "nested_update"] {
         let error = function_of(&of_column("BYTES", function, &[])).unwrap_err();
-        assert!(matches!(&error, Error::Unsupported(text) if text.contains(function)), "{function}: {error}");
+        assert!(matches!(&error, Error::Invalid(text) if text.contains(function)), "{function}: {error}");
     }
     refused(&of_column("INT", "median", &[]), "median");
 }

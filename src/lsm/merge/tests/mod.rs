@@ -3,6 +3,8 @@
 mod aggregation;
 mod keys;
 mod model;
+mod nested;
+mod nested_model;
 mod partial_update;
 mod random;
 

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 
 use super::Version;
+use super::nested_model::{self, is_nested};
 use crate::schema::{ColumnMergeOptions, MergeEngine, Schema, TableOptions};
 use crate::types::{Datum, RowKind};
 
@@ -62,6 +63,11 @@ impl Model<'_> {
         (name, own.or(self.options.merge.default_function.as_deref()), of)
     }
 
+    /// Whether the elements of a column of arrays have parts.
+    fn trusts(&self, at: usize) -> bool {
+        self.schema.fields[at].data_type.kind.parts().iter().any(|element| element.kind.is_nested())
+    }
+
     fn aggregate(&self, versions: &[Version]) -> Outcome<Version> {
         let mut row = self.empty();
         for (kind, values) in versions {
@@ -80,6 +86,9 @@ impl Model<'_> {
                 let there = row.values[at].clone();
                 row.values[at] = match retracts(*kind) {
                     true => retract(function, &of, there, comes.clone())?,
+                    false if is_nested(function) => {
+                        nested_model::add(function, &of, self.trusts(at), there, comes.clone(), false)?
+                    }
                     false => add(function, &of, &mut row.begun[at], there, comes.clone()),
                 };
             }
@@ -92,7 +101,7 @@ impl Model<'_> {
         for (kind, values) in versions {
             row.removed = false;
             if !retracts(*kind) {
-                self.add_part(&mut row, values);
+                self.add_part(&mut row, values)?;
                 (row.added, row.filled) = (true, true);
                 continue;
             }
@@ -120,7 +129,7 @@ impl Model<'_> {
         self.options.merge.groups.iter().map(|group| (places(&group.order), places(&group.columns))).collect()
     }
 
-    fn add_part(&self, row: &mut Row, values: &[Datum]) {
+    fn add_part(&self, row: &mut Row, values: &[Datum]) -> Outcome<()> {
         let groups = self.groups();
         let in_group = |at: usize| groups.iter().any(|(order, columns)| order.contains(&at) || columns.contains(&at));
         for at in (0..values.len()).filter(|at| !in_group(*at)) {
@@ -139,6 +148,9 @@ impl Model<'_> {
                 row.values[at] = match function {
                     None if late => there,
                     None => comes,
+                    Some(function) if is_nested(function) => {
+                        nested_model::add(function, &of, self.trusts(at), there, comes, late)?
+                    }
                     Some(function) if late => add(function, &of, &mut row.begun[at], comes, there),
                     Some(function) => add(function, &of, &mut row.begun[at], there, comes),
                 };
@@ -147,6 +159,7 @@ impl Model<'_> {
                 order.into_iter().for_each(|at| row.values[at] = values[at].clone());
             }
         }
+        Ok(())
     }
 
     fn retract_part(&self, row: &mut Row, kind: RowKind, values: &[Datum]) -> Outcome<()> {
@@ -239,6 +252,9 @@ fn add(function: &str, of: &ColumnMergeOptions, begun: &mut bool, there: Datum, 
 fn retract(function: &str, of: &ColumnMergeOptions, there: Datum, taken: Datum) -> Outcome<Datum> {
     if of.ignore_retract && function != "primary-key" {
         return Ok(there);
+    }
+    if is_nested(function) {
+        return nested_model::retract(function, of, there, taken);
     }
     Ok(match function {
         "primary-key" => taken,

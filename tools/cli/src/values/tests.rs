@@ -282,3 +282,51 @@ fn how_fast_rows_are_parsed_and_written() {
     while lines.next(16 << 10).unwrap().is_some() {}
     tell("CSV in");
 }
+
+#[test]
+fn nested_types_go_through_json_and_csv_unchanged() {
+    let columns = columns(
+        "k INT NOT NULL;a ARRAY<ROW<x INT NOT NULL, t TIMESTAMP(9)>>;m MAP<STRING, ARRAY<DECIMAL(20, 3)>>;\
+         u MULTISET<STRING>;r ROW<p BYTES, q ROW<d DATE NOT NULL>>",
+    );
+    let text = r#"{"k":1,"a":[{"x":1,"t":"0001-01-01T00:00:00.000000001"},null,{"x":-2,"t":null}],"m":[["b",[1.500,null]],["a",null]],"u":[["x, \"y\"",2]],"r":{"p":"AAE=","q":{"d":"2024-02-29"}}}
+{"k":2,"a":[],"m":[],"u":[],"r":{"p":null,"q":null}}
+{"k":3,"a":null,"m":null,"u":null,"r":null}
+"#;
+    let piece = read_json(&columns, text).unwrap().unwrap();
+    assert_eq!(to_json(&columns, &piece), text);
+    let mut csv = Vec::new();
+    CsvRows::new(&columns).header(&[], &mut csv);
+    CsvRows::new(&columns).rows(&piece.batch, &mut csv).unwrap();
+    let csv = String::from_utf8(csv).unwrap();
+    let back = read_csv(&columns, &csv, Dialect::default()).unwrap().unwrap();
+    assert_eq!(to_json(&columns, &back), text, "{csv}");
+    // A map with texts for keys may be an object, fields come in any order, and those left out are NULL.
+    let loose = r#"{"k":4,"m":{"z":[2]},"r":{"q":{"d":"2024-01-01"}},"a":[ { "t":null, "x":3 } ]}"#;
+    let piece = read_json(&columns, loose).unwrap().unwrap();
+    let wanted = r#"{"k":4,"a":[{"x":3,"t":null}],"m":[["z",[2.000]]],"u":null,"r":{"p":null,"q":{"d":"2024-01-01"}}}"#;
+    assert_eq!(to_json(&columns, &piece).trim(), wanted);
+}
+
+#[test]
+fn nested_values_that_do_not_fit_are_refused_with_their_place() {
+    let columns = columns("k INT NOT NULL;a ARRAY<INT NOT NULL>;m MAP<STRING, INT>;r ROW<x INT NOT NULL, y INT>");
+    for (line, words) in [
+        (r#"{"k":1,"a":[1,null]}"#, "a.element"),
+        (r#"{"k":1,"a":[1,"2"]}"#, "a.element"),
+        (r#"{"k":1,"a":{"x":1}}"#, "'['"),
+        (r#"{"k":1,"a":"[1]"}"#, "column a"),
+        (r#"{"k":1,"a":[1"#, "','"),
+        (r#"{"k":1,"m":[["a"]]}"#, "[key, value]"),
+        (r#"{"k":1,"m":[["a",1,2]]}"#, "[key, value]"),
+        (r#"{"k":1,"m":[[null,1]]}"#, "m.key"),
+        (r#"{"k":1,"m":{"a":"b"}}"#, "m.value"),
+        (r#"{"k":1,"r":{"y":1}}"#, "r.x"),
+        (r#"{"k":1,"r":{"x":1,"x":2}}"#, "twice"),
+        (r#"{"k":1,"r":{"x":1,"z":2}}"#, "\"z\""),
+        (r#"{"k":1,"r":[1]}"#, "'{'"),
+    ] {
+        let error = json_error(&columns, line);
+        assert!(error.contains("line 1") && error.contains(words), "{line}: {error} lacks {words}");
+    }
+}

@@ -74,6 +74,26 @@ async fn java_1x_reads_what_we_write() {
 }
 
 #[tokio::test]
+async fn java_2x_reads_the_nested_columns_that_we_write() {
+    we_write(Engine::Java2x, Shape::ALL.with_nested(), seeds(8)).await;
+}
+
+#[tokio::test]
+async fn java_1x_reads_the_nested_columns_that_we_write() {
+    we_write(Engine::Java1x, Shape::JAVA_1X.with_nested(), seeds(6)).await;
+}
+
+#[tokio::test]
+async fn we_read_the_nested_columns_that_java_2x_writes() {
+    we_read(Engine::Java2x, Shape::ALL.with_nested(), seeds(8)).await;
+}
+
+#[tokio::test]
+async fn we_read_the_nested_columns_that_java_1x_writes() {
+    we_read(Engine::Java1x, Shape::JAVA_1X.with_nested(), seeds(6)).await;
+}
+
+#[tokio::test]
 async fn pypaimon_reads_what_we_write() {
     we_write(Engine::Python, Shape::PYTHON, seeds(6)).await;
 }

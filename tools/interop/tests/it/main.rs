@@ -15,6 +15,7 @@ mod flink;
 mod form;
 mod mixed;
 mod names;
+mod nested_aggregates;
 mod options;
 mod retention;
 mod sketches;
