@@ -12,7 +12,7 @@ use forebay::{Error, Table};
 use serde_json::Value;
 
 use crate::goldens::{differ, each_golden};
-use crate::support::{Row, all_rows, as_set, changes, copy, json_lines, row_of, rows_of};
+use crate::support::{Row, all_rows, as_set, changes, copy, given_row, json_lines, row_of, rows_of};
 
 async fn newest(table: &Table) -> Result<Vec<String>, Error> {
     let stream = table.scan().at(At::Latest).wide_timestamps().read().await?;
@@ -125,7 +125,7 @@ async fn replayed(dir: &Path, place: &Path, compacted: &BTreeSet<i64>) -> Result
     for (commit, lines) in by_commit(dir, "ops.jsonl", |line| line["commit"].as_i64().unwrap()) {
         let row = |line: &Value| {
             let kind = RowKind::from_short(line["kind"].as_str()?).unwrap();
-            Some((kind, row_of(&schema, &line["row"])))
+            Some((kind, given_row(&schema, &line["row"])))
         };
         let rows: Vec<_> = lines.iter().filter_map(row).collect();
         if !rows.is_empty() {

@@ -49,7 +49,19 @@ pub fn json_lines(path: &Path) -> Vec<Value> {
 /// A JSON row by a schema.
 pub fn row_of(schema: &Schema, row: &Value) -> Row {
     let of = |field: &forebay::schema::Field| datum_of(row.get(&field.name).unwrap_or(&Value::Null), &field.data_type);
-    schema.fields.iter().map(|field| unordered(schema, &field.name, settled(of(field)))).collect()
+    comparable(schema, schema.fields.iter().map(of).collect())
+}
+
+/// A JSON row by a schema with its arrays and maps in the order they were given: what is written, not what is compared.
+pub fn given_row(schema: &Schema, row: &Value) -> Row {
+    let of = |field: &forebay::schema::Field| datum_of(row.get(&field.name).unwrap_or(&Value::Null), &field.data_type);
+    schema.fields.iter().map(of).collect()
+}
+
+/// A row of all columns in the form that is compared.
+pub fn comparable(schema: &Schema, row: Row) -> Row {
+    let cells = schema.fields.iter().zip(row);
+    cells.map(|(field, cell)| unordered(schema, &field.name, settled(cell))).collect()
 }
 
 /// A value whose elements are sorted when its aggregate function leaves them in the order of Java's hashes.

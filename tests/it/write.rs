@@ -15,7 +15,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 
 use crate::buckets::Dice;
-use crate::support::{Row, all_rows, as_set, changes, golden_dirs, json_lines, lanes, row_of, rows_of};
+use crate::support::{Row, all_rows, as_set, changes, given_row, golden_dirs, json_lines, lanes, row_of, rows_of};
 
 /// Replays the operations of a golden up to a commit through our writer and gives the table.
 async fn replay(dir: &std::path::Path, place: &std::path::Path, last: i64) -> Result<Table, forebay::Error> {
@@ -38,7 +38,7 @@ async fn replay(dir: &std::path::Path, place: &std::path::Path, last: i64) -> Re
             .iter()
             .filter(|line| line.get("kind").is_some())
             .map(|line| {
-                (RowKind::from_short(line["kind"].as_str().unwrap()).unwrap(), row_of(table.schema(), &line["row"]))
+                (RowKind::from_short(line["kind"].as_str().unwrap()).unwrap(), given_row(table.schema(), &line["row"]))
             })
             .collect();
         if !rows.is_empty() {
