@@ -13,7 +13,7 @@ use super::plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_buc
 use super::rewrite::Rewrite;
 use super::vectors::BucketVectors;
 use crate::error::{Error, Result};
-use crate::files::{FileLayout, FileNames, WriteSpec, file_extension};
+use crate::files::{FileLayout, FileNames, WriteSpec};
 use crate::format::{
     CommitMessage, CompactTask, DataFileMeta, DeletionVectorRange, FileSource, IndexManifestEntry, Snapshot,
     SnapshotId, Split, bucket_directory, written_paths,
@@ -52,6 +52,7 @@ impl Compactor {
     /// [`Error::Unsupported`] for a table that this version cannot compact.
     pub fn new(history: History, schema: Arc<Schema>, options: TableOptions, limits: CompactLimits) -> Result<Self> {
         let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
+        WriteSpec::check(&schema, &options, &layout)?;
         let throttle = Throttle::new(history.store.env(), Handle::current(), limits.bytes_per_second);
         Expiry::at(&schema, &options, 0)?;
         let lookups = LookupCache::new(limits.memory / 4)?;
@@ -204,7 +205,7 @@ impl Compactor {
         let writers = if self.makes_changelog(task) { 2 } else { 1 };
         let encode_bytes = usize::try_from(limits.memory / 4 / writers).unwrap_or(usize::MAX);
         let mut data = WriteSpec::of_data(&self.schema, &self.options, &self.layout, task.output_level, encode_bytes)?;
-        data.encoding.threads = limits.threads;
+        data.encoding.set_threads(limits.threads);
         data.origin = FileSource::Compact;
         let changelog = self.makes_changelog(task).then(|| {
             let (schema, options, layout) = (&self.schema, &self.options, &self.layout);
@@ -212,7 +213,7 @@ impl Compactor {
         });
         let mut changelog = changelog.transpose()?;
         if let Some(changelog) = &mut changelog {
-            changelog.encoding.threads = limits.threads;
+            changelog.encoding.set_threads(limits.threads);
         }
         let request = ReadRequest {
             schema: Arc::clone(&self.schema),
@@ -252,7 +253,7 @@ impl Compactor {
             // Old rows take a quarter for their cache and an eighth for the keys that ask for them.
             reader: reader.with_memory(limits.memory / if old.is_some() { 4 } else { 2 }),
             inputs,
-            names: FileNames::new(env, directory, file_extension(&self.options)),
+            names: FileNames::new(env, directory),
             data,
             changelog,
             before: self.before(task),

@@ -251,11 +251,13 @@ impl Rewrite {
 
     /// For a file of level 0 whose keys may have a row in a higher level: beside deletion vectors it has retractions,
     /// which nobody would look for above, or an old row may win over one of its rows, or must be merged with it before
-    /// it is hidden.
+    /// it is hidden. Where every file of level 0 is read in any case, files of the higher level's own format are written.
     fn must_merge_flushed(&self, file: &DataFileMeta, task: &CompactTask) -> bool {
         let looks_up = matches!(self.before, Before::Lookup | Before::FirstRow);
+        let formats = &self.options.formats;
+        let other_format = formats.of_level(0) != formats.of_level(task.output_level);
         let retracts = self.options.deletion_vectors && file.delete_row_count != Some(0);
-        looks_up && (retracts || !(self.newest_wins || task.output_level == task.max_level))
+        looks_up && (other_format || retracts || !(self.newest_wins || task.output_level == task.max_level))
     }
 
     /// Whether masked rows are many, or the only reason why the file is compacted.

@@ -1,10 +1,14 @@
-//! Data files as Arrow batches: Parquet in and out, rolling, statistics.
+//! Data files as Arrow batches: Parquet and Avro in and out, rolling, statistics.
 //! Spec: `format-spec/data-files.md`.
 
+mod avro;
+mod format;
 mod int96;
+mod lane_bounds;
 mod layout;
 mod mask;
 mod paged;
+mod pages;
 mod parquet_type;
 mod prune;
 mod read_ahead;
@@ -16,11 +20,13 @@ mod spec;
 mod statistics;
 mod writer;
 
+pub use avro::{AvroCodec, AvroIndex, AvroPages};
+pub use format::{FileBatches, FileEncoding, format_of, known_format, read_file};
 pub use layout::{ColumnSource, FileColumn, FileLayout};
 pub(crate) use layout::{KIND_NAME, SEQUENCE_NAME};
 pub use paged::{Opened, PageAt, PageBounds, PageColumn, PagedFile};
+pub use pages::Pages;
 pub use read_ahead::read_ahead;
-pub use reader::{FileBatch, FileReader, PlannedColumn, ReadPlan};
+pub use reader::{FileBatch, PlannedColumn, ReadPlan};
 pub use rolling::{FileNames, RollingWriter, WriteSpec};
-pub use spec::file_extension;
 pub use writer::{Encoding, Slab};

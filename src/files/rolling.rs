@@ -11,37 +11,33 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int64Type};
 use tokio::runtime::Handle;
 
-use super::layout::{ColumnSource, FileLayout};
-use super::statistics;
-use super::writer::{Encoding, FileWriter, Finished, Slab};
+use super::format::{FileEncoding, FormatWriter};
+use super::layout::{ColumnSource, FileColumn, FileLayout};
+use super::writer::Slab;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::format::{BinaryRow, ColumnStats, DataFileMeta, FileSource as Origin, SimpleStats, reduce_stats};
+use crate::format::{BinaryRow, ColumnStats, DataFileMeta, FileSource as Origin, SimpleStats};
 use crate::io::{BlockingUpload, TableStore};
 use crate::schema::StatsMode;
 use crate::types::{DataType, RowKind};
-
-/// Bounds of key columns are cut at this length.
-const KEY_STATS: StatsMode = StatsMode::Truncate(128);
 
 /// The names of the files of one bucket: `<prefix><uuid>-<n>.<extension>`, all kinds from one counter.
 #[derive(Debug)]
 pub struct FileNames {
     directory: String,
     uuid: String,
-    extension: String,
     next: AtomicU64,
 }
 
 impl FileNames {
     /// Names for files in `directory` (relative to the table).
-    pub fn new(env: &Env, directory: String, extension: String) -> Self {
-        Self { directory, uuid: env.uuid(), extension, next: AtomicU64::new(0) }
+    pub fn new(env: &Env, directory: String) -> Self {
+        Self { directory, uuid: env.uuid(), next: AtomicU64::new(0) }
     }
 
-    fn next(&self, prefix: &str) -> String {
+    fn next(&self, spec: &WriteSpec) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        format!("{prefix}{}-{number}.{}", self.uuid, self.extension)
+        format!("{}{}-{number}.{}", spec.prefix, self.uuid, spec.extension)
     }
 
     /// The path of a file.
@@ -55,16 +51,20 @@ impl FileNames {
 pub struct WriteSpec {
     /// Their columns.
     pub layout: Arc<FileLayout>,
-    /// Their encoding.
-    pub encoding: Encoding,
+    /// Their format and encoding.
+    pub encoding: FileEncoding,
     /// The schema they follow.
     pub schema_id: i64,
     /// The beginning of their names.
     pub prefix: String,
+    /// What stands behind the first dot of their names.
+    pub extension: String,
     /// Bytes after which another file begins.
     pub target_bytes: u64,
     /// Rows after which another file begins.
     pub target_rows: u64,
+    /// The statistics of each column of the trimmed key.
+    pub key_stats: Vec<StatsMode>,
     /// The statistics of each of the table's columns.
     pub stats: Vec<StatsMode>,
     /// Whether statistics leave out what is unknown.
@@ -73,6 +73,23 @@ pub struct WriteSpec {
     pub level: i32,
     /// How the files come to be.
     pub origin: Origin,
+}
+
+impl WriteSpec {
+    /// Of which columns of the layout statistics are kept, counted for a column and its `_KEY_` twin at the column.
+    pub(super) fn gathered(&self) -> Vec<bool> {
+        let kept = |modes: &[StatsMode], at: usize| modes.get(at).is_some_and(|mode| *mode != StatsMode::None);
+        let columns = &self.layout.columns;
+        let gathers = |(place, column): (usize, &FileColumn)| match column.source {
+            ColumnSource::Value(_) if columns[place + 1..].iter().any(|other| other.source == column.source) => false,
+            ColumnSource::Value(at) => {
+                let key = self.layout.key_columns.iter().position(|key| *key == at);
+                kept(&self.stats, at) || key.is_some_and(|key| kept(&self.key_stats, key))
+            }
+            _ => false,
+        };
+        columns.iter().enumerate().map(gathers).collect()
+    }
 }
 
 /// Writes slabs into files. Blocks: use it on the blocking pool.
@@ -87,7 +104,7 @@ pub struct RollingWriter<'a> {
 
 struct Open {
     name: String,
-    writer: FileWriter<BlockingUpload>,
+    writer: FormatWriter,
     first_key: BinaryRow,
     last_key: BinaryRow,
     sequence: Option<(i64, i64)>,
@@ -142,9 +159,9 @@ impl<'a> RollingWriter<'a> {
     }
 
     fn begin(&self, slab: &dyn Slab, first_key: BinaryRow) -> Result<Open> {
-        let name = self.names.next(&self.spec.prefix);
+        let name = self.names.next(self.spec);
         let upload = BlockingUpload::new(self.store.upload(&self.names.path(&name))?, self.runtime.clone());
-        let writer = FileWriter::new(self.spec.layout.clone(), self.spec.encoding.clone(), upload, slab)?;
+        let writer = FormatWriter::begin(self.spec, &name, upload, slab)?;
         Ok(Open { name, writer, last_key: first_key.clone(), first_key, sequence: None, retractions: 0 })
     }
 
@@ -155,9 +172,9 @@ impl<'a> RollingWriter<'a> {
     pub fn close(&mut self) -> Result<()> {
         let Some(open) = self.open.take() else { return Ok(()) };
         let rows = open.writer.rows() as i64;
-        let (upload, finished) = open.writer.finish()?;
+        let (upload, columns) = open.writer.finish(&self.spec.layout)?;
         let size = upload.finish()?;
-        let stats = Stats::of(self.spec, &finished)?;
+        let stats = Stats::of(self.spec, columns)?;
         let (min_sequence_number, max_sequence_number) = open.sequence.unwrap_or((0, 0));
         self.done.push(DataFileMeta {
             file_name: open.name,
@@ -240,20 +257,19 @@ struct Stats {
 }
 
 impl Stats {
-    fn of(spec: &WriteSpec, finished: &Finished) -> Result<Self> {
-        let of_columns = statistics::from_footer(&spec.layout, &finished.groups, &finished.float_bounds);
+    fn of(spec: &WriteSpec, of_columns: Vec<ColumnStats>) -> Result<Self> {
         let mut values: BTreeMap<usize, (String, ColumnStats)> = BTreeMap::new();
         for (column, stats) in spec.layout.columns.iter().zip(of_columns) {
             if let ColumnSource::Value(at) = column.source {
                 values.insert(at, (column.name.clone(), stats)); // a key's value column comes after its `_KEY_` twin
             }
         }
-        let keys = spec.layout.key_columns.iter().filter_map(|at| values.get(at));
-        let keys: Vec<_> = keys.filter_map(|(_, stats)| reduce_stats(KEY_STATS, stats)).collect();
+        let keys = spec.layout.key_columns.iter().filter_map(|at| values.get(at)).zip(&spec.key_stats);
+        let keys: Vec<_> = keys.map(|((name, stats), mode)| (name.as_str(), *mode, stats.clone())).collect();
         let mode = |at: &usize| spec.stats.get(*at).copied().unwrap_or(StatsMode::None);
         let columns = values.iter().map(|(at, (name, stats))| (name.as_str(), mode(at), stats.clone()));
         let (value, columns) = SimpleStats::build(&columns.collect::<Vec<_>>(), spec.stats_dense)?;
-        let key = SimpleStats::of(&keys)?;
+        let (key, _) = SimpleStats::build(&keys, false)?;
         Ok(Self { key, value, columns })
     }
 }

@@ -1,23 +1,29 @@
 //! How the files of a table are written, as its options say.
 //! Spec: `format-spec/data-files.md`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
+use parquet::basic::{Compression as ParquetCodec, GzipLevel, ZstdLevel};
 
-use super::layout::FileLayout;
+use super::avro::{AvroCodec, avro_schema};
+use super::format::FileEncoding;
+use super::layout::{ColumnSource, FileColumn, FileLayout};
 use super::rolling::WriteSpec;
 use super::writer::Encoding;
 use crate::error::{Error, Result};
-use crate::format::FileSource;
-use crate::schema::{Compression, Schema, StatsMode, TableOptions};
+use crate::format::{Codec, FileSource};
+use crate::schema::{ChangelogProducer, Compression, FileFormat, FormatOptions, Schema, StatsMode, TableOptions};
+
+/// Bounds of key columns are cut at this length, where the file itself tells them.
+const KEY_STATS: StatsMode = StatsMode::Truncate(128);
 
 impl WriteSpec {
     /// Data files of a level. `encode_bytes` bounds what one open file holds in memory.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a codec that this version does not write with; [`Error::Invalid`] for a codec's level that
-    /// does not exist.
+    /// [`Error::Unsupported`] for a format or a codec that this version does not write with, and for a column that the
+    /// format cannot hold; [`Error::Invalid`] for a codec's level that does not exist.
     pub fn of_data(
         schema: &Schema,
         options: &TableOptions,
@@ -25,18 +31,41 @@ impl WriteSpec {
         level: i32,
         encode_bytes: usize,
     ) -> Result<Self> {
+        let formats = &options.formats;
+        let (format, codec) = (formats.of_level(level), formats.compression_of(level));
         let origin = if level == 0 { FileSource::Append } else { FileSource::Compact };
-        let stats = options.stats.modes(&names(schema), level);
-        let (codec, prefix) = (options.compression_of(level), &options.data_file_prefix);
-        let spec = Self::of(schema, options, layout, codec, prefix, encode_bytes)?;
-        Ok(Self { stats, level, origin, ..spec })
+        let spec = Self::of(schema, options, layout, (format, codec), encode_bytes)?;
+        let names = names(schema);
+        let (stats, mode) = (options.stats.modes(&names, level), options.stats.mode_of(level));
+        let spec = Self { stats, level, origin, prefix: options.data_file_prefix.clone(), ..spec };
+        Ok(spec.with_gathered_stats(options, mode))
+    }
+
+    /// Rows that wait in `bucket-postpone`: in Avro and without statistics, as far as all columns fit into Avro.
+    ///
+    /// # Errors
+    /// As [`WriteSpec::of_data`].
+    pub fn of_postponed(
+        schema: &Schema,
+        options: &TableOptions,
+        layout: &Arc<FileLayout>,
+        prefix: String,
+        encode_bytes: usize,
+    ) -> Result<Self> {
+        let fit = avro_schema(layout).is_ok();
+        let mut waiting = options.clone();
+        waiting.formats.format_per_level = BTreeMap::from([(0, options.formats.of_postponed(fit).clone())]);
+        if fit {
+            waiting.stats.mode = StatsMode::None;
+        }
+        let spec = Self::of_data(schema, &waiting, layout, 0, encode_bytes)?;
+        Ok(Self { prefix, ..spec })
     }
 
     /// Changelog files that come with data files of a level.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a codec that this version does not write with; [`Error::Invalid`] for a codec's level that
-    /// does not exist.
+    /// As [`WriteSpec::of_data`].
     pub fn of_changelog(
         schema: &Schema,
         options: &TableOptions,
@@ -44,37 +73,76 @@ impl WriteSpec {
         level: i32,
         encode_bytes: usize,
     ) -> Result<Self> {
-        let (codec, prefix) = (&options.changelog_compression, &options.changelog_file_prefix);
-        let spec = Self::of(schema, options, layout, codec, prefix, encode_bytes)?;
-        Ok(Self { stats: options.stats.changelog_modes(&names(schema)), level, ..spec })
+        let formats = &options.formats;
+        let (format, codec) = (formats.of_changelog(level), formats.changelog_compression_of(level));
+        let spec = Self::of(schema, options, layout, (format, codec), encode_bytes)?;
+        let names = names(schema);
+        let (stats, mode) = (options.stats.changelog_modes(&names, level), options.stats.changelog_mode(level));
+        let spec = Self { stats, level, prefix: options.changelog_file_prefix.clone(), ..spec };
+        Ok(spec.with_gathered_stats(options, mode))
+    }
+
+    /// Refuses formats, codecs and columns of any level before the first file is written.
+    ///
+    /// # Errors
+    /// As [`WriteSpec::of_data`].
+    pub fn check(schema: &Schema, options: &TableOptions, layout: &Arc<FileLayout>) -> Result<()> {
+        let formats = &options.formats;
+        let named = formats.format_per_level.keys().chain(formats.compression_per_level.keys());
+        let ends = [0, options.compaction.max_level()];
+        let levels: BTreeSet<i32> = named.copied().chain(ends).collect();
+        for level in levels {
+            Self::of_data(schema, options, layout, level, usize::MAX)?;
+            if options.changelog_producer != ChangelogProducer::None {
+                Self::of_changelog(schema, options, layout, level, usize::MAX)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same with the statistics of a format whose files keep none: they are gathered while writing, for columns
+    /// of the key as for others.
+    fn with_gathered_stats(mut self, options: &TableOptions, mode: StatsMode) -> Self {
+        if !matches!(self.encoding, FileEncoding::Avro(_)) {
+            return self;
+        }
+        let columns = &self.layout.columns;
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let modes = options.stats.gathered_modes(&names, mode);
+        let found = |at: Option<usize>| at.map_or(StatsMode::None, |at| modes[at]);
+        let is = |at: usize| move |column: &FileColumn| column.source == ColumnSource::Value(at);
+        let keys = self.layout.key_columns.iter();
+        self.key_stats = keys.map(|at| found(columns.iter().position(is(*at)))).collect();
+        self.stats = (0..self.stats.len()).map(|at| found(columns.iter().rposition(is(at)))).collect();
+        self
     }
 
     fn of(
         schema: &Schema,
         options: &TableOptions,
         layout: &Arc<FileLayout>,
-        compression: &Compression,
-        prefix: &str,
+        (format, compression): (&FileFormat, &Compression),
         encode_bytes: usize,
     ) -> Result<Self> {
-        let parquet = &options.parquet;
-        let row_group = usize::try_from(parquet.row_group_size).unwrap_or(usize::MAX);
+        let encoding = match format {
+            FileFormat::Parquet => FileEncoding::Parquet(parquet_encoding(options, compression, encode_bytes)?),
+            FileFormat::Avro => {
+                avro_schema(layout)?; // tells a column that Avro cannot hold
+                FileEncoding::Avro(avro_codec(&options.formats, compression)?)
+            }
+            FileFormat::Other(word) => {
+                return Err(Error::unsupported(format!("writing data files of format {word:?}")));
+            }
+        };
         Ok(Self {
             layout: Arc::clone(layout),
-            encoding: Encoding {
-                compression: codec(compression, parquet.zstd_level)?,
-                dictionary: parquet.dictionary,
-                dictionary_of: parquet.dictionary_of.clone(),
-                dictionary_page_bytes: parquet.dictionary_page_size,
-                row_group_bytes: row_group.min(encode_bytes),
-                page_bytes: parquet.page_size,
-                page_rows: parquet.page_row_limit,
-                threads: 1,
-            },
+            encoding,
             schema_id: schema.id,
-            prefix: prefix.to_string(),
+            prefix: String::new(),
+            extension: extension(options, format),
             target_bytes: options.target_file_size,
             target_rows: options.target_file_rows.max(1),
+            key_stats: vec![KEY_STATS; layout.key_columns.len()],
             stats: Vec::<StatsMode>::new(),
             stats_dense: options.stats.dense,
             level: 0,
@@ -83,14 +151,54 @@ impl WriteSpec {
     }
 }
 
+fn parquet_encoding(options: &TableOptions, compression: &Compression, encode_bytes: usize) -> Result<Encoding> {
+    let parquet = &options.parquet;
+    let row_group = usize::try_from(parquet.row_group_size).unwrap_or(usize::MAX);
+    Ok(Encoding {
+        compression: codec(compression, parquet.zstd_level)?,
+        dictionary: parquet.dictionary,
+        dictionary_of: parquet.dictionary_of.clone(),
+        dictionary_page_bytes: parquet.dictionary_page_size,
+        row_group_bytes: row_group.min(encode_bytes),
+        page_bytes: parquet.page_size,
+        page_rows: parquet.page_row_limit,
+        threads: 1,
+    })
+}
+
+/// The codec of Avro files. Java knows zstd by its own name, and others by Avro's.
+fn avro_codec(formats: &FormatOptions, compression: &Compression) -> Result<AvroCodec> {
+    let of = |codec| Ok(AvroCodec { codec, zstd_level: formats.zstd_level });
+    let word = match (&formats.avro_codec, compression) {
+        (Some(word), _) | (None, Compression::Other(word)) => word.as_str(),
+        (None, Compression::Zstd) => return of(Codec::Zstandard),
+        (None, Compression::Snappy) => "snappy",
+        (None, Compression::None) => "none",
+        (None, Compression::Gzip) => "gzip",
+        (None, Compression::Lz4) => "lz4",
+    };
+    match word {
+        "null" => of(Codec::Null),
+        "snappy" => of(Codec::Snappy),
+        "deflate" => of(Codec::Deflate),
+        "zstandard" => Ok(AvroCodec { codec: Codec::Zstandard, zstd_level: ZSTANDARD }),
+        word => Err(Error::unsupported(format!(
+            "option file.compression (or that of a level, or of changelog files): writing Avro files with codec {word:?}"
+        ))),
+    }
+}
+
+/// The effort of zstd that Avro takes where Paimon does not tell it one.
+const ZSTANDARD: i32 = 3;
+
 fn names(schema: &Schema) -> Vec<&str> {
     schema.fields.iter().map(|field| field.name.as_str()).collect()
 }
 
 /// The last part of a file's name. The codec in it is the table's, whatever a level has.
-pub fn file_extension(options: &TableOptions) -> String {
-    let codec = match &options.compression {
-        _ if !options.file_suffix_include_compression => return "parquet".to_string(),
+fn extension(options: &TableOptions, format: &FileFormat) -> String {
+    let codec = match &options.formats.compression {
+        _ if !options.file_suffix_include_compression => return format.word().to_string(),
         Compression::None => "none",
         Compression::Snappy => "snappy",
         Compression::Gzip => "gz",
@@ -98,23 +206,25 @@ pub fn file_extension(options: &TableOptions) -> String {
         Compression::Zstd => "zst",
         Compression::Other(word) => word,
     };
-    format!("{codec}.parquet")
+    format!("{codec}.{}", format.word())
 }
 
-fn codec(compression: &Compression, zstd_level: i32) -> Result<Codec> {
+fn codec(compression: &Compression, zstd_level: i32) -> Result<ParquetCodec> {
     Ok(match compression {
-        Compression::None => Codec::UNCOMPRESSED,
-        Compression::Snappy => Codec::SNAPPY,
-        Compression::Gzip => Codec::GZIP(GzipLevel::default()),
+        Compression::None => ParquetCodec::UNCOMPRESSED,
+        Compression::Snappy => ParquetCodec::SNAPPY,
+        Compression::Gzip => ParquetCodec::GZIP(GzipLevel::default()),
         // Hadoop's framing is what Java writes and reads under this name.
-        Compression::Lz4 => Codec::LZ4,
+        Compression::Lz4 => ParquetCodec::LZ4,
         Compression::Other(word) => {
             let words = "option file.compression (or that of a level, or of changelog files)";
             return Err(Error::unsupported(format!("{words}: writing with codec {word:?}")));
         }
         Compression::Zstd => {
             let level = ZstdLevel::try_new(zstd_level);
-            Codec::ZSTD(level.map_err(|error| Error::invalid(format!("option file.compression.zstd-level: {error}")))?)
+            ParquetCodec::ZSTD(
+                level.map_err(|error| Error::invalid(format!("option file.compression.zstd-level: {error}")))?,
+            )
         }
     })
 }

@@ -1,5 +1,6 @@
-//! Avro object containers, as far as Paimon's metadata uses them: read with the file's own schema by field name,
-//! written with fixed schemas.
+//! Avro object containers: read with the file's own schema by field name. Metadata files are read and written here
+//! whole; data files, which [`crate::files`] reads block by block, share the header, the codecs, the cursor and the
+//! schema.
 //!
 //! Every length is checked against the bytes left and every block against a size limit before memory is taken.
 //! Spec: `format-spec/avro.md`.
@@ -12,9 +13,12 @@ mod writer;
 
 pub use codec::Codec;
 pub(super) use container::Container;
-pub(super) use cursor::Cursor;
-pub(super) use schema::{NodeId, Record, Schema};
-pub(super) use writer::{ContainerWriter, Encoder};
+pub(crate) use container::{Header, MAX_HEADER};
+pub(crate) use cursor::Cursor;
+pub(super) use schema::Record;
+pub(crate) use schema::{Logical, Node, NodeId, Schema};
+pub(super) use writer::ContainerWriter;
+pub(crate) use writer::{BLOCK_SIZE, Encoder, container_header};
 
 use crate::error::Error;
 

@@ -1,7 +1,7 @@
 //! Bytes: every file kind of a table, decoded and encoded. No IO, no async.
 //! Spec: `format-spec/`.
 
-mod avro;
+pub(crate) mod avro;
 mod binary_row;
 mod bucket;
 mod bucket_path;

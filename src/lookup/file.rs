@@ -4,6 +4,8 @@
 //! key; where they do not (composite keys with few first values, floats, files without a page index) the search halves
 //! what is left by looking into blocks, and remembers their first and last keys.
 //!
+//! The blocks of an Avro file are its own; their first and last keys are learnt in the same way.
+//!
 //! ```text
 //! blocks   | 1 .. 90 | 90 .. 140 | 150 .. 300 |     page index of the first key column
 //! key 95               ^ keys of this block, decoded: row 20 012
@@ -15,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::files::{KIND_NAME, PageAt, PageBounds, PageColumn, PagedFile, SEQUENCE_NAME};
+use crate::files::{KIND_NAME, PageAt, PageBounds, PageColumn, Pages, SEQUENCE_NAME, format_of};
 use crate::format::{DataFileMeta, DeletionVector};
 use crate::lsm::Keys;
 use crate::read::Origin;
@@ -46,10 +48,7 @@ impl LookupFile {
             return Err(Error::unsupported(format!("data file {} outside of the table", meta.file_name)));
         }
         let path = format!("{directory}/{}", meta.file_name);
-        if !path.ends_with(".parquet") {
-            let format = path.rsplit('.').next().unwrap_or_default();
-            return Err(Error::unsupported(format!("{path}: data files of format {format}")));
-        }
+        format_of(&path)?; // refuses formats that are not read
         let (size, schema) = (meta.file_size.to_le_bytes(), rules.schema.id.to_le_bytes());
         let id = name_of(&[rules.history.store.location().as_bytes(), path.as_bytes(), &size, &schema]);
         Ok(Self { id, path, meta: Arc::clone(meta), masked })
@@ -109,7 +108,7 @@ pub(super) struct KeyBlock {
 #[derive(Debug)]
 pub(super) struct OpenFile {
     pub path: String,
-    pub paged: PagedFile,
+    pub paged: Pages,
     /// The file itself when it is small: then no page needs a request.
     pub whole: Option<Bytes>,
     /// The table's columns.
@@ -134,7 +133,7 @@ impl OpenFile {
         rules: &Rules,
         path: &str,
         origins: Vec<Origin>,
-        paged: PagedFile,
+        paged: Pages,
         bounds: Option<PageBounds>,
         whole: Option<Bytes>,
     ) -> Result<Self> {

@@ -14,7 +14,9 @@ use super::cache::{Kept, Key, Part};
 use super::file::{KeyBlock, LookupFile, OpenFile};
 use super::rules::Rules;
 use crate::error::{Error, Result};
-use crate::files::{Opened, PageAt, PageColumn, PagedFile};
+use crate::files::{AvroIndex, Opened, PageAt, PageColumn, PagedFile, Pages, format_of};
+use crate::read::Origin;
+use crate::schema::FileFormat;
 
 /// A file of this size or less is read at once and stays in memory whole.
 const SMALL: u64 = 64 << 10;
@@ -77,12 +79,15 @@ impl Rules {
         let size = file.size()?;
         let bounds_of = self.key_columns.first().map(|at| &self.schema.fields[*at]);
         let in_file = self.key_columns.first().and_then(|at| match origins.get(*at) {
-            Some(crate::read::Origin::File(planned)) => planned.in_file.clone(),
+            Some(Origin::File(planned)) => planned.in_file.clone(),
             _ => None,
         });
         let bounds_of = in_file.zip(bounds_of.map(|field| field.data_type.kind.clone()));
         let rows = u64::try_from(file.meta.row_count);
         let rows = rows.map_err(|_| Error::corrupt(&file.path, "_ROW_COUNT is negative"))?;
+        if format_of(&file.path)? == FileFormat::Avro {
+            return self.open_avro(file, origins, (size, rows)).await;
+        }
         let mut length = size.min((size / TAIL.0).clamp(TAIL.1, TAIL.2));
         loop {
             let tail = self.fetch(file, None, std::slice::from_ref(&(size - length..size))).await?;
@@ -94,26 +99,52 @@ impl Rules {
                 match PagedFile::open(&path, size, &tail, bounds_of)? {
                     Opened::More(needed) => Ok(Err(needed)),
                     Opened::Done(paged, bounds) => {
-                        if paged.rows() != rows {
-                            let what = format!("{} rows, not the {rows} that its manifest tells", paged.rows());
-                            return Err(Error::corrupt(&path, what));
-                        }
+                        check_rows(&path, paged.rows(), rows)?;
                         let whole = (tail.len() as u64 == size && size <= SMALL).then_some(tail);
-                        OpenFile::new(&this, &path, origins, *paged, bounds, whole).map(Ok)
+                        OpenFile::new(&this, &path, origins, Pages::Parquet(paged), bounds, whole).map(Ok)
                     }
                 }
             });
             match opened.await? {
-                Ok(open) => {
-                    let open = Arc::new(open);
-                    let key = Key { file: file.id, part: Part::Footer };
-                    self.cache.put(key, Kept::Footer(Arc::clone(&open)));
-                    return Ok(open);
-                }
+                Ok(open) => return Ok(self.keep(file, open)),
                 Err(needed) if needed > length && needed <= size => length = needed,
                 Err(needed) => return Err(Error::corrupt(&file.path, format!("its footer needs {needed} bytes"))),
             }
         }
+    }
+
+    /// Opens an Avro file by looking for its blocks.
+    async fn open_avro(
+        self: &Arc<Self>,
+        file: &LookupFile,
+        origins: Vec<Origin>,
+        (size, rows): (u64, u64),
+    ) -> Result<Arc<OpenFile>> {
+        let (this, path, store) = (Arc::clone(self), file.path.clone(), &self.history.store);
+        let mut index = AvroIndex::new(&path, size);
+        let mut whole = None;
+        while let Some(wanted) = index.wanted() {
+            let bytes = store.read_range(&path, wanted.clone()).await?;
+            if bytes.len() as u64 != wanted.end - wanted.start {
+                return Err(Error::corrupt(&path, format!("it is shorter than the {size} bytes its manifest tells")));
+            }
+            whole = (wanted == (0..size) && size <= SMALL).then(|| bytes.clone());
+            let fed = move || index.feed(&bytes).map(|()| index);
+            index = store.env().computing(fed).await?;
+        }
+        let opened = move || {
+            let pages = index.finish()?;
+            check_rows(&path, pages.rows(), rows)?;
+            OpenFile::new(&this, &path, origins, Pages::Avro(Box::new(pages)), None, whole)
+        };
+        let open = store.env().computing(opened).await?;
+        Ok(self.keep(file, open))
+    }
+
+    fn keep(&self, file: &LookupFile, open: OpenFile) -> Arc<OpenFile> {
+        let open = Arc::new(open);
+        self.cache.put(Key { file: file.id, part: Part::Footer }, Kept::Footer(Arc::clone(&open)));
+        open
     }
 
     /// The keys of some blocks of a file, read and kept.
@@ -233,6 +264,13 @@ impl Rules {
             store.env().computing(keep).await?;
         }
         Ok(ranges.iter().zip(pieces).filter_map(|(range, piece)| Some((range.start, piece?))).collect())
+    }
+}
+
+fn check_rows(path: &str, found: u64, told: u64) -> Result<()> {
+    match found == told {
+        true => Ok(()),
+        false => Err(Error::corrupt(path, format!("{found} rows, not the {told} that its manifest tells"))),
     }
 }
 

@@ -13,7 +13,7 @@ use super::columns::{Origin, PartitionValues, WorkColumns};
 use super::fan_in::{Parts, Room, Spilling, parts, spilled_rows};
 use super::spill::SpillFormat;
 use crate::error::{Error, Result};
-use crate::files::{FileBatch, FileReader, ReadPlan, read_ahead};
+use crate::files::{FileBatch, ReadPlan, format_of, known_format, read_ahead, read_file};
 use crate::format::{CompactedChangelog, DataFileMeta, Split, bucket_directory};
 use crate::history::History;
 use crate::lsm::merge::Deduplicate;
@@ -23,7 +23,7 @@ use crate::lsm::{
 };
 use crate::predicate::{Expr, evaluate};
 use crate::scan::{FileVectors, bound, load_vectors};
-use crate::schema::{Schema, TableOptions};
+use crate::schema::{FileFormat, Schema, TableOptions};
 use crate::types::{external_schema, lane_schema, to_external};
 
 /// Bytes that all open columns of a merge may hold as fetched windows.
@@ -216,7 +216,7 @@ impl SplitReader {
         versions: bool,
         Bounds { window, batch_rows }: Bounds,
     ) -> Result<impl Iterator<Item = Result<FileBatch>> + use<>> {
-        let Place { path, start, size } = located.place(file)?;
+        let Place { path, start, size, format } = located.place(file)?;
         let path = path.as_str();
         let schema = self.schemas.get(&file.schema_id);
         let schema = schema.ok_or_else(|| Error::bug(format!("schema {} was not loaded", file.schema_id)))?;
@@ -235,7 +235,7 @@ impl SplitReader {
             batch_rows,
             window,
         };
-        let batches = FileReader::open(&self.history.store, &self.runtime, path, size, plan)?;
+        let batches = read_file(&self.history.store, &self.runtime, &format, (path, size), plan)?;
         let (located, file, row_test) = (Arc::clone(located), file.clone(), self.row_test.clone());
         let batches = batches.map(move |batch| {
             let mut batch = batch?;
@@ -558,27 +558,25 @@ struct Place {
     path: String,
     start: u64,
     size: u64,
+    format: FileFormat,
 }
 
 impl Located {
     fn place(&self, file: &DataFileMeta) -> Result<Place> {
         let own = format!("{}/{}", self.directory, file.file_name);
-        let (place, format) = match CompactedChangelog::of_name(&file.file_name)? {
+        match CompactedChangelog::of_name(&file.file_name)? {
             Some(told) => {
                 let siblings = self.directory.rsplit_once('/').map(|(parent, _)| format!("{parent}/"));
                 let path = format!("{}bucket-{}/{}", siblings.unwrap_or_default(), told.bucket, told.file_name);
-                (Place { path, start: told.start, size: told.length }, told.format)
+                let format = known_format(&own, &told.format)?;
+                Ok(Place { path, start: told.start, size: told.length, format })
             }
             None => {
                 let size = u64::try_from(file.file_size).map_err(|_| Error::corrupt(&own, "_FILE_SIZE is negative"))?;
-                let format = own.rsplit('.').next().unwrap_or_default().to_string();
-                (Place { path: own.clone(), start: 0, size }, format)
+                let format = format_of(&own)?;
+                Ok(Place { path: own, start: 0, size, format })
             }
-        };
-        if format != "parquet" {
-            return Err(Error::unsupported(format!("{own}: data files of format {format}")));
         }
-        Ok(place)
     }
 }
 

@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use self::reader::{
-    BUCKET_FUNCTIONS, CHANGELOG_PRODUCERS, MERGE_ENGINES, Reader, SORT_ORDERS, compression, number, split_names,
-};
+use self::reader::{BUCKET_FUNCTIONS, CHANGELOG_PRODUCERS, MERGE_ENGINES, Reader, SORT_ORDERS, number, split_names};
 use super::units::StatsMode;
 use super::{BucketMode, Schema, Use, check_options, parse_duration, parse_memory_size};
 use crate::error::Result;
@@ -78,24 +76,6 @@ pub enum ChangelogProducer {
     Lookup,
 }
 
-/// A codec of data files, and how files are named by it (`file.compression`).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Compression {
-    /// `none`
-    None,
-    /// `snappy`
-    Snappy,
-    /// `gzip`
-    Gzip,
-    /// `lz4`
-    Lz4,
-    /// `zstd`
-    #[default]
-    Zstd,
-    /// A codec that this version does not write with. Readers need not know it: files tell their codecs.
-    Other(String),
-}
-
 /// What a file's metadata keeps of its columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatsOptions {
@@ -118,12 +98,33 @@ pub struct StatsOptions {
 impl StatsOptions {
     /// The modes of a table's columns, in their order, in a data file of a level.
     pub fn modes(&self, columns: &[&str], level: i32) -> Vec<StatsMode> {
-        self.choose(columns, self.per_level.get(&level).copied().unwrap_or(self.mode))
+        self.choose(columns, self.mode_of(level))
     }
 
-    /// The modes of a table's columns, in their order, in a changelog file.
-    pub fn changelog_modes(&self, columns: &[&str]) -> Vec<StatsMode> {
-        self.changelog.map_or_else(|| self.modes(columns, 0), |own| self.choose(columns, own))
+    /// The modes of a table's columns, in their order, in a changelog file that comes with data files of a level.
+    pub fn changelog_modes(&self, columns: &[&str], level: i32) -> Vec<StatsMode> {
+        self.choose(columns, self.changelog_mode(level))
+    }
+
+    /// The mode of a level's data files, for columns that have none of their own.
+    pub fn mode_of(&self, level: i32) -> StatsMode {
+        self.per_level.get(&level).copied().unwrap_or(self.mode)
+    }
+
+    /// The same of changelog files.
+    pub fn changelog_mode(&self, level: i32) -> StatsMode {
+        self.changelog.unwrap_or_else(|| self.mode_of(level))
+    }
+
+    /// The modes of the columns of a file whose writer gathers statistics itself (Avro). Columns of the key and of
+    /// versions are columns like others there, and count.
+    pub fn gathered_modes(&self, file_columns: &[&str], otherwise: StatsMode) -> Vec<StatsMode> {
+        let mode_of = |(at, column): (usize, &&str)| {
+            let left_out = self.first_columns.is_some_and(|count| at >= count);
+            let own = self.per_column.get(*column).copied();
+            own.unwrap_or(if left_out { StatsMode::None } else { otherwise })
+        };
+        file_columns.iter().enumerate().map(mode_of).collect()
     }
 
     fn choose(&self, columns: &[&str], otherwise: StatsMode) -> Vec<StatsMode> {
@@ -238,12 +239,8 @@ pub struct TableOptions {
     pub ignore_delete: bool,
     /// Drop -U rows when writing.
     pub ignore_update_before: bool,
-    /// The codec of data files.
-    pub compression: Compression,
-    /// The codec of data files of some levels.
-    pub compression_per_level: BTreeMap<i32, Compression>,
-    /// The codec of changelog files.
-    pub changelog_compression: Compression,
+    /// How files are stored, level by level.
+    pub formats: FormatOptions,
     /// Whether file names tell the codec.
     pub file_suffix_include_compression: bool,
     /// First letters of data file names.
@@ -319,11 +316,6 @@ impl TableOptions {
         let read = Reader { options: &schema.options };
         let bucket = schema.bucket_mode()?;
         let target = if schema.has_primary_key() { 128 << 20 } else { 256 << 20 };
-        let per_level = read.levels("file.compression.per.level", compression)?;
-        let compression = read.with("file.compression", compression)?;
-        let changelog_compression = read
-            .optional("changelog-file.compression", reader::compression)?
-            .unwrap_or_else(|| per_level.get(&0).unwrap_or(&compression).clone());
         let merge_engine = read.word("merge-engine", MERGE_ENGINES)?;
         let changelog_producer = read.word("changelog-producer", CHANGELOG_PRODUCERS)?;
         let needs_lookup = changelog_producer == ChangelogProducer::Lookup
@@ -351,9 +343,7 @@ impl TableOptions {
             rowkind_field: read.text("rowkind.field").map(ToString::to_string),
             ignore_delete: read.boolean("ignore-delete")?,
             ignore_update_before: read.boolean("ignore-update-before")?,
-            compression,
-            compression_per_level: per_level,
-            changelog_compression,
+            formats: FormatOptions::read(&read)?,
             file_suffix_include_compression: read.boolean("file.suffix.include.compression")?,
             data_file_prefix: read.string("data-file.prefix"),
             changelog_file_prefix: read.string("changelog-file.prefix"),
@@ -403,19 +393,16 @@ impl TableOptions {
         check_options(schema, usage)?;
         Self::parse(schema)
     }
-
-    /// The codec of data files of a level.
-    pub fn compression_of(&self, level: i32) -> &Compression {
-        self.compression_per_level.get(&level).unwrap_or(&self.compression)
-    }
 }
 
 mod compaction;
+mod formats;
 mod merge;
 mod reader;
 mod retention;
 
 pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
+pub use formats::{Compression, FileFormat, FormatOptions};
 pub use merge::{ColumnMergeOptions, MergeOptions, NullKeys, SequenceGroup};
 pub use retention::{RetentionLimits, RetentionOptions};
 

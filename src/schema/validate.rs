@@ -27,7 +27,21 @@ pub fn validate(schema: &Schema) -> Result<TableOptions> {
     check_column_options(schema)?;
     check_names(&options)?;
     check_limits(schema)?;
+    check_formats(schema, &options)?;
     Ok(options)
+}
+
+/// Columns that a format in use cannot hold.
+fn check_formats(schema: &Schema, options: &TableOptions) -> Result<()> {
+    for (option, format) in options.formats.all() {
+        for field in &schema.fields {
+            if let Some(why) = format.refusal(&field.data_type) {
+                let word = format.word();
+                return Err(Error::invalid(format!("option {option} = {word:?}, column {:?}: {why}", field.name)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Bounds of the types' parameters, which the text form cannot break but a constructor can, and of their nesting.

@@ -143,7 +143,7 @@ fn write_files(
     threads: usize,
 ) -> Result<Vec<DataFileMeta>> {
     let mut spec = spec.clone();
-    spec.encoding.threads = threads;
+    spec.encoding.set_threads(threads);
     let mut writer = RollingWriter::new(&rules.store, &rules.runtime, &view.bucket.names, &spec);
     let mut write_all = || -> Result<()> {
         let runs = spilled_runs(rules, spills, view.bucket.target)?;

@@ -6,9 +6,9 @@ use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 
 use crate::error::{Error, Result};
-use crate::files::{FileLayout, WriteSpec, file_extension};
+use crate::files::{FileLayout, WriteSpec};
 use crate::lsm::{MergeFunction, SequenceOrder, merge};
-use crate::schema::{BucketMode, ChangelogProducer, Schema, StatsMode, TableOptions};
+use crate::schema::{BucketMode, ChangelogProducer, Schema, TableOptions};
 use crate::types::{DataType, TypeKind};
 
 /// How the rows of one table are written.
@@ -24,6 +24,7 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn new(schema: Arc<Schema>, options: TableOptions) -> Result<Self> {
         let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
+        WriteSpec::check(&schema, &options, &layout)?;
         let columns: Vec<usize> = (0..schema.fields.len()).collect();
         // Rows that wait in `bucket-postpone` are kept as they came.
         let merge = match schema.has_primary_key() && options.bucket != BucketMode::Postpone {
@@ -43,12 +44,11 @@ impl Settings {
 
     /// How level-0 files are written. `encode_bytes` bounds what one file holds in memory.
     pub(super) fn data_spec(&self, encode_bytes: usize, postpone_prefix: Option<String>) -> Result<WriteSpec> {
-        let mut spec = WriteSpec::of_data(&self.schema, &self.options, &self.layout, 0, encode_bytes)?;
-        if let Some(prefix) = postpone_prefix {
-            spec.prefix = prefix;
-            spec.stats.fill(StatsMode::None);
+        let (schema, options, layout) = (&self.schema, &self.options, &self.layout);
+        match postpone_prefix {
+            Some(prefix) => WriteSpec::of_postponed(schema, options, layout, prefix, encode_bytes),
+            None => WriteSpec::of_data(schema, options, layout, 0, encode_bytes),
         }
-        Ok(spec)
     }
 
     /// How changelog files are written, when the input becomes one.
@@ -57,11 +57,6 @@ impl Settings {
             return Ok(None);
         }
         WriteSpec::of_changelog(&self.schema, &self.options, &self.layout, 0, encode_bytes).map(Some)
-    }
-
-    /// The last part of a file's name.
-    pub(super) fn extension(&self) -> String {
-        file_extension(&self.options)
     }
 
     /// Refuses values that their column's type cannot hold, which Arrow's type does not tell.

@@ -302,7 +302,7 @@ impl StreamWriter {
     fn bucket_state(&self, target: u32) -> Result<BucketState> {
         let (partition, bucket) = self.target(target)?;
         let directory = bucket_directory(&self.settings.schema, &self.settings.options, partition, *bucket)?;
-        let names = FileNames::new(self.history.store.env(), directory, self.settings.extension());
+        let names = FileNames::new(self.history.store.env(), directory);
         Ok(BucketState { names: Arc::new(names), rows: Vec::new(), next_sequence: 0, done: Vec::new() })
     }
 

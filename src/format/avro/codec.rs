@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// The most bytes one block may decompress to: Paimon's blocks are cut at 64 KB plus one entry.
 pub(super) const MAX_BLOCK: usize = 64 << 20;
 
-/// How the blocks of a metadata file are compressed (option `manifest.compression`).
+/// How the blocks of a container are compressed (of metadata: option `manifest.compression`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Codec {
     /// Not at all.
@@ -39,7 +39,7 @@ impl std::str::FromStr for Codec {
 
 impl Codec {
     /// The name in a container's header.
-    pub(super) fn avro_name(self) -> &'static str {
+    pub(crate) fn avro_name(self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Deflate => "deflate",
@@ -55,7 +55,7 @@ impl Codec {
         found.ok_or_else(|| Error::unsupported(format!("Avro codec {name:?}")))
     }
 
-    pub(super) fn compress(self, block: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn compress(self, block: &[u8]) -> Result<Vec<u8>> {
         let failed = |error: &dyn std::fmt::Display| Error::bug(format!("compressing an Avro block: {error}"));
         match self {
             Self::Null => Ok(block.to_vec()),
@@ -78,7 +78,7 @@ impl Codec {
         self.decompress_within(block, MAX_BLOCK)
     }
 
-    pub(super) fn decompress_within(self, block: &[u8], limit: usize) -> Result<Vec<u8>> {
+    pub(crate) fn decompress_within(self, block: &[u8], limit: usize) -> Result<Vec<u8>> {
         match self {
             Self::Null => bounded(block, "null", limit),
             Self::Deflate => bounded(flate2::read::DeflateDecoder::new(block), "deflate", limit),

@@ -16,19 +16,26 @@ const MAX_FILE: usize = 1 << 30;
 /// The longest schema text.
 const MAX_SCHEMA: usize = 4 << 20;
 
-/// An opened container: its header is decoded, its blocks are not.
-pub(in crate::format) struct Container<'a> {
-    pub(in crate::format) schema: Schema,
+/// The most bytes a header is looked for in.
+pub(crate) const MAX_HEADER: usize = MAX_SCHEMA + (1 << 20);
+
+/// What stands before the blocks of a container.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) schema: Schema,
     /// The schema as the file spells it.
     #[cfg(test)]
-    pub(in crate::format) schema_text: Vec<u8>,
-    codec: Codec,
-    sync: &'a [u8],
-    blocks: &'a [u8],
+    pub(crate) schema_text: Vec<u8>,
+    pub(crate) codec: Codec,
+    /// What every block ends with.
+    pub(crate) sync: [u8; 16],
+    /// The bytes it takes.
+    pub(crate) length: usize,
 }
 
-impl<'a> Container<'a> {
-    pub(in crate::format) fn open(bytes: &'a [u8]) -> Result<Self> {
+impl Header {
+    /// Reads a header from the first bytes of a file.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         // The header is Avro itself: a map of bytes.
         let header = Schema::parse(b"\"bytes\"")?;
         let mut cursor = Cursor::new(&header, bytes);
@@ -56,9 +63,8 @@ impl<'a> Container<'a> {
                 }
             }
         }
-        let (sync, blocks) = bytes[bytes.len() - cursor.left()..]
-            .split_at_checked(16)
-            .ok_or_else(|| corrupt("header: it ends before the sync marker"))?;
+        let sync = cursor.take(16).ok().and_then(|sync| sync.try_into().ok());
+        let sync = sync.ok_or_else(|| corrupt("header: it ends before the sync marker"))?;
         let schema = schema.ok_or_else(|| corrupt("header: no avro.schema"))?;
         if schema.len() > MAX_SCHEMA {
             return Err(corrupt(format!("avro.schema: {} bytes, more than {MAX_SCHEMA}", schema.len())));
@@ -69,13 +75,38 @@ impl<'a> Container<'a> {
             schema_text: schema.to_vec(),
             codec,
             sync,
-            blocks,
+            length: bytes.len() - cursor.left(),
+        })
+    }
+}
+
+/// An opened container: its header is decoded, its blocks are not.
+pub(crate) struct Container<'a> {
+    pub(crate) schema: Schema,
+    /// The schema as the file spells it.
+    #[cfg(test)]
+    pub(crate) schema_text: Vec<u8>,
+    codec: Codec,
+    sync: [u8; 16],
+    blocks: &'a [u8],
+}
+
+impl<'a> Container<'a> {
+    pub(crate) fn open(bytes: &'a [u8]) -> Result<Self> {
+        let header = Header::parse(bytes)?;
+        Ok(Self {
+            schema: header.schema,
+            #[cfg(test)]
+            schema_text: header.schema_text,
+            codec: header.codec,
+            sync: header.sync,
+            blocks: &bytes[header.length..],
         })
     }
 
     /// The bytes of all records.
     #[cfg(test)]
-    pub(in crate::format) fn raw(&self) -> Vec<u8> {
+    pub(crate) fn raw(&self) -> Vec<u8> {
         let mut cursor = Cursor::new(&self.schema, self.blocks);
         let mut raw = Vec::new();
         while !cursor.is_empty() {
@@ -88,7 +119,7 @@ impl<'a> Container<'a> {
     }
 
     /// Reads every record with `record`, which must take exactly its bytes and sees the block they lie in.
-    pub(in crate::format) fn read<F>(&self, mut record: F) -> Result<()>
+    pub(crate) fn read<F>(&self, mut record: F) -> Result<()>
     where
         F: FnMut(&mut Cursor<'_>, &Bytes) -> Result<()>,
     {

@@ -11,30 +11,30 @@ use crate::error::Result;
 const MAX_DEPTH: usize = 64;
 
 #[derive(Clone, Copy)]
-pub(in crate::format) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     schema: &'a Schema,
     rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    pub(in crate::format) fn new(schema: &'a Schema, bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(schema: &'a Schema, bytes: &'a [u8]) -> Self {
         Self { schema, rest: bytes }
     }
 
     /// A cursor that stands some bytes further on.
-    pub(in crate::format) fn ahead(&self, bytes: usize) -> Self {
+    pub(crate) fn ahead(&self, bytes: usize) -> Self {
         Self { schema: self.schema, rest: self.rest.get(bytes..).unwrap_or_default() }
     }
 
-    pub(in crate::format) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    pub(in crate::format) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.rest.len()
     }
 
-    pub(in crate::format) fn take(&mut self, length: usize) -> Result<&'a [u8]> {
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8]> {
         let Some((head, rest)) = self.rest.split_at_checked(length) else {
             return Err(corrupt(format!("{length} bytes wanted, {} left", self.rest.len())));
         };
@@ -44,7 +44,7 @@ impl<'a> Cursor<'a> {
 
     /// A zigzag number of at most ten bytes.
     #[inline]
-    pub(in crate::format) fn long(&mut self) -> Result<i64> {
+    pub(crate) fn long(&mut self) -> Result<i64> {
         if let [byte @ ..0x80, rest @ ..] = self.rest {
             self.rest = rest;
             return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
@@ -94,7 +94,7 @@ impl<'a> Cursor<'a> {
 
     /// An int or a long.
     #[inline]
-    pub(in crate::format) fn number(&mut self, node: NodeId) -> Result<Option<i64>> {
+    pub(crate) fn number(&mut self, node: NodeId) -> Result<Option<i64>> {
         match self.branch(node)? {
             Node::Int | Node::Long => self.long().map(Some),
             Node::Null => Ok(None),
@@ -104,14 +104,14 @@ impl<'a> Cursor<'a> {
 
     /// A number of 32 bits.
     #[inline]
-    pub(in crate::format) fn int(&mut self, node: NodeId) -> Result<Option<i32>> {
+    pub(crate) fn int(&mut self, node: NodeId) -> Result<Option<i32>> {
         let wide = |number| i32::try_from(number).map_err(|_| corrupt(format!("{number} has more than 32 bits")));
         self.number(node)?.map(wide).transpose()
     }
 
     /// Bytes or a string.
     #[inline]
-    pub(in crate::format) fn bytes(&mut self, node: NodeId) -> Result<Option<&'a [u8]>> {
+    pub(crate) fn bytes(&mut self, node: NodeId) -> Result<Option<&'a [u8]>> {
         match self.branch(node)? {
             Node::Bytes => {
                 let length = self.length()?;
@@ -125,13 +125,13 @@ impl<'a> Cursor<'a> {
 
     /// A string.
     #[inline]
-    pub(in crate::format) fn text(&mut self, node: NodeId) -> Result<Option<&'a str>> {
+    pub(crate) fn text(&mut self, node: NodeId) -> Result<Option<&'a str>> {
         let utf8 = |bytes| std::str::from_utf8(bytes).map_err(|error| corrupt(error.to_string()));
         self.bytes(node)?.map(utf8).transpose()
     }
 
     /// Whether a record follows; its fields are then read one after another.
-    pub(in crate::format) fn record(&mut self, node: NodeId) -> Result<bool> {
+    pub(crate) fn record(&mut self, node: NodeId) -> Result<bool> {
         match self.branch(node)? {
             Node::Record(_) => Ok(true),
             Node::Null => Ok(false),
@@ -140,7 +140,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// An array, item by item; each item takes at least one byte.
-    pub(in crate::format) fn array<T>(
+    pub(crate) fn array<T>(
         &mut self,
         node: NodeId,
         mut item: impl FnMut(&mut Self, NodeId) -> Result<T>,
@@ -183,7 +183,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over a value.
-    pub(in crate::format) fn skip(&mut self, node: NodeId) -> Result<()> {
+    pub(crate) fn skip(&mut self, node: NodeId) -> Result<()> {
         self.skip_at(node, 0)
     }
 

@@ -11,11 +11,11 @@ use crate::error::Result;
 const MAX_NODES: usize = 50_000;
 
 /// The place of a node in its schema.
-pub(in crate::format) type NodeId = usize;
+pub(crate) type NodeId = usize;
 
 /// One node of a schema.
 #[derive(Debug, Clone)]
-pub(in crate::format) enum Node {
+pub(crate) enum Node {
     Null,
     Boolean,
     /// Avro int and enum.
@@ -32,37 +32,54 @@ pub(in crate::format) enum Node {
     Record(Vec<(String, NodeId)>),
 }
 
+/// What a node's bytes mean, where its schema says more than a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Logical {
+    /// Milliseconds since 1970, with a time zone or without.
+    Millis,
+    /// Microseconds since 1970, with a time zone or without.
+    Micros,
+    /// An unscaled number, its highest byte first.
+    Decimal { scale: i32 },
+}
+
 /// A parsed schema.
 #[derive(Debug)]
-pub(in crate::format) struct Schema {
+pub(crate) struct Schema {
     nodes: Vec<Node>,
+    logical: HashMap<NodeId, Logical>,
     root: NodeId,
 }
 
 /// The fields of a record in the order of the file: for each the slot of the reader that wants it, or none.
 #[derive(Debug)]
-pub(in crate::format) struct Record {
-    pub(in crate::format) steps: Vec<(Option<usize>, NodeId)>,
+pub(crate) struct Record {
+    pub(crate) steps: Vec<(Option<usize>, NodeId)>,
     /// Names that no reader wants.
-    pub(in crate::format) unknown: Vec<String>,
+    pub(crate) unknown: Vec<String>,
 }
 
 impl Schema {
     /// Parses the JSON of a schema.
-    pub(in crate::format) fn parse(json: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(json: &[u8]) -> Result<Self> {
         let value: Value = serde_json::from_slice(json).map_err(|error| corrupt(format!("avro.schema: {error}")))?;
-        let mut parser = Parser { nodes: Vec::new(), names: HashMap::new() };
+        let mut parser = Parser { nodes: Vec::new(), logical: HashMap::new(), names: HashMap::new() };
         let root = parser.parse(&value, "")?;
-        Ok(Self { nodes: parser.nodes, root })
+        Ok(Self { nodes: parser.nodes, logical: parser.logical, root })
     }
 
-    pub(in crate::format) fn node(&self, id: NodeId) -> &Node {
+    /// What the bytes of a node mean, where that is not told by its type.
+    pub(crate) fn logical(&self, id: NodeId) -> Option<Logical> {
+        self.logical.get(&id).copied()
+    }
+
+    pub(crate) fn node(&self, id: NodeId) -> &Node {
         // Ids come from the parser of these nodes.
         self.nodes.get(id).unwrap_or(&Node::Null)
     }
 
     /// The record at the root; a union of null and a record counts as that record.
-    pub(in crate::format) fn root(&self) -> Result<(NodeId, bool)> {
+    pub(crate) fn root(&self) -> Result<(NodeId, bool)> {
         match self.node(self.root) {
             Node::Record(_) => Ok((self.root, false)),
             Node::Union(branches) => match self.record_of(self.root) {
@@ -74,7 +91,7 @@ impl Schema {
     }
 
     /// The fields of a record node or of the record branch of a union.
-    fn record_of(&self, id: NodeId) -> Option<&[(String, NodeId)]> {
+    pub(crate) fn record_of(&self, id: NodeId) -> Option<&[(String, NodeId)]> {
         match self.node(id) {
             Node::Record(fields) => Some(fields),
             Node::Union(branches) => branches.iter().find_map(|branch| match self.node(*branch) {
@@ -88,7 +105,7 @@ impl Schema {
     /// Finds the wanted names among the fields of a record.
     ///
     /// `what` names the record in errors. Fields the file lacks simply get no step.
-    pub(in crate::format) fn record(&self, id: NodeId, what: &str, wanted: &[&str]) -> Result<Record> {
+    pub(crate) fn record(&self, id: NodeId, what: &str, wanted: &[&str]) -> Result<Record> {
         let fields = self.record_of(id).ok_or_else(|| corrupt(format!("avro.schema: {what} is no record")))?;
         let slot = |name: &String| wanted.iter().position(|wanted| wanted == name);
         let unknown = fields.iter().filter(|(name, _)| slot(name).is_none()).map(|(name, _)| name.clone()).collect();
@@ -96,7 +113,7 @@ impl Schema {
     }
 
     /// The node of the items of an array node or of the array branch of a union.
-    pub(in crate::format) fn items(&self, id: NodeId) -> Option<NodeId> {
+    pub(crate) fn items(&self, id: NodeId) -> Option<NodeId> {
         match self.node(id) {
             Node::Array(items) => Some(*items),
             Node::Union(branches) => branches.iter().find_map(|branch| match self.node(*branch) {
@@ -108,13 +125,14 @@ impl Schema {
     }
 
     /// The node of a field of a record.
-    pub(in crate::format) fn field(&self, id: NodeId, name: &str) -> Option<NodeId> {
+    pub(crate) fn field(&self, id: NodeId, name: &str) -> Option<NodeId> {
         self.record_of(id)?.iter().find(|(found, _)| found == name).map(|(_, node)| *node)
     }
 }
 
 struct Parser {
     nodes: Vec<Node>,
+    logical: HashMap<NodeId, Logical>,
     names: HashMap<String, NodeId>,
 }
 
@@ -142,14 +160,14 @@ impl Parser {
                 };
                 let part =
                     |key: &str| object.get(key).ok_or_else(|| corrupt(format!("avro.schema: {kind} lacks {key}")));
-                match kind.as_str() {
+                let id = match kind.as_str() {
                     "array" => {
                         let items = self.parse(part("items")?, namespace)?;
-                        self.push(Node::Array(items))
+                        self.push(Node::Array(items))?
                     }
                     "map" => {
                         let values = self.parse(part("values")?, namespace)?;
-                        self.push(Node::Map(values))
+                        self.push(Node::Map(values))?
                     }
                     "record" | "error" => {
                         let name = text(part("name")?)?;
@@ -160,7 +178,7 @@ impl Parser {
                         let fields = fields.iter().map(|field| self.record_field(field, namespace));
                         let fields = fields.collect::<Result<_>>()?;
                         self.nodes[id] = Node::Record(fields);
-                        Ok(id)
+                        id
                     }
                     "fixed" | "enum" => {
                         let name = text(part("name")?)?;
@@ -174,10 +192,14 @@ impl Parser {
                         };
                         let id = self.push(node)?;
                         self.names.insert(full_name(name, namespace), id);
-                        Ok(id)
+                        id
                     }
-                    name => self.named(name, namespace),
+                    name => self.named(name, namespace)?,
+                };
+                if let Some(logical) = logical_of(object) {
+                    self.logical.insert(id, logical);
                 }
+                Ok(id)
             }
             _ => Err(corrupt("avro.schema: neither a name nor an object")),
         }
@@ -204,6 +226,18 @@ impl Parser {
             }
         };
         self.push(node)
+    }
+}
+
+fn logical_of(object: &serde_json::Map<String, Value>) -> Option<Logical> {
+    match object.get("logicalType")?.as_str()? {
+        "timestamp-millis" | "local-timestamp-millis" => Some(Logical::Millis),
+        "timestamp-micros" | "local-timestamp-micros" => Some(Logical::Micros),
+        "decimal" => {
+            let scale = object.get("scale").map_or(Some(0), Value::as_i64)?;
+            Some(Logical::Decimal { scale: i32::try_from(scale).ok()? })
+        }
+        _ => None,
     }
 }
 

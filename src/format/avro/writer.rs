@@ -7,16 +7,16 @@ use super::container::MAGIC;
 use crate::error::Result;
 
 /// A block ends with the record that reaches this size, as in Java.
-const BLOCK_SIZE: usize = 64_000;
+pub(crate) const BLOCK_SIZE: usize = 64_000;
 
 /// Appends Avro values to bytes.
 #[derive(Default)]
-pub(in crate::format) struct Encoder {
-    pub(in crate::format) out: Vec<u8>,
+pub(crate) struct Encoder {
+    pub(crate) out: Vec<u8>,
 }
 
 impl Encoder {
-    pub(in crate::format) fn long(&mut self, value: i64) {
+    pub(crate) fn long(&mut self, value: i64) {
         let mut rest = ((value << 1) ^ (value >> 63)) as u64;
         while rest >= 0x80 {
             self.out.push(rest as u8 | 0x80);
@@ -25,28 +25,28 @@ impl Encoder {
         self.out.push(rest as u8);
     }
 
-    pub(in crate::format) fn int(&mut self, value: i32) {
+    pub(crate) fn int(&mut self, value: i32) {
         self.long(i64::from(value));
     }
 
-    pub(in crate::format) fn bytes(&mut self, value: &[u8]) {
+    pub(crate) fn bytes(&mut self, value: &[u8]) {
         self.long(value.len() as i64);
         self.out.extend_from_slice(value);
     }
 
-    pub(in crate::format) fn text(&mut self, value: &str) {
+    pub(crate) fn text(&mut self, value: &str) {
         self.bytes(value.as_bytes());
     }
 
     /// A union of null and something: null first.
-    pub(in crate::format) fn optional<T>(&mut self, value: Option<T>, mut write: impl FnMut(&mut Self, T)) {
+    pub(crate) fn optional<T>(&mut self, value: Option<T>, mut write: impl FnMut(&mut Self, T)) {
         self.long(i64::from(value.is_some()));
         if let Some(value) = value {
             write(self, value);
         }
     }
 
-    pub(in crate::format) fn array<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
+    pub(crate) fn array<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
         if !items.is_empty() {
             self.long(items.len() as i64);
             items.iter().for_each(|item| write(self, item));
@@ -55,8 +55,20 @@ impl Encoder {
     }
 }
 
+/// What a container begins with, up to the sync marker.
+pub(crate) fn container_header(schema: &str, codec: Codec) -> Vec<u8> {
+    let mut file = Encoder { out: MAGIC.to_vec() };
+    file.long(2);
+    file.text("avro.schema");
+    file.text(schema);
+    file.text("avro.codec");
+    file.text(codec.avro_name());
+    file.long(0);
+    file.out
+}
+
 /// Writes a container. Equal records give equal bytes: the sync marker is a hash, not a random number.
-pub(in crate::format) struct ContainerWriter {
+pub(crate) struct ContainerWriter {
     codec: Codec,
     schema: &'static str,
     block: Encoder,
@@ -66,14 +78,14 @@ pub(in crate::format) struct ContainerWriter {
 }
 
 impl ContainerWriter {
-    pub(in crate::format) fn new(schema: &'static str, codec: Codec) -> Self {
+    pub(crate) fn new(schema: &'static str, codec: Codec) -> Self {
         // Two FNV-1a hashes with different starts.
         let marker = [0xcbf2_9ce4_8422_2325, 0x8422_2325_cbf2_9ce4];
         Self { codec, schema, block: Encoder::default(), count: 0, blocks: Vec::new(), marker }
     }
 
     /// Appends one record.
-    pub(in crate::format) fn record(&mut self, write: impl FnOnce(&mut Encoder)) -> Result<()> {
+    pub(crate) fn record(&mut self, write: impl FnOnce(&mut Encoder)) -> Result<()> {
         write(&mut self.block);
         self.count += 1;
         if self.block.out.len() >= BLOCK_SIZE { self.flush() } else { Ok(()) }
@@ -93,16 +105,10 @@ impl ContainerWriter {
         Ok(())
     }
 
-    pub(in crate::format) fn finish(mut self) -> Result<Bytes> {
+    pub(crate) fn finish(mut self) -> Result<Bytes> {
         self.flush()?;
         let marker = [self.marker[0].to_le_bytes(), self.marker[1].to_le_bytes()].concat();
-        let mut file = Encoder { out: MAGIC.to_vec() };
-        file.long(2);
-        file.text("avro.schema");
-        file.text(self.schema);
-        file.text("avro.codec");
-        file.text(self.codec.avro_name());
-        file.long(0);
+        let mut file = Encoder { out: container_header(self.schema, self.codec) };
         file.out.extend_from_slice(&marker);
         for (count, block) in &self.blocks {
             file.long(*count);

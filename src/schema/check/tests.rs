@@ -60,7 +60,10 @@ fn what_differs_between_reading_and_writing() {
         ("tag.automatic-creation", "process-time"),
         ("partition.expiration-time", "7 d"),
         ("commit.callbacks", "a.b.C"),
-        ("changelog-file.format", "avro"),
+        ("file.format", "orc"),
+        ("file.format.per.level", "0:avro,5:orc"),
+        ("changelog-file.format", "orc"),
+        ("avro.codec", "xz"),
         ("file.compression", "brotli"),
         ("file.compression.per.level", "0:lz4,5:brotli"),
         ("file.compression.per.level.5", "lzo"),
@@ -83,7 +86,6 @@ fn what_neither_reads_nor_writes() {
         ("row-tracking.enabled", "true"),
         ("data-evolution.enabled", "true"),
         ("sequence.snapshot-ordering", "true"),
-        ("file.format", "orc"),
         ("scan.snapshot-id", "3"),
         ("scan.mode", "from-snapshot"),
         ("scan.fallback-branch", "b"),
@@ -102,15 +104,17 @@ fn values_that_mean_the_same_are_the_same() {
     let options = [
         ("merge-engine", "DEDUPLICATE"),
         ("deletion-vectors.enabled", "False"),
-        ("file.format", "Parquet"),
-        ("file.format.per.level", "0:parquet,5:PARQUET"),
+        ("file.format", "Avro"),
+        ("file.format.per.level", "0:avro,5:PARQUET"),
+        ("changelog-file.format", "avro"),
+        ("avro.codec", "deflate"),
         ("file.compression.per.level", "0:lz4,5:zstd"),
         ("file.compression.per.level.3", "snappy"),
         ("changelog-producer", "input"),
         ("write.compaction-skip", "true"),
     ];
     assert_eq!(check(&options, Use::Write), Ok(()));
-    assert!(matches!(check(&[("file.format.per.level", "0:avro")], Use::Write), Err(Error::Unsupported(_))));
+    assert!(matches!(check(&[("file.format.per.level", "0:orc")], Use::Write), Err(Error::Unsupported(_))));
 }
 
 #[test]

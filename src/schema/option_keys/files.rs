@@ -1,24 +1,25 @@
 //! Data files: format, codec, names, sizes, statistics.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
+use super::{HONOURED, Kind, OptionKey, harmless, unwritable};
 
+const FORMATS: &[&str] = &["parquet", "avro"];
+const ONLY_FORMATS: &str = "only Parquet and Avro files are written";
+const CODECS: &[&str] = &["zstd", "snappy", "gzip", "lz4", "none", "null", "deflate", "zstandard"];
+const ONLY_CODECS: &str =
+    "only these codecs: gzip, lz4 and none of Parquet alone; null, deflate and zstandard of Avro alone";
 const BLOB: &str = "BLOB columns are refused by their type";
 const VARIANT: &str = "VARIANT columns are refused by their type";
 const GATE_EXTERNAL: &str = "no effect unless data-file.external-paths, which is refused for writing";
 const SPEED: &str = "a speed setting of Java's code; this engine has its own";
 
 keys! {
-    "file.format": Text = "parquet", refused(&["parquet"], "only parquet so far"), "format of data files";
-    "file.format.per.level": Map, unwritable(&["parquet"], "only parquet so far"), "format of data files of some levels";
-    "file.format.per.level.<level>": Text, unwritable(&["parquet"], "only parquet so far"),
-        "the same, one key for each level";
-    "file.compression": Text = "zstd", unwritable(&["zstd", "snappy", "gzip", "lz4", "none"], "only these codecs"),
-        "codec of data files";
-    "file.compression.per.level": Map, unwritable(&["zstd", "snappy", "gzip", "lz4", "none"], "only these codecs"),
-        "codec of data files of some levels";
-    "file.compression.per.level.<level>": Text,
-        unwritable(&["zstd", "snappy", "gzip", "lz4", "none"], "only these codecs"), "the same, one key for each level";
+    "file.format": Text = "parquet", unwritable(FORMATS, ONLY_FORMATS), "format of data files";
+    "file.format.per.level": Map, unwritable(FORMATS, ONLY_FORMATS), "format of data files of some levels";
+    "file.format.per.level.<level>": Text, unwritable(FORMATS, ONLY_FORMATS), "the same, one key for each level";
+    "file.compression": Text = "zstd", unwritable(CODECS, ONLY_CODECS), "codec of data files";
+    "file.compression.per.level": Map, unwritable(CODECS, ONLY_CODECS), "codec of data files of some levels";
+    "file.compression.per.level.<level>": Text, unwritable(CODECS, ONLY_CODECS), "the same, one key for each level";
     "file.compression.zstd-level": Int = "1", HONOURED, "effort of zstd";
     "file.suffix.include.compression": Boolean = "false", HONOURED, "put the codec into file names";
     "file.block-size": MemorySize, HONOURED, "bytes of a Parquet row group";
@@ -38,9 +39,8 @@ keys! {
     "index-file-in-data-file-dir": Boolean = "false", HONOURED,
         "keep index files beside the data";
     "changelog-file.prefix": Text = "changelog-", HONOURED, "first letters of changelog file names";
-    "changelog-file.format": Text, unwritable(&["parquet"], "only parquet so far"), "format of changelog files";
-    "changelog-file.compression": Text, unwritable(&["zstd", "snappy", "gzip", "lz4", "none"], "only these codecs"),
-        "codec of changelog files";
+    "changelog-file.format": Text, unwritable(FORMATS, ONLY_FORMATS), "format of changelog files";
+    "changelog-file.compression": Text, unwritable(CODECS, ONLY_CODECS), "codec of changelog files";
     "changelog-file.stats-mode": StatsMode, HONOURED, "statistics of changelog files";
     "partition.default-name": Text = "__DEFAULT_PARTITION__", HONOURED, "directory name of a NULL partition value";
     "partition.legacy-name": Boolean = "true", HONOURED, "spell partition values as Java's toString does";

@@ -4,7 +4,8 @@
 use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
 
 const NO_ORC: &str = "no ORC file is written or read";
-const NO_AVRO: &str = "no Avro data file is written or read";
+const AVRO_NAMES: &str = "readers do not look at the names of nested records";
+const AVRO_REST: &str = "Java's Avro format reads no other setting";
 const NO_TEXT: &str = "no text file is written or read";
 const PARQUET_SPEED: &str = "a detail of parquet-mr's writer that readers cannot tell";
 
@@ -60,9 +61,10 @@ keys! {
     "orc.dictionary.key.threshold": Double = "0.8", harmless(NO_ORC), "when ORC uses a dictionary";
     "orc.timestamp-ltz.legacy.type": Boolean = "true", harmless(NO_ORC), "how ORC stores local-zoned timestamps";
     "orc.<setting>": Text, harmless(NO_ORC), "settings of ORC's writer and reader";
-    "avro.codec": Text, harmless(NO_AVRO), "codec of Avro data files";
-    "avro.row-name-mapping": Map, harmless(NO_AVRO), "names of nested Avro records";
-    "avro.<setting>": Text, harmless(NO_AVRO), "settings of Avro's writer and reader";
+    "avro.codec": Text, unwritable(&["null", "snappy", "deflate", "zstandard"], "only these codecs"),
+        "codec of Avro data files, instead of file.compression";
+    "avro.row-name-mapping": Map, harmless(AVRO_NAMES), "names of nested Avro records";
+    "avro.<setting>": Text, harmless(AVRO_REST), "settings of Avro's writer and reader";
     "mosaic.<setting>": Text, harmless("no Mosaic file is written or read"), "settings of the Mosaic format";
     "lance.<setting>": Text, harmless("no Lance file is written or read"), "settings of the Lance format";
     "vortex.<setting>": Text, harmless("no Vortex file is written or read"), "settings of the Vortex format";

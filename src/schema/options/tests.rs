@@ -21,7 +21,7 @@ fn defaults_are_those_of_paimon() {
     assert_eq!(options.bucket, BucketMode::Fixed(4));
     assert_eq!(options.bucket_key, ["id"]);
     assert_eq!((options.merge_engine, options.changelog_producer), (MergeEngine::Deduplicate, ChangelogProducer::None));
-    assert_eq!((options.compression, options.changelog_compression), (Compression::Zstd, Compression::Zstd));
+    assert_eq!((&options.formats.format, &options.formats.compression), (&FileFormat::Parquet, &Compression::Zstd));
     assert_eq!(options.target_file_size, 128 << 20);
     assert_eq!(options.target_file_rows, i64::MAX as u64);
     assert_eq!((options.write_buffer_size, options.write_buffer_spillable), (256 << 20, true));
@@ -56,9 +56,10 @@ fn values_are_read_in_any_case_and_by_old_names() {
     assert_eq!(options.sequence_fields, ["a", "b"]);
     assert!(options.sequence_descending && options.ignore_delete);
     assert_eq!(options.changelog_producer, ChangelogProducer::FullCompaction);
-    let codecs = [0, 1, 5].map(|level| options.compression_of(level));
+    let codecs = [0, 1, 5].map(|level| options.formats.compression_of(level));
     assert_eq!(codecs, [&Compression::Lz4, &Compression::Zstd, &Compression::None]);
-    assert_eq!(options.changelog_compression, Compression::Lz4);
+    assert_eq!(options.formats.changelog_compression_of(0), &Compression::Lz4);
+    assert_eq!(options.formats.changelog_compression_of(5), &Compression::None);
     assert_eq!(options.commit.ignore_empty, Some(false));
 }
 
@@ -80,7 +81,7 @@ fn the_first_columns_alone_have_statistics_but_a_named_column_always_has() {
     ]);
     let columns = ["id", "a", "b"];
     assert_eq!(options.stats.modes(&columns, 0), [StatsMode::Truncate(16), StatsMode::None, StatsMode::Counts]);
-    assert_eq!(options.stats.changelog_modes(&columns), [StatsMode::None, StatsMode::None, StatsMode::Counts]);
+    assert_eq!(options.stats.changelog_modes(&columns, 0), [StatsMode::None, StatsMode::None, StatsMode::Counts]);
 
     // In thin mode key columns are kept for the key's sake and do not count.
     let thin = parse(&[("bucket", "1"), ("metadata.stats-keep-first-n-columns", "1"), ("data-file.thin-mode", "true")]);
@@ -119,4 +120,38 @@ fn an_error_names_the_option() {
         let error = TableOptions::parse(&schema(true, &[("bucket", "1"), (name, value)])).unwrap_err();
         assert!(matches!(&error, Error::Invalid(text) if text.contains(name)), "{error}");
     }
+}
+
+#[test]
+fn each_level_and_the_changelog_have_a_format() {
+    let of = |options: &[(&str, &str)]| {
+        let formats = parse(options).formats;
+        let of_levels = [0, 1, 5].map(|level| formats.of_level(level).word().to_string());
+        (of_levels, [0, 5].map(|level| formats.of_changelog(level).word().to_string()))
+    };
+    let words = |text: &str| text.split(' ').map(ToString::to_string).collect::<Vec<_>>();
+    let (levels, changelog) = of(&[("bucket", "1"), ("file.format", "AVRO")]);
+    assert_eq!((levels.to_vec(), changelog.to_vec()), (words("avro avro avro"), words("avro avro")));
+    let (levels, changelog) = of(&[("bucket", "1"), ("file.format.per.level", "0:avro,5:parquet")]);
+    assert_eq!((levels.to_vec(), changelog.to_vec()), (words("avro parquet parquet"), words("avro parquet")));
+    let own = [("bucket", "1"), ("file.format.per.level.0", "avro"), ("changelog-file.format", "parquet")];
+    let (levels, changelog) = of(&own);
+    assert_eq!((levels.to_vec(), changelog.to_vec()), (words("avro parquet parquet"), words("parquet parquet")));
+}
+
+#[test]
+fn postponed_rows_wait_in_avro_where_their_columns_fit() {
+    let plain = parse(&[("bucket", "-2")]).formats;
+    assert_eq!((plain.of_postponed(true), plain.of_postponed(false)), (&FileFormat::Avro, &FileFormat::Parquet));
+    let own = parse(&[("bucket", "-2"), ("file.format.per.level", "0:parquet")]).formats;
+    assert_eq!(own.of_postponed(true), &FileFormat::Parquet);
+}
+
+#[test]
+fn statistics_that_a_writer_gathers_count_every_column_of_the_file() {
+    let options =
+        parse(&[("bucket", "1"), ("metadata.stats-keep-first-n-columns", "4"), ("fields.b.stats-mode", "full")]);
+    let columns = ["_KEY_id", "_SEQUENCE_NUMBER", "_VALUE_KIND", "id", "a", "b"];
+    let (kept, full) = (StatsMode::Truncate(16), StatsMode::Full);
+    assert_eq!(options.stats.gathered_modes(&columns, kept), [kept, kept, kept, kept, StatsMode::None, full]);
 }

@@ -1,0 +1,68 @@
+//! The Avro schema of a table's files, spelled as Java spells it.
+
+use crate::error::{Error, Result};
+use crate::files::layout::FileLayout;
+use crate::schema::FileFormat;
+use crate::types::{DataType, TypeKind};
+
+/// The schema that files of a layout begin with.
+///
+/// # Errors
+/// [`Error::Unsupported`] names a column that has no Avro form.
+pub(in crate::files) fn avro_schema(layout: &FileLayout) -> Result<String> {
+    let mut fields = Vec::with_capacity(layout.columns.len());
+    for column in &layout.columns {
+        let refuse = |why: String| Error::unsupported(format!("column {:?} in Avro files: {why}", column.name));
+        if !is_avro_name(&column.name) {
+            return Err(refuse("a name has letters, digits and _ only, and no digit first".to_string()));
+        }
+        if let Some(why) = FileFormat::Avro.refusal(&column.data_type) {
+            return Err(refuse(why));
+        }
+        fields.push(field_text(&column.name, &column.data_type));
+    }
+    Ok(format!(
+        r#"{{"type":"record","name":"record","namespace":"org.apache.paimon.avro.generated","fields":[{}]}}"#,
+        fields.join(",")
+    ))
+}
+
+fn is_avro_name(name: &str) -> bool {
+    let letter = |c: char| c == '_' || c.is_ascii_alphabetic();
+    name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
+}
+
+/// A field of a record; one that may be NULL is a union whose first branch is, and NULL by default.
+fn field_text(name: &str, data_type: &DataType) -> String {
+    let default = if data_type.nullable { r#","default":null"# } else { "" };
+    format!(r#"{{"name":"{name}","type":{}{default}}}"#, type_text(data_type))
+}
+
+fn type_text(data_type: &DataType) -> String {
+    let value = value_text(&data_type.kind);
+    if data_type.nullable { format!(r#"["null",{value}]"#) } else { value }
+}
+
+fn value_text(kind: &TypeKind) -> String {
+    let logical = |of: &str, what: &str| format!(r#"{{"type":"{of}","logicalType":"{what}"}}"#);
+    let plain = |word: &str| format!("\"{word}\"");
+    match kind {
+        TypeKind::Boolean => plain("boolean"),
+        TypeKind::TinyInt | TypeKind::SmallInt | TypeKind::Int => plain("int"),
+        TypeKind::BigInt => plain("long"),
+        TypeKind::Float => plain("float"),
+        TypeKind::Double => plain("double"),
+        TypeKind::Char(_) | TypeKind::VarChar(_) => plain("string"),
+        TypeKind::Binary(_) | TypeKind::VarBinary(_) => plain("bytes"),
+        TypeKind::Date => logical("int", "date"),
+        TypeKind::Time(_) => logical("int", "time-millis"),
+        // Java has the two kinds of timestamps the other way round than Avro means them.
+        TypeKind::Timestamp(0..=3) => logical("long", "timestamp-millis"),
+        TypeKind::Timestamp(_) => logical("long", "timestamp-micros"),
+        TypeKind::TimestampLtz(0..=3) => logical("long", "local-timestamp-millis"),
+        TypeKind::TimestampLtz(_) => logical("long", "local-timestamp-micros"),
+        TypeKind::Decimal { precision, scale } => {
+            format!(r#"{{"type":"bytes","logicalType":"decimal","precision":{precision},"scale":{scale}}}"#)
+        }
+    }
+}
