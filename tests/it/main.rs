@@ -7,6 +7,7 @@ mod changes;
 mod compaction;
 mod deletion_vectors;
 mod engines;
+mod formats;
 mod goldens;
 mod lookup;
 mod nested;

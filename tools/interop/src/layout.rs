@@ -64,6 +64,61 @@ pub fn parquet_forms(table: &Path) -> BTreeMap<String, Vec<String>> {
     forms
 }
 
+/// Schema and codec of every Avro data file, each distinct one once; data and changelog files apart by their prefix.
+pub fn avro_forms(table: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut forms: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in files_below(table).iter().filter(|path| path.extension().is_some_and(|extension| extension == "avro")) {
+        let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let header = avro_header(&bytes).unwrap_or_else(|| panic!("{}: no Avro header", path.display()));
+        let name = path.file_name().expect("a file name").to_string_lossy();
+        let kind = name.split('-').next().unwrap_or_default().to_string();
+        let text = format!("{} {}", header["avro.codec"], header["avro.schema"]);
+        let forms = forms.entry(kind).or_default();
+        if !forms.contains(&text) {
+            forms.push(text);
+        }
+    }
+    forms.values_mut().for_each(|texts| texts.sort());
+    forms
+}
+
+/// The entries of a container's header.
+fn avro_header(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
+    fn long(rest: &mut &[u8]) -> Option<i64> {
+        let mut number = 0_u64;
+        for at in 0..10 {
+            let (byte, tail) = rest.split_first()?;
+            *rest = tail;
+            number |= u64::from(byte & 0x7f) << (7 * at);
+            if byte & 0x80 == 0 {
+                return Some((number >> 1) as i64 ^ -((number & 1) as i64));
+            }
+        }
+        None
+    }
+    fn text(rest: &mut &[u8]) -> Option<String> {
+        let length = usize::try_from(long(rest)?).ok()?;
+        let (text, tail) = rest.split_at_checked(length)?;
+        *rest = tail;
+        String::from_utf8(text.to_vec()).ok()
+    }
+    let mut rest = bytes.strip_prefix(b"Obj\x01")?;
+    let mut entries = BTreeMap::new();
+    loop {
+        let count = long(&mut rest)?;
+        if count < 0 {
+            long(&mut rest)?;
+        }
+        for _ in 0..count.unsigned_abs() {
+            let key = text(&mut rest)?;
+            entries.insert(key, text(&mut rest)?);
+        }
+        if count == 0 {
+            return Some(entries);
+        }
+    }
+}
+
 /// Snapshots as they lie on disk, without names, sizes, ids and times.
 pub fn snapshot_forms(table: &Path) -> BTreeMap<i64, Value> {
     // Java counts row ids in every table; only row tracking reads them, which this engine does not offer.

@@ -31,6 +31,8 @@ pub struct Shape {
     pub float_keys: bool,
     /// Timestamps finer than microseconds.
     pub nanoseconds: bool,
+    /// Only types that Avro files can hold.
+    pub avro: bool,
     /// Kinds of partition columns.
     pub partitions: &'static [usize],
     /// Whether the table has a primary key; `None` leaves it to chance.
@@ -44,6 +46,7 @@ impl Shape {
     pub const ALL: Self = Self {
         float_keys: true,
         nanoseconds: true,
+        avro: false,
         partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
         keyed: None,
         nested: false,
@@ -53,7 +56,7 @@ impl Shape {
         Self { float_keys: false, partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15], ..Self::ALL };
     /// All that pypaimon can do too.
     pub const PYTHON: Self =
-        Self { float_keys: false, nanoseconds: false, partitions: &[3, 4, 9, 12], keyed: None, nested: false };
+        Self { float_keys: false, nanoseconds: false, avro: false, partitions: &[3, 4, 9, 12], keyed: None, nested: false };
     /// With a primary key.
     #[must_use]
     pub const fn with_key(self) -> Self {
@@ -64,6 +67,12 @@ impl Shape {
     #[must_use]
     pub const fn with_nested(self) -> Self {
         Self { nested: true, ..self }
+    }
+
+    /// Of types that Avro files can hold.
+    #[must_use]
+    pub const fn in_avro(self) -> Self {
+        Self { avro: true, nanoseconds: false, ..self }
     }
 
     /// The kind that is wanted, or another one where that cannot be.
@@ -81,6 +90,7 @@ impl Shape {
         match kind {
             TypeKind::Float | TypeKind::Double => self.float_keys || !key,
             TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => self.nanoseconds,
+            TypeKind::Time(4..) => !self.avro,
             _ => true,
         }
     }

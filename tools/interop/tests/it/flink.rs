@@ -43,7 +43,7 @@ fn all_types() -> TableSpec {
 }
 
 /// Runs statements in a session of its own and answers the last result.
-fn sql(flink: &mut Server, warehouse: &Path, streaming: Option<usize>, statements: &[String]) -> Value {
+pub fn sql(flink: &mut Server, warehouse: &Path, streaming: Option<usize>, statements: &[String]) -> Value {
     let mut all = vec![
         format!("CREATE CATALOG p WITH ('type'='paimon','warehouse'='{}')", warehouse.display()),
         "USE CATALOG p".to_string(),
@@ -101,7 +101,7 @@ fn assert_equal(what: &str, wanted: &[String], found: &[String]) {
     }
 }
 
-fn table(warehouse: &Path, name: &str) -> PathBuf {
+pub fn table(warehouse: &Path, name: &str) -> PathBuf {
     warehouse.join("default.db").join(name)
 }
 

@@ -1,11 +1,12 @@
 //! What this engine writes is what Java writes for the same operations: schema, snapshots, manifests, file descriptions
-//! with their statistics, directories, and the form of the Parquet files.
+//! with their statistics, directories, and the form of the data files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use forebay_interop::{
-    Engine, Model, Random, Server, Shape, TableSpec, create, data_directories, difference, file_forms, manifest_forms,
-    parquet_forms, schema_form, seeds, snapshot_forms, write_once,
+    Engine, Model, Random, Server, Shape, TableSpec, avro_forms, create, data_directories, difference, file_forms,
+    manifest_forms, parquet_forms, schema_form, seeds, snapshot_forms, write_once,
 };
 
 use crate::support::{check, place, server_write};
@@ -23,8 +24,12 @@ pub fn assert_alike(what: &str, server: &mut Server, spec: &TableSpec, ours: &Pa
     for (list, metas) in wanted {
         assert_eq!(metas, found[&list], "{what}: manifest list {list:?}, Java's on the left");
     }
-    let (wanted, found) = (parquet_forms(javas), parquet_forms(ours));
-    assert_eq!(wanted.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>(), "{what}: kinds of Parquet files");
+    let forms = |table: &Path| {
+        let avro = avro_forms(table).into_iter().map(|(kind, forms)| (format!("{kind} (Avro)"), forms));
+        parquet_forms(table).into_iter().chain(avro).collect::<BTreeMap<_, _>>()
+    };
+    let (wanted, found) = (forms(javas), forms(ours));
+    assert_eq!(wanted.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>(), "{what}: kinds of data files");
     for (kind, forms) in wanted {
         assert!(
             forms == found[&kind],
@@ -35,11 +40,12 @@ pub fn assert_alike(what: &str, server: &mut Server, spec: &TableSpec, ours: &Pa
     }
 }
 
-async fn both_write(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>) {
+async fn both_write(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>, options: &[(&str, &str)]) {
     let mut server = Server::get(engine);
     for seed in seeds {
         let mut random = Random::new(seed);
         let spec = TableSpec::random(&mut random, shape);
+        let spec = options.iter().fold(spec, |spec, (name, value)| spec.option(name, value));
         let what = format!("seed {seed}: {spec:?}");
         let (place, mut model) = (place(), Model::new(&spec));
         let (ours, javas) = (place.path().join("ours"), place.path().join("javas"));
@@ -57,10 +63,24 @@ async fn both_write(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u6
 
 #[tokio::test]
 async fn our_table_is_described_as_java_2x_describes_its_own() {
-    both_write(Engine::Java2x, Shape::ALL, seeds(16)).await;
+    both_write(Engine::Java2x, Shape::ALL, seeds(16), &[]).await;
 }
 
 #[tokio::test]
 async fn our_table_is_described_as_java_1x_describes_its_own() {
-    both_write(Engine::Java1x, Shape::JAVA_1X, seeds(6)).await;
+    both_write(Engine::Java1x, Shape::JAVA_1X, seeds(6), &[]).await;
+}
+
+/// Statistics of Avro files are gathered by their writer, and by other rules.
+#[tokio::test]
+async fn our_avro_tables_are_described_as_java_describes_its_own() {
+    let avro = ("file.format", "avro");
+    let none = [avro, ("metadata.stats-mode", "none"), ("file.compression", "null")];
+    let some = [avro, ("metadata.stats-keep-first-n-columns", "4"), ("file.compression", "deflate")];
+    both_write(Engine::Java2x, Shape::ALL.in_avro(), seeds(8), &[avro]).await;
+    both_write(Engine::Java1x, Shape::JAVA_1X.in_avro(), seeds(4), &[avro]).await;
+    both_write(Engine::Java2x, Shape::ALL.in_avro(), seeds(3), &none).await;
+    both_write(Engine::Java2x, Shape::ALL.in_avro(), seeds(3), &some).await;
+    let thin = [avro, ("data-file.thin-mode", "true"), ("file.suffix.include.compression", "true")];
+    both_write(Engine::Java2x, Shape::ALL.in_avro().with_key(), seeds(3), &thin).await;
 }

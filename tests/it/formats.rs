@@ -1,0 +1,227 @@
+//! Files of two formats in one table: who writes which, what moves, and what is found in them.
+
+use std::collections::BTreeMap;
+
+use forebay::commit::CommitProperties;
+use forebay::format::{BinaryRow, DataFileMeta, ManifestEntry};
+use forebay::history::FileFilter;
+use forebay::schema::{Schema, SchemaBuilder};
+use forebay::stream::Start;
+use forebay::types::{DataType, Datum, RowKind};
+use forebay::{Error, Table};
+
+use crate::support::{Row, all_rows, as_set, changes, rows_of};
+
+fn columns() -> SchemaBuilder {
+    Schema::builder()
+        .column("id", DataType::BIGINT)
+        .column("note", DataType::STRING)
+        .column("price", DataType::decimal(12, 2))
+        .column("at", DataType::timestamp_ltz(6))
+        .primary_key(["id"])
+        .option("bucket", "1")
+}
+
+async fn create(place: &tempfile::TempDir, builder: SchemaBuilder, options: &[(&str, &str)]) -> Table {
+    let schema = options.iter().fold(builder, |builder, (name, value)| builder.option(*name, *value)).build().unwrap();
+    Table::create(place.path().join("t").to_str().unwrap(), schema, []).await.unwrap()
+}
+
+fn row(id: i64, version: i64) -> Row {
+    let note = (id % 7 > 0).then(|| Datum::String(format!("note {id} of version {version}")));
+    let time = Datum::Timestamp { millis: 1_700_000_000_000 + version, nanos: 1000 };
+    vec![Datum::BigInt(id), note.unwrap_or(Datum::Null), Datum::Decimal(i128::from(id * version - 500)), time]
+}
+
+/// Commits rows of a version, and deletes of some.
+async fn write(table: &Table, identifier: i64, ids: impl Iterator<Item = i64>, gone: &[i64]) {
+    let mut rows: Vec<(RowKind, Row)> = ids.map(|id| (RowKind::Insert, row(id, identifier))).collect();
+    rows.extend(gone.iter().map(|id| (RowKind::Delete, row(*id, identifier))));
+    let mut writer = table.stream_writer("w").await.unwrap();
+    writer.write(&changes(table.schema(), &rows)).await.unwrap();
+    let messages = writer.prepare_commit().await.unwrap();
+    let mut committer = table.committer("w").unwrap();
+    committer.commit(identifier, messages, CommitProperties::default()).await.unwrap().snapshot_id().unwrap();
+}
+
+async fn live(table: &Table) -> Vec<ManifestEntry> {
+    let latest = table.history().snapshots.latest().await.unwrap().unwrap();
+    let live = table.history().manifests.live_files(&latest, &FileFilter::default()).await.unwrap();
+    live.iter().map(|entry| ManifestEntry::clone(entry)).collect()
+}
+
+/// The endings of live files by level.
+async fn endings(table: &Table) -> BTreeMap<i32, Vec<String>> {
+    let mut endings: BTreeMap<i32, Vec<String>> = BTreeMap::new();
+    for entry in live(table).await {
+        let ending = entry.file.file_name.split_once('.').unwrap().1.to_string();
+        endings.entry(entry.file.level).or_default().push(ending);
+    }
+    endings
+}
+
+async fn rows(table: &Table) -> Vec<String> {
+    as_set(all_rows(table.schema(), table.scan().wide_timestamps().read().await.unwrap()).await.unwrap())
+}
+
+async fn told(table: &Table) -> Vec<String> {
+    let mut stream = table.changes().from(Start::Earliest).read().await.unwrap();
+    let mut told = Vec::new();
+    while let Some(change) = stream.next().await.unwrap() {
+        let rows = rows_of(table.schema(), change.rows.rows()).into_iter().enumerate();
+        told.extend(rows.map(|(at, row)| (change.snapshot_id, change.rows.kind(at), row)));
+    }
+    as_set(told)
+}
+
+/// The same commits and compactions in a table of one format, whose rows and changes are the truth.
+async fn in_both(options: &[(&str, &str)], builder: impl Fn() -> SchemaBuilder) -> [(tempfile::TempDir, Table); 2] {
+    let mut tables = Vec::new();
+    for options in [&[("write-only", "true")][..], options] {
+        let place = tempfile::tempdir().unwrap();
+        let table = create(&place, builder(), options).await;
+        let table = table.with_options([("write-only", "true")]).unwrap();
+        for commit in 1..=4_i64 {
+            write(&table, commit, (0..300).filter(|id| id % (commit + 1) == 0), &[commit, commit * 2]).await;
+            if commit == 2 {
+                table.compact().full().run().await.unwrap();
+            }
+        }
+        tables.push((place, table));
+    }
+    tables.try_into().unwrap_or_else(|_| panic!("two tables"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_level_has_its_format_and_rows_and_changes_are_those_of_parquet() {
+    for (options, low, high) in [
+        (&[("file.format", "avro")][..], "avro", "avro"),
+        (&[("file.format.per.level", "0:avro,5:parquet")], "avro", "parquet"),
+        (
+            &[("file.format.per.level", "0:parquet,5:avro"), ("file.suffix.include.compression", "true")],
+            "zst.parquet",
+            "zst.avro",
+        ),
+        (
+            &[("file.format", "avro"), ("changelog-producer", "input"), ("changelog-file.format", "parquet")],
+            "avro",
+            "avro",
+        ),
+    ] {
+        let producer = options.iter().find(|(name, _)| *name == "changelog-producer").copied();
+        let builder = || match producer {
+            Some((name, value)) => columns().option(name, value),
+            None => columns(),
+        };
+        let [(_one, parquet), (place, table)] = in_both(options, builder).await;
+        let names = endings(&table).await;
+        assert_eq!(names, BTreeMap::from([(0, vec![low.to_string(); 2]), (5, vec![high.to_string()])]), "{options:?}");
+        assert_eq!(rows(&table).await, rows(&parquet).await, "{options:?}");
+        assert_eq!(told(&table).await, told(&parquet).await, "{options:?}");
+        if producer.is_some() {
+            let names = std::fs::read_dir(place.path().join("t/bucket-0")).unwrap().map(|it| it.unwrap().file_name());
+            let mut logs = names.filter_map(|it| it.into_string().ok()).filter(|name| name.starts_with("changelog-"));
+            assert!(logs.all(|name| name.ends_with(".parquet")));
+        }
+        // Keys are found in files of either format.
+        let lookup = table.lookup().open().await.unwrap();
+        let all = all_rows(table.schema(), table.scan().read().await.unwrap()).await.unwrap();
+        for id in 0..300 {
+            let wanted = all.iter().find(|row| row[0] == Datum::BigInt(id));
+            for _ in ["cold", "warm"] {
+                assert_eq!(lookup.get_one(&[Datum::BigInt(id)]).await.unwrap().as_ref(), wanted, "{options:?}: {id}");
+            }
+        }
+    }
+}
+
+/// Files of one run that nothing overlaps move as they are, unless every row is read on its way up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_moves_keeps_its_format_unless_old_rows_are_looked_up() {
+    for (producer, ending) in [("none", "avro"), ("full-compaction", "avro"), ("lookup", "parquet")] {
+        let place = tempfile::tempdir().unwrap();
+        let options = [("changelog-producer", producer), ("file.format.per.level", "0:avro"), ("write-only", "true")];
+        let table = create(&place, columns(), &options).await;
+        write(&table, 1, 0..50, &[]).await;
+        table.compact().full().run().await.unwrap();
+        assert_eq!(endings(&table).await, BTreeMap::from([(5, vec![ending.to_string()])]), "{producer}");
+        assert_eq!(rows(&table).await.len(), 50);
+        assert_eq!(told(&table).await.len(), 50, "{producer}");
+    }
+}
+
+fn bound(file: &DataFileMeta, of: fn(&DataFileMeta) -> &BinaryRow) -> Datum {
+    of(file).get(0, DataType::BIGINT.kind).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_avro_file_is_described_by_the_rows_its_writer_saw() {
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, columns(), &[("file.format", "avro")]).await;
+    write(&table, 1, 5..105, &[200]).await;
+    let file = &live(&table).await[0].file;
+    assert_eq!((file.row_count, file.delete_row_count, file.level), (101, Some(1), 0));
+    assert_eq!((bound(file, |it| &it.min_key), bound(file, |it| &it.max_key)), (Datum::BigInt(5), Datum::BigInt(200)));
+    let value = |at: usize| file.value_stats.column(at, table.schema().fields[at].data_type).unwrap();
+    assert_eq!((value(0).min, value(0).max, value(0).null_count), (Datum::BigInt(5), Datum::BigInt(200), Some(0)));
+    assert_eq!(value(1).null_count, Some(14));
+    assert_eq!(file.key_stats.null_counts, [Some(0)]);
+    // Without statistics not even those of the key are kept.
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, columns(), &[("file.format", "avro"), ("metadata.stats-mode", "none")]).await;
+    write(&table, 1, 5..105, &[]).await;
+    let file = &live(&table).await[0].file;
+    assert_eq!((&file.key_stats.null_counts[..], file.value_stats.null_counts.len()), (&[None][..], 0));
+}
+
+#[tokio::test]
+async fn rows_wait_in_avro_unless_a_column_does_not_fit() {
+    for (data_type, ending) in [(DataType::timestamp(6), ".avro"), (DataType::timestamp(9), ".parquet")] {
+        let place = tempfile::tempdir().unwrap();
+        let builder = Schema::builder().column("id", DataType::BIGINT).column("at", data_type).primary_key(["id"]);
+        let table = create(&place, builder, &[("bucket", "-2")]).await;
+        let mut writer = table.writer().await.unwrap();
+        let time = Datum::Timestamp { millis: 7, nanos: 0 };
+        let told = [(RowKind::Insert, vec![Datum::BigInt(1), time])];
+        writer.write(&changes(table.schema(), &told)).await.unwrap();
+        writer.commit().await.unwrap();
+        let file = &live(&table).await[0].file;
+        assert!(file.file_name.ends_with(ending), "{}", file.file_name);
+        let kept = if ending == ".avro" { 0 } else { 2 };
+        assert_eq!((file.value_stats.null_counts.len(), file.min_sequence_number), (kept, -1));
+        table.move_postponed().run().await.unwrap();
+        assert_eq!(rows(&table).await.len(), 1);
+        assert!(endings(&table).await[&0].iter().all(|ending| ending == "parquet"));
+    }
+}
+
+#[tokio::test]
+async fn what_avro_cannot_hold_or_java_does_not_write_is_refused_before_a_byte() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("t");
+    for (option, value) in
+        [("file.format", "avro"), ("file.format.per.level", "3:avro"), ("changelog-file.format", "avro")]
+    {
+        let schema = columns().column("fine", DataType::timestamp(9)).option(option, value).build().unwrap();
+        let error = Table::create(path.to_str().unwrap(), schema, []).await.map(drop).unwrap_err();
+        assert!(
+            matches!(&error, Error::Invalid(text) if text.contains("\"fine\"") && text.contains(option)),
+            "{error}"
+        );
+    }
+    for (options, word) in [
+        (&[("file.format", "avro"), ("file.compression", "gzip")][..], "gzip"),
+        (&[("file.format.per.level", "5:avro"), ("file.compression.per.level", "5:lz4")], "lz4"),
+        (&[("file.compression", "deflate")], "deflate"),
+        (&[("file.format", "avro"), ("file.compression.per.level", "0:none")], "none"),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let table = create(&place, columns(), options).await;
+        let error = table.stream_writer("w").await.map(drop).unwrap_err();
+        assert!(matches!(&error, Error::Unsupported(text) if text.contains(word)), "{options:?}: {error}");
+    }
+    // A name that Avro does not have.
+    let place = tempfile::tempdir().unwrap();
+    let table = create(&place, columns().column("größe", DataType::INT), &[("file.format", "avro")]).await;
+    assert!(matches!(table.writer().await.map(drop), Err(Error::Unsupported(text)) if text.contains("größe")));
+}

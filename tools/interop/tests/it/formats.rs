@@ -1,0 +1,136 @@
+//! Data files in Avro: written by either engine, level by level beside Parquet, compacted by either, read by all.
+
+use forebay_interop::{
+    Engine, Model, Random, Server, Shape, TableSpec, Writer, assert_same_rows, create, open, seeds, write_once,
+};
+
+use crate::support::{agreed, check, place, random_compaction, server_compact, server_write};
+
+/// The ways in which a table's files may be Avro.
+const FORMATS: [&[(&str, &str)]; 5] = [
+    &[("file.format", "avro")],
+    &[("file.format.per.level", "0:avro,5:parquet")],
+    &[("file.format", "avro"), ("file.format.per.level", "0:parquet"), ("file.compression", "snappy")],
+    &[("changelog-file.format", "avro"), ("changelog-file.compression", "null")],
+    &[
+        ("file.format", "avro"),
+        ("changelog-file.format", "parquet"),
+        ("file.compression.per.level", "0:deflate,5:zstd"),
+    ],
+];
+
+fn with(mut spec: TableSpec, options: &[(&str, &str)]) -> TableSpec {
+    for (name, value) in options {
+        spec = spec.option(name, value);
+    }
+    spec
+}
+
+/// Both engines write, and both compact, by turns.
+async fn by_turns(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>) {
+    let mut server = Server::get(engine);
+    for seed in seeds {
+        let mut random = Random::new(seed);
+        let spec = with(TableSpec::random(&mut random, shape), FORMATS[seed as usize % FORMATS.len()]);
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = place.path().join("t");
+        match random.chance(50) {
+            true => drop(create(&path, &spec).await),
+            false => spec.create_by(&mut server, &path),
+        }
+        let mut kept = Writer::open(&path, "kept").await;
+        let (mut newest, mut turns) = (0, Vec::new());
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 7)) {
+            let compact = random_compaction(&mut random, &spec);
+            let turn = random.below(5);
+            turns.push(["fresh writer", "kept writer", "server writes", "server compacts", "we compact"][turn]);
+            let snapshot = match turn {
+                0 => write_once(&path, &format!("fresh-{identifier}"), identifier, &operations).await,
+                1 => kept.commit(identifier, &operations).await,
+                2 => server_write(&mut server, &path, &spec, identifier, &operations, compact),
+                _ if newest == 0 => continue,
+                3 => server_compact(&mut server, &path, &spec, random.chance(50)),
+                _ => {
+                    let table = open(&path).await;
+                    let compaction = table.compact();
+                    let compaction = if random.chance(50) { compaction.full() } else { compaction };
+                    compaction.run().await.unwrap_or_else(|error| panic!("seed {seed}, {turns:?}: {error}"));
+                    table.history().snapshots.latest_id().await.unwrap().unwrap()
+                }
+            };
+            match turn {
+                0..=2 => model.commit(&operations, newest + 1..=snapshot),
+                _ => model.stand(newest + 1..=snapshot),
+            }
+            newest = snapshot;
+            check(&format!("seed {seed}, after {turns:?}: {spec:?}"), model.view(), &mut server, &path).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn avro_tables_are_written_and_compacted_by_turns_with_java_2x() {
+    by_turns(Engine::Java2x, Shape::ALL.in_avro(), seeds(15)).await;
+}
+
+#[tokio::test]
+async fn avro_tables_are_written_and_compacted_by_turns_with_java_1x() {
+    by_turns(Engine::Java1x, Shape::JAVA_1X.in_avro(), seeds(5)).await;
+}
+
+/// It reads Avro and writes it, and does not compact.
+#[tokio::test]
+async fn pypaimon_reads_our_avro_files() {
+    let mut server = Server::get(Engine::Python);
+    for seed in seeds(4) {
+        let mut random = Random::new(seed);
+        let spec = with(TableSpec::random(&mut random, Shape::PYTHON.in_avro()), FORMATS[0]);
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = place.path().join("t");
+        create(&path, &spec).await;
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 3)) {
+            let snapshot = write_once(&path, "ours", identifier, &operations).await;
+            model.commit(&operations, snapshot..=snapshot);
+        }
+        let table = open(&path).await;
+        let theirs = forebay_interop::View::rows_of(&mut server, &table, &path).await;
+        assert_same_rows(&format!("seed {seed}, read by pypaimon: {spec:?}"), model.view(), &theirs);
+    }
+}
+
+/// Every file of level 0 is read on its way up, and leaves its format there.
+#[tokio::test]
+async fn levels_of_two_formats_under_lookup_read_alike() {
+    let mut server = Server::get(Engine::Java2x);
+    // No texts as partitions: Java's lookup makes temporary files of that name and fails on a slash.
+    let shape = Shape { partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 12, 14, 15], ..Shape::ALL.with_key().in_avro() };
+    for seed in seeds(6) {
+        let mut random = Random::new(seed);
+        let options = [("changelog-producer", "lookup"), ("file.format.per.level", "0:avro")];
+        let spec = with(TableSpec::random(&mut random, shape), &options);
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = place.path().join("t");
+        spec.create_by(&mut server, &path);
+        let mut newest = 0;
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
+            let snapshot = match random.chance(50) {
+                true => {
+                    write_once(&path, &format!("fresh-{identifier}"), identifier, &operations).await;
+                    let table = open(&path).await;
+                    table.compact().run().await.unwrap();
+                    table.history().snapshots.latest_id().await.unwrap().unwrap()
+                }
+                false => server_write(&mut server, &path, &spec, identifier, &operations, "auto"),
+            };
+            model.commit(&operations, newest + 1..=snapshot);
+            newest = snapshot;
+        }
+        let what = format!("seed {seed}: {spec:?}");
+        let theirs = agreed(&what, &mut server, &path).await;
+        assert_same_rows(&what, model.view(), &theirs);
+        for file in open(&path).await.scan().plan().await.unwrap().splits.iter().flat_map(|split| &split.files) {
+            let ending = if file.level == 0 { ".avro" } else { ".parquet" };
+            assert!(file.file_name.ends_with(ending), "{what}: {} in level {}", file.file_name, file.level);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Rows that wait, and keys that move between partitions: Java writes and we go on, we write and Java's job goes on.
+
+use std::path::Path;
+
+use forebay::types::{Datum, RowKind};
+use forebay_interop::{
+    Engine, Model, Op, Random, Server, Shape, TableSpec, create, files_below, open, seeds, write_once,
+};
+
+use crate::flink::{sql, table};
+use crate::support::{agreed, place, server_write};
+
+/// A table whose rows wait.
+fn postponed(random: &mut Random) -> Option<TableSpec> {
+    let mut spec = TableSpec::random(random, Shape::ALL.with_key().in_avro());
+    for name in ["bucket", "bucket-key", "bucket-function.type", "changelog-producer"] {
+        spec.options.remove(name);
+    }
+    let spec = spec.option("bucket", "-2").option("postpone.default-bucket-num", "2");
+    spec.partition_by.iter().all(|column| spec.primary_key.contains(column)).then_some(spec)
+}
+
+fn waiting_files(path: &Path) -> Vec<String> {
+    let name = |file: &std::path::PathBuf| {
+        let waits = file.components().any(|part| part.as_os_str() == "bucket-postpone");
+        let name = file.file_name()?.to_str()?;
+        (waits && !name.ends_with(".crc")).then(|| name.to_string())
+    };
+    files_below(path).iter().filter_map(name).collect()
+}
+
+/// Rows wait unseen while streams deliver them; after the move batch reads show them.
+#[tokio::test]
+async fn we_move_what_java_and_we_left_waiting() {
+    let mut server = Server::get(Engine::Java2x);
+    let mut tried = 0;
+    for seed in seeds(10) {
+        let mut random = Random::new(seed);
+        let Some(spec) = postponed(&mut random) else { continue };
+        tried += 1;
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = place.path().join("t");
+        spec.create_by(&mut server, &path);
+        let (mut newest, mut turns) = (0, Vec::new());
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
+            let ours = random.chance(50);
+            turns.push(if ours { "we" } else { "java" });
+            newest = match ours {
+                true => write_once(&path, "ours", identifier, &operations).await,
+                false => server_write(&mut server, &path, &spec, identifier, &operations, "none"),
+            };
+            model.commit(&operations, newest..=newest);
+            let what = format!("seed {seed}, after {turns:?}: {spec:?}");
+            agreed(&what, &mut server, &path).await;
+            if identifier % 3 == 0 {
+                open(&path).await.move_postponed().run().await.unwrap();
+                let moved = agreed(&format!("{what}, moved"), &mut server, &path).await;
+                assert_eq!(moved.rows.values().next_back(), model.view().rows.values().next_back(), "{what}: rows");
+            }
+        }
+        assert!(newest > 0);
+        let names = waiting_files(&path);
+        assert!(!names.is_empty() && names.iter().all(|name| name.ends_with(".avro")), "seed {seed}: {names:?}");
+    }
+    assert!(tried > 0, "no seed gave a table whose key holds its partition columns");
+}
+
+#[tokio::test]
+async fn java_moves_what_we_left_waiting() {
+    let (mut flink, mut java) = (Server::get(Engine::Flink), Server::get(Engine::Java2x));
+    let mut tried = 0;
+    for seed in seeds(4) {
+        let mut random = Random::new(seed);
+        let Some(spec) = postponed(&mut random) else { continue };
+        tried += 1;
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = table(place.path(), "t");
+        create(&path, &spec).await;
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
+            let snapshot = write_once(&path, "ours", identifier, &operations).await;
+            model.commit(&operations, snapshot..=snapshot);
+            if identifier % 3 == 0 {
+                sql(&mut flink, place.path(), None, &["CALL sys.compact(`table` => 'default.t')".to_string()]);
+                let what = format!("seed {seed}, commit {identifier}: {spec:?}");
+                let moved = agreed(&what, &mut java, &path).await;
+                assert_eq!(moved.rows.values().next_back(), model.view().rows.values().next_back(), "{what}: rows");
+            }
+        }
+    }
+    assert!(tried > 0, "no seed gave a table whose key holds its partition columns");
+}
+
+/// A table whose keys may move between partitions.
+fn moving(options: &[(&str, &str)]) -> TableSpec {
+    let spec = TableSpec::of(&["p INT", "k INT", "v STRING"]).partition(&["p"]).key(&["k"]);
+    let spec = spec.option("bucket", "-1").option("dynamic-bucket.target-row-num", "3");
+    let mut spec = options.iter().fold(spec, |spec, (name, value)| spec.option(name, value));
+    spec.columns[0].1.nullable = false;
+    spec
+}
+
+fn moving_ops(random: &mut Random, rows: usize, deletes: bool) -> Vec<Op> {
+    let op = |random: &mut Random| {
+        let kind = if deletes && random.chance(20) { RowKind::Delete } else { RowKind::Insert };
+        let (p, k) = (random.between(1, 3) as i32, random.between(1, 14) as i32);
+        let v = format!("v{}", random.between(0, 999));
+        Op { kind, row: vec![Datum::Int(p), Datum::Int(k), Datum::String(v)] }
+    };
+    (0..rows).map(|_| op(random)).collect()
+}
+
+/// Flink's statement for rows; it upserts.
+fn insert(operations: &[Op]) -> String {
+    let row = |op: &Op| match op.row.as_slice() {
+        [Datum::Int(p), Datum::Int(k), Datum::String(v)] => format!("({p}, {k}, '{v}')"),
+        other => panic!("{other:?}"),
+    };
+    format!("INSERT INTO t VALUES {}", operations.iter().map(row).collect::<Vec<_>>().join(", "))
+}
+
+/// Java's job and we write by turns; each finds the keys where the other left them. Flink keeps no order between the
+/// rows of one statement, so that a key is in it once.
+#[tokio::test]
+async fn keys_move_between_partitions_by_turns_with_java() {
+    let (mut flink, mut java) = (Server::get(Engine::Flink), Server::get(Engine::Java2x));
+    let cases: [&[(&str, &str)]; 3] =
+        [&[], &[("changelog-producer", "lookup")], &[("file.format", "avro"), ("changelog-producer", "input")]];
+    for (options, seed) in cases.iter().zip(seeds(3)) {
+        let mut random = Random::new(seed);
+        let spec = moving(options);
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = table(place.path(), "t");
+        create(&path, &spec).await;
+        let mut newest = 0;
+        for turn in 1..=6 {
+            let mut operations = moving_ops(&mut random, 12, turn % 2 == 1);
+            let what = format!("seed {seed}, turn {turn}: {spec:?}");
+            if turn % 2 == 1 {
+                write_once(&path, &format!("ours-{turn}"), turn, &operations).await;
+            } else {
+                let mut seen = std::collections::BTreeSet::new();
+                operations.retain(|op| seen.insert(format!("{:?}", op.row[1])));
+                sql(&mut flink, place.path(), None, &[insert(&operations)]);
+            }
+            let snapshot = open(&path).await.history().snapshots.latest_id().await.unwrap().unwrap();
+            model.commit(&operations, newest + 1..=snapshot);
+            newest = snapshot;
+            let view = agreed(&what, &mut java, &path).await;
+            assert_eq!(view.rows.values().next_back(), model.view().rows.values().next_back(), "{what}: rows");
+        }
+    }
+}
