@@ -190,6 +190,8 @@ impl KeyPlaces {
                 match self.engine {
                     MergeEngine::FirstRow => {}
                     MergeEngine::PartialUpdate | MergeEngine::Aggregation => {
+                        // As Java spells an add that goes back. A retraction stays one (decision 12).
+                        let kind = if RowKind::adds(kind) { RowKind::Insert as i8 } else { kind };
                         steps.push(Step { row, instead: Some(old), kind, bucket });
                     }
                     MergeEngine::Deduplicate => {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use forebay::commit::CommitProperties;
 use forebay::scan::At;
-use forebay::schema::Schema;
+use forebay::schema::{BucketMode, Schema};
 use forebay::stream::Start;
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Error, Table};
@@ -22,6 +22,19 @@ async fn newest(table: &Table) -> Result<Vec<String>, Error> {
 /// Java made two adds of one sequence number there, and which wins is open.
 const UNDEFINED: [&str; 2] = ["two_writers_overlap", "two_writers_sequence"];
 
+/// The rows that all operations of a golden leave, each key as its last one says.
+fn applied(dir: &Path, schema: &Schema) -> Vec<String> {
+    let keys = schema.positions(&schema.primary_keys).unwrap();
+    let mut rows: BTreeMap<String, Option<Row>> = BTreeMap::new();
+    for line in json_lines(&dir.join("ops.jsonl")).iter().filter(|line| line.get("kind").is_some()) {
+        let row = row_of(schema, &line["row"]);
+        let key = format!("{:?}", keys.iter().map(|at| &row[*at]).collect::<Vec<_>>());
+        let kind = RowKind::from_short(line["kind"].as_str().unwrap()).unwrap();
+        rows.insert(key, RowKind::adds(kind as i8).then_some(row));
+    }
+    as_set(rows.into_values().flatten())
+}
+
 #[tokio::test]
 async fn a_golden_compacted_by_us_reads_as_before() {
     each_golden("compacted", |name, dir| async move {
@@ -31,6 +44,11 @@ async fn a_golden_compacted_by_us_reads_as_before() {
         // Beside deletion vectors level 0 is seen once it is compacted, unless a reader asks for it.
         let table = Table::open(path.to_str().unwrap(), []).await?;
         let table = table.with_options([("deletion-vectors.merge-on-read", "true")])?;
+        if table.schema().bucket_mode()? == BucketMode::Postpone {
+            // A compaction of the job moves waiting rows first, and then they show.
+            table.move_postponed().run().await?;
+            differ("rows that waited".to_string(), &applied(&dir, table.schema()), &newest(&table).await?)?;
+        }
         let before = newest(&table).await?;
         for full in [false, true] {
             let compaction = table.compact();
@@ -47,10 +65,6 @@ async fn a_golden_compacted_by_us_reads_as_before() {
     })
     .await;
 }
-
-/// The raw rows of level 0 (there is no changelog producer) that our cross-partition writer makes are not all Java's: one -D
-/// more, and a +U for a +I. The rows they merge to are equal, and those are compared. This is a matter of that writer.
-const RAW_KINDS_DIFFER: [&str; 2] = ["cross_partition", "cross_partition_partial_update"];
 
 /// The lines of a file of a golden by commit.
 fn by_commit(dir: &Path, file: &str, commit_of: impl Fn(&Value) -> i64) -> BTreeMap<i64, Vec<Value>> {
@@ -128,6 +142,10 @@ async fn replayed(dir: &Path, place: &Path, compacted: &BTreeSet<i64>) -> Result
             Some((kind, given_row(&schema, &line["row"])))
         };
         let rows: Vec<_> = lines.iter().filter_map(row).collect();
+        if schema.bucket_mode()? == BucketMode::KeyDynamic {
+            // Java's index of keys was made anew for each commit there, and forgot where deleted keys had been.
+            writer = table.stream_writer("writer-1").await?;
+        }
         if !rows.is_empty() {
             writer.write(&changes(&schema, &rows)).await?;
         }
@@ -168,9 +186,7 @@ async fn operations_and_compactions_replayed_give_the_rows_and_the_changelog_of_
         for (commit, wanted) in wanted {
             let found = &found[&commit];
             differ(format!("rows after commit {commit}"), &wanted.rows, &found.rows)?;
-            if !RAW_KINDS_DIFFER.contains(&name.as_str()) {
-                differ(format!("changes of commit {commit}"), &wanted.changes, &found.changes)?;
-            }
+            differ(format!("changes of commit {commit}"), &wanted.changes, &found.changes)?;
         }
         Ok(())
     })

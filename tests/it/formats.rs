@@ -222,6 +222,6 @@ async fn what_avro_cannot_hold_or_java_does_not_write_is_refused_before_a_byte()
     }
     // A name that Avro does not have.
     let place = tempfile::tempdir().unwrap();
-    let table = create(&place, columns().column("größe", DataType::INT), &[("file.format", "avro")]).await;
-    assert!(matches!(table.writer().await.map(drop), Err(Error::Unsupported(text)) if text.contains("größe")));
+    let table = create(&place, columns().column("two words", DataType::INT), &[("file.format", "avro")]).await;
+    assert!(matches!(table.writer().await.map(drop), Err(Error::Unsupported(text)) if text.contains("two words")));
 }

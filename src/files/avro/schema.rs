@@ -14,7 +14,7 @@ pub(in crate::files) fn avro_schema(layout: &FileLayout) -> Result<String> {
     for column in &layout.columns {
         let refuse = |why: String| Error::unsupported(format!("column {:?} in Avro files: {why}", column.name));
         if !is_avro_name(&column.name) {
-            return Err(refuse("a name has letters, digits and _ only, and no digit first".to_string()));
+            return Err(refuse("its name is none of letters, digits and _ without a digit first".to_string()));
         }
         if let Some(why) = FileFormat::Avro.refusal(&column.data_type) {
             return Err(refuse(why));
@@ -27,9 +27,11 @@ pub(in crate::files) fn avro_schema(layout: &FileLayout) -> Result<String> {
     ))
 }
 
+/// Whether Java's Avro takes a name. It looks at letters and digits of every script, but at UTF-16 units one by one.
 fn is_avro_name(name: &str) -> bool {
-    let letter = |c: char| c == '_' || c.is_ascii_alphabetic();
-    name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
+    let short = |c: &char| c.len_utf16() == 1;
+    let letter = |c: char| c == '_' || c.is_alphabetic();
+    name.starts_with(letter) && name.chars().all(|c| short(&c) && (c == '_' || c.is_alphanumeric()))
 }
 
 /// A field of a record; one that may be NULL is a union whose first branch is, and NULL by default.

@@ -167,6 +167,8 @@ impl TableSpec {
         let keys = if seed % 4 == 1 { 2 } else { random.pick(&[1, 1, 2, 3]) };
         for at in 0..if keyed { keys } else { 0 } {
             let name = format!("{}{at}", random.pick(&["k", "Key", "Schlüssel", "key of "]));
+            // Avro has names of letters, digits and _ alone.
+            let name = if shape.avro { name.replace(' ', "_") } else { name };
             let kind = shape.kind(random, true, (at < 2).then_some((seed + 3 * at) % ALL_KINDS));
             spec.add(name, kind, false);
         }

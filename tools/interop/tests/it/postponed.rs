@@ -80,7 +80,9 @@ async fn java_moves_what_we_left_waiting() {
             let snapshot = write_once(&path, "ours", identifier, &operations).await;
             model.commit(&operations, snapshot..=snapshot);
             if identifier % 3 == 0 {
-                sql(&mut flink, place.path(), None, &["CALL sys.compact(`table` => 'default.t')".to_string()]);
+                // The procedure answers before its job has ended, unless it is told to wait.
+                let call = ["SET 'table.dml-sync' = 'true'", "CALL sys.compact(`table` => 'default.t')"];
+                sql(&mut flink, place.path(), None, &call.map(str::to_string));
                 let what = format!("seed {seed}, commit {identifier}: {spec:?}");
                 let moved = agreed(&what, &mut java, &path).await;
                 assert_eq!(moved.rows.values().next_back(), model.view().rows.values().next_back(), "{what}: rows");
