@@ -15,6 +15,7 @@ const FORMATS: [&[(&str, &str)]; 5] = [
     &[
         ("file.format", "avro"),
         ("changelog-file.format", "parquet"),
+        ("changelog-file.compression", "gzip"),
         ("file.compression.per.level", "0:deflate,5:zstd"),
     ],
 ];
