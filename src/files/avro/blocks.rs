@@ -86,7 +86,8 @@ impl Blocks {
         window: u64,
     ) -> Result<(Self, Header)> {
         let (store, runtime, path) = (store.clone(), runtime.clone(), path.to_string());
-        let mut blocks = Self { store, runtime, path, start, size, window: window.max(HEAD), at: 0, bytes: Bytes::new() };
+        let mut blocks =
+            Self { store, runtime, path, start, size, window: window.max(HEAD), at: 0, bytes: Bytes::new() };
         let mut wanted = blocks.window.min(size);
         let header = loop {
             blocks.need(usize::try_from(wanted).unwrap_or(usize::MAX))?;
