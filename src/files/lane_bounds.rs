@@ -23,7 +23,7 @@ pub(super) struct LaneBounds {
 impl LaneBounds {
     /// Nothing seen.
     pub(super) fn new(data_type: &DataType) -> Self {
-        Self { data_type: *data_type, bounds: None, nulls: 0 }
+        Self { data_type: data_type.clone(), bounds: None, nulls: 0 }
     }
 
     /// Takes more values in.
@@ -33,7 +33,7 @@ impl LaneBounds {
             arrow_schema::DataType::Float32 | arrow_schema::DataType::Float64 => float_bounds(lane),
             _ => match ends(&self.data_type.kind, lane) {
                 Some((min, max)) => {
-                    let value = |row| datum_at(lane, self.data_type.kind, row);
+                    let value = |row| datum_at(lane, &self.data_type.kind, row);
                     Some((value(min)?, value(max)?))
                 }
                 None => None,
@@ -51,7 +51,7 @@ impl LaneBounds {
 
     /// The statistics of a column that was not looked at.
     pub(super) fn unknown(data_type: &DataType) -> ColumnStats {
-        ColumnStats { data_type: *data_type, min: Datum::Null, max: Datum::Null, null_count: None }
+        ColumnStats { data_type: data_type.clone(), min: Datum::Null, max: Datum::Null, null_count: None }
     }
 }
 
@@ -76,7 +76,7 @@ fn ends(kind: &TypeKind, lane: &ArrayRef) -> Option<(usize, usize)> {
         }
         TypeKind::Char(_) | TypeKind::VarChar(_) => of_values(lane.as_string::<i32>().iter()),
         TypeKind::Binary(_) | TypeKind::VarBinary(_) => of_values(lane.as_binary::<i32>().iter()),
-        TypeKind::Float | TypeKind::Double => None,
+        _ => None,
     }
 }
 

@@ -151,7 +151,7 @@ async fn a_file_that_moves_keeps_its_format_unless_old_rows_are_looked_up() {
 }
 
 fn bound(file: &DataFileMeta, of: fn(&DataFileMeta) -> &BinaryRow) -> Datum {
-    of(file).get(0, DataType::BIGINT.kind).unwrap()
+    of(file).get(0, &DataType::BIGINT.kind).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +162,7 @@ async fn an_avro_file_is_described_by_the_rows_its_writer_saw() {
     let file = &live(&table).await[0].file;
     assert_eq!((file.row_count, file.delete_row_count, file.level), (101, Some(1), 0));
     assert_eq!((bound(file, |it| &it.min_key), bound(file, |it| &it.max_key)), (Datum::BigInt(5), Datum::BigInt(200)));
-    let value = |at: usize| file.value_stats.column(at, table.schema().fields[at].data_type).unwrap();
+    let value = |at: usize| file.value_stats.column(at, &table.schema().fields[at].data_type).unwrap();
     assert_eq!((value(0).min, value(0).max, value(0).null_count), (Datum::BigInt(5), Datum::BigInt(200), Some(0)));
     assert_eq!(value(1).null_count, Some(14));
     assert_eq!(file.key_stats.null_counts, [Some(0)]);

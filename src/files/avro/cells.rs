@@ -110,8 +110,8 @@ fn values_of<'a>(kind: &TypeKind, lane: &'a ArrayRef) -> Option<Values<'a>> {
         TypeKind::Timestamp(4..=6) | TypeKind::TimestampLtz(4..=6) => {
             Values::Long(lane.as_primitive_opt::<TimestampMicrosecondType>()?.values())
         }
-        TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) => return None,
         TypeKind::Decimal { .. } => Values::Decimal(lane.as_primitive_opt::<Decimal128Type>()?.values()),
+        _ => return None,
     })
 }
 

@@ -70,6 +70,11 @@ impl Lane {
             }
             _ => (None, node),
         };
+        if kind.is_nested() {
+            return Err(crate::Error::unsupported(format!(
+                "column {name} is {kind}: nested columns in Avro data files"
+            )));
+        }
         let values = Values::of(kind, schema, value).ok_or_else(wrong)?;
         Ok(Self { union, values })
     }
@@ -219,7 +224,7 @@ impl Values {
             Self::Micros(lane, _) => Arc::new(lane.finish().with_timezone_opt(zone)),
             Self::Nanos(lane, _) => Arc::new(lane.finish().with_precision_and_scale(38, 9).map_err(wrong)?),
             Self::Decimal(lane, _) => {
-                let arrow_schema::DataType::Decimal128(precision, scale) = lane_type(*kind) else {
+                let arrow_schema::DataType::Decimal128(precision, scale) = lane_type(kind) else {
                     return Err(crate::Error::bug(format!("{kind} has no decimal lane")));
                 };
                 let lane = lane.finish().with_precision_and_scale(precision, scale).map_err(wrong)?;

@@ -174,7 +174,7 @@ impl AvroPages {
         let bytes = bytes.ok_or_else(|| corrupt(format!("bytes {wanted:?} are in no block that was asked for")))?;
         let block = decompress(&self.header, bytes)?;
         let (name, _) = self.fields().get(column.leaf).ok_or_else(|| corrupt(format!("no column {}", column.name)))?;
-        let wanted = [Wanted { name: name.clone(), kind: column.kind }];
+        let wanted = [Wanted { name: name.clone(), kind: column.kind.clone() }];
         let (mut records, _) = Records::of(&self.header.schema, &wanted)?;
         let mut cursor = Cursor::new(&self.header.schema, &block);
         for row in 0..at.rows {

@@ -62,7 +62,7 @@ impl AvroReader {
         let mut of_column = Vec::with_capacity(plan.columns.len());
         for column in &plan.columns {
             of_column.push(column.in_file.as_ref().map(|_| wanted.len()));
-            wanted.extend(column.in_file.clone().map(|name| Wanted { name, kind: column.data_type.kind }));
+            wanted.extend(column.in_file.clone().map(|name| Wanted { name, kind: column.data_type.kind.clone() }));
         }
         if plan.versions {
             wanted.push(Wanted { name: SEQUENCE_NAME.to_string(), kind: TypeKind::BigInt });
@@ -146,7 +146,7 @@ impl AvroReader {
         let lanes = self.records.finish()?;
         let lane = |place: &Option<usize>| place.and_then(|place| lanes.get(place).cloned());
         let columns = self.plan.columns.iter().zip(&self.places).map(|(column, place)| {
-            lane(place).unwrap_or_else(|| new_null_array(&lane_type(column.data_type.kind), rows))
+            lane(place).unwrap_or_else(|| new_null_array(&lane_type(&column.data_type.kind), rows))
         });
         let columns = columns.collect();
         let (mut sequence, mut kinds) = (None, None);

@@ -54,7 +54,7 @@ impl Records {
             }
             steps.push(Step::Read(lanes.len()));
             let kind = &wanted[first].kind;
-            lanes.push((*kind, Lane::of(name, kind, schema, *node)?));
+            lanes.push((kind.clone(), Lane::of(name, kind, schema, *node)?));
         }
         Ok((Self { steps, root, root_is_union, lanes, rows: 0 }, places))
     }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::files::layout::FileLayout;
 use crate::schema::FileFormat;
-use crate::types::{DataType, TypeKind};
+use crate::types::TypeKind;
 
 /// The schema that files of a layout begin with.
 ///
@@ -19,7 +19,9 @@ pub(in crate::files) fn avro_schema(layout: &FileLayout) -> Result<String> {
         if let Some(why) = FileFormat::Avro.refusal(&column.data_type) {
             return Err(refuse(why));
         }
-        fields.push(field_text(&column.name, &column.data_type));
+        let value = value_text(&column.data_type.kind);
+        let value = value.ok_or_else(|| refuse(format!("{} is nested", column.data_type)))?;
+        fields.push(field_text(&column.name, column.data_type.nullable, &value));
     }
     Ok(format!(
         r#"{{"type":"record","name":"record","namespace":"org.apache.paimon.avro.generated","fields":[{}]}}"#,
@@ -35,20 +37,18 @@ fn is_avro_name(name: &str) -> bool {
 }
 
 /// A field of a record; one that may be NULL is a union whose first branch is, and NULL by default.
-fn field_text(name: &str, data_type: &DataType) -> String {
-    let default = if data_type.nullable { r#","default":null"# } else { "" };
-    format!(r#"{{"name":"{name}","type":{}{default}}}"#, type_text(data_type))
+fn field_text(name: &str, nullable: bool, value: &str) -> String {
+    match nullable {
+        true => format!(r#"{{"name":"{name}","type":["null",{value}],"default":null}}"#),
+        false => format!(r#"{{"name":"{name}","type":{value}}}"#),
+    }
 }
 
-fn type_text(data_type: &DataType) -> String {
-    let value = value_text(&data_type.kind);
-    if data_type.nullable { format!(r#"["null",{value}]"#) } else { value }
-}
-
-fn value_text(kind: &TypeKind) -> String {
+/// How a value is spelled; `None` for nested ones.
+fn value_text(kind: &TypeKind) -> Option<String> {
     let logical = |of: &str, what: &str| format!(r#"{{"type":"{of}","logicalType":"{what}"}}"#);
     let plain = |word: &str| format!("\"{word}\"");
-    match kind {
+    Some(match kind {
         TypeKind::Boolean => plain("boolean"),
         TypeKind::TinyInt | TypeKind::SmallInt | TypeKind::Int => plain("int"),
         TypeKind::BigInt => plain("long"),
@@ -66,5 +66,6 @@ fn value_text(kind: &TypeKind) -> String {
         TypeKind::Decimal { precision, scale } => {
             format!(r#"{{"type":"bytes","logicalType":"decimal","precision":{precision},"scale":{scale}}}"#)
         }
-    }
+        TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => return None,
+    })
 }

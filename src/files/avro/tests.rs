@@ -53,20 +53,21 @@ struct Rows {
 
 fn rows(schema: &Schema, count: i32) -> Rows {
     let column = |(at, field): (usize, &crate::schema::Field)| {
-        let number = |row: i32| match field.data_type.kind {
+        let number = |row: i32| match &field.data_type.kind {
             _ if at == 0 => Some(row),
             _ if (row + at as i32) % 5 == 0 => None,
             TypeKind::TinyInt | TypeKind::SmallInt | TypeKind::Decimal { .. } => Some(row % 200 - 100),
             _ => Some((row - 50) * 7919),
         };
         let numbers: ArrayRef = Arc::new(arrow_array::PrimitiveArray::<Int32Type>::from_iter((0..count).map(number)));
-        match field.data_type.kind {
+        match &field.data_type.kind {
             TypeKind::VarBinary(_) => {
-                cast(&cast(&numbers, &lane_type(TypeKind::STRING)).unwrap(), &lane_type(field.data_type.kind)).unwrap()
+                cast(&cast(&numbers, &lane_type(&TypeKind::STRING)).unwrap(), &lane_type(&field.data_type.kind))
+                    .unwrap()
             }
             TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) => {
                 let wide = cast(&numbers, &arrow_schema::DataType::Int64).unwrap();
-                cast(&wide, &lane_type(field.data_type.kind)).unwrap()
+                cast(&wide, &lane_type(&field.data_type.kind)).unwrap()
             }
             kind => cast(&numbers, &lane_type(kind)).unwrap(),
         }
@@ -102,7 +103,11 @@ fn plan(schema: &Schema, names: &[&str], rows: u64) -> ReadPlan {
     let column = |name: &&str| PlannedColumn {
         name: (*name).to_string(),
         in_file: Some((*name).to_string()),
-        data_type: schema.fields.iter().find(|field| field.name == **name).map_or(DataType::INT, |it| it.data_type),
+        data_type: schema
+            .fields
+            .iter()
+            .find(|field| field.name == **name)
+            .map_or(DataType::INT, |it| it.data_type.clone()),
     };
     let columns = names.iter().map(column).collect();
     ReadPlan { columns, start: 0, versions: true, filter: None, masked: None, rows, batch_rows: 300, window: 1 }
@@ -233,7 +238,7 @@ fn blocks_are_found_in_any_pieces_and_are_the_pages_of_every_column() {
     assert_eq!(pages.rows(), 3000);
     assert!(pages.pages().len() > 3);
     for (name, at) in [("k", 0), ("s", 8), ("d38", 16)] {
-        let kind = schema.fields[at].data_type.kind;
+        let kind = schema.fields[at].data_type.kind.clone();
         let column = PageColumn { leaf: pages.leaf(name).unwrap(), name: name.to_string(), kind };
         let mut next = 0;
         for page in pages.pages() {
