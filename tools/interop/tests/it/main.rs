@@ -18,7 +18,7 @@ mod mixed;
 mod names;
 mod nested_aggregates;
 mod options;
-mod retention;
 mod postponed;
+mod retention;
 mod sketches;
 mod support;
