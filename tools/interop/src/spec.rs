@@ -55,8 +55,14 @@ impl Shape {
     pub const JAVA_1X: Self =
         Self { float_keys: false, partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15], ..Self::ALL };
     /// All that pypaimon can do too.
-    pub const PYTHON: Self =
-        Self { float_keys: false, nanoseconds: false, avro: false, partitions: &[3, 4, 9, 12], keyed: None, nested: false };
+    pub const PYTHON: Self = Self {
+        float_keys: false,
+        nanoseconds: false,
+        avro: false,
+        partitions: &[3, 4, 9, 12],
+        keyed: None,
+        nested: false,
+    };
     /// With a primary key.
     #[must_use]
     pub const fn with_key(self) -> Self {
