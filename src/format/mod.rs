@@ -52,7 +52,7 @@ pub use manifest::{
     encode_manifest, merge_entries,
 };
 pub use manifest_list::{ManifestFileMeta, decode_manifest_list, encode_manifest_list};
-pub use partition::{DEFAULT_PARTITION, java_double, java_float, partition_path};
+pub use partition::{DEFAULT_PARTITION, partition_path};
 pub use schema_file::{decode_schema, encode_schema};
 pub use simple_stats::{ColumnStats, SimpleStats, reduce_stats};
 pub use snapshot::{CommitKind, Snapshot, SnapshotId};

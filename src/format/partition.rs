@@ -3,12 +3,8 @@
 
 use super::BinaryRow;
 use crate::error::{Error, Result};
+use crate::types::java_text::{calendar_text, date_text, decimal_text, java_double, java_float, local_date_time, time_text};
 use crate::types::{DataType, Datum, TypeKind};
-
-mod java_text;
-
-use java_text::{calendar_text, date_text, local_date_time, time_text};
-pub use java_text::{java_double, java_float};
 
 /// The directory value of NULL, empty and blank values (option `partition.default-name`).
 pub const DEFAULT_PARTITION: &str = "__DEFAULT_PARTITION__";
@@ -89,19 +85,6 @@ fn plain_text(value: &Datum, kind: &TypeKind) -> Option<String> {
         Datum::Bytes(_) | Datum::Date(_) | Datum::Time(_) | Datum::Timestamp { .. } => return None,
         Datum::Array(_) | Datum::Map(_) | Datum::Row(_) => return None,
     })
-}
-
-/// A decimal with exactly its scale's digits behind the point.
-fn decimal_text(unscaled: i128, scale: u8) -> String {
-    let sign = if unscaled < 0 { "-" } else { "" };
-    let digits = unscaled.unsigned_abs().to_string();
-    let scale = usize::from(scale);
-    if scale == 0 {
-        return format!("{sign}{digits}");
-    }
-    let digits = format!("{digits:0>width$}", width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    format!("{sign}{whole}.{fraction}")
 }
 
 /// Whether Java finds nothing but white space: no-break spaces count as text, the separators 1C to 1F do not.

@@ -2,9 +2,11 @@
 //! Spec: `format-spec/types.md`.
 
 mod arrow;
+mod cast;
 mod comparable;
 mod data_type;
 mod datum;
+pub(crate) mod java_text;
 mod nested;
 mod parse;
 mod row_kind;
@@ -13,7 +15,9 @@ pub use arrow::{
     accept_batch, external_field, external_schema, external_type, kinds_array, lane_field, lane_schema, lane_type,
     to_external, to_lane,
 };
+pub use cast::{can_cast, cast_lane, may_change, widen};
 pub use comparable::comparable_rows;
 pub use data_type::{DataType, Field, MAX_DEPTH, MAX_FIELDS, MapType, TypeKind};
 pub use datum::Datum;
+pub use java_text::{java_double, java_float};
 pub use row_kind::RowKind;

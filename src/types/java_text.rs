@@ -63,8 +63,21 @@ fn shortest<T: LowerExp + FromStr + PartialEq>(magnitude: &T) -> (String, i32) {
     (digits[..kept].to_string(), exponent)
 }
 
+/// A decimal with exactly its scale's digits behind the point.
+pub(crate) fn decimal_text(unscaled: i128, scale: u8) -> String {
+    let sign = if unscaled < 0 { "-" } else { "" };
+    let digits = unscaled.unsigned_abs().to_string();
+    let scale = usize::from(scale);
+    if scale == 0 {
+        return format!("{sign}{digits}");
+    }
+    let digits = format!("{digits:0>width$}", width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    format!("{sign}{whole}.{fraction}")
+}
+
 /// Java's `LocalDateTime.toString`: no seconds when they and the fraction are zero, the fraction in groups of three digits.
-pub(super) fn local_date_time(millis: i64, nanos: i32) -> String {
+pub(crate) fn local_date_time(millis: i64, nanos: i32) -> String {
     let (year, month, day) = civil(millis.div_euclid(MILLIS_PER_DAY));
     let of_day = millis.rem_euclid(MILLIS_PER_DAY);
     let year = match year {
@@ -95,13 +108,13 @@ pub(super) fn local_date_time(millis: i64, nanos: i32) -> String {
 }
 
 /// `yyyy-MM-dd`; `None` outside of the years 0 to 9999, whose four digits would lie.
-pub(super) fn date_text(days: i32) -> Option<String> {
+pub(crate) fn date_text(days: i32) -> Option<String> {
     let (year, month, day) = civil(i64::from(days));
     (0..=9999).contains(&year).then(|| format!("{year:04}-{month:02}-{day:02}"))
 }
 
 /// `HH:mm:ss`, and with a precision a fraction of at least one digit, without zeros at its end.
-pub(super) fn time_text(millis: i32, precision: u8) -> String {
+pub(crate) fn time_text(millis: i32, precision: u8) -> String {
     let millis = i64::from(millis).rem_euclid(MILLIS_PER_DAY);
     let mut text = format!("{:02}:{:02}:{:02}", millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
     if precision > 0 {
@@ -115,7 +128,7 @@ pub(super) fn time_text(millis: i32, precision: u8) -> String {
 }
 
 /// `yyyy-MM-dd HH:mm:ss` and a fraction of at least `precision` digits, more where they are not zero.
-pub(super) fn calendar_text(millis: i64, nanos: i32, precision: u8) -> Option<String> {
+pub(crate) fn calendar_text(millis: i64, nanos: i32, precision: u8) -> Option<String> {
     let date = date_text(i32::try_from(millis.div_euclid(MILLIS_PER_DAY)).ok()?)?;
     let of_day = millis.rem_euclid(MILLIS_PER_DAY);
     let time = time_text((of_day / 1000 * 1000) as i32, 0);

@@ -1,0 +1,74 @@
+//! Nested values read as they are told to be by a newer schema: fields of rows by their ids, every part by its type.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray, new_null_array};
+use arrow_schema::{ArrowError, DataType as ArrowType};
+
+use super::super::{DataType, Field, TypeKind, lane_type};
+use super::cast_lane;
+use crate::error::{Error, Result};
+
+/// `None` where neither kind is nested.
+pub(super) fn can_cast(from: &TypeKind, to: &TypeKind) -> Option<bool> {
+    let part = |from: &DataType, to: &DataType| super::can_cast(&from.kind, &to.kind);
+    Some(match (from, to) {
+        (TypeKind::Array(from), TypeKind::Array(to)) | (TypeKind::Multiset(from), TypeKind::Multiset(to)) => {
+            part(from, to)
+        }
+        (TypeKind::Map(from), TypeKind::Map(to)) => part(&from.key, &to.key) && part(&from.value, &to.value),
+        (TypeKind::Row(from), TypeKind::Row(to)) => to.iter().all(|field| match stored(from, field) {
+            Some((_, old)) => part(&old.data_type, &field.data_type),
+            None => field.data_type.nullable,
+        }),
+        (from, to) if from.is_nested() || to.is_nested() => false,
+        _ => return None,
+    })
+}
+
+/// The field of the same id, and where it stands.
+fn stored<'a>(fields: &'a [Field], field: &Field) -> Option<(usize, &'a Field)> {
+    fields.iter().enumerate().find(|(_, old)| old.id == field.id)
+}
+
+pub(super) fn cast(from: &TypeKind, to: &TypeKind, lane: &ArrayRef) -> Result<ArrayRef> {
+    let wrong = |error: ArrowError| Error::invalid(format!("{from} as {to}: {error}"));
+    match (from, to, lane_type(to)) {
+        (TypeKind::Array(old), TypeKind::Array(new), ArrowType::List(field)) => {
+            let list = lane.as_list::<i32>();
+            let values = cast_lane(&old.kind, &new.kind, list.values())?;
+            let list = ListArray::try_new(field, list.offsets().clone(), values, list.nulls().cloned());
+            Ok(Arc::new(list.map_err(wrong)?))
+        }
+        (TypeKind::Row(old), TypeKind::Row(new), ArrowType::Struct(shape)) => {
+            let rows = lane.as_struct();
+            let field = |field: &Field| match stored(old, field) {
+                Some((at, old)) => cast_lane(&old.data_type.kind, &field.data_type.kind, rows.column(at)),
+                None => Ok(new_null_array(&lane_type(&field.data_type.kind), rows.len())),
+            };
+            let lanes = new.iter().map(field).collect::<Result<Vec<_>>>()?;
+            let rows = StructArray::try_new_with_length(shape, lanes, rows.nulls().cloned(), rows.len());
+            Ok(Arc::new(rows.map_err(wrong)?))
+        }
+        (TypeKind::Map(old), TypeKind::Map(new), shape @ ArrowType::Map(..)) => {
+            let map = lane.as_map();
+            let values = cast_lane(&old.value.kind, &new.value.kind, map.values())?;
+            rebuilt(map, shape, cast_lane(&old.key.kind, &new.key.kind, map.keys())?, values).map_err(wrong)
+        }
+        (TypeKind::Multiset(old), TypeKind::Multiset(new), shape @ ArrowType::Map(..)) => {
+            let map = lane.as_map();
+            let keys = cast_lane(&old.kind, &new.kind, map.keys())?;
+            rebuilt(map, shape, keys, Arc::clone(map.values())).map_err(wrong)
+        }
+        _ => Err(Error::unsupported(format!("reading {from} as {to}"))),
+    }
+}
+
+/// A map of other keys and values in the same places.
+fn rebuilt(map: &MapArray, shape: ArrowType, keys: ArrayRef, values: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let ArrowType::Map(field, sorted) = shape else { return Ok(Arc::new(map.clone())) };
+    let ArrowType::Struct(fields) = field.data_type() else { return Ok(Arc::new(map.clone())) };
+    let entries = StructArray::try_new(fields.clone(), vec![keys, values], None)?;
+    Ok(Arc::new(MapArray::try_new(field, map.offsets().clone(), entries, map.nulls().cloned(), sorted)?))
+}
