@@ -3,7 +3,9 @@
 
 use super::BinaryRow;
 use crate::error::{Error, Result};
-use crate::types::java_text::{calendar_text, date_text, decimal_text, java_double, java_float, local_date_time, time_text};
+use crate::types::java_text::{
+    calendar_text, date_text, decimal_text, java_double, java_float, local_date_time, time_text,
+};
 use crate::types::{DataType, Datum, TypeKind};
 
 /// The directory value of NULL, empty and blank values (option `partition.default-name`).

@@ -11,6 +11,7 @@
 //! key 95               ^ keys of this block, decoded: row 20 012
 //! ```
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -113,6 +114,8 @@ pub(super) struct OpenFile {
     pub whole: Option<Bytes>,
     /// The table's columns.
     pub columns: Vec<Source>,
+    /// Columns of the file that the table has with another type.
+    pub changed: BTreeMap<usize, Origin>,
     /// The columns of the trimmed key.
     pub keys: Vec<PageColumn>,
     pub sequence: PageColumn,
@@ -137,17 +140,24 @@ impl OpenFile {
         bounds: Option<PageBounds>,
         whole: Option<Bytes>,
     ) -> Result<Self> {
-        let source = |origin: Origin| match origin {
-            Origin::Partition(key, data_type) => Source::Partition(key, data_type),
-            Origin::File(planned) => {
-                // A column that the file's schema has but the file has not is NULL, as in scans.
-                match planned.in_file.as_deref().and_then(|name| paged.leaf(name)) {
-                    Some(leaf) => Source::Pages(PageColumn { leaf, name: planned.name, kind: planned.data_type.kind }),
-                    None => Source::Missing,
-                }
+        let mut changed = BTreeMap::new();
+        let mut source = |origin: Origin| {
+            let planned = match &origin {
+                Origin::Partition(key, data_type) => return Source::Partition(*key, data_type.clone()),
+                Origin::File(planned) | Origin::Changed(planned, _) => planned,
+            };
+            // A column that the file's schema has but the file has not is NULL, as in scans.
+            let Some(leaf) = planned.in_file.as_deref().and_then(|name| paged.leaf(name)) else {
+                return Source::Missing;
+            };
+            let mut column = PageColumn { leaf, name: planned.name.clone(), kind: planned.data_type.kind.clone() };
+            if let Origin::Changed(_, kind) = &origin {
+                column.kind = kind.clone();
+                changed.insert(leaf, origin);
             }
+            Source::Pages(column)
         };
-        let columns: Vec<Source> = origins.into_iter().map(source).collect();
+        let columns: Vec<Source> = origins.into_iter().map(&mut source).collect();
         let key = |at: &usize| match columns.get(*at) {
             Some(Source::Pages(column)) => Ok(column.clone()),
             _ => Err(Error::corrupt(path, format!("no key column {}", rules.schema.fields[*at].name))),
@@ -167,7 +177,19 @@ impl OpenFile {
         let bounds = bounds.transpose()?.filter(ordered);
         let told = bounds.is_some() && keys.len() == 1;
         let fences = if told { Vec::new() } else { (0..blocks.len()).map(|_| OnceLock::new()).collect() };
-        Ok(Self { path: path.to_string(), paged, whole, columns, keys, sequence, kind, blocks, bounds, fences })
+        Ok(Self {
+            path: path.to_string(),
+            paged,
+            whole,
+            columns,
+            changed,
+            keys,
+            sequence,
+            kind,
+            blocks,
+            bounds,
+            fences,
+        })
     }
 
     /// Bytes held, fences that will be included.

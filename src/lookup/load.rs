@@ -280,7 +280,13 @@ fn decode(open: &OpenFile, column: &PageColumn, at: &PageAt, fetched: &[(u64, By
         let (start, bytes) = fetched.iter().find(|(start, _)| *start == range.start)?;
         Some((*start, bytes.clone()))
     });
-    open.paged.decode(column, at, own.collect())
+    match open.changed.get(&column.leaf) {
+        Some(origin @ Origin::Changed(stored, _)) => {
+            let stored = PageColumn { kind: stored.data_type.kind.clone(), ..column.clone() };
+            origin.lane(open.paged.decode(&stored, at, own.collect())?)
+        }
+        _ => open.paged.decode(column, at, own.collect()),
+    }
 }
 
 /// The pages of a column that hold the rows of a page of another.

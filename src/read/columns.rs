@@ -6,12 +6,12 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::PlannedColumn;
 use crate::format::BinaryRow;
 use crate::predicate::Expr;
 use crate::schema::{Schema, column_mapping};
-use crate::types::{DataType, Datum, lane_schema};
+use crate::types::{DataType, Datum, TypeKind, cast_lane, lane_schema};
 
 /// The columns a read works on: those it shows, those its filter looks at, and those that order versions.
 #[derive(Debug, Clone)]
@@ -52,8 +52,16 @@ impl WorkColumns {
             if let Some(key) = self.schema.partition_keys.iter().position(|key| *key == field.name) {
                 return Origin::Partition(key, field.data_type.clone());
             }
-            let in_file = mapping.get(*at).copied().flatten().map(|there| file_schema.fields[there].name.clone());
-            Origin::File(PlannedColumn { name: field.name.clone(), in_file, data_type: field.data_type.clone() })
+            let stored = mapping.get(*at).copied().flatten().map(|there| &file_schema.fields[there]);
+            let planned = |data_type: &DataType| PlannedColumn {
+                name: field.name.clone(),
+                in_file: stored.map(|stored| stored.name.clone()),
+                data_type: data_type.clone(),
+            };
+            match stored.filter(|stored| stored.data_type.kind != field.data_type.kind) {
+                Some(stored) => Origin::Changed(planned(&stored.data_type), field.data_type.kind.clone()),
+                None => Origin::File(planned(&field.data_type)),
+            }
         };
         Ok(self.positions.iter().map(origin).collect())
     }
@@ -62,7 +70,7 @@ impl WorkColumns {
     pub(crate) fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.lanes.clone(), columns, &options)
-            .map_err(|error| crate::Error::corrupt("", format!("a row breaks its column's type: {error}")))
+            .map_err(|error| Error::corrupt("", format!("a row breaks its column's type: {error}")))
     }
 }
 
@@ -73,6 +81,30 @@ pub(crate) enum Origin {
     Partition(usize, DataType),
     /// From the file.
     File(PlannedColumn),
+    /// From the file, where it has another type than this one.
+    Changed(PlannedColumn, TypeKind),
+}
+
+impl Origin {
+    /// What is read of the file.
+    pub(crate) fn planned(&self) -> Option<&PlannedColumn> {
+        match self {
+            Self::Partition(..) => None,
+            Self::File(planned) | Self::Changed(planned, _) => Some(planned),
+        }
+    }
+
+    /// A lane as it was read, as the table has it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a value that is none of the table's type; names the column.
+    pub(crate) fn lane(&self, read: ArrayRef) -> Result<ArrayRef> {
+        let Self::Changed(stored, kind) = self else { return Ok(read) };
+        cast_lane(&stored.data_type.kind, kind, &read).map_err(|error| match error {
+            Error::Invalid(text) => Error::invalid(format!("column {:?}, read as {kind}: {text}", stored.name)),
+            other => other,
+        })
+    }
 }
 
 /// The constant lanes of a partition.

@@ -221,15 +221,17 @@ impl SplitReader {
         let schema = self.schemas.get(&file.schema_id);
         let schema = schema.ok_or_else(|| Error::bug(format!("schema {} was not loaded", file.schema_id)))?;
         let origins = self.work.in_files_of(schema)?;
-        let from_file = |origin: &Origin| match origin {
-            Origin::File(planned) => Some(planned.clone()),
-            Origin::Partition(..) => None,
+        // Bounds inside the file are of the type that was stored.
+        let as_stored = |column: &str| {
+            let same = |origin: &Origin| matches!(origin, Origin::File(planned) if planned.name == column);
+            origins.iter().any(same)
         };
+        let filter = self.pushed_filter(versions).and_then(|filter| filter.split_by(as_stored).0);
         let plan = ReadPlan {
             start,
-            columns: origins.iter().filter_map(from_file).collect(),
+            columns: origins.iter().filter_map(Origin::planned).cloned().collect(),
             versions,
-            filter: self.pushed_filter(versions),
+            filter,
             masked: located.vectors.get(&file.file_name).filter(|vector| !vector.is_empty()).cloned(),
             rows: u64::try_from(file.row_count).map_err(|_| Error::corrupt(path, "_ROW_COUNT is negative"))?,
             batch_rows,
@@ -243,7 +245,7 @@ impl SplitReader {
             for origin in &origins {
                 batch.columns.push(match origin {
                     Origin::Partition(key, data_type) => located.partition.lane(*key, data_type, batch.rows)?,
-                    Origin::File(..) => read.next().ok_or_else(|| Error::bug("a column was not read"))?,
+                    file => file.lane(read.next().ok_or_else(|| Error::bug("a column was not read"))?)?,
                 });
             }
             match &row_test {

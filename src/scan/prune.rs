@@ -10,7 +10,7 @@ use crate::history::{EntryTest, FileFilter, ManifestTest};
 use crate::lsm::KeyBound;
 use crate::predicate::{ColumnRange, Expr, may_match};
 use crate::schema::{BucketFunction, BucketMode, Schema, TableOptions, column_mapping};
-use crate::types::{DataType, Datum, TypeKind};
+use crate::types::{DataType, Datum, TypeKind, widen};
 
 /// Combinations of bucket keys beyond which bucket pruning is not worth it.
 const MOST_BUCKET_KEYS: usize = 1000;
@@ -131,9 +131,13 @@ impl Pruner {
                 return Some(ColumnRange::constant(&Datum::Null, row_count)); // the file does not have the column
             };
             let stats = stats.get(*at)?.as_ref()?;
+            let kind = &self.schema.fields[self.schema.index_of(column)?].data_type.kind;
             // Not every writer counts NaN in a float's bounds, and NaN is the largest value here.
             let float = matches!(&stats.data_type.kind, TypeKind::Float | TypeKind::Double);
-            let bound = |value: &Datum| (!value.is_null() && !float).then(|| value.clone());
+            let bound = |value: &Datum| {
+                let known = !value.is_null() && !float;
+                known.then(|| widen(value, &stats.data_type.kind, kind)).flatten()
+            };
             Some(ColumnRange {
                 min: bound(&stats.min),
                 max: bound(&stats.max),

@@ -9,6 +9,11 @@ use crate::types::{DataType, Field};
 /// The reserved column names of Paimon (`format-spec/schema.md`).
 const RESERVED: [&str; 5] = ["_SEQUENCE_NUMBER", "_VALUE_KIND", "_LEVEL", "rowkind", "_ROW_ID"];
 
+/// Whether the format keeps a name for itself.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || name.starts_with("_KEY_")
+}
+
 /// Collects columns, keys and options, and checks them together in [`SchemaBuilder::build`].
 #[derive(Debug, Clone, Default)]
 pub struct SchemaBuilder {
@@ -90,7 +95,7 @@ impl SchemaBuilder {
             if name.trim().is_empty() {
                 return Err(Error::invalid("a column needs a name"));
             }
-            if RESERVED.contains(&name) || name.starts_with("_KEY_") {
+            if is_reserved(name) {
                 return Err(Error::invalid(format!("column name {name:?} is reserved by the format")));
             }
             if !names.insert(name) {

@@ -6,12 +6,13 @@
 
 use super::Schema;
 use crate::error::{Error, Result};
+use crate::types::can_cast;
 
 /// For each column of the table the position of its column among those of the file's schema, or `None` when
 /// the file was written before the column was added: such a column is NULL in every row.
 ///
 /// # Errors
-/// [`Error::Unsupported`] that names a column whose type changed in between.
+/// [`Error::Unsupported`] that names a column whose old values cannot be read as its new type.
 pub fn column_mapping(file_schema: &Schema, table_schema: &Schema) -> Result<Vec<Option<usize>>> {
     table_schema
         .fields
@@ -20,13 +21,13 @@ pub fn column_mapping(file_schema: &Schema, table_schema: &Schema) -> Result<Vec
             let Some(position) = file_schema.fields.iter().position(|field| field.id == column.id) else {
                 return Ok(None);
             };
-            let stored = &file_schema.fields[position];
-            if stored.data_type.kind == column.data_type.kind {
+            let (stored, wanted) = (&file_schema.fields[position].data_type.kind, &column.data_type.kind);
+            if can_cast(stored, wanted) {
                 return Ok(Some(position));
             }
             Err(Error::unsupported(format!(
-                "column {:?} was {} in schema {} and is {} in schema {}: reading changed types",
-                column.name, &stored.data_type.kind, file_schema.id, &column.data_type.kind, table_schema.id
+                "column {:?} was {stored} in schema {} and is {wanted} in schema {}: reading the one as the other",
+                column.name, file_schema.id, table_schema.id
             )))
         })
         .collect()
@@ -59,10 +60,12 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_type_is_refused_by_the_columns_name() {
+    fn a_changed_type_that_old_values_do_not_fit_is_refused_by_the_columns_name() {
         let file = schema(0, &[(0, "a", DataType::INT)]);
         let table = schema(1, &[(0, "amount", DataType::BIGINT)]);
+        assert_eq!(column_mapping(&file, &table).unwrap(), [Some(0)]);
+        let table = schema(1, &[(0, "amount", DataType::DATE)]);
         let error = column_mapping(&file, &table).unwrap_err().to_string();
-        assert!(error.contains("\"amount\"") && error.contains("INT") && error.contains("BIGINT"), "{error}");
+        assert!(error.contains("\"amount\"") && error.contains("INT") && error.contains("DATE"), "{error}");
     }
 }

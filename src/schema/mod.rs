@@ -2,6 +2,7 @@
 //! Spec: `format-spec/schema.md`, `format-spec/options.md`.
 
 mod builder;
+mod change;
 mod check;
 mod evolution;
 mod option_keys;
@@ -13,6 +14,7 @@ mod value;
 
 pub use crate::types::Field;
 pub use builder::SchemaBuilder;
+pub use change::{Place, SchemaChange};
 pub use check::{Use, check_options};
 pub use evolution::column_mapping;
 pub use option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, Stance, find_option, option_keys};

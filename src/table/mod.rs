@@ -1,5 +1,6 @@
 //! The handle of a table: everything a newcomer does starts here.
 
+mod alter;
 mod changes;
 mod compact;
 mod lifetime;

@@ -8,13 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::alter::publish_change;
 use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer};
 use crate::error::{Error, Result};
-use crate::format::{
-    BinaryRow, CommitMessage, DataFileMeta, IndexFile, ManifestEntry, Snapshot, SnapshotId, encode_schema, layout,
-};
+use crate::format::{BinaryRow, CommitMessage, DataFileMeta, IndexFile, ManifestEntry, Snapshot, SnapshotId};
 use crate::history::{EntryTest, FileFilter, History};
-use crate::io::Created;
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, RowStream, SplitReader};
 use crate::scan::{bound, plan_snapshot, schema_of};
@@ -101,22 +99,14 @@ impl Rescale {
 
     /// Writes the next schema, in which option `bucket` has the new value.
     async fn change_option(&mut self) -> Result<()> {
-        for _ in 0..TRIES {
-            let newest = self.history.schemas.require_latest().await?;
-            let mut next = Schema { id: newest.id + 1, ..Schema::clone(&newest) };
-            next.time_millis = self.history.store.env().now_millis();
-            next.options.insert("bucket".to_string(), self.buckets.to_string());
-            if newest.option("bucket") == next.option("bucket") {
-                return self.go_on_with(newest.id).await;
-            }
-            let (path, bytes) = (layout::schema(next.id), encode_schema(&next)?);
-            match self.history.store.create(&path, bytes).await? {
-                Created::Won => return self.go_on_with(next.id).await,
-                Created::Exists => {}
-                Created::Unknown(words) => return Err(Error::storage(format!("create {path}: {words}"))),
-            }
-        }
-        Err(Error::conflict("option bucket: others keep changing the schema"))
+        let buckets = self.buckets.to_string();
+        let change = |newest: &Schema| {
+            let mut next = Schema { id: newest.id + 1, ..newest.clone() };
+            next.options.insert("bucket".to_string(), buckets.clone());
+            Ok(next)
+        };
+        let schema = publish_change(&self.history, change).await?;
+        self.go_on_with(schema.id).await
     }
 
     /// The schema in which the option was changed, with the other options that the handle was given.

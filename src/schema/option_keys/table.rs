@@ -90,11 +90,11 @@ keys! {
     "chain-table.split.key-range-enabled": Boolean = "true", harmless(GATE_CHAIN), "cut splits of a chain by key range";
     "pk-clustering-override": Boolean = "false", refused(&[], "files would not be in key order"),
         "sort files by clustering columns, not by key";
-    "alter-column-null-to-not-null.disabled": Boolean = "true", harmless("this version alters no schema"),
+    "alter-column-null-to-not-null.disabled": Boolean = "true", HONOURED,
         "refuse to make a column NOT NULL";
-    "disable-explicit-type-casting": Boolean = "false", harmless("this version alters no schema"),
+    "disable-explicit-type-casting": Boolean = "false", HONOURED,
         "refuse lossy type changes";
-    "add-column-before-partition": Boolean = "false", harmless("this version alters no schema"),
+    "add-column-before-partition": Boolean = "false", HONOURED,
         "put new columns before the partition columns";
     "auto-create": Boolean = "false", harmless("tables are created by the caller"), "create the storage with the table";
     "materialized-table.definition-query": Text, refused(&[], "only ordinary tables are read and written"),

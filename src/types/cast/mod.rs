@@ -14,7 +14,7 @@ mod times;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray};
+use arrow_array::{ArrayRef, BooleanArray};
 
 use super::TypeKind;
 use crate::error::{Error, Result};

@@ -39,6 +39,8 @@ pub struct Common {
 pub enum Command {
     /// Create a table
     Create(Create),
+    /// Change a table's columns, options and comments
+    Alter(Box<Alter>),
     /// Write rows or changes into a table
     Write(Write),
     /// Read a table's merged rows
@@ -396,6 +398,48 @@ pub struct Drop {
     /// Succeed when there is nothing to drop
     #[arg(long)]
     pub if_exists: bool,
+}
+
+/// Arguments of `alter`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "All of it becomes one new schema, or none of it. It is applied in the order of this list: columns are dropped, \
+                        renamed, changed and added, then moved. A field inside of a column is named by its path: address.city, \
+                        items.element.price, prices.value. Rows that are there stay as they are and are read in the new schema."
+)]
+pub struct Alter {
+    /// The table: a location, or db.table with --warehouse
+    pub table: String,
+    /// Drop a column; may be repeated, as all that follow
+    #[arg(long, value_name = "COLUMN")]
+    pub drop_column: Vec<String>,
+    /// Rename a column
+    #[arg(long, value_name = "COLUMN=NAME", value_parser = key_value)]
+    pub rename_column: Vec<(String, String)>,
+    /// Give a column another type: price=DECIMAL(16,2)
+    #[arg(long, value_name = "COLUMN=TYPE", value_parser = key_value)]
+    pub column_type: Vec<(String, String)>,
+    /// Allow NULL in a column
+    #[arg(long, value_name = "COLUMN")]
+    pub nullable: Vec<String>,
+    /// Set a column's comment; an empty one takes it away
+    #[arg(long, value_name = "COLUMN=TEXT", value_parser = key_value)]
+    pub column_comment: Vec<(String, String)>,
+    /// Add a column: "note STRING", "address.zip STRING comment 'postal code'"
+    #[arg(long, value_name = "COLUMN TYPE")]
+    pub add_column: Vec<String>,
+    /// Move a column: note=first, note=last, note=after:id, note=before:id
+    #[arg(long, value_name = "COLUMN=PLACE", value_parser = key_value)]
+    pub move_column: Vec<(String, String)>,
+    /// Set a table option
+    #[arg(short = 'o', long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Take a table option away
+    #[arg(long, value_name = "KEY")]
+    pub unset: Vec<String>,
+    /// Set the table's comment; an empty one takes it away
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
 }
 
 /// Arguments of `rescale`.

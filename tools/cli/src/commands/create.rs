@@ -113,15 +113,19 @@ struct Parts {
     comment: Option<String>,
 }
 
+/// A column as it is told on the command line.
 #[derive(Debug, PartialEq, Eq)]
-struct Column {
-    name: String,
-    data_type: DataType,
-    description: Option<String>,
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+    /// Its comment.
+    pub description: Option<String>,
 }
 
 /// Reads `name TYPE [NOT NULL] [COMMENT 'text']`; a name with blanks stands in double quotes or backticks.
-fn parse_column(text: &str) -> Result<Column> {
+pub fn parse_column(text: &str) -> Result<Column> {
     let bad = |why: &str| Failure::usage(format!("column {text:?}: {why}")).help("like --column 'id BIGINT NOT NULL'");
     let text_left = text.trim();
     let (name, rest) = match text_left.chars().next() {

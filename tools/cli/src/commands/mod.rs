@@ -1,5 +1,6 @@
 //! The commands, and what they share: opening tables, asking, reading times.
 
+mod alter;
 mod changes;
 mod compact;
 mod completions;
@@ -32,6 +33,7 @@ pub async fn run(cli: Cli) -> Result<()> {
     let common = cli.common;
     match cli.command {
         Command::Create(args) => create::run(args, &common).await,
+        Command::Alter(args) => alter::run(*args, &common).await,
         Command::Write(args) => write::run(args, &common).await,
         Command::Read(args) => read::run(args, &common).await,
         Command::Lookup(args) => lookup::run(args, &common).await,

@@ -1,0 +1,61 @@
+//! Changing a table's schema: a new schema file, which one changer wins. No data file is touched.
+//!
+//! Handles that are open keep the schema they were opened with; writers of theirs go on in it, and their files are read by
+//! the columns' ids. Spec: `format-spec/schema.md`, changes.
+
+use std::sync::Arc;
+
+use super::Table;
+use crate::error::{Error, Result};
+use crate::format::{encode_schema, layout};
+use crate::history::History;
+use crate::io::Created;
+use crate::schema::{Schema, SchemaChange, validate};
+
+/// Tries while others change the schema too.
+const TRIES: u32 = 10;
+
+impl Table {
+    /// Changes the newest schema and gives the table with it. A change that others made meanwhile stays; ours is applied
+    /// after it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::NotFound`], [`Error::AlreadyExists`] or [`Error::Unsupported`] that names what cannot
+    /// be changed; [`Error::Conflict`] when others keep changing the schema. The table is as before then.
+    pub async fn alter(&self, changes: &[SchemaChange]) -> Result<Self> {
+        let has_rows = self.history.snapshots.latest().await?.is_some();
+        let change = |newest: &Schema| {
+            let next = newest.changed(changes, has_rows)?;
+            let options = validate(&next)?;
+            if next.has_primary_key() {
+                let columns: Vec<usize> = (0..next.fields.len()).collect();
+                crate::lsm::merge::of(&next, &options, &columns)?;
+            }
+            Ok(next)
+        };
+        let schema = publish_change(&self.history, change).await?;
+        Ok(Self { schema, ..self.clone() })
+    }
+}
+
+/// Publishes what the newest schema becomes. Nothing is published where it stays as it is but for its number.
+pub(super) async fn publish_change(
+    history: &History,
+    change: impl Fn(&Schema) -> Result<Schema>,
+) -> Result<Arc<Schema>> {
+    for _ in 0..TRIES {
+        let newest = history.schemas.require_latest().await?;
+        let next = change(&newest)?;
+        if next == (Schema { id: next.id, ..Schema::clone(&newest) }) {
+            return Ok(newest);
+        }
+        let next = Schema { time_millis: history.store.env().now_millis(), ..next };
+        let (path, bytes) = (layout::schema(next.id), encode_schema(&next)?);
+        match history.store.create(&path, bytes).await? {
+            Created::Won => return history.schemas.load(next.id).await,
+            Created::Exists => {}
+            Created::Unknown(words) => return Err(Error::storage(format!("create {path}: {words}"))),
+        }
+    }
+    Err(Error::conflict("the table's schema: others keep changing it"))
+}

@@ -1,0 +1,81 @@
+//! `forebay alter`: another schema for a table.
+
+use forebay::schema::{Place, SchemaChange};
+use forebay::types::DataType;
+use serde_json::json;
+
+use super::create::parse_column;
+use crate::cli::{Alter, Common};
+use crate::failure::{Failure, Result};
+use crate::output;
+
+/// Changes the schema.
+pub async fn run(args: Alter, common: &Common) -> Result<()> {
+    let changes = changes(&args)?;
+    if changes.is_empty() {
+        return Err(Failure::usage("there is nothing to change").help("see forebay help alter"));
+    }
+    let table = super::open_table(&args.table, common, &[]).await?;
+    let before = table.schema().id;
+    let after = table.alter(&changes).await?.schema().id;
+    if common.json {
+        return output::print_json(&json!({"table": table.location(), "schema": after, "changed": after != before}));
+    }
+    output::note(&match after == before {
+        true => format!("{}: the schema is so already", table.location()),
+        false => format!("{}: schema {after}", table.location()),
+    });
+    Ok(())
+}
+
+fn changes(args: &Alter) -> Result<Vec<SchemaChange>> {
+    let mut changes = Vec::new();
+    changes.extend(args.drop_column.iter().map(|column| SchemaChange::DropColumn(path(column))));
+    let renamed = args.rename_column.iter();
+    changes.extend(renamed.map(|(column, name)| SchemaChange::RenameColumn(path(column), name.clone())));
+    for (column, text) in &args.column_type {
+        let data_type: DataType = text.parse().map_err(|error| Failure::from(error).context("--column-type"))?;
+        if !data_type.nullable {
+            return Err(Failure::usage(format!("--column-type {column}: whether NULL is allowed is no part of it")));
+        }
+        changes.push(SchemaChange::ChangeType(path(column), data_type.kind));
+    }
+    changes.extend(args.nullable.iter().map(|column| SchemaChange::ChangeNullability(path(column), true)));
+    let comments = args.column_comment.iter();
+    changes.extend(comments.map(|(column, text)| SchemaChange::SetColumnComment(path(column), unless_empty(text))));
+    for text in &args.add_column {
+        let column = parse_column(text)?;
+        changes.push(SchemaChange::AddColumn {
+            path: path(&column.name),
+            data_type: column.data_type,
+            comment: column.description,
+            place: None,
+        });
+    }
+    for (column, place) in &args.move_column {
+        changes.push(SchemaChange::MoveColumn(path(column), parse_place(place)?));
+    }
+    changes.extend(args.set.iter().map(|(key, value)| SchemaChange::SetOption(key.clone(), value.clone())));
+    changes.extend(args.unset.iter().map(|key| SchemaChange::RemoveOption(key.clone())));
+    changes.extend(args.comment.iter().map(|text| SchemaChange::SetComment(unless_empty(text))));
+    Ok(changes)
+}
+
+fn path(column: &str) -> Vec<String> {
+    column.split('.').map(|part| part.trim().to_string()).collect()
+}
+
+fn unless_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_string())
+}
+
+fn parse_place(text: &str) -> Result<Place> {
+    match text.split_once(':') {
+        None if text.eq_ignore_ascii_case("first") => Ok(Place::First),
+        None if text.eq_ignore_ascii_case("last") => Ok(Place::Last),
+        Some((word, column)) if word.eq_ignore_ascii_case("after") => Ok(Place::After(column.to_string())),
+        Some((word, column)) if word.eq_ignore_ascii_case("before") => Ok(Place::Before(column.to_string())),
+        _ => Err(Failure::usage(format!("--move-column: {text:?} is no place"))
+            .help("first, last, after:COLUMN, before:COLUMN")),
+    }
+}
