@@ -786,3 +786,33 @@ fn old_snapshots_expire_and_a_dry_run_tells_what_would_go() {
     }
     place.fails(1, &["expire", "t", "--retain-max", "2", "--retain-min", "3"]);
 }
+
+#[test]
+fn alter_changes_columns_and_old_rows_read_in_the_new_schema() {
+    let place = Place::new();
+    let columns = ["--column", "id INT NOT NULL", "--column", "a INT", "--column", "b STRING"];
+    place.ok(&[&["create", "./t", "--primary-key", "id"], columns.as_slice()].concat());
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], "{\"id\":1,\"a\":7,\"b\":\"x\"}\n");
+    let change = ["--rename-column", "a=n", "--column-type", "n=STRING", "--add-column", "r ROW<y INT>"];
+    let place_of = ["--move-column", "r=after:id", "--drop-column", "b", "--set", "snapshot.num-retained.min=3"];
+    let told = place.ok(&[&["alter", "./t", "--json"], change.as_slice(), place_of.as_slice()].concat());
+    assert!(told.contains("\"schema\":1"), "{told}");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], "{\"id\":2,\"r\":{\"y\":3},\"n\":\"z\"}\n");
+    let rows = place.ok(&["read", "./t", "--output", "jsonl"]);
+    assert_eq!(rows, "{\"id\":1,\"r\":null,\"n\":\"7\"}\n{\"id\":2,\"r\":{\"y\":3},\"n\":\"z\"}\n");
+    let old = place.ok(&["read", "./t", "--at", "1", "--output", "jsonl"]);
+    assert_eq!(old, "{\"id\":1,\"a\":7,\"b\":\"x\"}\n");
+    let again = place.run(&["alter", "./t", "--set", "snapshot.num-retained.min=3"]);
+    assert!(again.status.success() && text(&again.stderr).contains("already"), "{}", text(&again.stderr));
+    for (line, word) in [
+        (vec!["alter", "./t"], "nothing to change"),
+        (vec!["alter", "./t", "--move-column", "n=up"], "no place"),
+        (vec!["alter", "./t", "--drop-column", "id"], "primary key column id"),
+        (vec!["alter", "./t", "--column-type", "n=ARRAY<INT>"], "by its path"),
+        (vec!["alter", "./t", "--drop-column", "nothing"], "nothing"),
+        (vec!["alter", "./t", "--set", "no-such=1"], "no-such"),
+    ] {
+        let output = place.run(&line);
+        assert!(!output.status.success() && text(&output.stderr).contains(word), "{line:?}: {}", text(&output.stderr));
+    }
+}
