@@ -42,7 +42,8 @@ fn after(change: &Value) -> Option<Value> {
     match (change.get("drop"), change["retype"].as_str(), change["type"].as_str()) {
         (Some(_), ..) => Some(json!([{"add": "b", "type": "INT"}])),
         (_, Some("a"), Some("BIGINT")) => Some(json!([{"retype": "a", "type": "STRING"}])),
-        (_, Some("t"), Some("TIMESTAMP(3)")) => Some(json!([{"retype": "t", "type": "DATE"}])),
+        // Not DATE: times before 1970 become another day in 2.0.0 (decision 0013).
+        (_, Some("t"), Some("TIMESTAMP(3)")) => Some(json!([{"retype": "t", "type": "TIMESTAMP(6)"}])),
         (_, Some("m"), Some("DECIMAL(12, 1)")) => Some(json!([{"retype": "m", "type": "DOUBLE"}])),
         _ => None,
     }
