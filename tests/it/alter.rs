@@ -73,7 +73,7 @@ async fn schemas_changed_as_java_changed_them_are_javas_and_rows_read_alike() {
     for dir in golden_dirs() {
         let name = dir.file_name().unwrap().to_str().unwrap().to_string();
         let lines = json_lines(&dir.join("ops.jsonl"));
-        if !lines.iter().any(|line| line["action"].as_str().is_some_and(|action| action.starts_with("alter "))) {
+        if !name.starts_with("evo_") || lines.iter().all(|line| line.get("action").is_none()) {
             continue;
         }
         let golden = Table::open(dir.join("table").to_str().unwrap(), []).await.unwrap();

@@ -11,7 +11,7 @@ use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Error, Table};
 use serde_json::Value;
 
-use crate::goldens::{differ, each_golden};
+use crate::goldens::{HASH_DECIDES, differ, each_golden};
 use crate::support::{Row, all_rows, as_set, changes, copy, given_row, json_lines, row_of, rows_of};
 
 async fn newest(table: &Table) -> Result<Vec<String>, Error> {
@@ -178,6 +178,9 @@ async fn operations_and_compactions_replayed_give_the_rows_and_the_changelog_of_
     each_golden("replayed", |name, dir| async move {
         if !is_plain(&dir) || UNDEFINED.contains(&name.as_str()) {
             return Err(Error::Unsupported("its history has more than writes and compactions".into()));
+        }
+        if HASH_DECIDES.contains(&name.as_str()) {
+            return Err(Error::Unsupported("which rows count-limit keeps is decided by Java's hash order".into()));
         }
         let place = tempfile::tempdir().unwrap();
         let schema = Table::open(dir.join("table").to_str().unwrap(), []).await?.schema().clone();

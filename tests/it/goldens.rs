@@ -16,6 +16,10 @@ use crate::support::{Row, all_rows, as_set, golden_dirs, json_lines, row_of, row
 /// Keys of `two_writers_overlap` whose newest version is undefined (two adds of one sequence number).
 const UNDEFINED: [(&str, i32); 1] = [("two_writers_overlap", 37)];
 
+/// Goldens whose rows depend on the order of Java's hash maps: what a flush of theirs merged comes out in that order, and
+/// `count-limit` takes the first new keys of it. They are read, not replayed.
+pub const HASH_DECIDES: [&str; 1] = ["agg_nested_count_limit"];
+
 pub fn defined(golden: &str, row: &Row) -> bool {
     !UNDEFINED.iter().any(|(name, key)| *name == golden && row[0] == forebay::types::Datum::Int(*key))
 }

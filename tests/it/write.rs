@@ -15,6 +15,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 
 use crate::buckets::Dice;
+use crate::goldens::HASH_DECIDES;
 use crate::support::{Row, all_rows, as_set, changes, given_row, golden_dirs, json_lines, lanes, row_of, rows_of};
 
 /// Replays the operations of a golden up to a commit through our writer and gives the table.
@@ -25,6 +26,8 @@ async fn replay(dir: &std::path::Path, place: &std::path::Path, last: i64) -> Re
     if schema.option("merge-engine") == Some("first-row") {
         // What is read before a compaction; `compaction.rs` replays with compactions.
         schema.options.insert("write-only".into(), "true".into());
+        // A stream of a table with producer lookup begins with the rows that are compacted: there are none.
+        schema.options.insert("changelog-producer".into(), "none".into());
     }
     let table = Table::create(place.to_str().unwrap(), schema, []).await?;
     let mut commits: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
@@ -99,7 +102,7 @@ async fn operations_replayed_through_our_writer_give_the_same_rows() {
     let mut passed = 0;
     for dir in golden_dirs() {
         let name = dir.file_name().unwrap().to_str().unwrap().to_string();
-        if has_other_operations(&dir) || name.starts_with("two_writers") {
+        if has_other_operations(&dir) || name.starts_with("two_writers") || HASH_DECIDES.contains(&name.as_str()) {
             continue;
         }
         let place = tempfile::tempdir().unwrap();
