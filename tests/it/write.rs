@@ -63,10 +63,16 @@ fn has_other_operations(dir: &std::path::Path) -> bool {
 }
 
 /// Goldens whose rows depend on when Java compacted: what a compaction merged is one version for later rows of a lower
-/// sequence, and a tombstone that it dropped no longer hides them (see the goldens' README). They are replayed and
+/// sequence, a tombstone that it dropped no longer hides them (see the goldens' README), and old rows expire in it. They are replayed and
 /// compared up to the first compaction.
-const COMPACTION_COUNTS: [&str; 5] =
-    ["seq_lookup_dedup", "seq_full_compaction", "agg_sequence", "pu_sequence_field", "agg_remove_on_delete"];
+const COMPACTION_COUNTS: [&str; 6] = [
+    "seq_lookup_dedup",
+    "seq_full_compaction",
+    "agg_sequence",
+    "pu_sequence_field",
+    "agg_remove_on_delete",
+    "record_expire",
+];
 
 /// The last commit to replay and the snapshot that shows its rows.
 fn replayed_until(dir: &std::path::Path, name: &str) -> (i64, i64) {
