@@ -63,8 +63,8 @@ fn has_other_operations(dir: &std::path::Path) -> bool {
 }
 
 /// Goldens whose rows depend on when Java compacted: what a compaction merged is one version for later rows of a lower
-/// sequence, a tombstone that it dropped no longer hides them (see the goldens' README), and old rows expire in it. They are replayed and
-/// compared up to the first compaction.
+/// sequence, a tombstone that it dropped no longer hides them (see the goldens' README), and old rows expire in it. They
+/// are replayed and compared up to the first compaction.
 const COMPACTION_COUNTS: [&str; 6] = [
     "seq_lookup_dedup",
     "seq_full_compaction",

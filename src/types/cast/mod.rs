@@ -13,8 +13,7 @@ mod times;
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, BooleanArray};
+use arrow_array::ArrayRef;
 
 use super::TypeKind;
 use crate::error::{Error, Result};
@@ -98,11 +97,6 @@ fn conversion(from: &TypeKind, to: &TypeKind) -> Option<Conversion> {
         (Boolean, Boolean) | (Date, Date) | (Time, Time) => |_, _, lane| Ok(Arc::clone(lane)),
         _ => return None,
     })
-}
-
-/// A boolean lane as `Some(true)`, `Some(false)` or NULL.
-fn booleans(lane: &ArrayRef) -> &BooleanArray {
-    lane.as_boolean()
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use arrow_array::types::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Decimal128Array, PrimitiveArray};
 
 use super::super::{TypeKind, java_double};
-use super::booleans;
 use crate::error::{Error, Result};
 
 /// Numbers below this take one more digit.
@@ -56,7 +55,7 @@ pub(super) fn of_boolean(_from: &TypeKind, to: &TypeKind, lane: &ArrayRef) -> Re
 
 /// Booleans as 0 and 1.
 fn bits(lane: &ArrayRef) -> ArrayRef {
-    let values = booleans(lane).iter().map(|value| value.map(i8::from));
+    let values = lane.as_boolean().iter().map(|value| value.map(i8::from));
     Arc::new(values.collect::<PrimitiveArray<Int8Type>>())
 }
 

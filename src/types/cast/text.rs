@@ -10,15 +10,15 @@ use arrow_array::{Array, ArrayRef, StringArray};
 
 use super::super::TypeKind;
 use super::super::java_text::{calendar_text, date_text, decimal_text, java_double, java_float, time_text};
+use super::numbers;
 use super::times::to_nanos;
-use super::{booleans, numbers};
 use crate::error::{Error, Result};
 
 /// Scalars as texts. `CHAR(n)` is filled up with blanks, longer texts are cut.
 pub(super) fn print(from: &TypeKind, to: &TypeKind, lane: &ArrayRef) -> Result<ArrayRef> {
     let texts = match from {
         TypeKind::Char(_) | TypeKind::VarChar(_) => lane.as_string::<i32>().clone(),
-        TypeKind::Boolean => booleans(lane).iter().map(|value| value.map(|value| value.to_string())).collect(),
+        TypeKind::Boolean => lane.as_boolean().iter().map(|value| value.map(|value| value.to_string())).collect(),
         TypeKind::Float => lane.as_primitive::<Float32Type>().iter().map(|value| value.map(java_float)).collect(),
         TypeKind::Double => lane.as_primitive::<Float64Type>().iter().map(|value| value.map(java_double)).collect(),
         TypeKind::Decimal { scale, .. } => {
