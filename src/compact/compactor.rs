@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 
+use super::copies::TaskKeys;
 use super::expiry::Expiry;
 use super::limits::{CompactLimits, CompactProgress, Throttle};
 use super::old_rows::OldRows;
@@ -237,6 +238,11 @@ impl Compactor {
             raw: !self.schema.has_primary_key(),
             changes: false,
         };
+        let memory = limits.memory / if old.is_some() { 4 } else { 2 };
+        let keys = match self.schema.has_primary_key() {
+            true => Some(self.keys_of(&request, &inputs, memory).await?),
+            false => None,
+        };
         let mut reader = SplitReader::new(&self.history, request, std::slice::from_ref(&inputs)).await?;
         let expiry = Expiry::at(&self.schema, &self.options, env.now_millis())?;
         if let Some(rule) = expiry.clone() {
@@ -251,8 +257,9 @@ impl Compactor {
             store: self.history.store.clone(),
             runtime: Handle::current(),
             // Old rows take a quarter for their cache and an eighth for the keys that ask for them.
-            reader: reader.with_memory(limits.memory / if old.is_some() { 4 } else { 2 }),
+            reader: reader.with_memory(memory),
             inputs,
+            keys,
             names: FileNames::new(env, directory),
             data,
             changelog,
@@ -270,6 +277,15 @@ impl Compactor {
             old,
             vectors,
         })
+    }
+
+    async fn keys_of(&self, request: &ReadRequest, inputs: &Split, memory: u64) -> Result<TaskKeys> {
+        let trimmed = self.schema.trimmed_primary_keys();
+        let columns = self.schema.positions(&trimmed)?;
+        let request = ReadRequest { select: columns.clone(), ..request.clone() };
+        let reader = SplitReader::new(&self.history, request, std::slice::from_ref(inputs)).await?;
+        let encoder = KeyEncoder::new(&self.schema.types_of(&trimmed)?)?;
+        Ok(TaskKeys { reader: reader.with_memory(memory), encoder, columns })
     }
 
     async fn vectors_of(&self, task: &CompactTask) -> Result<BucketVectors> {

@@ -31,6 +31,7 @@ impl Default for CompactLimits {
 pub struct CompactProgress {
     rows: AtomicU64,
     bytes: AtomicU64,
+    copied: AtomicU64,
     tasks: AtomicU64,
 }
 
@@ -45,6 +46,11 @@ impl CompactProgress {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Rows among those written that were copied as whole row groups.
+    pub fn copied_rows(&self) -> u64 {
+        self.copied.load(Ordering::Relaxed)
+    }
+
     /// Tasks that ended.
     pub fn tasks(&self) -> u64 {
         self.tasks.load(Ordering::Relaxed)
@@ -53,6 +59,11 @@ impl CompactProgress {
     pub(super) fn add(&self, rows: u64, bytes: u64) {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_copied(&self, rows: u64, bytes: u64) {
+        self.add(rows, bytes);
+        self.copied.fetch_add(rows, Ordering::Relaxed);
     }
 
     pub(super) fn end_task(&self) {

@@ -16,6 +16,7 @@
 //! Spec: `format-spec/compaction.md`.
 
 mod compactor;
+mod copies;
 mod expiry;
 mod limits;
 mod old_rows;

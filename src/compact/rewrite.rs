@@ -6,22 +6,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_array::Int64Array;
 use tokio::runtime::Handle;
 
+use super::copies::{Copies, CopyRules, Left, TaskKeys};
 use super::expiry::Expiry;
 use super::limits::{CompactProgress, Throttle};
 use super::old_rows::OldRows;
 use super::steps::{Step, StepRules, steps};
 use super::vectors::BucketVectors;
-use crate::error::Result;
-use crate::files::{FileNames, RollingWriter, WriteSpec, read_ahead};
+use crate::error::{Error, Result};
+use crate::files::{FileEncoding, FileNames, RollingWriter, RowGroup, RowGroups, WriteSpec, read_ahead};
 use crate::format::{CommitMessage, CompactTask, DataFileMeta, Split, written_paths};
 use crate::io::TableStore;
 use crate::lsm::{Before, CompactMerge, Compacted, KeyBound, MergedBatch};
 use crate::read::{BucketReader, CompactedBatches, MergedSlab, SplitReader};
-use crate::schema::{Schema, TableOptions};
+use crate::schema::{MergeEngine, Schema, TableOptions};
 use crate::types::DataType;
 
 /// A file of which more than one row in so many is masked is rewritten where it could stay.
 const WORN: u64 = 5;
+
+/// Bytes from which on a row group is worth being copied as it is, where row groups are not smaller anyway.
+const LEAST_COPIED: u64 = 4 << 20;
 
 /// What a task is run with.
 pub(super) struct Rewrite {
@@ -30,6 +34,8 @@ pub(super) struct Rewrite {
     pub(super) reader: SplitReader,
     /// All files of the task.
     pub(super) inputs: Split,
+    /// Of a table with a key.
+    pub(super) keys: Option<TaskKeys>,
     pub(super) names: FileNames,
     pub(super) expiry: Option<Expiry>,
     pub(super) data: WriteSpec,
@@ -55,7 +61,7 @@ pub(super) struct Rewrite {
 }
 
 /// Sections in key order, each of sorted runs.
-type Sections = Vec<Vec<Vec<DataFileMeta>>>;
+pub(super) type Sections = Vec<Vec<Vec<DataFileMeta>>>;
 
 impl Rewrite {
     /// Runs a task. When it fails, its files are deleted.
@@ -86,9 +92,11 @@ impl Rewrite {
             match step {
                 Step::Upgrade(file) => self.move_up(task, &bucket, *file, message)?,
                 Step::Merge(sections) => {
-                    let inputs = sections.iter().flatten().flatten().cloned().collect();
-                    let batches = self.merge(task, &bucket, sections)?;
-                    self.write(task, inputs, batches, true, message)?;
+                    let inputs: Vec<DataFileMeta> = sections.iter().flatten().flatten().cloned().collect();
+                    let mut output = self.output(task, &inputs, true);
+                    let result = self.merge_parts(task, &bucket, sections, &mut output);
+                    output.end(result, message)?;
+                    message.compact_before.extend(inputs);
                 }
             }
         }
@@ -110,13 +118,57 @@ impl Rewrite {
         };
         if told && self.changelog.is_some() {
             let batches = self.merge(task, bucket, vec![vec![vec![file.clone()]]])?;
-            self.write(task, vec![file.clone()], batches, false, message)?;
+            let mut output = self.output(task, std::slice::from_ref(&file), false);
+            let result = output.take(batches);
+            output.end(result, message)?;
         } else if let (0, Some(old)) = (file.level, &self.old) {
             old.mask(&Arc::new(file.clone()))?;
         }
         message.compact_after.push(DataFileMeta { level: task.output_level, ..file.clone() });
         message.compact_before.push(file);
         Ok(())
+    }
+
+    /// Merges sections, and copies the row groups that meet no other key.
+    fn merge_parts(
+        &self,
+        task: &CompactTask,
+        bucket: &BucketReader,
+        sections: Sections,
+        output: &mut Output<'_>,
+    ) -> Result<()> {
+        let (FileEncoding::Parquet(encoding), Some(keys)) = (&self.data.encoding, &self.keys) else {
+            return output.take(self.merge(task, bucket, sections)?);
+        };
+        let rules = CopyRules {
+            least_bytes: (encoding.row_group_bytes as u64 / 4).min(LEAST_COPIED),
+            most_rows: self.data.target_rows,
+        };
+        let (copies, left) =
+            keys.part(&self.inputs, sections, &rules, |file| match self.may_copy(file, task, &rules) {
+                true => {
+                    let path = self.names.path(&file.file_name);
+                    RowGroups::open(&self.store, &self.runtime, (&path, file), &self.data)
+                }
+                false => Ok(None),
+            })?;
+        let Left { sections, groups } = left;
+        let batches = self.merge(task, &bucket.within(groups), sections)?;
+        output.take_among(batches, copies, keys)
+    }
+
+    /// Whether rows of a file may stay as they are where no other file has their keys: merged alone they would give
+    /// themselves, and tell no change.
+    fn may_copy(&self, file: &DataFileMeta, task: &CompactTask, rules: &CopyRules) -> bool {
+        let alone = match self.before {
+            Before::Unknown => true,
+            Before::TopLevel => file.level == task.output_level,
+            Before::Lookup => file.level > 0 && self.options.merge_engine == MergeEngine::Deduplicate,
+            Before::FirstRow => false,
+        };
+        let masked = self.vectors.lock().unwrap_or_else(PoisonError::into_inner).masked_rows(&file.file_name);
+        let large = u64::try_from(file.file_size).is_ok_and(|size| size >= rules.least_bytes);
+        alone && large && masked == 0 && self.expiry.is_none() && !self.force_rewrite
     }
 
     /// Merges sections one after another, ahead of the encoding on a thread of its own.
@@ -199,42 +251,25 @@ impl Rewrite {
             let rows = MergedBatch { columns: rows.columns().to_vec(), sequence, kinds: None };
             Ok(Compacted { rows, changes: None })
         });
-        self.write(task, task.files.clone(), Box::new(batches), true, message)
+        let mut output = self.output(task, &task.files, true);
+        let result = output.take(Box::new(batches));
+        output.end(result, message)?;
+        message.compact_before.extend(task.files.iter().cloned());
+        Ok(())
     }
 
-    /// Writes what inputs became: the rows where they are `rewritten`, and the changes.
-    fn write(
-        &self,
-        task: &CompactTask,
-        inputs: Vec<DataFileMeta>,
-        mut batches: CompactedBatches,
-        rewritten: bool,
-        message: &mut CommitMessage,
-    ) -> Result<()> {
+    /// Where what the inputs became is written: the rows where they are `rewritten`, and the changes.
+    fn output(&self, task: &CompactTask, inputs: &[DataFileMeta], rewritten: bool) -> Output<'_> {
         let sum = |of: fn(&DataFileMeta) -> i64| inputs.iter().map(|file| of(file).max(0) as u64).sum::<u64>();
-        let row_bytes = sum(|file| file.file_size) / sum(|file| file.row_count).max(1);
         let open = |spec| RollingWriter::new(&self.store, &self.runtime, &self.names, spec);
-        let mut data = open(&self.data);
-        let mut changelog = self.changelog.as_ref().map(open);
-        let result = batches.try_for_each(|batch| {
-            let Compacted { rows, changes } = batch?;
-            let (count, bytes) = (rows.num_rows() as u64, rows.num_rows() as u64 * row_bytes);
-            self.throttle.take(bytes);
-            self.progress.add(count, bytes);
-            if let (Some(changelog), Some(changes)) = (&mut changelog, changes) {
-                changelog.write(&MergedSlab(changes))?;
-            }
-            let rows = if task.drops_deletes { rows.without_retractions()? } else { rows };
-            if rewritten && rows.num_rows() > 0 { data.write(&MergedSlab(rows)) } else { Ok(()) }
-        });
-        let result = result.and_then(|()| data.close());
-        message.compact_after.extend(data.into_files());
-        let result = result.and_then(|()| changelog.as_mut().map_or(Ok(()), RollingWriter::close));
-        message.compact_changelog.extend(changelog.map(RollingWriter::into_files).unwrap_or_default());
-        if rewritten {
-            message.compact_before.extend(inputs);
+        Output {
+            data: rewritten.then(|| open(&self.data)),
+            changelog: self.changelog.as_ref().map(open),
+            drops_deletes: task.drops_deletes,
+            row_bytes: sum(|file| file.file_size) / sum(|file| file.row_count).max(1),
+            throttle: &self.throttle,
+            progress: &self.progress,
         }
-        result
     }
 
     fn expires(&self, file: &DataFileMeta) -> bool {
@@ -277,5 +312,82 @@ impl Rewrite {
     fn discard(&self, message: &CommitMessage) {
         let paths = written_paths(&self.schema, &self.options, message, |_| false);
         self.runtime.block_on(self.store.delete_unnamed(paths));
+    }
+}
+
+/// The new files of a step.
+struct Output<'a> {
+    /// Absent where the rows stay in their file.
+    data: Option<RollingWriter<'a>>,
+    changelog: Option<RollingWriter<'a>>,
+    drops_deletes: bool,
+    /// Bytes of a row of the inputs, on the average.
+    row_bytes: u64,
+    throttle: &'a Throttle,
+    progress: &'a CompactProgress,
+}
+
+impl Output<'_> {
+    fn take(&mut self, batches: CompactedBatches) -> Result<()> {
+        for batch in batches {
+            let rows = self.kept(batch?)?;
+            self.write(&rows)?;
+        }
+        Ok(())
+    }
+
+    /// Takes merged rows, and row groups at their places among them.
+    fn take_among(&mut self, batches: CompactedBatches, mut copies: Copies, keys: &TaskKeys) -> Result<()> {
+        for batch in batches {
+            let rows = self.kept(batch?)?;
+            let mut from = 0;
+            if let Some(keys) = copies.keys(keys, &rows)? {
+                while let Some((place, file, group)) = copies.next_within(&keys, from) {
+                    self.write(&rows.slice(from..place))?;
+                    self.copy(&file, &group)?;
+                    from = place;
+                }
+            }
+            self.write(&rows.slice(from..rows.num_rows()))?;
+        }
+        while let Some((file, group)) = copies.next() {
+            self.copy(&file, &group)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the changes, and gives the rows for the new files.
+    fn kept(&mut self, batch: Compacted) -> Result<MergedBatch> {
+        let Compacted { rows, changes } = batch;
+        let (count, bytes) = (rows.num_rows() as u64, rows.num_rows() as u64 * self.row_bytes);
+        self.throttle.take(bytes);
+        self.progress.add(count, bytes);
+        if let (Some(changelog), Some(changes)) = (&mut self.changelog, changes) {
+            changelog.write(&MergedSlab(changes))?;
+        }
+        if self.drops_deletes { rows.without_retractions() } else { Ok(rows) }
+    }
+
+    fn write(&mut self, rows: &MergedBatch) -> Result<()> {
+        match self.data.as_mut().filter(|_| rows.num_rows() > 0) {
+            Some(data) => data.write(&MergedSlab(rows.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn copy(&mut self, file: &RowGroups, group: &RowGroup) -> Result<()> {
+        self.throttle.take(group.bytes);
+        self.progress.add_copied(group.rows, group.bytes);
+        let data = self.data.as_mut().ok_or_else(|| Error::bug("a row group of a file that stays"))?;
+        data.pass(file, group)
+    }
+
+    /// Closes the files and names them all in the message, also after a failure, so that they can be deleted.
+    fn end(mut self, result: Result<()>, message: &mut CommitMessage) -> Result<()> {
+        let result = result.and_then(|()| self.data.as_mut().map_or(Ok(()), RollingWriter::close));
+        message.compact_after.extend(self.data.map(RollingWriter::into_files).unwrap_or_default());
+        let result = result.and_then(|()| self.changelog.as_mut().map_or(Ok(()), RollingWriter::close));
+        message.compact_changelog.extend(self.changelog.map(RollingWriter::into_files).unwrap_or_default());
+        result
     }
 }

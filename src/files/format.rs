@@ -10,8 +10,9 @@ use super::avro::{AvroCodec, AvroReader, AvroWriter};
 use super::layout::FileLayout;
 use super::reader::{FileBatch, FileReader, ReadPlan};
 use super::rolling::WriteSpec;
+use super::row_groups::{RowGroup, RowGroups};
 use super::statistics;
-use super::writer::{Encoding, FileWriter, Slab};
+use super::writer::{Encoding, FileWriter, First, Slab};
 use crate::error::{Error, Result};
 use crate::format::ColumnStats;
 use crate::io::{BlockingUpload, TableStore};
@@ -68,6 +69,9 @@ pub fn read_file(
     plan: ReadPlan,
 ) -> Result<FileBatches> {
     Ok(match format {
+        FileFormat::Avro if plan.groups.is_some() => {
+            return Err(Error::bug(format!("{path}: row groups of an Avro file")));
+        }
         FileFormat::Avro => Box::new(AvroReader::open(store, runtime, path, size, plan)?),
         FileFormat::Parquet => Box::new(FileReader::open(store, runtime, path, size, plan)?),
         FileFormat::Other(word) => return Err(Error::bug(format!("{path}: no reader of format {word:?}"))),
@@ -81,12 +85,12 @@ pub(super) enum FormatWriter {
 }
 
 impl FormatWriter {
-    /// Begins a file of a name, which the specification's format decides on. A first slab helps to choose encodings.
-    pub(super) fn begin(spec: &WriteSpec, name: &str, out: BlockingUpload, sample: &dyn Slab) -> Result<Self> {
+    /// Begins a file of a name, which the specification's format decides on. What comes first helps to choose encodings.
+    pub(super) fn begin(spec: &WriteSpec, name: &str, out: BlockingUpload, first: &First<'_>) -> Result<Self> {
         let layout = Arc::clone(&spec.layout);
         Ok(match &spec.encoding {
             FileEncoding::Parquet(encoding) => {
-                Self::Parquet(Box::new(FileWriter::new(layout, encoding.clone(), out, sample)?))
+                Self::Parquet(Box::new(FileWriter::new(layout, encoding.clone(), out, first)?))
             }
             FileEncoding::Avro(codec) => {
                 Self::Avro(Box::new(AvroWriter::new(layout, *codec, name, &spec.gathered(), out)?))
@@ -115,6 +119,14 @@ impl FormatWriter {
         match self {
             Self::Parquet(writer) => writer.write(slab),
             Self::Avro(writer) => writer.write(slab),
+        }
+    }
+
+    /// Copies a row group of another file.
+    pub(super) fn pass(&mut self, file: &RowGroups, group: &RowGroup) -> Result<()> {
+        match self {
+            Self::Parquet(writer) => writer.pass(file, group),
+            Self::Avro(_) => Err(Error::bug("a row group for an Avro file")),
         }
     }
 

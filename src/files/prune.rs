@@ -3,7 +3,6 @@
 use arrow_array::{Array, ArrayRef, UInt64Array};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection, RowSelector};
-use parquet::file::metadata::ParquetMetaData;
 
 use super::layout::leaves_named;
 use super::reader::PlannedColumn;
@@ -21,24 +20,20 @@ pub(super) struct Pruning {
 }
 
 impl Pruning {
-    /// Everything.
-    pub(super) fn all(metadata: &ParquetMetaData) -> Self {
-        Self { groups: (0..metadata.num_row_groups()).collect(), pages: None }
-    }
-
-    /// What can hold a row that matches.
+    /// What of these row groups can hold a row that matches.
     pub(super) fn plan(
         path: &str,
         metadata: &ArrowReaderMetadata,
         columns: &[PlannedColumn],
         filter: &Expr,
+        among: Vec<usize>,
     ) -> Result<Self> {
         let file = File { path, metadata, columns };
         let footer = metadata.metadata();
         let mut groups = Vec::new();
         let mut selectors = Vec::new();
         let mut skips = false;
-        for group in 0..footer.num_row_groups() {
+        for group in among {
             let rows = footer.row_group(group).num_rows();
             let bounds = file.bounds(filter, |column, kind| file.group_bounds(column, kind, group))?;
             if !may_match(filter, &|column| bounds.of(column, 0, rows as u64)) {

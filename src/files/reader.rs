@@ -44,6 +44,8 @@ pub struct ReadPlan {
     pub filter: Option<Expr>,
     /// Rows that are left out.
     pub masked: Option<Arc<DeletionVector>>,
+    /// The row groups that are read, rising; `None` means all. Only of Parquet files.
+    pub groups: Option<Vec<usize>>,
     /// How many rows the file must have.
     pub rows: u64,
     /// Rows of a batch.
@@ -140,9 +142,10 @@ impl FileReader {
             return Err(Error::corrupt(path, format!("{rows} rows, not the {} that its manifest tells", plan.rows)));
         }
         let (mask, slots) = Slots::find(path, metadata.metadata(), &plan)?;
+        let groups = plan.groups.clone().unwrap_or_else(|| (0..metadata.metadata().num_row_groups()).collect());
         let mut pruning = match &plan.filter {
-            Some(filter) => Pruning::plan(path, &metadata, &plan.columns, filter)?,
-            None => Pruning::all(metadata.metadata()),
+            Some(filter) => Pruning::plan(path, &metadata, &plan.columns, filter, groups)?,
+            None => Pruning { groups, pages: None },
         };
         if !slots.int96.is_empty() {
             pruning.pages = None; // these columns are read row group by row group, in step with the others
@@ -379,7 +382,7 @@ fn chunk_ranges(metadata: &ParquetMetaData, leaves: &[usize], groups: &[usize]) 
 }
 
 /// The Arrow reader owns its source; INT96 columns read the same one.
-struct Shared(Arc<FileSource>);
+pub(super) struct Shared(pub(super) Arc<FileSource>);
 
 impl parquet::file::reader::Length for Shared {
     fn len(&self) -> u64 {

@@ -13,7 +13,8 @@ use tokio::runtime::Handle;
 
 use super::format::{FileEncoding, FormatWriter};
 use super::layout::{ColumnSource, FileColumn, FileLayout};
-use super::writer::Slab;
+use super::row_groups::{RowGroup, RowGroups};
+use super::writer::{First, Slab};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, ColumnStats, DataFileMeta, FileSource as Origin, SimpleStats};
@@ -128,21 +129,22 @@ impl<'a> RollingWriter<'a> {
             let end = slab.rows().min(start.saturating_add(usize::try_from(room).unwrap_or(usize::MAX)));
             self.write_part(&Part { slab, rows: start..end })?;
             start = end;
-            let full = |open: &Open| {
-                open.writer.rows() >= self.spec.target_rows || open.writer.bytes() >= self.spec.target_bytes
-            };
-            if self.open.as_ref().is_some_and(full) {
-                self.close()?;
-            }
+            self.close_full()?;
         }
         Ok(())
+    }
+
+    fn close_full(&mut self) -> Result<()> {
+        let full =
+            |open: &Open| open.writer.rows() >= self.spec.target_rows || open.writer.bytes() >= self.spec.target_bytes;
+        if self.open.as_ref().is_some_and(full) { self.close() } else { Ok(()) }
     }
 
     fn write_part(&mut self, slab: &dyn Slab) -> Result<()> {
         let keys = KeyOf { layout: &self.spec.layout, slab };
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => self.begin(slab, keys.at(0)?)?,
+            None => self.begin(&First::Rows(slab), keys.at(0)?)?,
         };
         open.last_key = keys.at(slab.rows() - 1)?;
         if !self.spec.layout.key_columns.is_empty() {
@@ -158,10 +160,36 @@ impl<'a> RollingWriter<'a> {
         Ok(())
     }
 
-    fn begin(&self, slab: &dyn Slab, first_key: BinaryRow) -> Result<Open> {
+    /// Copies a row group of another file, whose rows follow those written.
+    ///
+    /// # Errors
+    /// The stores' errors; [`Error::Bug`] for a row group that may not be copied.
+    pub fn pass(&mut self, file: &RowGroups, group: &RowGroup) -> Result<()> {
+        let sequence = group.copied.ok_or_else(|| Error::bug("a row group that may not be copied"))?;
+        let over = |open: &Open| {
+            let bytes = open.writer.bytes();
+            open.writer.rows() + group.rows > self.spec.target_rows
+                || (bytes >= self.spec.target_bytes / 2 && bytes + group.bytes > self.spec.target_bytes)
+        };
+        if self.open.as_ref().is_some_and(over) {
+            self.close()?;
+        }
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.begin(&First::Group(file, group), group.keys.0.clone())?,
+        };
+        open.last_key = group.keys.1.clone();
+        let (min, max) = open.sequence.unwrap_or(sequence);
+        open.sequence = Some((min.min(sequence.0), max.max(sequence.1)));
+        open.writer.pass(file, group)?;
+        self.open = Some(open);
+        self.close_full()
+    }
+
+    fn begin(&self, first: &First<'_>, first_key: BinaryRow) -> Result<Open> {
         let name = self.names.next(self.spec);
         let upload = BlockingUpload::new(self.store.upload(&self.names.path(&name))?, self.runtime.clone());
-        let writer = FormatWriter::begin(self.spec, &name, upload, slab)?;
+        let writer = FormatWriter::begin(self.spec, &name, upload, first)?;
         Ok(Open { name, writer, last_key: first_key.clone(), first_key, sequence: None, retractions: 0 })
     }
 

@@ -110,7 +110,8 @@ impl FileSource {
         chunk.map_or(self.size, |chunk| chunk.end).saturating_sub(at)
     }
 
-    fn fetch(&self, start: u64, end: u64) -> Result<Bytes> {
+    /// Bytes of the file, fetched as asked.
+    pub(super) fn fetch(&self, start: u64, end: u64) -> Result<Bytes> {
         self.runtime.block_on(self.store.read_range(&self.path, self.start + start..self.start + end))
     }
 }

@@ -40,6 +40,15 @@ pub(super) fn float_bounds(lane: &ArrayRef) -> FloatBounds {
     }
 }
 
+/// The bounds of a chunk of floats that holds no NaN.
+pub(super) fn bounds_of_chunk(stats: &Statistics) -> FloatBounds {
+    match stats {
+        Statistics::Float(s) => Some((Datum::Float(*s.min_opt()?), Datum::Float(*s.max_opt()?))),
+        Statistics::Double(s) => Some((Datum::Double(*s.min_opt()?), Datum::Double(*s.max_opt()?))),
+        _ => None,
+    }
+}
+
 /// Whether a NaN is among the values.
 pub(super) fn has_nan(bounds: &FloatBounds) -> bool {
     match bounds {

@@ -24,6 +24,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 
 use super::layout::{ColumnSource, FileLayout};
+use super::row_groups::{CREATED_BY, Copied, RowGroup, RowGroups};
 use super::statistics::{FloatBounds, float_bounds, has_nan, widen_bounds};
 use super::{int96, shred};
 use crate::error::{Error, Result};
@@ -87,6 +88,13 @@ enum Encoder {
     Int96(Vec<int96::Encoded>),
 }
 
+/// What a file begins with.
+pub(super) enum First<'a> {
+    Rows(&'a dyn Slab),
+    /// A row group of another file.
+    Group(&'a RowGroups, &'a RowGroup),
+}
+
 /// What a finished file tells.
 pub(super) struct Finished {
     /// Its row groups, with the statistics of their columns.
@@ -96,9 +104,9 @@ pub(super) struct Finished {
 }
 
 impl<W: Write + Send> FileWriter<W> {
-    /// Begins a file; a first slab tells which columns are worth a dictionary.
-    pub(super) fn new(layout: Arc<FileLayout>, encoding: Encoding, out: W, sample: &dyn Slab) -> Result<Self> {
-        let properties = Arc::new(properties(&layout, &encoding, sample)?);
+    /// Begins a file; what comes first tells which columns are worth a dictionary.
+    pub(super) fn new(layout: Arc<FileLayout>, encoding: Encoding, out: W, first: &First<'_>) -> Result<Self> {
+        let properties = Arc::new(properties(&layout, &encoding, first)?);
         let root = layout.parquet.root_schema_ptr();
         let file = SerializedFileWriter::new(out, root, properties).map_err(write_error)?;
         let factory = ArrowRowGroupWriterFactory::new(&file, layout.arrow.clone());
@@ -138,6 +146,23 @@ impl<W: Write + Send> FileWriter<W> {
         if self.open_bytes() >= self.encoding.row_group_bytes {
             self.close_group()?;
         }
+        Ok(())
+    }
+
+    /// Copies a row group of another file, which must fit the layout and the encoding, behind what was written.
+    pub(super) fn pass(&mut self, file: &RowGroups, passed: &RowGroup) -> Result<()> {
+        self.close_group()?;
+        let mut group = self.file.next_row_group().map_err(write_error)?;
+        for leaf in 0..self.layout.parquet.num_columns() {
+            group.append_column(&Copied(file), file.chunk(passed, leaf)).map_err(write_error)?;
+        }
+        group.close().map_err(write_error)?;
+        for (all, more) in self.float_bounds.iter_mut().zip(file.float_bounds(passed, &self.layout)) {
+            widen_bounds(all, more);
+        }
+        self.rows += passed.rows;
+        self.groups += 1;
+        self.closed_bytes = self.file.bytes_written() as u64;
         Ok(())
     }
 
@@ -264,7 +289,7 @@ fn drop_bounds(chunk: &mut ColumnCloseResult) -> parquet::errors::Result<()> {
     Ok(())
 }
 
-fn properties(layout: &FileLayout, encoding: &Encoding, sample: &dyn Slab) -> Result<WriterProperties> {
+fn properties(layout: &FileLayout, encoding: &Encoding, first: &First<'_>) -> Result<WriterProperties> {
     let mut builder = WriterProperties::builder()
         .set_compression(encoding.compression)
         .set_dictionary_enabled(encoding.dictionary)
@@ -274,18 +299,23 @@ fn properties(layout: &FileLayout, encoding: &Encoding, sample: &dyn Slab) -> Re
         .set_data_page_row_count_limit(encoding.page_rows)
         .set_dictionary_page_size_limit(encoding.dictionary_page_bytes)
         .set_max_row_group_row_count(None)
-        .set_created_by(concat!("forebay version ", env!("CARGO_PKG_VERSION")).to_string());
+        .set_created_by(format!("{CREATED_BY}{}", env!("CARGO_PKG_VERSION")));
     for (column, leaves) in layout.columns.iter().zip(&layout.leaves) {
         let decided = encoding.dictionary_of.get(&column.name).copied();
         let decided = decided.or_else(|| (!encoding.dictionary).then_some(false));
-        let lanes = match decided {
-            Some(_) => Vec::new(),
-            None => leaf_lanes(&sample.column(column.source, 0..sample.rows().min(SAMPLE))?),
+        let lanes = match (decided, first) {
+            (None, First::Rows(rows)) => leaf_lanes(&rows.column(column.source, 0..rows.rows().min(SAMPLE))?),
+            _ => Vec::new(),
         };
         for (at, leaf) in leaves.clone().enumerate() {
-            let dictionary = match decided {
-                Some(decided) => decided,
-                None => few_values(lanes.get(at).ok_or_else(|| Error::bug("a column with too few leaves"))?)?,
+            let dictionary = match (decided, first) {
+                (Some(decided), _) => decided,
+                (None, First::Rows(_)) => {
+                    few_values(lanes.get(at).ok_or_else(|| Error::bug("a column with too few leaves"))?)?
+                }
+                (None, First::Group(file, group)) => {
+                    file.metadata_of(group).column(leaf).dictionary_page_offset().is_some()
+                }
             };
             builder = builder.set_column_dictionary_enabled(layout.parquet.column(leaf).path().clone(), dictionary);
         }

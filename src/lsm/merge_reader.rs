@@ -10,6 +10,7 @@
 //! age of the file, then the number of the run (the caller passes older runs first). Java leaves the last step undefined;
 //! `format-spec/decisions/0001-equal-sequence-numbers.md`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, UInt32Array};
@@ -47,7 +48,7 @@ pub struct RunBatch {
 pub type RunReader = Box<dyn Iterator<Item = Result<RunBatch>> + Send>;
 
 /// Merged rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MergedBatch {
     /// Value columns.
     pub columns: Vec<ArrayRef>,
@@ -61,6 +62,17 @@ impl MergedBatch {
     /// How many rows.
     pub fn num_rows(&self) -> usize {
         self.sequence.len()
+    }
+
+    /// Some of the rows.
+    #[must_use]
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        let (start, length) = (rows.start, rows.len());
+        Self {
+            columns: self.columns.iter().map(|column| column.slice(start, length)).collect(),
+            sequence: self.sequence.slice(start, length),
+            kinds: self.kinds.as_ref().map(|kinds| kinds.slice(start, length)),
+        }
     }
 
     /// The same without retractions: what a batch read shows.

@@ -108,6 +108,7 @@ impl Origin {
 }
 
 /// The constant lanes of a partition.
+#[derive(Clone)]
 pub(crate) struct PartitionValues(Vec<Datum>);
 
 impl PartitionValues {

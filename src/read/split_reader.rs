@@ -193,7 +193,7 @@ impl SplitReader {
         let partition = PartitionValues::of(&self.request.schema, &split.partition)?;
         let vectors = load_vectors(&self.history.store, &self.request.schema, &self.options, &split.vectors);
         let vectors = self.runtime.block_on(vectors)?;
-        Ok(Arc::new(Located { directory, partition, files: split.files.clone(), vectors }))
+        Ok(Arc::new(Located { directory, partition, files: split.files.clone(), vectors, groups: HashMap::new() }))
     }
 
     /// A reader of one file, mapped to the working columns. Runs on a thread of its own.
@@ -233,6 +233,7 @@ impl SplitReader {
             versions,
             filter,
             masked: located.vectors.get(&file.file_name).filter(|vector| !vector.is_empty()).cloned(),
+            groups: located.groups.get(&file.file_name).cloned(),
             rows: u64::try_from(file.row_count).map_err(|_| Error::corrupt(path, "_ROW_COUNT is negative"))?,
             batch_rows,
             window,
@@ -500,6 +501,13 @@ impl BucketReader {
         &self.reader.function
     }
 
+    /// The same reader, which reads of the files named only these row groups.
+    #[must_use]
+    pub fn within(&self, groups: HashMap<String, Vec<usize>>) -> Self {
+        let located = Arc::new(Located { groups, ..self.located.as_ref().clone() });
+        Self { reader: self.reader.clone(), located }
+    }
+
     /// The rows of sorted runs as a compaction merges them, together with old rows from elsewhere, which are older than
     /// those of all the runs. Blocks while it is iterated.
     ///
@@ -548,11 +556,14 @@ struct Bounds {
 }
 
 /// A split's files with what its bucket tells.
+#[derive(Clone)]
 struct Located {
     directory: String,
     partition: PartitionValues,
     files: Vec<Arc<DataFileMeta>>,
     vectors: FileVectors,
+    /// Of the files named here only these row groups are read.
+    groups: HashMap<String, Vec<usize>>,
 }
 
 /// Where the bytes of a data file are.

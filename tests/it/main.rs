@@ -12,6 +12,7 @@ mod formats;
 mod goldens;
 mod lookup;
 mod nested;
+mod row_groups;
 mod support;
 mod write;
 mod writer_compaction;

@@ -110,7 +110,17 @@ fn plan(schema: &Schema, names: &[&str], rows: u64) -> ReadPlan {
             .map_or(DataType::INT, |it| it.data_type.clone()),
     };
     let columns = names.iter().map(column).collect();
-    ReadPlan { columns, start: 0, versions: true, filter: None, masked: None, rows, batch_rows: 300, window: 1 }
+    ReadPlan {
+        columns,
+        start: 0,
+        versions: true,
+        filter: None,
+        masked: None,
+        groups: None,
+        rows,
+        batch_rows: 300,
+        window: 1,
+    }
 }
 
 /// Reads a file from a store that holds it, behind other bytes.

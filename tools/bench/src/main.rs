@@ -9,6 +9,7 @@
 //! | `lookup` | W6 on Forebay |
 //! | `engines` | what each merge engine costs, to deduplicate |
 //! | `commits` | commits beside a compaction, to those without |
+//! | `touched` | W4t: a full compaction after some key ranges were touched, to one that rewrites all |
 //! | `write`, `scan`, `plan`, `latency` | one workload on Forebay; the peers have the same verbs |
 
 mod args;
@@ -25,6 +26,7 @@ mod memory;
 mod programs;
 mod report;
 mod rounds;
+mod touched;
 mod workloads;
 
 use std::process::ExitCode;
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
 fn run() -> measure::Outcome<()> {
     let mut words = std::env::args().skip(1);
     let verb = words.next().ok_or(
-        "usage: bench rounds|memory|limits|write|scan|plan|latency|compact|lookup|engines|commits --name value ..",
+        "usage: bench rounds|memory|limits|write|scan|plan|latency|compact|lookup|engines|commits|touched --name value ..",
     )?;
     let args = args::Args::parse(words)?;
     match verb.as_str() {
@@ -55,6 +57,7 @@ fn run() -> measure::Outcome<()> {
                 "compact" => runtime.block_on(compact::run(args)),
                 "lookup" => runtime.block_on(lookup::run(args)),
                 "engines" => runtime.block_on(engines::run(args)),
+                "touched" => runtime.block_on(touched::run(args)),
                 "commits" => runtime.block_on(commits::run(args)),
                 _ => runtime.block_on(engine::run::<forebay::Forebay>(&verb, args)),
             }

@@ -177,8 +177,9 @@ impl Service<'_> {
         };
         bar.finish_and_clear();
         let (report, took) = (report?, self.env.monotonic().saturating_sub(began));
-        self.metrics.compacted(&due.name, &report, took);
-        self.told(&due.name, &report, took)
+        let copied = progress.copied_rows();
+        self.metrics.compacted(&due.name, &report, copied, took);
+        self.told(&due.name, &report, copied, took)
     }
 
     fn planned(&self, due: &Due) -> Result<()> {
@@ -198,7 +199,7 @@ impl Service<'_> {
         Ok(())
     }
 
-    fn told(&self, name: &str, report: &CompactReport, took: Duration) -> Result<()> {
+    fn told(&self, name: &str, report: &CompactReport, copied: u64, took: Duration) -> Result<()> {
         let seconds = (took.as_secs_f64() * 1000.0).round() / 1000.0;
         if self.common.json {
             return output::print_json(&json!({
@@ -208,6 +209,7 @@ impl Service<'_> {
                 "filesBefore": report.files_before,
                 "filesAfter": report.files_after,
                 "movedFiles": report.moved_files,
+                "copiedRows": copied,
                 "bytesBefore": report.bytes_before,
                 "bytesAfter": report.bytes_after,
                 "changelogRows": report.changelog_rows,

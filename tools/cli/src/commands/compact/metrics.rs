@@ -36,6 +36,7 @@ pub struct Metrics {
     lost_tasks: Counters,
     read_bytes: Counters,
     written_bytes: Counters,
+    copied_rows: Counters,
     changelog_rows: Counters,
     postponed_rows: Counters,
     seconds: Seconds,
@@ -54,6 +55,7 @@ impl Metrics {
             lost_tasks: Family::default(),
             read_bytes: Family::default(),
             written_bytes: Family::default(),
+            copied_rows: Family::default(),
             changelog_rows: Family::default(),
             postponed_rows: Family::default(),
             seconds: Family::new_with_constructor(seconds),
@@ -68,6 +70,7 @@ impl Metrics {
         counter("lost_tasks", "Tasks whose work was lost to other commits", &metrics.lost_tasks);
         counter("read_bytes", "Bytes of files that were replaced", &metrics.read_bytes);
         counter("written_bytes", "Bytes of files that took their place", &metrics.written_bytes);
+        counter("copied_rows", "Rows that were copied as whole row groups", &metrics.copied_rows);
         counter("changelog_rows", "Rows of changelog that compactions made", &metrics.changelog_rows);
         counter("postponed_rows", "Postponed rows that were moved to real buckets", &metrics.postponed_rows);
         registry.register("seconds", "How long a compaction of a table took", metrics.seconds.clone());
@@ -89,8 +92,8 @@ impl Metrics {
         self.progress_bytes.get_or_create(&labels(table)).set(bytes);
     }
 
-    /// What a compaction did.
-    pub fn compacted(&self, table: &str, report: &CompactReport, took: Duration) {
+    /// What a compaction did, and how many of its rows were copied as whole row groups.
+    pub fn compacted(&self, table: &str, report: &CompactReport, copied: u64, took: Duration) {
         let labels = labels(table);
         let add = |counters: &Counters, number: u64| {
             counters.get_or_create(&labels).inc_by(number);
@@ -99,6 +102,7 @@ impl Metrics {
         add(&self.lost_tasks, report.lost_tasks as u64);
         add(&self.read_bytes, report.bytes_before);
         add(&self.written_bytes, report.bytes_after);
+        add(&self.copied_rows, copied);
         add(&self.changelog_rows, report.changelog_rows);
         add(&self.postponed_rows, report.postponed_rows);
         self.seconds.get_or_create(&labels).observe(took.as_secs_f64());
