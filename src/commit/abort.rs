@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::committer::Committer;
 use crate::error::{Error, Result};
-use crate::format::{BinaryRow, CommitMessage, ManifestEntry, Snapshot, written_paths};
+use crate::format::{BinaryRow, CommitMessage, ManifestEntry, Snapshot, holding_name, written_paths};
 use crate::history::{EntryTest, FileFilter};
 
 impl Committer {
@@ -60,8 +60,11 @@ impl Committer {
         let test: EntryTest = Arc::new(move |head| partitions.contains(head.partition));
         let filter = FileFilter { manifest: None, entry: Some(test) };
         let mut names = HashSet::new();
-        let mut keep = |entries: Vec<Arc<ManifestEntry>>| {
-            names.extend(entries.iter().map(|entry| entry.file.file_name.clone()));
+        let mut keep = |entries: Vec<Arc<ManifestEntry>>| -> Result<()> {
+            entries.iter().try_for_each(|entry| {
+                names.insert(holding_name(&entry.file.file_name)?);
+                Ok(())
+            })
         };
         let mut whole: Vec<Snapshot> = Vec::new();
         let mut indexes = BTreeSet::new();
@@ -69,8 +72,8 @@ impl Committer {
         for id in &ids {
             // An expiry may take the oldest meanwhile; then the next one is the oldest.
             let Some(snapshot) = history.snapshots.try_load(*id).await? else { continue };
-            keep(history.manifests.delta_files(&snapshot, &filter).await?);
-            keep(history.manifests.changelog_files(&snapshot, &filter).await?);
+            keep(history.manifests.delta_files(&snapshot, &filter).await?)?;
+            keep(history.manifests.changelog_files(&snapshot, &filter).await?)?;
             indexes.extend(snapshot.index_manifest.clone());
             if whole.is_empty() || Some(id) == ids.last() {
                 whole.push(snapshot);
@@ -81,11 +84,11 @@ impl Committer {
         }
         for snapshot in &whole {
             indexes.extend(snapshot.index_manifest.clone());
-            keep(history.manifests.live_files(snapshot, &filter).await?);
+            keep(history.manifests.live_files(snapshot, &filter).await?)?;
         }
         for id in history.snapshots.changelog_ids().await? {
             let Some(changelog) = history.snapshots.try_load_changelog(id).await? else { continue };
-            keep(history.manifests.changelog_files(&changelog, &filter).await?);
+            keep(history.manifests.changelog_files(&changelog, &filter).await?)?;
         }
         for name in indexes {
             names.extend(history.manifests.index(&name).await?.iter().map(|file| file.file_name.clone()));

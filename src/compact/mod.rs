@@ -15,6 +15,7 @@
 //!
 //! Spec: `format-spec/compaction.md`.
 
+mod changelog_files;
 mod compactor;
 mod copies;
 mod expiry;
@@ -25,6 +26,7 @@ mod rewrite;
 mod steps;
 mod vectors;
 
+pub use changelog_files::join_changelogs;
 pub use compactor::Compactor;
 pub use limits::{CompactLimits, CompactProgress};
 pub use plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_bucket};

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{BinaryRow, CommitMessage, IndexManifestEntry, layout, partition_path};
+use super::{BinaryRow, CommitMessage, IndexManifestEntry, data_file_path, holding_name, layout, partition_path};
 use crate::error::{Error, Result};
 use crate::schema::{Schema, TableOptions};
 
@@ -34,7 +34,7 @@ pub fn index_path(schema: &Schema, options: &TableOptions, file: &IndexManifestE
 }
 
 /// The paths of all files that a message's writer wrote below the table: not of those that it only moved, nor of those
-/// whose names are `kept`.
+/// whose names are `kept`. A file that buckets share is named for each of them, by its own name.
 ///
 /// # Errors
 /// As [`bucket_directory`]; [`Error::Corrupt`] for a name that is none.
@@ -49,10 +49,10 @@ pub fn written_paths(
     let mut paths = Vec::new();
     for file in message.written_files() {
         let name = layout::check_name("data file", &file.file_name)?;
-        if file.external_path.is_some() || moved.contains(name) || kept(name) {
+        if file.external_path.is_some() || moved.contains(name) || kept(&holding_name(name)?) {
             continue;
         }
-        paths.push(format!("{directory}/{name}"));
+        paths.push(data_file_path(&directory, file)?);
         for extra in &file.extra_files {
             paths.push(format!("{directory}/{}", layout::check_name("extra file", extra)?));
         }

@@ -8,6 +8,7 @@
 //!
 //! Spec: `format-spec/data-files.md`, compacted changelog files.
 
+use super::{DataFileMeta, layout};
 use crate::error::{Error, Result};
 
 const PREFIX: &str = "compacted-changelog-";
@@ -27,7 +28,50 @@ pub struct CompactedChangelog {
     pub format: String,
 }
 
+/// The path of the bytes of a data file, from the directory of its bucket.
+///
+/// # Errors
+/// [`Error::Corrupt`] for a name that is none.
+pub fn data_file_path(bucket_directory: &str, file: &DataFileMeta) -> Result<String> {
+    let name = layout::check_name("data file", &file.file_name)?;
+    Ok(match CompactedChangelog::of_name(name)? {
+        Some(told) => {
+            let siblings = bucket_directory.rsplit_once('/').map(|(parent, _)| format!("{parent}/"));
+            format!("{}bucket-{}/{}", siblings.unwrap_or_default(), told.bucket, told.file_name)
+        }
+        None => format!("{bucket_directory}/{name}"),
+    })
+}
+
+/// The name of the file that holds the bytes of a data file.
+///
+/// # Errors
+/// [`Error::Corrupt`] for a name that is none.
+pub fn holding_name(name: &str) -> Result<String> {
+    Ok(CompactedChangelog::of_name(name)?.map_or_else(|| name.to_string(), |told| told.file_name))
+}
+
 impl CompactedChangelog {
+    /// The first part, of `length` bytes of a bucket, of a new file.
+    pub fn begin(uuid: &str, bucket: i32, length: u64, format: &str) -> Self {
+        let file_name = format!("{PREFIX}{uuid}${bucket}-{length}.cc-{format}");
+        Self { bucket, file_name, start: 0, length, format: format.to_string() }
+    }
+
+    /// Another part of the same file.
+    #[must_use]
+    pub fn part(&self, start: u64, length: u64) -> Self {
+        Self { start, length, ..self.clone() }
+    }
+
+    /// The name that tells the place.
+    pub fn name(&self) -> String {
+        match self.file_name.rsplit_once(".cc-") {
+            Some((stem, format)) if self.start > 0 => format!("{stem}-{}-{}.cc-{format}", self.start, self.length),
+            _ => self.file_name.clone(),
+        }
+    }
+
     /// What the name of a data file tells; `None` for a data file of its own.
     ///
     /// # Errors
@@ -74,6 +118,11 @@ mod tests {
             (other.file_name.as_str(), other.bucket, other.start, other.length, other.format.as_str()),
             expected
         );
+        assert_eq!(
+            (own.name(), other.name().as_str()),
+            (own.file_name.clone(), "compacted-changelog-8a0b-1$3-900-900-700.cc-orc")
+        );
+        assert_eq!(CompactedChangelog::begin("8a0b-1", 3, 900, "parquet"), own);
         assert_eq!(CompactedChangelog::of_name("changelog-1-0.parquet").unwrap(), None);
         for name in
             ["", "x$1-2.parquet", "x$1.cc-parquet", "x$1-2-3.cc-parquet", "x$-1-2.cc-parquet", "x$1-2-9x-3.cc-a"]

@@ -34,7 +34,7 @@ pub use bucket::{assign, bucket_hashes, check_bucket_keys};
 pub use bucket_path::{bucket_directory, index_path, written_paths};
 pub use commit_message::{CommitMessage, IndexFile, IndexRead};
 pub use compact_task::CompactTask;
-pub use compacted_changelog::CompactedChangelog;
+pub use compacted_changelog::{CompactedChangelog, data_file_path, holding_name};
 pub use consumer::Consumer;
 pub use data_file::{DataFileMeta, FileSource};
 pub use deletion_vector::{

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::format::{
     FileKind, FileSource, GoingFile, IndexManifestEntry, ManifestEntry, ManifestFileMeta, Snapshot, SnapshotId,
-    bucket_directory, index_path, layout,
+    bucket_directory, data_file_path, holding_name, index_path, layout,
 };
 use crate::schema::{Schema, TableOptions};
 
@@ -75,7 +75,7 @@ impl<'a> GoingFiles<'a> {
 
     fn data_file(&mut self, entry: &ManifestEntry, last: SnapshotId) -> Result<()> {
         let file = &entry.file;
-        if self.kept.contains(&file.file_name) {
+        if self.kept.contains(&holding_name(&file.file_name)?) {
             return Ok(());
         }
         if file.external_path.is_some() {
@@ -84,7 +84,7 @@ impl<'a> GoingFiles<'a> {
         }
         let directory = bucket_directory(self.schema, self.options, &entry.partition, entry.bucket)?;
         let bytes = u64::try_from(file.file_size).unwrap_or(0);
-        self.add(format!("{directory}/{}", layout::check_name("data file", &file.file_name)?), last, bytes);
+        self.add(data_file_path(&directory, file)?, last, bytes);
         for extra in &file.extra_files {
             self.add(format!("{directory}/{}", layout::check_name("extra file", extra)?), last, 0);
         }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures::future::try_join;
 
 use crate::error::{Error, Result};
-use crate::format::{Snapshot, SnapshotId, layout};
+use crate::format::{Snapshot, SnapshotId, holding_name, layout};
 use crate::history::{FileFilter, History, Manifests};
 use crate::io::FileStatus;
 
@@ -97,7 +97,7 @@ pub(super) async fn metadata(manifests: &Manifests, snapshot: &Snapshot, names: 
 async fn state(manifests: &Manifests, snapshot: &Snapshot, names: &mut HashSet<String>) -> Result<()> {
     metadata(manifests, snapshot, names).await?;
     for entry in manifests.live_files(snapshot, &FileFilter::default()).await? {
-        names.insert(entry.file.file_name.clone());
+        names.insert(holding_name(&entry.file.file_name)?);
         names.extend(entry.file.extra_files.iter().cloned());
     }
     Ok(())
@@ -120,7 +120,7 @@ async fn changes(manifests: &Manifests, snapshot: &Snapshot, names: &mut HashSet
         }
     };
     for entry in entries {
-        names.insert(entry.file.file_name.clone());
+        names.insert(holding_name(&entry.file.file_name)?);
         names.extend(entry.file.extra_files.iter().cloned());
     }
     Ok(())
@@ -139,7 +139,7 @@ async fn of_branch(history: &History, branch: &str, names: &mut HashSet<String>)
         } else {
             metadata(manifests, &snapshot, names).await?;
             for entry in manifests.delta_files(&snapshot, &FileFilter::default()).await? {
-                names.insert(entry.file.file_name.clone());
+                names.insert(holding_name(&entry.file.file_name)?);
                 names.extend(entry.file.extra_files.iter().cloned());
             }
         }

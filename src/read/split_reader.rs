@@ -14,7 +14,7 @@ use super::fan_in::{Parts, Room, Spilling, parts, spilled_rows};
 use super::spill::SpillFormat;
 use crate::error::{Error, Result};
 use crate::files::{FileBatch, ReadPlan, format_of, known_format, read_ahead, read_file};
-use crate::format::{CompactedChangelog, DataFileMeta, Split, bucket_directory};
+use crate::format::{CompactedChangelog, DataFileMeta, Split, bucket_directory, data_file_path};
 use crate::history::History;
 use crate::lsm::merge::Deduplicate;
 use crate::lsm::{
@@ -579,8 +579,7 @@ impl Located {
         let own = format!("{}/{}", self.directory, file.file_name);
         match CompactedChangelog::of_name(&file.file_name)? {
             Some(told) => {
-                let siblings = self.directory.rsplit_once('/').map(|(parent, _)| format!("{parent}/"));
-                let path = format!("{}bucket-{}/{}", siblings.unwrap_or_default(), told.bucket, told.file_name);
+                let path = data_file_path(&self.directory, file)?;
                 let format = known_format(&own, &told.format)?;
                 Ok(Place { path, start: told.start, size: told.length, format })
             }

@@ -265,6 +265,8 @@ pub struct TableOptions {
     pub partition_default_name: String,
     /// Spell partition values as Java's `toString`.
     pub partition_legacy_name: bool,
+    /// Small changelog files of a commit are put together before it: those below so many bytes.
+    pub precommit_compact: Option<u64>,
     /// Bytes of a file after which the next begins.
     pub target_file_size: u64,
     /// Rows of a file after which the next begins.
@@ -356,6 +358,10 @@ impl TableOptions {
             thin_mode: read.boolean("data-file.thin-mode")?,
             partition_default_name: read.string("partition.default-name"),
             partition_legacy_name: read.boolean("partition.legacy-name")?,
+            precommit_compact: match read.boolean("precommit-compact")? {
+                true => Some(read.with("changelog.precommit-compact.buffer-size", parse_memory_size)?),
+                false => None,
+            },
             target_file_size,
             target_file_rows: read.with("target-file-row-num", number)?,
             parquet: read.parquet()?,

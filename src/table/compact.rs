@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer};
-use crate::compact::{CompactLimits, CompactProgress, CompactRequest, Compactor};
+use crate::compact::{CompactLimits, CompactProgress, CompactRequest, Compactor, join_changelogs};
 use crate::error::{Error, Result};
 use crate::format::{CommitMessage, CompactTask, SnapshotId};
 use crate::predicate::{Expr, col};
@@ -209,6 +209,8 @@ impl CompactBuilder {
                 }
             }
             messages.retain(|message| !message.is_empty());
+            let (store, schema) = (&self.table.history().store, self.table.schema());
+            join_changelogs(store, schema, &TableOptions::parse(schema)?, &mut messages).await?;
             let lost = report.lost_tasks;
             let idle = messages.is_empty();
             // What succeeded is worth its commit although something else failed.

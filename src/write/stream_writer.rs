@@ -17,6 +17,7 @@ use super::key_places::KeyPlaces;
 use super::router::{Buckets, Router};
 use super::sequence_numbers::SequenceNumbers;
 use super::settings::Settings;
+use crate::compact::join_changelogs;
 use crate::error::{Error, Result};
 use crate::files::FileNames;
 use crate::format::layout::{self, POSTPONE_BUCKET};
@@ -438,6 +439,7 @@ impl StreamWriter {
         }
         // In the order of plans, which then need not sort.
         messages.sort_by(|a, b| (&a.partition, a.bucket).cmp(&(&b.partition, b.bucket)));
+        self.join_changelogs(&mut messages).await?;
         self.forget_targets()?;
         self.broken = false;
         Ok(messages)
@@ -469,9 +471,28 @@ impl StreamWriter {
     /// committed as a compaction's, or aborted; a writer that is dropped instead leaves files of them behind.
     pub async fn finish_compactions(&mut self) -> Vec<CommitMessage> {
         match &mut self.compaction {
-            Some(compaction) => compaction.finish().await,
+            Some(compaction) => {
+                let mut messages = compaction.finish().await;
+                let Settings { schema, options, .. } = &self.settings;
+                if let Err(error) = join_changelogs(&self.history.store, schema, options, &mut messages).await {
+                    tracing::warn!(%error, "small changelog files stay as they are");
+                }
+                messages
+            }
             None => Vec::new(),
         }
+    }
+
+    /// Puts small changelog files together. When that fails nobody was told of the messages, and their files are deleted.
+    async fn join_changelogs(&self, messages: &mut [CommitMessage]) -> Result<()> {
+        let Settings { schema, options, .. } = &self.settings;
+        let joined = join_changelogs(&self.history.store, schema, options, messages).await;
+        if joined.is_err() {
+            for message in messages {
+                self.delete_files(message).await;
+            }
+        }
+        joined
     }
 
     /// Deletes the files that were flushed and stand in no message yet, and forgets all rows.

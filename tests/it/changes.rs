@@ -177,3 +177,123 @@ async fn changelog_files_that_buckets_share_are_read() {
     expected.sort_by_key(|row| format!("{:>9?}", row[0]));
     assert_eq!(found, expected);
 }
+
+/// The names of the files below a table's buckets that begin so.
+fn named(place: &std::path::Path, prefix: &str) -> Vec<String> {
+    let buckets = std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
+    let buckets = buckets.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("bucket-"));
+    let files = buckets.flat_map(|bucket| std::fs::read_dir(bucket).unwrap());
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with(prefix)).collect();
+    names.sort();
+    names
+}
+
+fn joining(producer: &str, options: &[(&str, &str)]) -> Schema {
+    let schema = Schema::builder()
+        .column("id", DataType::INT)
+        .column("note", DataType::STRING)
+        .primary_key(["id"])
+        .option("bucket", "4")
+        .option("changelog-producer", producer)
+        .option("precommit-compact", "true");
+    options.iter().fold(schema, |schema, (name, value)| schema.option(*name, *value)).build().unwrap()
+}
+
+/// One snapshot stays.
+const SHORT: [(&str, &str); 3] =
+    [("snapshot.num-retained.min", "1"), ("snapshot.num-retained.max", "1"), ("snapshot.time-retained", "1 ms")];
+
+fn noted(ids: std::ops::Range<i32>, note: &str) -> Vec<Row> {
+    ids.map(|id| vec![Datum::Int(id), Datum::String(format!("{note} {id}"))]).collect()
+}
+
+#[tokio::test]
+async fn small_changelog_files_of_a_commit_are_one_file() {
+    for producer in ["input", "lookup", "full-compaction"] {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("t");
+        let schema = joining(producer, &SHORT);
+        let table = Table::create(path.to_str().unwrap(), schema, []).await.unwrap();
+        for note in ["a", "b"] {
+            let mut writer = table.writer().await.unwrap();
+            writer.upsert(&lanes(table.schema(), &noted(0..100, note))).await.unwrap();
+            writer.commit().await.unwrap();
+            writer.close().await.unwrap();
+            if producer == "full-compaction" {
+                table.compact().full().run().await.unwrap();
+            }
+        }
+        let told = rest(&table, table.changes().from(Start::Earliest).read().await.unwrap()).await;
+        let all: usize = told.iter().map(|(_, _, rows)| rows.len()).sum();
+        let is_last = |row: &&Row| matches!(&row[1], Datum::String(note) if note.starts_with('b'));
+        let last: Vec<_> = told.iter().flat_map(|(_, _, rows)| rows).filter(is_last).collect();
+        assert_eq!(last.len(), 100, "{producer}");
+        assert_eq!(named(&path, "changelog-"), Vec::<String>::new(), "{producer}");
+        let shared = named(&path, "compacted-changelog-");
+        assert!((1..=2).contains(&shared.len()), "{producer}: {shared:?}");
+        // What no snapshot names any more goes, and with it the shared file.
+        let mut writer = table.writer().await.unwrap();
+        writer.upsert(&lanes(table.schema(), &noted(0..1, "c"))).await.unwrap();
+        writer.commit().await.unwrap();
+        writer.close().await.unwrap();
+        table.maintain().expire_snapshots().unwrap().run().await.unwrap();
+        let left = named(&path, "compacted-changelog-");
+        assert!(
+            left.iter().all(|name| !shared.contains(name)) || producer == "full-compaction",
+            "{producer}: {left:?}"
+        );
+        rest(&table, table.changes().from(Start::Earliest).read().await.unwrap()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_shared_changelog_file_stays_while_one_bucket_needs_it() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("t");
+    let schema = joining("lookup", &SHORT);
+    let table = Table::create(path.to_str().unwrap(), schema, []).await.unwrap();
+    let only = table.clone().with_options([("write-only", "true")]).unwrap();
+    let mut first = only.writer().await.unwrap();
+    first.upsert(&lanes(table.schema(), &noted(0..100, "a"))).await.unwrap();
+    first.commit().await.unwrap();
+
+    // The writer's compactions of all buckets share a file, whose owner is bucket 0, and the one of bucket 0 comes too late.
+    let mut writer = table.stream_writer("w").await.unwrap();
+    writer.upsert(&lanes(table.schema(), &noted(0..100, "b"))).await.unwrap();
+    let messages = writer.prepare_commit().await.unwrap();
+    let shared = named(&path, "compacted-changelog-");
+    assert_eq!((shared.len(), shared[0].contains("$0-")), (1, true), "{shared:?}");
+    table.compact().bucket(0).run().await.unwrap();
+    let mut committer = table.committer("w").unwrap();
+    let outcome = committer.commit(1, messages, forebay::commit::CommitProperties::default()).await.unwrap();
+    let forebay::commit::CommitOutcome::Committed { dropped_compactions, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(dropped_compactions.len(), 1);
+    assert!(named(&path, "compacted-changelog-").contains(&shared[0]), "three buckets need it");
+    let told = rest(&table, table.changes().from(Start::Earliest).read().await.unwrap()).await;
+    let told = told.iter().filter(|(_, _, rows)| rows.iter().any(|row| format!("{row:?}").contains("b 7"))).count();
+    assert_eq!(told, 3, "the rows of the three buckets are told");
+
+    // Its last entries go, and it goes with them, although the bucket that holds it never named it.
+    for note in ["c", "d"] {
+        let mut writer = table.writer().await.unwrap();
+        writer.upsert(&lanes(table.schema(), &noted(0..100, note))).await.unwrap();
+        writer.commit().await.unwrap();
+        writer.close().await.unwrap();
+    }
+    table.maintain().expire_snapshots().unwrap().run().await.unwrap();
+    assert!(!named(&path, "compacted-changelog-").contains(&shared[0]));
+}
+
+#[tokio::test]
+async fn messages_that_are_given_up_take_their_shared_changelog_file_along() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("t");
+    let table = Table::create(path.to_str().unwrap(), joining("input", &[]), []).await.unwrap();
+    let mut writer = table.stream_writer("w").await.unwrap();
+    writer.upsert(&lanes(table.schema(), &noted(0..100, "a"))).await.unwrap();
+    let messages = writer.prepare_commit().await.unwrap();
+    assert_eq!(named(&path, "compacted-changelog-").len(), 1);
+    table.committer("w").unwrap().abort(&messages).await.unwrap();
+    assert_eq!(named(&path, ""), Vec::<String>::new());
+}

@@ -14,6 +14,9 @@ keys! {
     "changelog-producer.row-deduplicate-ignore-fields": List, HONOURED,
         "columns that do not count as a change";
     "force-lookup": Boolean = "false", HONOURED, "compact by lookup without a changelog";
+    "precommit-compact" | "changelog.precommit-compact": Boolean = "false", HONOURED,
+        "put the small changelog files of a commit together before it";
+    "changelog.precommit-compact.buffer-size": MemorySize = "128 mb", HONOURED, "changelog files of this size stay alone";
     "lookup-wait" | "changelog-producer.lookup-wait": Boolean = "true", HONOURED,
         "commits wait for lookup compaction";
     "lookup-compact": Enum(&["RADICAL", "GENTLE"]) = "RADICAL", HONOURED,

@@ -71,10 +71,7 @@ keys! {
     "lookup.refresh.time-periods-blacklist": Text, harmless(FLINK), "times without a refresh";
     "lookup.refresh.full-load-threshold": Int, harmless(FLINK), "snapshots behind after which all is loaded anew";
     "end-input.watermark": Long, harmless(FLINK), "watermark at the end of a batch";
-    "precommit-compact" | "changelog.precommit-compact": Boolean = "false", harmless(FLINK),
-        "merge small files before a commit";
     "changelog.precommit-compact.thread-num": Int, harmless(FLINK), "threads for that";
-    "changelog.precommit-compact.buffer-size": MemorySize = "128 mb", harmless(FLINK), "memory for that";
     "filesystem.job-level-settings.enabled": Boolean = "true", harmless(FLINK),
         "take file system settings from the job";
     "requiredSparkConfsCheck.enabled": Boolean = "true", harmless(SPARK), "check the session's settings";

@@ -136,21 +136,28 @@ async fn flink_reads_our_table_and_copies_it_into_another_of_ours() {
 #[tokio::test]
 async fn flink_follows_our_changelog() {
     let mut flink = Server::get(Engine::Flink);
-    for seed in seeds(1) {
+    for (seed, joined) in seeds(1).flat_map(|seed| [(seed, "false"), (seed, "true")]) {
         let mut random = Random::new(seed);
         let place = place();
-        let spec = all_types().option("changelog-producer", "input");
+        let spec = all_types().option("changelog-producer", "input").option("precommit-compact", joined);
         let path = table(place.path(), "t");
         create(&path, &spec).await;
         for (identifier, operations) in (1..).zip(spec.operations(&mut random, 3)) {
             write_once(&path, "ours", identifier, &operations).await;
         }
+        let buckets = [0, 1].map(|bucket| std::fs::read_dir(path.join(format!("bucket-{bucket}"))).unwrap());
+        let names = buckets.into_iter().flatten().map(|file| file.unwrap().file_name().into_string().unwrap());
+        assert_eq!(names.into_iter().any(|name| name.starts_with("compacted-changelog-")), joined == "true");
         let changes = changes_of(&open(&path).await).await.unwrap();
         let wanted = texts(changes.iter().map(|(_, kind, row)| (*kind, row)));
         let hint = "'scan.mode'='from-snapshot','scan.snapshot-id'='1','continuous.discovery-interval'='100ms'";
         let select = format!("SELECT * FROM t /*+ OPTIONS({hint}) */");
         let answer = sql(&mut flink, place.path(), Some(wanted.len()), &[select]);
-        assert_equal(&format!("seed {seed}: Flink's changes"), &wanted, &rows_of(&answer, &spec.columns));
+        assert_equal(
+            &format!("seed {seed}, joined {joined}: Flink's changes"),
+            &wanted,
+            &rows_of(&answer, &spec.columns),
+        );
     }
 }
 
