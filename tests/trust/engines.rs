@@ -48,6 +48,8 @@ struct Case {
     producer: &'static str,
     /// The writer compacts nothing itself.
     write_only: bool,
+    /// Two buckets, whose changelog files of a commit are put together.
+    shared: bool,
     seed: u64,
 }
 
@@ -58,7 +60,8 @@ impl Case {
             .column("n", DataType::INT)
             .column("text", DataType::STRING)
             .primary_key(["id"])
-            .option("bucket", "1")
+            .option("bucket", if self.shared { "2" } else { "1" })
+            .option("precommit-compact", self.shared.to_string())
             .option("merge-engine", self.engine)
             .option("changelog-producer", self.producer)
             .option("write-only", self.write_only.to_string())
@@ -284,13 +287,18 @@ async fn troubled(case: Case) -> Vec<&'static str> {
     seen
 }
 
-/// The changelog replays to the rows. Where compactions made it, each change is one of the state before: a row that
-/// is taken back was there, and one that is added was not.
+/// The changelog replays to the rows, and on the way, after each snapshot of one bucket, to the rows after one of the
+/// commits so far, no earlier one than before. Where compactions made it, each change is one of the state before: a row
+/// that is taken back was there, and one that is added was not.
 async fn check_changes(world: &World, what: &str, wanted: &Rows) {
     let changes = read_changes(&world.raw).await.unwrap();
     let made = matches!(world.case.producer, "lookup" | "full-compaction");
-    let mut rows = Rows::new();
+    let (mut rows, mut told, mut last) = (Rows::new(), 0, 0);
     for (snapshot, kind, row) in changes {
+        if snapshot != last && !world.case.shared {
+            told = check_state(world, what, &rows, told, last).await;
+        }
+        last = snapshot;
         let Datum::BigInt(id) = row[0] else { panic!("{row:?}") };
         let what = format!("{what}: {kind:?} {row:?} of snapshot {snapshot}");
         match (made, kind.is_retract()) {
@@ -302,12 +310,24 @@ async fn check_changes(world: &World, what: &str, wanted: &Rows) {
     assert_eq!(as_set(rows.values()), as_set(wanted.values()), "{what}: the changelog");
 }
 
+/// The first commit from `told` on after which the rows are these; there is one that the snapshot has.
+async fn check_state(world: &World, what: &str, rows: &Rows, told: i64, snapshot: i64) -> i64 {
+    let most = if snapshot == 0 { 0 } else { world.commits_at(snapshot).await };
+    let mut commits = told..=most;
+    let equal = |commits: &i64| as_set(rows.values()) == as_set(world.case.rows_after(*commits).values());
+    commits.find(equal).unwrap_or_else(|| {
+        panic!("{what}: the changelog up to snapshot {snapshot} gives the rows of no commit from {told} to {most}")
+    })
+}
+
 #[test]
 fn every_engine_with_every_producer_under_faults_has_its_rows_and_its_changelog() {
     let mut seen = Vec::new();
     each_seed("every_engine_with_every_producer", 2, |seed| {
         for (engine, producer) in COMBINATIONS {
-            let case = Case { engine, producer, write_only: (seed + engine.len() as u64).is_multiple_of(2), seed };
+            let write_only = (seed + engine.len() as u64).is_multiple_of(2);
+            let shared = (seed / 2 + producer.len() as u64).is_multiple_of(2);
+            let case = Case { engine, producer, write_only, shared, seed };
             seen.extend(block_on(troubled(case)));
         }
     });

@@ -45,6 +45,7 @@ impl World {
             .option("bucket", self.buckets)
             .option("write-only", self.write_only.to_string())
             .option("changelog-producer", "input")
+            .option("precommit-compact", self.write_only.to_string())
             .option("commit.max-retries", "5");
         builder.build().unwrap()
     }
