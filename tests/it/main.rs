@@ -8,6 +8,7 @@ mod changes;
 mod compaction;
 mod deletion_vectors;
 mod engines;
+mod expiry;
 mod formats;
 mod goldens;
 mod lookup;
