@@ -395,6 +395,43 @@ fn parquet_and_arrow_go_round() {
 }
 
 #[test]
+fn nested_columns_go_round_in_every_format() {
+    let place = Place::new();
+    let columns = ["tags ARRAY<STRING>", "m MAP<STRING, ARRAY<INT>>", "r ROW<a INT, b ROW<c STRING>>"];
+    let create = |name: &str| {
+        let mut line = vec!["create", name, "--column", "id INT", "--primary-key", "id"];
+        columns.iter().for_each(|column| line.extend(["--column", column]));
+        place.ok(&line);
+    };
+    let rows = "{\"id\":1,\"tags\":[\"a\",null],\"m\":[[\"x\",[1,2]]],\"r\":{\"a\":1,\"b\":{\"c\":\"z\"}}}\n\
+                {\"id\":2,\"tags\":null,\"m\":[],\"r\":null}\n\
+                {\"id\":3,\"tags\":[],\"m\":null,\"r\":{\"a\":null,\"b\":null}}\n";
+    create("./t");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], rows);
+    assert_eq!(place.ok(&["read", "./t", "--json"]), rows);
+    let table = place.ok(&["read", "./t", "--output", "table"]);
+    assert!(table.contains("| [[\"x\",[1,2]]] | {\"a\":1,\"b\":{\"c\":\"z\"}}"), "{table}");
+    for (format, name) in [("parquet", "rows.parquet"), ("arrow", "rows.arrow"), ("csv", "rows.csv")] {
+        std::fs::write(place.path(name), place.run(&["read", "./t", "--output", format]).stdout).unwrap();
+        let copy = format!("./copy_{format}");
+        create(&copy);
+        place.ok(&["write", &copy, name]);
+        assert_eq!(place.ok(&["read", &copy, "--json"]), rows, "{format}");
+        if format != "csv" {
+            let like = format!("./like_{format}");
+            place.ok(&["create", &like, "--like", name, "--primary-key", "id"]);
+            place.ok(&["write", &like, name]);
+            assert_eq!(place.ok(&["read", &like, "--json"]), rows, "like {format}");
+        }
+    }
+    let described: serde_json::Value = serde_json::from_str(&place.ok(&["describe", "./t", "--json"])).unwrap();
+    place.file("schema.json", &described["columns"].to_string());
+    place.ok(&["create", "./by_schema", "--schema", "schema.json", "--primary-key", "id"]);
+    place.feed_ok(&["write", "./by_schema", "--format", "jsonl"], rows);
+    assert_eq!(place.ok(&["read", "./by_schema", "--json"]), rows);
+}
+
+#[test]
 fn a_warehouse_has_databases_and_tables() {
     let place = Place::new();
     let warehouse = place.path("wh");

@@ -37,6 +37,18 @@ pub fn kind_of(name: &str, arrow: &ArrowType) -> Result<TypeKind> {
         ArrowType::Time32(_) | ArrowType::Time64(_) => TypeKind::Time(3),
         ArrowType::Timestamp(unit, None) => TypeKind::Timestamp(digits(unit)),
         ArrowType::Timestamp(unit, Some(_)) => TypeKind::TimestampLtz(digits(unit)),
+        ArrowType::List(element) | ArrowType::LargeList(element) | ArrowType::FixedSizeList(element, _) => {
+            DataType::array(column_of(element)?.1).kind
+        }
+        ArrowType::Map(entries, _) => match entries.data_type() {
+            ArrowType::Struct(pair) if pair.len() == 2 => {
+                DataType::map(column_of(&pair[0])?.1, column_of(&pair[1])?.1).kind
+            }
+            other => return Err(Error::unsupported(format!("column {name:?}: a map of Arrow type {other}"))),
+        },
+        ArrowType::Struct(fields) => {
+            DataType::row(fields.iter().map(|field| column_of(field)).collect::<Result<Vec<_>>>()?).kind
+        }
         ArrowType::Dictionary(_, values) => kind_of(name, values)?,
         other => return Err(Error::unsupported(format!("column {name:?} of Arrow type {other}"))),
     })
