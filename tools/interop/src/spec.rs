@@ -8,7 +8,7 @@ use forebay::types::{DataType, Datum, RowKind, TypeKind};
 use serde_json::{Value, json};
 
 use crate::json::type_json;
-use crate::values::random_nested_kind;
+use crate::values::{NESTED, random_nested_kind};
 use crate::{ALL_KINDS, Op, Operations, Random, Row, Server, random_kind, random_value};
 
 /// A table to be created by either engine.
@@ -37,8 +37,8 @@ pub struct Shape {
     pub partitions: &'static [usize],
     /// Whether the table has a primary key; `None` leaves it to chance.
     pub keyed: Option<bool>,
-    /// Whether values may be of nested types.
-    pub nested: bool,
+    /// The kinds of nested types that values may have.
+    pub nested: &'static [usize],
 }
 
 impl Shape {
@@ -49,7 +49,7 @@ impl Shape {
         avro: false,
         partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
         keyed: None,
-        nested: false,
+        nested: &[],
     };
     /// All that Paimon 1.x can do too. Its writers fail on a second commit to a table that is partitioned by bytes.
     pub const JAVA_1X: Self =
@@ -61,7 +61,7 @@ impl Shape {
         avro: false,
         partitions: &[3, 4, 9, 12],
         keyed: None,
-        nested: false,
+        nested: &[],
     };
     /// With a primary key.
     #[must_use]
@@ -69,10 +69,16 @@ impl Shape {
         Self { keyed: Some(true), ..self }
     }
 
+    /// With values of the nested types that pypaimon knows.
+    #[must_use]
+    pub const fn with_nested_but_multisets(self) -> Self {
+        Self { nested: NESTED.split_at(3).0, ..self }
+    }
+
     /// With values of nested types.
     #[must_use]
     pub const fn with_nested(self) -> Self {
-        Self { nested: true, ..self }
+        Self { nested: &NESTED, ..self }
     }
 
     /// Of types that Avro files can hold.
@@ -183,8 +189,8 @@ impl TableSpec {
             shuffle(random, &mut spec.primary_key);
         }
         for at in 0..random.between(3, 8) as usize {
-            let kind = match shape.nested && at > 0 && random.chance(60) {
-                true => random_nested_kind(random, 0),
+            let kind = match !shape.nested.is_empty() && at > 0 && random.chance(60) {
+                true => random_nested_kind(random, shape.nested, 0),
                 false => shape.kind(random, false, (at == 0).then_some(seed % ALL_KINDS)),
             };
             let nullable = random.chance(80);

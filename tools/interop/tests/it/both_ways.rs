@@ -109,6 +109,11 @@ async fn we_read_what_java_1x_writes() {
 }
 
 #[tokio::test]
+async fn pypaimon_reads_the_nested_columns_that_we_write() {
+    we_write(Engine::Python, Shape::PYTHON.with_nested_but_multisets(), seeds(6)).await;
+}
+
+#[tokio::test]
 async fn we_read_what_pypaimon_writes() {
     let mut server = Server::get(Engine::Python);
     for seed in seeds(6) {
