@@ -5,6 +5,7 @@ mod changes;
 mod compact;
 mod lifetime;
 mod maintain;
+mod modify;
 mod overwrite;
 mod postpone;
 mod rescale;
@@ -21,6 +22,7 @@ pub use compact::{CompactBuilder, CompactReport};
 use lifetime::create_table;
 pub(crate) use lifetime::{delete_table, has_schema};
 pub use maintain::{ExpireSnapshots, Maintain};
+pub use modify::{Means, Modified, Modify};
 pub use overwrite::{Overwrite, OverwriteWriter};
 pub use postpone::{MovePostponed, MovedPartition};
 pub use rescale::{Rescale, RescaledPartition};
@@ -36,7 +38,7 @@ use crate::history::History;
 use crate::io::{TableStore, open_location};
 use crate::lookup::LookupBuilder;
 use crate::maintain::{ExpireAfterCommit, Expirer, Retention};
-use crate::predicate::Expr;
+use crate::predicate::{Assignment, Expr};
 use crate::schema::{Schema, TableOptions, Use, check_options, validate};
 use crate::write::{Channel, Channels, StreamWriter};
 
@@ -188,6 +190,16 @@ impl Table {
     /// A batch write whose rows take the place of what is there.
     pub fn overwrite(&self) -> Overwrite {
         Overwrite::new(self.clone())
+    }
+
+    /// Deletes the rows for which a condition is true.
+    pub fn delete(&self, filter: Expr) -> Modify {
+        Modify::new(self.clone(), filter, None)
+    }
+
+    /// Sets columns of the rows for which a condition is true.
+    pub fn update(&self, assignments: impl IntoIterator<Item = Assignment>, filter: Expr) -> Modify {
+        Modify::new(self.clone(), filter, Some(assignments.into_iter().collect()))
     }
 
     /// Takes all rows away, or those of whole partitions.

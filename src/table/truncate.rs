@@ -27,6 +27,8 @@ pub struct Truncated {
     pub stored_rows: u64,
     /// The snapshot that did it; `None` where it was only planned.
     pub snapshot_id: Option<SnapshotId>,
+    /// Whether a commit of the same user was there already and nothing was done.
+    pub already: bool,
 }
 
 impl Truncated {
@@ -49,18 +51,26 @@ impl Truncated {
 pub struct Truncate {
     table: Table,
     partitions: Option<Expr>,
+    commit_user: Option<String>,
     dry_run: bool,
 }
 
 impl Truncate {
     pub(super) fn new(table: Table) -> Self {
-        Self { table, partitions: None, dry_run: false }
+        Self { table, partitions: None, commit_user: None, dry_run: false }
     }
 
     /// Only partitions for which this is true. It may speak of partition columns only.
     #[must_use]
     pub fn partitions(mut self, filter: Expr) -> Self {
         self.partitions = Some(filter);
+        self
+    }
+
+    /// Commits in the name of this user, once: when a commit of this user is in the table, nothing is done.
+    #[must_use]
+    pub fn commit_user(mut self, user: impl Into<String>) -> Self {
+        self.commit_user = Some(user.into());
         self
     }
 
@@ -87,9 +97,15 @@ impl Truncate {
         if self.dry_run {
             return self.planned(&replaced, &options).await;
         }
-        let mut committer = table.committer(&table.new_user(&options))?;
+        let user = self.commit_user.clone().unwrap_or_else(|| table.new_user(&options));
+        let mut committer = table.committer(&user)?;
+        let identifier = if self.commit_user.is_some() { 1 } else { BATCH_COMMIT };
+        let before = if self.commit_user.is_some() { committer.last_committed().await? } else { None };
+        if let Some((_, snapshot)) = before {
+            return Ok(Truncated { snapshot_id: Some(snapshot), already: true, ..Truncated::default() });
+        }
         let properties = CommitProperties::default();
-        let outcome = committer.overwrite(BATCH_COMMIT, &replaced, Vec::new(), properties).await?;
+        let outcome = committer.overwrite(identifier, &replaced, Vec::new(), properties).await?;
         let id = outcome.snapshot_id()?;
         committer.finish().await;
         let snapshot = table.history.snapshots.load(id).await?;
