@@ -508,10 +508,13 @@ impl StreamWriter {
         if let Some(compaction) = self.compaction {
             compaction.abort().await;
         }
+        let mut paths = Vec::new();
         for bucket in &self.buckets {
-            for file in bucket.done.iter().flat_map(|flushed| flushed.files.iter().chain(&flushed.changelog)) {
-                result = result.and(self.history.store.delete(&bucket.names.path(&file.file_name)).await);
-            }
+            let files = bucket.done.iter().flat_map(|flushed| flushed.files.iter().chain(&flushed.changelog));
+            paths.extend(files.map(|file| bucket.names.path(&file.file_name)));
+        }
+        for path in paths {
+            result = result.and(self.history.store.delete(&path).await);
         }
         result
     }

@@ -65,10 +65,7 @@ impl Run {
         messages: &mut Vec<CommitMessage>,
     ) -> Result<()> {
         let live = self.live(snapshot).await?;
-        let written = match means {
-            Means::Vectors => self.write_updated(&live, snapshot, &found).await?,
-            _ => self.write_again(&live, snapshot, &found).await?,
-        };
+        let written = self.write(means, snapshot, self.splits(means, &live, snapshot, &found)).await?;
         // Its files are live as of the snapshot: the commit finds out whether they still are.
         messages.extend(written.into_iter().map(|message| CommitMessage { base_snapshot: None, ..message }));
         for ((partition, bucket), found) in found {
@@ -154,31 +151,25 @@ impl Run {
         Ok(Live { vectors, buckets })
     }
 
-    /// The rows with new values, to come beside those that are masked.
-    async fn write_updated(&self, live: &Live, snapshot: &Snapshot, found: &Buckets) -> Result<Vec<CommitMessage>> {
-        let Some(assignments) = &self.assignments else { return Ok(Vec::new()) };
-        let updated = |rows: RecordBatch| {
-            let which = self.which(&rows)?;
-            assign(assignments, &self.table.schema, &only(&rows, &which)?, None)
-        };
-        self.write(snapshot, self.splits(live, snapshot, found, |_| true), updated).await
+    /// Rows of files in question as they are written again. By vectors only updated rows are, beside those that are
+    /// masked; otherwise all that are left of their files, updated where that is due.
+    fn changed(&self, means: Means, rows: &RecordBatch) -> Result<RecordBatch> {
+        let which = self.which(rows)?;
+        let schema = &self.table.schema;
+        match (&self.assignments, means) {
+            (Some(assignments), Means::Vectors) => assign(assignments, schema, &only(rows, &which)?, None),
+            (Some(assignments), _) => assign(assignments, schema, rows, Some(&which)),
+            (None, _) => only(rows, &BooleanArray::new(!which.values(), None)),
+        }
     }
 
-    /// The rows of whole files: without those that are deleted, or with new values in those that are updated.
-    async fn write_again(&self, live: &Live, snapshot: &Snapshot, found: &Buckets) -> Result<Vec<CommitMessage>> {
-        let again = |rows: RecordBatch| {
-            let which = self.which(&rows)?;
-            match &self.assignments {
-                Some(assignments) => assign(assignments, &self.table.schema, &rows, Some(&which)),
-                None => only(&rows, &BooleanArray::new(!which.values(), None)),
-            }
+    /// A split for each file of which rows are written again, with its vectors.
+    fn splits(&self, means: Means, live: &Live, snapshot: &Snapshot, found: &Buckets) -> Vec<Split> {
+        let wanted = |found: &Found| match (&self.assignments, means) {
+            (Some(_), _) => true,
+            (None, Means::Vectors) => false,
+            (None, _) => !found.all,
         };
-        let deletes = self.assignments.is_none();
-        self.write(snapshot, self.splits(live, snapshot, found, |found| !(deletes && found.all)), again).await
-    }
-
-    /// A split for each file that is wanted, with its vectors.
-    fn splits(&self, live: &Live, snapshot: &Snapshot, found: &Buckets, wanted: impl Fn(&Found) -> bool) -> Vec<Split> {
         let mut splits = Vec::new();
         for ((partition, bucket), found) in found {
             for found in found.iter().filter(|found| wanted(found)) {
@@ -198,21 +189,19 @@ impl Run {
         splits
     }
 
-    async fn write(
-        &self,
-        snapshot: &Snapshot,
-        splits: Vec<Split>,
-        change: impl Fn(RecordBatch) -> Result<RecordBatch>,
-    ) -> Result<Vec<CommitMessage>> {
+    async fn write(&self, means: Means, snapshot: &Snapshot, splits: Vec<Split>) -> Result<Vec<CommitMessage>> {
+        if splits.is_empty() {
+            return Ok(Vec::new());
+        }
         let table = self.writing(snapshot);
         let reader = self.reader((0..table.schema.fields.len()).collect(), &splits).await?;
         let mut options = self.options.clone();
         // A compaction beside would replace the files in question.
         options.compaction.write_only = true;
         let (history, spill) = (table.history.clone(), table.spill_directory.clone());
-        let mut writer = StreamWriter::new(history, table.schema, options, &self.user, Channel::ONLY, spill)?;
-        let written = write_all(&reader, splits, change, &mut writer).await;
-        match written {
+        let writer = StreamWriter::new(history, table.schema, options, &self.user, Channel::ONLY, spill)?;
+        let mut writer = Box::new(writer);
+        match self.write_all(means, &reader, splits, &mut writer).await {
             Ok(()) => writer.prepare_commit().await,
             Err(error) => {
                 if let Err(second) = writer.abort().await {
@@ -221,6 +210,25 @@ impl Run {
                 Err(error)
             }
         }
+    }
+
+    async fn write_all(
+        &self,
+        means: Means,
+        reader: &SplitReader,
+        splits: Vec<Split>,
+        writer: &mut StreamWriter,
+    ) -> Result<()> {
+        for split in splits {
+            let mut batches = reader.start(split);
+            while let Some((rows, _)) = batches.next().await? {
+                let rows = self.changed(means, &rows)?;
+                if rows.num_rows() > 0 {
+                    writer.write(&ChangeBatch::of_kind(rows, RowKind::Insert)).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn reader(&self, select: Vec<usize>, splits: &[Split]) -> Result<SplitReader> {
@@ -242,24 +250,6 @@ impl Run {
             None => truth,
         })
     }
-}
-
-async fn write_all(
-    reader: &SplitReader,
-    splits: Vec<Split>,
-    change: impl Fn(RecordBatch) -> Result<RecordBatch>,
-    writer: &mut StreamWriter,
-) -> Result<()> {
-    for split in splits {
-        let mut batches = reader.start(split);
-        while let Some((rows, _)) = batches.next().await? {
-            let rows = change(rows)?;
-            if rows.num_rows() > 0 {
-                writer.write(&ChangeBatch::of_kind(rows, RowKind::Insert)).await?;
-            }
-        }
-    }
-    Ok(())
 }
 
 fn only(rows: &RecordBatch, which: &BooleanArray) -> Result<RecordBatch> {

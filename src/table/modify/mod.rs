@@ -14,6 +14,8 @@ mod append;
 mod keyed;
 mod rules;
 
+use std::pin::Pin;
+
 use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer};
 use crate::error::{Error, Result};
 use crate::format::{CommitMessage, Snapshot, SnapshotId};
@@ -125,7 +127,7 @@ impl Modify {
             dry_run: self.dry_run,
             user,
         };
-        let modified = run.run().await;
+        let modified = run.boxed().await;
         run.committer.finish().await;
         modified
     }
@@ -182,8 +184,8 @@ impl Run {
         for _ in 0..TRIES {
             let Some(latest) = self.table.history.snapshots.latest().await? else { return Ok(Modified::new(means)) };
             let tried = match keyed {
-                true => self.change_keys(&latest).await?,
-                false => self.change_files(&latest, means).await?,
+                true => self.by_keys(&latest).await?,
+                false => self.by_files(&latest, means).await?,
             };
             match tried {
                 Tried::Done(modified) => return Ok(modified),
@@ -191,6 +193,23 @@ impl Run {
             }
         }
         Err(Error::conflict(format!("others keep changing the files in question: {last}")))
+    }
+
+    /// What a statement holds is much for a stack: a writer, a committer, readers.
+    fn boxed(&mut self) -> Pin<Box<impl Future<Output = Result<Modified>> + '_>> {
+        Box::pin(self.run())
+    }
+
+    fn by_keys<'a>(&'a mut self, latest: &'a Snapshot) -> Pin<Box<impl Future<Output = Result<Tried>> + 'a>> {
+        Box::pin(self.change_keys(latest))
+    }
+
+    fn by_files<'a>(
+        &'a mut self,
+        latest: &'a Snapshot,
+        means: Means,
+    ) -> Pin<Box<impl Future<Output = Result<Tried>> + 'a>> {
+        Box::pin(self.change_files(latest, means))
     }
 
     /// Commits what was prepared, or deletes it.

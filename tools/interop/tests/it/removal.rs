@@ -272,7 +272,8 @@ async fn rows_go_by_turns_with_java_1x() {
 async fn our_overwrites_are_described_as_java_describes_its_own() {
     for engine in [Engine::Java2x, Engine::Java1x] {
         let mut server = Server::get(engine);
-        for options in [TABLES[0], TABLES[1], TABLES[3], TABLES[5]] {
+        // Java writes changelog files of an overwrite and forgets them; we write none.
+        for options in [TABLES[0], TABLES[3], TABLES[5]] {
             let spec = spec(options);
             let place = place();
             let (ours, javas) = (place.path().join("ours"), place.path().join("javas"));
