@@ -33,7 +33,8 @@ pub async fn run(args: Load, common: &Common) -> Result<()> {
         if common.json {
             return output::print_json(&json!({"rows": 0, "snapshot": snapshot, "already": true}));
         }
-        return Ok(super::told_already(Some(snapshot)));
+        super::told_already(Some(snapshot));
+        return Ok(());
     }
     let mut rows = 0;
     let written = write_all(&mut target, sources, dialect, &table, &mut rows).await;

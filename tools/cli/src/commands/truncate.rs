@@ -28,7 +28,8 @@ pub async fn run(args: Truncate, common: &Common) -> Result<()> {
         return output::print_json(&told(table.schema(), &done)?);
     }
     if done.already {
-        return Ok(super::told_already(done.snapshot_id));
+        super::told_already(done.snapshot_id);
+        return Ok(());
     }
     for name in names(table.schema(), &done)? {
         output::note(&name);
