@@ -33,9 +33,7 @@ impl Committer {
     /// # Errors
     /// [`Error::Invalid`] for messages whose commit has an unknown outcome; [`Error::Storage`], [`Error::Corrupt`].
     pub async fn abort(&mut self, messages: &[CommitMessage]) -> Result<Vec<String>> {
-        let data = messages.iter().flat_map(CommitMessage::written_files).map(|file| &file.file_name);
-        let index = messages.iter().flat_map(CommitMessage::written_index_files).map(|file| &file.file_name);
-        if let Some(name) = data.chain(index).find(|name| self.unsettled.contains(*name)) {
+        if let Some(name) = self.unsettled_of(messages) {
             return Err(Error::invalid(format!(
                 "abort: the outcome of the commit of {name} is unknown; its files may be live"
             )));
@@ -52,6 +50,13 @@ impl Committer {
         let deletes = paths.clone().into_iter().map(|path| async move { store.delete(&path).await });
         stream::iter(deletes).buffered(8).try_collect::<Vec<()>>().await?;
         Ok(paths)
+    }
+
+    /// A file of these messages whose commit has an unknown outcome.
+    fn unsettled_of<'a>(&self, messages: &'a [CommitMessage]) -> Option<&'a str> {
+        let data = messages.iter().flat_map(CommitMessage::written_files).map(|file| &file.file_name);
+        let index = messages.iter().flat_map(CommitMessage::written_index_files).map(|file| &file.file_name);
+        data.chain(index).find(|name| self.unsettled.contains(*name)).map(String::as_str)
     }
 
     /// Names of all files in these partitions that any kept snapshot, tag or changelog speaks of.

@@ -153,16 +153,24 @@ impl Committer {
         properties: CommitProperties,
     ) -> Result<CommitOutcome> {
         self.history.store.require_conditional_create().await?;
-        if identifier != BATCH_COMMIT
-            && let Some((last, snapshot_id)) = self.last
-            && last >= identifier
-        {
+        if let Some(snapshot_id) = self.committed_before(identifier) {
             return Ok(CommitOutcome::AlreadyCommitted { snapshot_id });
         }
         let committable = Committable::of(&messages)?;
         let verdict = self.commit_both(identifier, &messages, &committable, &properties).await?;
+        Ok(self.settled(verdict, &messages).await)
+    }
+
+    /// This user's newest commit, when it is this one or a later one.
+    pub(super) fn committed_before(&self, identifier: i64) -> Option<SnapshotId> {
+        let later = |(last, _): &(i64, SnapshotId)| identifier != BATCH_COMMIT && *last >= identifier;
+        self.last.filter(later).map(|(_, snapshot_id)| snapshot_id)
+    }
+
+    /// What follows a commit, whatever became of it.
+    pub(super) async fn settled(&mut self, verdict: Verdict, messages: &[CommitMessage]) -> CommitOutcome {
         if verdict.unsettled {
-            for message in &messages {
+            for message in messages {
                 self.unsettled.extend(message.written_files().map(|file| file.file_name.clone()));
                 self.unsettled.extend(message.written_index_files().map(|file| file.file_name.clone()));
             }
@@ -173,7 +181,7 @@ impl Committer {
         if let (CommitOutcome::Committed { snapshot_id, .. }, Some(after)) = (&verdict.outcome, &mut self.after) {
             after.committed(*snapshot_id).await;
         }
-        Ok(verdict.outcome)
+        verdict.outcome
     }
 
     async fn commit_both(
@@ -190,7 +198,8 @@ impl Committer {
         if wants_snapshot(&committable.append, ignore_empty) {
             let again = self.check_until.is_some_and(|until| !batch && identifier <= until);
             let check = again || committable.append.kind == CommitKind::Overwrite;
-            let request = Request { changes: &committable.append, identifier, properties, check, began };
+            let request =
+                Request { changes: &committable.append, identifier, properties, check, began, replaces: None };
             match self.publish(request).await? {
                 Published::Done(snapshot) => append = Some(snapshot.id),
                 other => return Ok(Verdict::of(other)),
@@ -243,7 +252,7 @@ impl Committer {
     }
 }
 
-struct Verdict {
+pub(super) struct Verdict {
     outcome: CommitOutcome,
     /// Whether files of the commit may be live although it is not told so.
     unsettled: bool,
@@ -271,7 +280,7 @@ impl Verdict {
         self
     }
 
-    fn of(published: Published) -> Self {
+    pub(super) fn of(published: Published) -> Self {
         match published {
             Published::Done(snapshot) => Self::committed(snapshot.id, None, None),
             Published::Already(snapshot) => Self::told(CommitOutcome::AlreadyCommitted { snapshot_id: snapshot.id }),

@@ -9,6 +9,7 @@
 //! Invariants (proof sketch in `format-spec/commit.md`):
 //! - a commit is visible whole or not at all: one file, created if absent, makes it so;
 //! - a commit user's identifier commits once, whatever fails in between;
+//! - an overwrite takes away what its base holds, and its rows are seen instead: never neither, never both;
 //! - of the compactions of one commit only those are lost that contradict other commits, bucket by bucket;
 //! - an outcome that is not known is told as such: nothing is deleted then and nothing is tried under another number;
 //! - a committer that slept past the retention of its base cannot roll the table back.
@@ -21,6 +22,7 @@ mod committer;
 mod index;
 mod manifest_merge;
 mod outcome;
+mod overwrite;
 mod plan;
 mod publish;
 mod recover;
@@ -33,3 +35,4 @@ mod write;
 pub use after::AfterCommit;
 pub use committer::{CommitStats, Committer};
 pub use outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties, DroppedCompaction};
+pub use overwrite::Replaced;

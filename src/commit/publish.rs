@@ -10,6 +10,7 @@ use super::check;
 use super::committer::Committer;
 use super::index;
 use super::outcome::{BATCH_COMMIT, CommitProperties};
+use super::overwrite::Scope;
 use super::plan::{self, Surroundings};
 use super::verify::{Verified, verify};
 use super::write::{Draft, Lists};
@@ -76,6 +77,8 @@ pub(super) struct Request<'a> {
     pub(super) check: bool,
     /// When the whole commit began.
     pub(super) began: Duration,
+    /// What of the base is taken away besides.
+    pub(super) replaces: Option<&'a Scope>,
 }
 
 impl Committer {
@@ -100,12 +103,21 @@ impl Committer {
 
     async fn attempts(&mut self, request: Request<'_>, draft: &mut Draft) -> Result<Published> {
         let mut lost = 0;
+        let mut replacing: Option<Changes> = None;
         loop {
             let remembered = self.base.is_some();
             let base = self.load_base().await?;
             if let Some(found) = self.search(&base, request).await? {
                 return Ok(Published::Already(found));
             }
+            if let Some(scope) = request.replaces {
+                let whole = self.replacing(&base, request.changes, scope).await?;
+                if replacing.as_ref().is_some_and(|before| *before != whole) {
+                    draft.changes_are_others();
+                }
+                replacing = Some(whole);
+            }
+            let request = Request { changes: replacing.as_ref().unwrap_or(request.changes), ..request };
             let index = match self.check(&base, request).await? {
                 Ok(index) => index,
                 // Against a remembered base that is old, the contradiction may be gone.

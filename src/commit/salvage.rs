@@ -56,7 +56,8 @@ impl Committer {
         loop {
             let Around { identifier, properties, began } = around;
             let changes = fewer.as_ref().unwrap_or(changes);
-            let published = self.publish(Request { changes, identifier, properties, check: true, began }).await;
+            let published =
+                self.publish(Request { changes, identifier, properties, check: true, began, replaces: None }).await;
             let Ok(Published::Conflicted { certain: this_certain, .. }) = &published else {
                 return Salvaged { published, lost, certain };
             };

@@ -217,6 +217,15 @@ impl Draft {
         self.doubted = true;
     }
 
+    /// The next attempt writes the commit's own files anew, because what it changes depends on its base.
+    pub(super) fn changes_are_others(&mut self) {
+        self.own = None;
+        let mut own = std::mem::take(&mut self.own_files);
+        if !self.doubted {
+            self.unused_files.append(&mut own);
+        }
+    }
+
     /// Whether a snapshot of an attempt may be on its way.
     pub(super) fn is_doubted(&self) -> bool {
         self.doubted

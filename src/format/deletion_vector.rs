@@ -65,6 +65,11 @@ impl DeletionVector {
         self.rows |= &other.rows;
     }
 
+    /// Masks none of the rows of another vector any more.
+    pub fn unmask_all(&mut self, other: &Self) {
+        self.rows -= &other.rows;
+    }
+
     /// Whether a row is masked.
     pub fn is_masked(&self, row: u64) -> bool {
         u32::try_from(row).is_ok_and(|row| self.rows.contains(row))

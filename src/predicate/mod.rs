@@ -6,11 +6,12 @@
 //!                                   --split_by, key_equalities-> which part of the table it is about
 //! ```
 //!
-//! [`Expr::bind`] makes each literal a value of its column's type, exactly, or fails; only a bound condition
+//! An [`Assignment`] tells what an update sets a column to. [`Expr::bind`] makes each literal a value of its column's type, exactly, or fails; only a bound condition
 //! can be evaluated. Truth has three values as in SQL: a comparison with NULL is neither true nor false.
 //! Values compare as Paimon's (Java's `compareTo`): NaN equals NaN and is the largest, -0.0 is below 0.0,
 //! strings compare by bytes.
 
+mod assign;
 mod column;
 mod evaluate;
 mod expr;
@@ -21,13 +22,14 @@ mod parse;
 mod prune;
 mod text;
 
+pub use assign::{Assigned, Assignment, assign};
 pub use column::{Column, col};
 pub use evaluate::evaluate;
 pub use expr::{Comparison, Expr, Leaf, Test};
 pub use lane::datum_lane;
 pub use like::LikePattern;
 pub use literal::Literal;
-pub use parse::parse;
+pub use parse::{parse, parse_assignment};
 pub use prune::{ColumnRange, may_match};
 pub use text::{datum_text, parse_datum};
 

@@ -293,6 +293,10 @@ pub struct TableOptions {
     pub split_open_file_cost: u64,
     /// Time between two looks for a new snapshot.
     pub discovery_interval: Duration,
+    /// An overwrite that names no partition replaces those that get rows (`dynamic-partition-overwrite`).
+    pub dynamic_partition_overwrite: bool,
+    /// Files of an overwrite that are sorted as a whole go to the highest level (`overwrite-upgrade`).
+    pub overwrite_upgrade: bool,
     /// Streams deliver what an overwrite changed.
     pub streaming_read_overwrite: bool,
     /// Streams of append tables deliver what an overwrite added.
@@ -376,6 +380,8 @@ impl TableOptions {
             split_target_size: read.with("source.split.target-size", parse_memory_size)?,
             split_open_file_cost: read.with("source.split.open-file-cost", parse_memory_size)?,
             discovery_interval: read.with("continuous.discovery-interval", parse_duration)?,
+            dynamic_partition_overwrite: read.boolean("dynamic-partition-overwrite")?,
+            overwrite_upgrade: read.boolean("overwrite-upgrade")?,
             streaming_read_overwrite: read.boolean("streaming-read-overwrite")?,
             streaming_read_append_overwrite: read.boolean("streaming-read-append-overwrite")?,
             consumer_id: read.text("consumer-id").map(ToString::to_string),

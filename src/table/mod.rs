@@ -5,9 +5,12 @@ mod changes;
 mod compact;
 mod lifetime;
 mod maintain;
+mod modify;
+mod overwrite;
 mod postpone;
 mod rescale;
 mod scan_builder;
+mod truncate;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -19,9 +22,12 @@ pub use compact::{CompactBuilder, CompactReport};
 use lifetime::create_table;
 pub(crate) use lifetime::{delete_table, has_schema};
 pub use maintain::{ExpireSnapshots, Maintain};
+pub use modify::{Means, Modified, Modify};
+pub use overwrite::{Overwrite, OverwriteWriter};
 pub use postpone::{MovePostponed, MovedPartition};
 pub use rescale::{Rescale, RescaledPartition};
 pub use scan_builder::ScanBuilder;
+pub use truncate::{Truncate, Truncated};
 pub use writer::TableWriter;
 
 use crate::commit::Committer;
@@ -32,6 +38,7 @@ use crate::history::History;
 use crate::io::{TableStore, open_location};
 use crate::lookup::LookupBuilder;
 use crate::maintain::{ExpireAfterCommit, Expirer, Retention};
+use crate::predicate::{Assignment, Expr};
 use crate::schema::{Schema, TableOptions, Use, check_options, validate};
 use crate::write::{Channel, Channels, StreamWriter};
 
@@ -170,10 +177,42 @@ impl Table {
     /// # Errors
     /// [`Error::Unsupported`] or [`Error::Invalid`] naming an option that forbids writing.
     pub async fn writer(&self) -> Result<TableWriter> {
-        let prefix = TableOptions::parse(&self.schema)?.commit.user_prefix;
-        let unique = self.history.store.env().uuid();
-        let user = prefix.map_or(unique.clone(), |prefix| format!("{prefix}_{unique}"));
+        let user = self.new_user(&TableOptions::parse(&self.schema)?);
         Ok(TableWriter::new(self.stream_writer(&user).await?, self.committer(&user)?))
+    }
+
+    /// The name of a job that is nobody else's.
+    fn new_user(&self, options: &TableOptions) -> String {
+        let unique = self.history.store.env().uuid();
+        options.commit.user_prefix.as_ref().map_or(unique.clone(), |prefix| format!("{prefix}_{unique}"))
+    }
+
+    /// A batch write whose rows take the place of what is there.
+    pub fn overwrite(&self) -> Overwrite {
+        Overwrite::new(self.clone())
+    }
+
+    /// Deletes the rows for which a condition is true.
+    pub fn delete(&self, filter: Expr) -> Modify {
+        Modify::new(self.clone(), filter, None)
+    }
+
+    /// Sets columns of the rows for which a condition is true.
+    pub fn update(&self, assignments: impl IntoIterator<Item = Assignment>, filter: Expr) -> Modify {
+        Modify::new(self.clone(), filter, Some(assignments.into_iter().collect()))
+    }
+
+    /// Takes all rows away, or those of whole partitions.
+    pub fn truncate(&self) -> Truncate {
+        Truncate::new(self.clone())
+    }
+
+    /// Takes the partitions away for which a condition on partition columns is true.
+    ///
+    /// # Errors
+    /// As [`Truncate::run`].
+    pub async fn drop_partitions(&self, filter: Expr) -> Result<Truncated> {
+        self.truncate().partitions(filter).run().await
     }
 
     /// The only writer of a job; a [`Committer`] commits its messages.

@@ -100,7 +100,8 @@ impl KeyPlaces {
         Ok((places, latest.id))
     }
 
-    fn empty(schema: &Arc<Schema>, options: &TableOptions, directory: Option<&Path>) -> Result<Self> {
+    /// No key is anywhere.
+    pub(super) fn empty(schema: &Arc<Schema>, options: &TableOptions, directory: Option<&Path>) -> Result<Self> {
         let temporary = match directory {
             Some(directory) => tempfile::tempdir_in(directory),
             None => tempfile::tempdir(),

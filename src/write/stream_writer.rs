@@ -183,7 +183,7 @@ impl StreamWriter {
     ) -> Result<(Vec<ArrayRef>, Option<Int8Array>)> {
         let mut places = match self.places.take() {
             Some(places) => {
-                if self.fresh {
+                if self.fresh && !self.anew {
                     self.places_seen = self.only_own_commits(self.places_seen).await?;
                 }
                 places
@@ -191,7 +191,11 @@ impl StreamWriter {
             None => {
                 let settings = &self.settings;
                 let directory = self.rules.spill_directory.as_deref();
-                let loaded = KeyPlaces::load(&self.history, &settings.schema, &settings.options, directory).await?;
+                let (schema, options) = (&settings.schema, &settings.options);
+                let loaded = match self.anew {
+                    true => (KeyPlaces::empty(schema, options, directory)?, 0),
+                    false => KeyPlaces::load(&self.history, schema, options, directory).await?,
+                };
                 self.places_seen = loaded.1;
                 Box::new(loaded.0)
             }
@@ -420,7 +424,7 @@ impl StreamWriter {
                 message.new_files.extend(flushed.files);
                 message.changelog_files.extend(flushed.changelog);
             }
-            if self.settings.options.bucket == BucketMode::KeyDynamic {
+            if self.settings.options.bucket == BucketMode::KeyDynamic && !self.anew {
                 message.base_snapshot = Some(self.places_seen);
             }
             if !message.is_empty() {
@@ -504,10 +508,13 @@ impl StreamWriter {
         if let Some(compaction) = self.compaction {
             compaction.abort().await;
         }
+        let mut paths = Vec::new();
         for bucket in &self.buckets {
-            for file in bucket.done.iter().flat_map(|flushed| flushed.files.iter().chain(&flushed.changelog)) {
-                result = result.and(self.history.store.delete(&bucket.names.path(&file.file_name)).await);
-            }
+            let files = bucket.done.iter().flat_map(|flushed| flushed.files.iter().chain(&flushed.changelog));
+            paths.extend(files.map(|file| bucket.names.path(&file.file_name)));
+        }
+        for path in paths {
+            result = result.and(self.history.store.delete(&path).await);
         }
         result
     }

@@ -13,6 +13,7 @@ mod expiry;
 mod hostile;
 mod kill;
 mod model;
+mod removal;
 mod simulation;
 mod support;
 mod vectors;

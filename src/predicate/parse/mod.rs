@@ -15,6 +15,7 @@
 mod token;
 
 use self::token::{Token, tokens};
+use super::assign::{Assigned, Assignment};
 use super::column::{Column, col};
 use super::expr::{Comparison, Expr};
 use super::literal::Literal;
@@ -39,6 +40,33 @@ pub fn parse(text: &str, schema: &Schema) -> Result<Expr> {
     match parser.peek() {
         None => Ok(expr),
         Some(token) => Err(parser.wrong(format!("expected and, or or the end, not {token}"))),
+    }
+}
+
+/// Reads what an update sets, `column = value`: a literal, `null` or another column; the result is bound.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_assignment(text: &str, schema: &Schema) -> Result<Assignment> {
+    if text.len() > MAX_LENGTH {
+        return Err(Error::invalid(format!("an assignment of {} bytes is longer than {MAX_LENGTH}", text.len())));
+    }
+    let mut parser = Parser { tokens: tokens(text)?, next: 0, end: text.chars().count() + 1, depth: 0, schema };
+    let Operand::Column(column) = parser.operand()? else { return Err(at(1, "expected a column to set")) };
+    parser.need_sign("=")?;
+    let value_at = parser.position();
+    let value = match parser.take_word("null") {
+        true => Assigned::Null,
+        false => match parser.operand()? {
+            Operand::Literal(literal) => Assigned::Literal(literal),
+            Operand::Column(name) => Assigned::Column(name),
+        },
+    };
+    match parser.peek() {
+        None => Assignment { column, value }.bind(schema).map_err(|error| at(value_at, text_of(error))),
+        Some(token) => {
+            Err(parser.wrong(format!("expected the end, not {token}: a value is a literal, null or a column")))
+        }
     }
 }
 

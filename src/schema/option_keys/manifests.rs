@@ -55,9 +55,9 @@ keys! {
         "show tags as partitions in the metastore";
     "metastore.tag-to-partition.preview": Enum(&["none", "process-time", "watermark", "batch"]) = "none",
         harmless("only a metastore's catalog reads it"), "show tags to come as partitions";
-    "dynamic-partition-overwrite": Boolean = "true", harmless("this version overwrites no partition"),
+    "dynamic-partition-overwrite": Boolean = "true", HONOURED,
         "overwrite only partitions that get rows";
-    "overwrite-upgrade": Boolean = "true", harmless("this version overwrites no partition"),
+    "overwrite-upgrade": Boolean = "true", HONOURED,
         "move overwritten files to the top level";
     "query-auth.enabled": Boolean = "false", refused(&[], "filters and masks of a catalog are not applied"),
         "ask the catalog which rows and columns may be seen";

@@ -43,6 +43,14 @@ pub enum Command {
     Alter(Box<Alter>),
     /// Write rows or changes into a table
     Write(Write),
+    /// Load files in one commit, beside what is there or in its place
+    Load(Load),
+    /// Delete the rows for which a condition is true
+    Delete(Delete),
+    /// Set columns of the rows for which a condition is true
+    Update(Update),
+    /// Take all rows away, or those of whole partitions
+    Truncate(Truncate),
     /// Read a table's merged rows
     Read(Read),
     /// Look rows up by primary key
@@ -136,6 +144,117 @@ pub struct Write {
     /// CSV: what stands between fields; 'tab' for a tabulator
     #[arg(long, value_name = "CHAR", value_parser = delimiter)]
     pub delimiter: Option<u8>,
+    /// A table option for this run only
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
+}
+
+/// Arguments of `load`.
+#[derive(Debug, Args)]
+#[command(after_help = "One commit, at the end: all files or none. Formats are those of `forebay write`.\n\
+                        With --overwrite and no --partition, a partitioned table's partitions that get rows are replaced (and \
+                        nothing when there is no row), unless option dynamic-partition-overwrite=false: then the whole table. With \
+                        --partition exactly these are replaced, also by nothing; rows elsewhere are refused. Streams pass over it.")]
+pub struct Load {
+    /// The table: a location or db.table
+    pub table: String,
+    /// Input files; '-' is standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// The input's format; by default told from the file's extension
+    #[arg(short, long, value_enum)]
+    pub format: Option<InputFormat>,
+    /// Put the rows in the place of what is there
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Replace this partition; repeat for each of its columns, or for several values of one
+    #[arg(short, long = "partition", value_name = "COLUMN=VALUE", value_parser = key_value, requires = "overwrite")]
+    pub partitions: Vec<(String, String)>,
+    /// A name for this load alone: a rerun that finds a commit of it does nothing
+    #[arg(long, value_name = "NAME")]
+    pub commit_user: Option<String>,
+    /// The memory that rows are buffered in before they are written: 256mb, 1gb (option write-buffer-size)
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// CSV: an unquoted text that stands for NULL, besides the empty one
+    #[arg(long, value_name = "TEXT")]
+    pub null: Option<String>,
+    /// CSV: what stands between fields; 'tab' for a tabulator
+    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    pub delimiter: Option<u8>,
+    /// A table option for this run only
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
+}
+
+/// What `delete` and `update` have in common.
+#[derive(Debug, Args)]
+pub struct Statement {
+    /// The table: a location or db.table
+    pub table: String,
+    /// Which rows: "amount > 100 and status in ('open', 'paid')"; "true" for all
+    #[arg(short = 'w', long = "where", value_name = "EXPR")]
+    pub filter: String,
+    /// Only count the rows
+    #[arg(short = 'd', long)]
+    pub dry_run: bool,
+    /// A name for this statement alone: a rerun that finds a commit of it does nothing
+    #[arg(long, value_name = "NAME")]
+    pub commit_user: Option<String>,
+    /// The memory that rows are buffered in before they are written: 256mb, 1gb (option write-buffer-size)
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// A table option for this run only
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
+}
+
+/// Arguments of `delete`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Tables with a primary key get -D changes; append tables get deletion vectors where deletion-vectors.enabled is \
+                        set, else the files with such rows are written again. A condition on partition columns alone takes whole \
+                        partitions away, unread. One commit, of the rows that are there when it begins."
+)]
+pub struct Delete {
+    /// Which rows, and how
+    #[command(flatten)]
+    pub statement: Statement,
+}
+
+/// Arguments of `update`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Tables with a primary key get +U changes (merge engines deduplicate and partial-update); on append tables the \
+                        rows are masked or their files written again, as `forebay delete` does. One commit, of the rows that are \
+                        there when it begins."
+)]
+pub struct Update {
+    /// Which rows, and how
+    #[command(flatten)]
+    pub statement: Statement,
+    /// A column and its new value: a literal, null or another column: "status = 'paid'"; may be repeated
+    #[arg(short, long, value_name = "COLUMN=VALUE", required = true)]
+    pub set: Vec<String>,
+}
+
+/// Arguments of `truncate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "One commit. Files stay until the snapshots that need them expire, so older snapshots can still be read."
+)]
+pub struct Truncate {
+    /// The table: a location or db.table
+    pub table: String,
+    /// Drop this partition only; repeat for each of its columns, or for several values of one
+    #[arg(short, long = "partition", value_name = "COLUMN=VALUE", value_parser = key_value)]
+    pub partitions: Vec<(String, String)>,
+    /// Only tell what would go
+    #[arg(short = 'd', long)]
+    pub dry_run: bool,
+    /// A name for this truncation alone: a rerun that finds a commit of it does nothing
+    #[arg(long, value_name = "NAME")]
+    pub commit_user: Option<String>,
     /// A table option for this run only
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
     pub options: Vec<(String, String)>,

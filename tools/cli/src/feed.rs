@@ -144,6 +144,12 @@ pub fn sources(files: &[PathBuf], format: Option<InputFormat>) -> Result<Vec<Sou
     files.iter().map(source).collect()
 }
 
+/// What stands between the fields of CSV: as it is told, or by the names of the files.
+pub fn delimiter_of(files: &[PathBuf], told: Option<u8>) -> u8 {
+    let tab = !files.is_empty() && files.iter().all(|file| file.extension().is_some_and(|e| e == "tsv"));
+    told.unwrap_or(if tab { b'\t' } else { b',' })
+}
+
 fn stdin_format(format: Option<InputFormat>) -> Result<InputFormat> {
     format.ok_or_else(|| Failure::usage("the format of standard input is not known").help("give --format"))
 }

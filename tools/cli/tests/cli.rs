@@ -853,3 +853,77 @@ fn alter_changes_columns_and_old_rows_read_in_the_new_schema() {
         assert!(!output.status.success() && text(&output.stderr).contains(word), "{line:?}: {}", text(&output.stderr));
     }
 }
+
+#[test]
+fn rows_are_loaded_deleted_updated_and_truncated() {
+    let place = Place::new();
+    let create = |table: &str, rest: &[&str]| {
+        let columns = ["--column", "id INT NOT NULL", "--column", "day INT NOT NULL", "--column", "note STRING"];
+        place.ok(&[&["create", table], columns.as_slice(), &["--partition-by", "day"], rest].concat());
+    };
+    create("keyed", &["--primary-key", "id,day", "-o", "bucket=2"]);
+    create("plain", &[]);
+    create("masked", &["-o", "deletion-vectors.enabled=true"]);
+    place.file("a.csv", "id,day,note\n1,1,a\n2,1,b\n3,2,c\n");
+    place.file("b.csv", "id,day,note\n4,2,d\n");
+    place.file("none.csv", "id,day,note\n");
+    let rows = |table: &str| {
+        let out = place.ok(&["read", table, "--output", "csv"]);
+        let mut lines: Vec<String> = out.lines().skip(1).map(str::to_string).collect();
+        lines.sort();
+        lines
+    };
+    for (table, means) in [("keyed", "changes"), ("plain", "rewrite"), ("masked", "vectors")] {
+        let json = |line: &[&str]| -> serde_json::Value { serde_json::from_str(&place.ok(line)).unwrap() };
+        let told = json(&["load", table, "a.csv", "b.csv", "--json", "--commit-user", "first"]);
+        assert_eq!((&told["rows"], &told["snapshot"], &told["replaced"]), (&4.into(), &1.into(), &().into()), "{told}");
+        let again = json(&["load", table, "a.csv", "b.csv", "--json", "--commit-user", "first"]);
+        assert_eq!(again["already"], true);
+        let tried = json(&["delete", table, "--where", "note = 'a'", "--dry-run", "--json"]);
+        assert_eq!((&tried["rows"], &tried["snapshot"], &tried["means"]), (&1.into(), &().into(), &means.into()));
+        place.ok(&["delete", table, "--where", "note = 'a'"]);
+        let told = json(&["update", table, "--set", "note = 'x'", "--where", "id >= 3", "--json"]);
+        assert_eq!((&told["rows"], &told["means"]), (&2.into(), &means.into()), "{told}");
+        assert_eq!(rows(table), ["2,1,b", "3,2,x", "4,2,x"]);
+        // Partitions that get rows, a named one, and one that gets none.
+        place.ok(&["load", table, "b.csv", "--overwrite"]);
+        assert_eq!(rows(table), ["2,1,b", "4,2,d"]);
+        let error = place.fails(1, &["load", table, "a.csv", "--overwrite", "--partition", "day=1"]);
+        assert!(error.contains("nothing was committed"), "{error}");
+        place.ok(&["load", table, "none.csv", "--overwrite"]);
+        assert_eq!(rows(table), ["2,1,b", "4,2,d"]);
+        place.ok(&["load", table, "none.csv", "--overwrite", "-p", "day=1"]);
+        assert_eq!(rows(table), ["4,2,d"]);
+        let told = json(&["truncate", table, "-p", "day=2", "--dry-run", "--json"]);
+        assert_eq!((&told["partitions"][0], &told["snapshot"]), (&"day=2".into(), &().into()), "{told}");
+        place.ok(&["load", table, "a.csv", "--overwrite", "-o", "dynamic-partition-overwrite=false"]);
+        assert_eq!(rows(table), ["1,1,a", "2,1,b", "3,2,c"]);
+        let told = json(&["delete", table, "--where", "day = 2", "--json"]);
+        assert_eq!((&told["means"], &told["truncated"]["stored_rows"]), (&"partitions".into(), &1.into()), "{told}");
+        place.ok(&["truncate", table]);
+        assert_eq!(rows(table), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn statements_that_cannot_be_are_refused() {
+    let place = Place::new();
+    place.ok(&["create", "t", "-c", "id INT NOT NULL", "-c", "n INT", "-k", "id", "-o", "merge-engine=first-row"]);
+    place.feed_ok(&["write", "t", "--format", "csv"], "id,n\n1,1\n");
+    for (line, code, words) in [
+        (&["delete", "t"][..], 2, "--where"),
+        (&["delete", "t", "--where", "n = 1"], 1, "first-row"),
+        (&["update", "t", "--where", "n = 1"], 2, "--set"),
+        (&["update", "t", "--set", "n = 1 + 1", "--where", "n = 1"], 1, "expected the end"),
+        (&["update", "t", "--set", "m = 1", "--where", "n = 1"], 1, "m"),
+        (&["delete", "t", "--where", "m = 1"], 1, "--where"),
+        (&["truncate", "t", "--partition", "n=1"], 2, "no partition column"),
+        (&["load", "t"], 2, "FILES"),
+        (&["load", "t", "x.csv", "--partition", "n=1"], 2, "--overwrite"),
+        (&["delete", "t", "--where", "n = 1", "--commit-user", " "], 2, "empty"),
+    ] {
+        let error = place.fails(code, line);
+        assert!(error.contains(words), "{line:?}: {error}");
+    }
+    assert!(place.ok(&["read", "t", "--output", "csv"]).contains("1,1"));
+}

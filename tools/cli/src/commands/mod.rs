@@ -11,9 +11,12 @@ mod drop;
 mod expire;
 mod inspect;
 mod list;
+mod load;
 mod lookup;
+mod modify;
 mod read;
 mod rescale;
+mod truncate;
 mod write;
 
 use forebay::catalog::{Catalog, TableName};
@@ -35,6 +38,10 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Create(args) => create::run(args, &common).await,
         Command::Alter(args) => alter::run(*args, &common).await,
         Command::Write(args) => write::run(args, &common).await,
+        Command::Load(args) => load::run(args, &common).await,
+        Command::Delete(args) => modify::delete(args, &common).await,
+        Command::Update(args) => modify::update(args, &common).await,
+        Command::Truncate(args) => truncate::run(args, &common).await,
         Command::Read(args) => read::run(args, &common).await,
         Command::Lookup(args) => lookup::run(args, &common).await,
         Command::Changes(args) => changes::run(args, &common).await,
@@ -79,6 +86,20 @@ async fn open_history(name: &str, common: &Common) -> Result<History> {
             open_catalog(&warehouse, common)?.require_table(&TableName::new(database, table)?).await?
         }
     }))
+}
+
+/// A commit user that was given.
+fn commit_user(user: String) -> Result<String> {
+    match user.trim().is_empty() {
+        true => Err(Failure::usage("the commit user's name is empty")),
+        false => Ok(user),
+    }
+}
+
+/// Tells that a commit of the same user is there.
+fn told_already(snapshot: Option<i64>) {
+    let snapshot = snapshot.map(|id| format!(" (snapshot {id})")).unwrap_or_default();
+    crate::output::note(&format!("this commit user has committed already{snapshot}: nothing was done"));
 }
 
 /// Names and types of a schema's columns.

@@ -53,8 +53,7 @@ pub async fn run(args: Write, common: &Common) -> Result<()> {
         true => table.history().snapshots.latest_of_user(&user).await?.map(|last| mark_of(&last)).transpose()?,
         false => None,
     };
-    let tab = args.files.iter().all(|file| file.extension().is_some_and(|e| e == "tsv")) && !args.files.is_empty();
-    let delimiter = args.delimiter.unwrap_or(if tab { b'\t' } else { b',' });
+    let delimiter = feed::delimiter_of(&args.files, args.delimiter);
     let input = Input {
         sources,
         dialect: Dialect { delimiter, null: args.null },

@@ -20,6 +20,7 @@ mod names;
 mod nested_aggregates;
 mod options;
 mod postponed;
+mod removal;
 mod retention;
 mod sketches;
 mod support;

@@ -16,6 +16,7 @@ public final class Interop {
         commands.put("write", WriteCommands::write);
         commands.put("overwrite", WriteCommands::overwrite);
         commands.put("drop_partition", WriteCommands::dropPartition);
+        commands.put("truncate", WriteCommands::truncate);
         commands.put("compact", WriteCommands::compact);
         commands.put("read", ReadCommands::read);
         commands.put("changes", ReadCommands::changes);

@@ -95,6 +95,14 @@ final class WriteCommands {
         return latest(table);
     }
 
+    static ObjectNode truncate(JsonNode arguments) throws Exception {
+        FileStoreTable table = Tables.open(arguments);
+        try (TableCommitImpl commit = table.newCommit(Server.text(arguments, "user"))) {
+            commit.truncateTable();
+        }
+        return latest(table);
+    }
+
     /** Every bucket of every partition; an append table without buckets by Paimon's coordinator. Without an identifier Long.MAX_VALUE, like a batch job. */
     static ObjectNode compact(JsonNode arguments) throws Exception {
         String user = Server.text(arguments, "user");

@@ -1,0 +1,76 @@
+//! Which partitions a condition is true for: exactly, where a plan is content with those it may be true for.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::{ArrayRef, RecordBatch};
+
+use super::partition_filter;
+use crate::error::{Error, Result};
+use crate::format::BinaryRow;
+use crate::history::FileFilter;
+use crate::predicate::{Expr, evaluate};
+use crate::schema::{Schema, TableOptions};
+use crate::types::{DataType, lane_schema};
+
+/// A condition on partition columns alone. Remembers its answers; clones share them.
+#[derive(Clone)]
+pub struct PartitionTest {
+    schema: Arc<Schema>,
+    types: Vec<DataType>,
+    filter: Expr,
+    files: FileFilter,
+    known: Arc<Mutex<HashMap<BinaryRow, bool>>>,
+}
+
+impl fmt::Debug for PartitionTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PartitionTest({:?})", self.filter)
+    }
+}
+
+impl PartitionTest {
+    /// # Errors
+    /// [`Error::Invalid`] for a condition that does not fit or speaks of columns that are no partition columns.
+    pub fn new(schema: &Arc<Schema>, options: &TableOptions, filter: &Expr) -> Result<Self> {
+        Ok(Self {
+            files: partition_filter(schema, options, filter)?,
+            filter: filter.bind(schema)?,
+            types: schema.types_of(&schema.partition_keys)?,
+            schema: Arc::clone(schema),
+            known: Arc::default(),
+        })
+    }
+
+    /// Whether a condition speaks of partition columns alone, and of one at the least.
+    pub fn fits(schema: &Schema, filter: &Expr) -> bool {
+        let columns = filter.columns();
+        !columns.is_empty() && columns.iter().all(|column| schema.partition_keys.contains(column))
+    }
+
+    /// Which live files may lie in these partitions; [`PartitionTest::matches`] tells which do.
+    pub fn file_filter(&self) -> FileFilter {
+        self.files.clone()
+    }
+
+    /// Whether the condition is true for a partition.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a partition that cannot be decoded.
+    pub fn matches(&self, partition: &BinaryRow) -> Result<bool> {
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(partition) {
+            return Ok(*known);
+        }
+        let values = partition.decode(&self.types)?;
+        let lanes = values.iter().zip(&self.types).map(|(value, t)| value.repeat(&t.kind, 1));
+        let names = self.schema.partition_keys.iter().map(String::as_str);
+        let fields = lane_schema(names.zip(self.types.iter().map(|t| t.clone().nullable())));
+        let row = RecordBatch::try_new(fields, lanes.collect::<Result<Vec<ArrayRef>>>()?);
+        let row = row.map_err(|error| Error::bug(error.to_string()))?;
+        let truth = evaluate(&self.filter, &row)?;
+        let matches = truth.true_count() == 1;
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(partition.clone(), matches);
+        Ok(matches)
+    }
+}
