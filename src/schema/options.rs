@@ -307,6 +307,8 @@ pub struct TableOptions {
     pub commit: CommitOptions,
     /// What expiry keeps.
     pub retention: RetentionOptions,
+    /// Where reads and streams stand unless a call says otherwise.
+    pub scan: ScanOptions,
 }
 
 impl TableOptions {
@@ -388,6 +390,7 @@ impl TableOptions {
             },
             commit: read.commit()?,
             retention: RetentionOptions::read(&read)?,
+            scan: ScanOptions::read(&read)?,
         })
     }
 
@@ -406,11 +409,13 @@ mod formats;
 mod merge;
 mod reader;
 mod retention;
+mod scan;
 
 pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
 pub use formats::{Compression, FileFormat, FormatOptions};
 pub use merge::{ColumnMergeOptions, MergeOptions, NullKeys, SequenceGroup};
 pub use retention::{RetentionLimits, RetentionOptions};
+pub use scan::{BetweenMode, BetweenPoints, ScanOptions, ScanPoint};
 
 #[cfg(test)]
 mod tests;

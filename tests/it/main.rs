@@ -14,5 +14,6 @@ mod lookup;
 mod nested;
 mod row_groups;
 mod support;
+mod time;
 mod write;
 mod writer_compaction;

@@ -222,7 +222,7 @@ pub async fn referenced(table: &Table) -> BTreeSet<String> {
         named.leavers(&snapshots.load(ids[0]).await.unwrap()).await;
     }
     for branch in history.branches.list().await.unwrap() {
-        let pointers = history.branches.pointers(&branch).unwrap();
+        let pointers = history.on_branch(&branch).unwrap();
         for id in pointers.snapshots.ids().await.unwrap() {
             named.snapshot(&pointers.snapshots.load(id).await.unwrap(), true).await;
         }
