@@ -26,5 +26,6 @@ pub use options::{
 };
 pub use options_page::options_page;
 pub use units::{StatsMode, parse_duration, parse_memory_size};
+pub(crate) use validate::check_overwrites_in_streams;
 pub use validate::validate;
 pub use value::{BucketMode, Schema, SchemaId};

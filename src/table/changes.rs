@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::format::SnapshotId;
 use crate::history::History;
 use crate::predicate::Expr;
-use crate::schema::{Schema, TableOptions, Use, check_options};
+use crate::schema::{Schema, TableOptions, Use, check_options, check_overwrites_in_streams};
 use crate::stream::{ChangeStream, FollowOptions, Start};
 
 /// A stream of changes: where it begins and ends.
@@ -94,6 +94,7 @@ impl ChangesBuilder {
     async fn open(mut self, wait: bool) -> Result<ChangeStream> {
         check_options(&self.schema, Use::Read)?;
         let options = TableOptions::parse(&self.schema)?;
+        check_overwrites_in_streams(self.schema.has_primary_key(), &options)?;
         self.follow.wait = wait;
         self.follow.start = match self.start {
             Some(start) => start,

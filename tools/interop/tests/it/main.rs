@@ -22,3 +22,4 @@ mod postponed;
 mod retention;
 mod sketches;
 mod support;
+mod time;
