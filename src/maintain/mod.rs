@@ -36,4 +36,4 @@ pub use choose::Stop;
 pub use expire::Expirer;
 pub use report::{ExpireProgress, ExpireReport};
 pub use retention::Retention;
-pub use tags::{NewTag, create_tag};
+pub use tags::NewTag;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures::future::try_join;
 
 use crate::error::{Error, Result};
-use crate::format::{Snapshot, SnapshotId, holding_name, layout};
+use crate::format::{FileSource, Snapshot, SnapshotId, holding_name, layout};
 use crate::history::{FileFilter, History, Manifests};
 use crate::io::FileStatus;
 
@@ -130,7 +130,10 @@ async fn changes(manifests: &Manifests, snapshot: &Snapshot, names: &mut HashSet
             names.insert(snapshot.delta_manifest_list.clone());
             let list = manifests.list(&snapshot.delta_manifest_list).await?;
             names.extend(list.iter().map(|meta| meta.file_name.clone()));
-            manifests.delta_files(snapshot, &all).await?
+            // What compactions made is no change; files of releases that did not tell may be either.
+            let mut entries = manifests.delta_files(snapshot, &all).await?;
+            entries.retain(|entry| entry.file.file_source != Some(FileSource::Compact));
+            entries
         }
     };
     for entry in entries {

@@ -31,44 +31,6 @@ pub struct NewTag {
     pub time_retained: Option<Duration>,
 }
 
-/// Makes a tag. The one that creates its file wins.
-///
-/// # Errors
-/// [`Error::AlreadyExists`]; [`Error::NotFound`] when the snapshot expired while the tag was made (then there is none);
-/// [`Error::Invalid`] for a bad name; the store's errors, after which there may be a tag.
-pub async fn create_tag(history: &History, tag: NewTag) -> Result<SnapshotId> {
-    let path = layout::tag(&tag.name)?;
-    history.store.require_conditional_create().await?;
-    let env = history.store.env();
-    // A snapshot that is read from a tag has expired perhaps: then that tag keeps it.
-    let kept_by_tag = !history.snapshots.exists(tag.snapshot.id).await?;
-    let id = tag.snapshot.id;
-    let value = Tag {
-        create_time: tag.time_retained.map(|_| local_calendar(env)).transpose()?,
-        time_retained: tag.time_retained.map(|time| (time.as_secs(), time.subsec_nanos())),
-        snapshot: tag.snapshot,
-    };
-    let bytes = value.encode()?;
-    let exists = || Error::already_exists(format!("tag {:?}", tag.name));
-    match history.pointers.create(&path, bytes.clone()).await? {
-        Created::Won => {}
-        Created::Exists => return Err(exists()),
-        Created::Unknown(words) => match history.pointers.try_read(&path).await? {
-            Some(found) if found == bytes => {}
-            Some(_) => return Err(exists()),
-            None => return Err(Error::storage(format!("create {path}: {words}"))),
-        },
-    }
-    if still_kept(history, &tag.name, id, kept_by_tag).await? {
-        return Ok(id);
-    }
-    history.pointers.delete(&path).await?;
-    Err(Error::not_found(format!(
-        "snapshot {id}: it expired while tag {:?} was made, and the tag was taken back",
-        tag.name
-    )))
-}
-
 /// Whether what the tag points at was there when the tag was there already.
 async fn still_kept(history: &History, name: &str, id: SnapshotId, kept_by_tag: bool) -> Result<bool> {
     if !kept_by_tag {
@@ -92,6 +54,44 @@ fn local_calendar(env: &Env) -> Result<[i32; 7]> {
 }
 
 impl Expirer {
+    /// Makes a tag. The one that creates its file wins.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`]; [`Error::NotFound`] when the snapshot expired while the tag was made (then there is none);
+    /// [`Error::Invalid`] for a bad name; the store's errors, after which there may be a tag.
+    pub async fn create_tag(&self, tag: NewTag) -> Result<SnapshotId> {
+        let history = &self.history;
+        let path = layout::tag(&tag.name)?;
+        history.store.require_conditional_create().await?;
+        let env = history.store.env();
+        // A snapshot that is read from a tag has expired perhaps: then that tag keeps it.
+        let kept_by_tag = !history.snapshots.exists(tag.snapshot.id).await?;
+        let id = tag.snapshot.id;
+        let value = Tag {
+            create_time: tag.time_retained.map(|_| local_calendar(env)).transpose()?,
+            time_retained: tag.time_retained.map(|time| (time.as_secs(), time.subsec_nanos())),
+            snapshot: tag.snapshot,
+        };
+        let bytes = value.encode()?;
+        let exists = || Error::already_exists(format!("tag {:?}", tag.name));
+        match history.pointers.create(&path, bytes.clone()).await? {
+            Created::Won => {}
+            Created::Exists => return Err(exists()),
+            Created::Unknown(words) => match history.pointers.try_read(&path).await? {
+                Some(found) if found == bytes => {}
+                Some(_) => return Err(exists()),
+                None => return Err(Error::storage(format!("create {path}: {words}"))),
+            },
+        }
+        if still_kept(history, &tag.name, id, kept_by_tag).await? {
+            return Ok(id);
+        }
+        // The expiry may have seen the tag and left files for it.
+        self.delete_tag(&tag.name).await?;
+        let what = format!("snapshot {id}: it expired while tag {:?} was made, and the tag was taken back", tag.name);
+        Err(Error::not_found(what))
+    }
+
     /// Deletes a tag, and what it alone kept if its snapshot has expired. On a branch the files stay: they may be those of
     /// other branches.
     ///

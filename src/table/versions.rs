@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Table;
 use crate::error::{Error, Result};
 use crate::format::SnapshotId;
-use crate::maintain::{ExpireReport, Expirer, NewTag, Retention, create_branch, create_tag, delete_branch};
+use crate::maintain::{ExpireReport, Expirer, NewTag, Retention, create_branch, delete_branch};
 use crate::scan::At;
 use crate::schema::{TableOptions, Use, check_options};
 
@@ -45,7 +45,8 @@ impl Table {
         if found.files_since.is_some() {
             return Err(Error::invalid("a tag keeps a whole snapshot, not the files made since a time"));
         }
-        create_tag(&self.history, NewTag { name: name.to_string(), snapshot: found.snapshot, time_retained }).await
+        let tag = NewTag { name: name.to_string(), snapshot: found.snapshot, time_retained };
+        self.expirer()?.create_tag(tag).await
     }
 
     /// Deletes a tag, and what it alone kept if its snapshot has expired.
@@ -54,9 +55,13 @@ impl Table {
     /// [`Error::NotFound`]; options that forbid writing; what cannot be read, and the store's errors.
     pub async fn delete_tag(&self, name: &str) -> Result<ExpireReport> {
         check_options(&self.schema, Use::Write)?;
+        self.expirer()?.delete_tag(name).await
+    }
+
+    fn expirer(&self) -> Result<Expirer> {
         let options = TableOptions::parse(&self.schema)?;
         let retention = Retention::of(&options);
-        Expirer::new(self.history.clone(), self.schema.clone(), options, retention).delete_tag(name).await
+        Ok(Expirer::new(self.history.clone(), self.schema.clone(), options, retention))
     }
 
     /// Makes a branch: an empty one with the table's schemas, or one that begins with the snapshot of a tag.

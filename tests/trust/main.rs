@@ -15,4 +15,5 @@ mod kill;
 mod model;
 mod simulation;
 mod support;
+mod tags;
 mod vectors;
