@@ -78,7 +78,7 @@ enum Range {
     /// Snapshots whose changes are read: from one on, up to another.
     Changes(SnapshotId, SnapshotId),
     /// States that are compared; the first may be that of a table without rows.
-    States(Option<Snapshot>, Snapshot),
+    States(Box<(Option<Snapshot>, Snapshot)>),
 }
 
 /// Plans an incremental read. `mode` is what the call says; without it the table's options decide.
@@ -107,7 +107,7 @@ pub async fn plan_between(
     let parts = match planner.range(between, mode, tags_are_states).await? {
         Range::Nothing => Vec::new(),
         Range::Changes(first, last) => planner.changes(first, last, mode).await?,
-        Range::States(before, after) => planner.diff(before.as_ref(), &after).await?,
+        Range::States(states) => planner.diff(states.0.as_ref(), &states.1).await?,
     };
     Ok(BetweenPlan { schema: Arc::clone(schema), filter, parts })
 }
@@ -170,7 +170,7 @@ impl Planner<'_> {
             return Ok(Range::Nothing);
         }
         match are_states || matches!(mode, BetweenMode::Diff) {
-            true => Ok(Range::States(Some(start), end)),
+            true => Ok(Range::States(Box::new((Some(start), end)))),
             false => self.of_snapshots(start.id, end.id, mode).await,
         }
     }
@@ -184,7 +184,7 @@ impl Planner<'_> {
         }
         if mode == BetweenMode::Diff {
             let (start, end) = try_join(snapshots.load(start), snapshots.load(end)).await?;
-            return Ok(Range::States(Some(start), end));
+            return Ok(Range::States(Box::new((Some(start), end))));
         }
         if start < kept.start() - 1 || end > *kept.end() {
             return Err(Error::not_found(format!(
@@ -209,7 +209,7 @@ impl Planner<'_> {
         if mode == BetweenMode::Diff {
             // Before the first snapshot of all the table had no rows; before the oldest one that is kept nobody knows.
             let start = start.or_else(|| (oldest.id > 1).then_some(oldest));
-            return Ok(Range::States(start, end));
+            return Ok(Range::States(Box::new((start, end))));
         }
         let first = start.map_or(oldest.id, |start| start.id + 1);
         Ok(if first > end.id { Range::Nothing } else { Range::Changes(first, end.id) })

@@ -9,7 +9,7 @@ use forebay::scan::{At, Between};
 use forebay::schema::{BetweenMode, Schema};
 use forebay::stream::Start;
 use forebay::types::{DataType, Datum, RowKind};
-use forebay::{Error, Table};
+use forebay::{Env, Error, Table};
 
 use crate::support::{Row, all_rows, as_set, changes, lanes, rows_of};
 
@@ -69,7 +69,7 @@ async fn now(table: &Table) -> Result<Vec<Row>, Error> {
 
 async fn expire_all_but_one(table: &Table) {
     let table = table.clone().with_options([("snapshot.time-retained", "1 ms")]).unwrap();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    Env::system().sleep(Duration::from_millis(20)).await;
     let expire = table.maintain().expire_snapshots().unwrap();
     expire.retain_min(1).retain_max(1).older_than(Duration::from_millis(1)).run().await.unwrap();
 }
@@ -429,7 +429,7 @@ async fn streams_begin_where_they_are_told_and_end_at_a_watermark() {
             let compactor = table.clone().with_options([("write-only", "false")]).unwrap();
             compactor.compact().full().run().await.unwrap();
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        Env::system().sleep(Duration::from_millis(5)).await;
         began = table.store().env().now_millis();
         write_changes(&table, &[(RowKind::Insert, row(v, v))], Some(i64::from(v) * 100)).await;
         times.push(table.history().snapshots.latest().await.unwrap().unwrap().time_millis);

@@ -9,7 +9,7 @@ use forebay::commit::CommitProperties;
 use forebay::scan::{At, Between};
 use forebay::schema::BetweenMode;
 use forebay::types::{Datum, RowKind};
-use forebay::{Error, Table};
+use forebay::{Env, Error, Table};
 use forebay_interop::{
     Engine, Op, Random, Row, Server, Shape, TableSpec, create, difference, lanes, open, row_of, rows_of, seeds,
     snapshots_of, write_once,
@@ -225,7 +225,7 @@ async fn a_read_stands_where_java_s_does() {
         write_at(&path, i64::from(v), &[op(RowKind::Insert, v, v), op(RowKind::Insert, 0, v)], watermark).await;
         let table = open(&path).await;
         times.push(table.history().snapshots.latest().await.unwrap().unwrap().time_millis);
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        Env::system().sleep(Duration::from_millis(10)).await;
     }
     let table = open(&path).await;
     table.create_tag("3", &At::Snapshot(2), None).await.unwrap();
@@ -400,7 +400,7 @@ async fn incremental_reads_of_tags_and_times_and_vectors() {
             let newest = table.history().snapshots.latest().await.unwrap().unwrap();
             table.create_tag(&format!("t{v}"), &At::Snapshot(newest.id), None).await.unwrap();
             times.push(newest.time_millis);
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            Env::system().sleep(Duration::from_millis(5)).await;
         }
         let table = open(&path).await;
         for (start, end) in [(1, 2), (1, 5), (2, 4), (4, 5)] {
@@ -472,7 +472,7 @@ async fn streams_begin_and_end_where_java_s_do() {
                 server_compact(&mut server, &path, &spec, true);
             }
             times.push(table.history().snapshots.latest().await.unwrap().unwrap().time_millis);
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            Env::system().sleep(Duration::from_millis(10)).await;
         }
         let table = open(&path).await;
         let text = |number: i64| number.to_string();
