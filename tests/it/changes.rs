@@ -227,7 +227,6 @@ async fn small_changelog_files_of_a_commit_are_one_file() {
             }
         }
         let told = rest(&table, table.changes().from(Start::Earliest).read().await.unwrap()).await;
-        let all: usize = told.iter().map(|(_, _, rows)| rows.len()).sum();
         let is_last = |row: &&Row| matches!(&row[1], Datum::String(note) if note.starts_with('b'));
         let last: Vec<_> = told.iter().flat_map(|(_, _, rows)| rows).filter(is_last).collect();
         assert_eq!(last.len(), 100, "{producer}");
