@@ -60,6 +60,13 @@ impl Env {
         now + i64::from(self.clock.local_offset_seconds(now)) * 1000
     }
 
+    /// The instant at which the local clock shows a time, both in milliseconds, the local time as if it were UTC.
+    pub fn instant_of_local(&self, local_millis: i64) -> i64 {
+        let offset = |at: i64| i64::from(self.clock.local_offset_seconds(at)) * 1000;
+        let guess = local_millis.saturating_sub(offset(local_millis));
+        local_millis.saturating_sub(offset(guess))
+    }
+
     /// Time since an arbitrary start that never goes backwards.
     pub fn monotonic(&self) -> Duration {
         self.clock.monotonic()

@@ -23,6 +23,7 @@ pub use name::{TableName, check_object_name};
 
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::format::layout;
 use crate::io::{TableStore, open_location};
 use crate::schema::Schema;
 use crate::table::{Table, delete_table, has_schema};
@@ -161,7 +162,11 @@ impl Catalog {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn table_exists(&self, table: &TableName) -> Result<bool> {
-        has_schema(&self.table_store(table)?).await
+        let store = self.table_store(table)?;
+        match table.branch() {
+            Some(branch) => has_schema(&store.child(&layout::branch(branch)?)?).await,
+            None => has_schema(&store).await,
+        }
     }
 
     /// The files of a table that must be there.
@@ -176,12 +181,16 @@ impl Catalog {
         }
     }
 
-    /// Opens a table.
+    /// Opens a table, or the branch that is named.
     ///
     /// # Errors
     /// [`Error::NotFound`]; those of [`Table::open`].
     pub async fn table(&self, table: &TableName) -> Result<Table> {
-        Table::open_store(self.require_table(table).await?).await
+        let found = Table::open_store(self.require_table(table).await?).await?;
+        match table.branch() {
+            Some(branch) => found.branch(branch).await,
+            None => Ok(found),
+        }
     }
 
     /// Creates a table. The database must be there.
@@ -189,6 +198,7 @@ impl Catalog {
     /// # Errors
     /// [`Error::NotFound`] for the database; those of [`Table::create`].
     pub async fn create_table(&self, table: &TableName, schema: Schema) -> Result<Table> {
+        table.check_whole("creation (make it by Table::create_branch)")?;
         if !self.database_exists(table.database()).await? {
             return Err(Error::not_found(format!("database {:?}", table.database())));
         }
@@ -200,6 +210,8 @@ impl Catalog {
     /// # Errors
     /// [`Error::Unsupported`] on object stores, [`Error::NotFound`], [`Error::AlreadyExists`], [`Error::Storage`].
     pub async fn rename_table(&self, from: &TableName, to: &TableName) -> Result<TableStore> {
+        from.check_whole("a rename")?;
+        to.check_whole("a rename")?;
         self.require_table(from).await?;
         if !self.database_exists(to.database()).await? {
             return Err(Error::not_found(format!("database {:?}", to.database())));
@@ -213,6 +225,7 @@ impl Catalog {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`]; part of the files may be gone then.
     pub async fn drop_table(&self, table: &TableName) -> Result<()> {
+        table.check_whole("a drop (delete it by Table::delete_branch)")?;
         delete_table(&self.require_table(table).await?).await
     }
 }

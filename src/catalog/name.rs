@@ -7,11 +7,15 @@ use super::DATABASE_SUFFIX;
 use crate::error::{Error, Result};
 use crate::format::layout;
 
-/// `database.table`.
+/// What a branch's name is put behind.
+const BRANCH_MARK: &str = "$branch_";
+
+/// `database.table`, or `database.table$branch_name` of a branch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableName {
     database: String,
     table: String,
+    branch: Option<String>,
 }
 
 /// Checks a database's or a table's name: one plain path component, without `.` (it joins names), `$` (system tables
@@ -39,7 +43,7 @@ impl TableName {
         let (database, table) = (database.into(), table.into());
         check_object_name("database", &database)?;
         check_object_name("table", &table)?;
-        Ok(Self { database, table })
+        Ok(Self { database, table, branch: None })
     }
 
     /// The database's name.
@@ -50,6 +54,35 @@ impl TableName {
     /// The table's name.
     pub fn table(&self) -> &str {
         &self.table
+    }
+
+    /// The branch, if one is named.
+    pub fn branch(&self) -> Option<&str> {
+        self.branch.as_deref()
+    }
+
+    /// The same table's branch; `main` is the table itself.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad name.
+    pub fn with_branch(mut self, name: &str) -> Result<Self> {
+        self.branch = match name {
+            layout::MAIN_BRANCH => None,
+            name => {
+                layout::branch(name)?;
+                Some(name.to_string())
+            }
+        };
+        Ok(self)
+    }
+
+    /// # Errors
+    /// [`Error::Unsupported`] that says what is done to tables only, for a branch.
+    pub(super) fn check_whole(&self, what: &str) -> Result<()> {
+        match &self.branch {
+            None => Ok(()),
+            Some(_) => Err(Error::unsupported(format!("{what} of a branch ({self})"))),
+        }
     }
 
     /// Its directory below the warehouse.
@@ -63,7 +96,10 @@ impl FromStr for TableName {
 
     fn from_str(text: &str) -> Result<Self> {
         match text.split_once('.') {
-            Some((database, table)) => Self::new(database, table),
+            Some((database, table)) => match table.split_once(BRANCH_MARK) {
+                Some((table, branch)) => Self::new(database, table)?.with_branch(branch),
+                None => Self::new(database, table),
+            },
             None => Err(Error::invalid(format!("table {text:?} must be named database.table"))),
         }
     }
@@ -71,6 +107,10 @@ impl FromStr for TableName {
 
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.database, self.table)
+        write!(f, "{}.{}", self.database, self.table)?;
+        match &self.branch {
+            Some(branch) => write!(f, "{BRANCH_MARK}{branch}"),
+            None => Ok(()),
+        }
     }
 }

@@ -368,7 +368,7 @@ impl Committer {
             if !in_time() {
                 return Ok(doubt.map_or(Slot::TooLate, Slot::Unknown));
             }
-            match self.history.store.create(&path, bytes.clone()).await {
+            match self.history.pointers.create(&path, bytes.clone()).await {
                 Ok(Created::Won) => return Ok(Slot::Ours { in_time: in_time() }),
                 Ok(Created::Exists) => {}
                 Ok(Created::Unknown(words)) => doubt = Some(format!("create {path}: {words}")),
@@ -449,7 +449,7 @@ impl Committer {
     async fn take_back(&mut self, snapshot: &Snapshot, reason: String) -> Published {
         self.stats.voided += 1;
         let path = layout::snapshot(snapshot.id);
-        if let Err(error) = self.history.store.delete(&path).await {
+        if let Err(error) = self.history.pointers.delete(&path).await {
             return Published::Unknown(format!("{reason}; it could not be removed: {error}"));
         }
         if let Ok(ids) = self.history.snapshots.ids().await
@@ -472,7 +472,7 @@ impl Committer {
                 id = ids.last().copied().unwrap_or(id);
                 newest_at = asked_at;
             }
-            if self.history.store.replace_hint(&path, encode_hint(id)).await.is_err() {
+            if self.history.pointers.replace_hint(&path, encode_hint(id)).await.is_err() {
                 self.stats.hint_failures += 1;
                 return;
             }

@@ -28,6 +28,8 @@ pub const TAG_DIR: &str = "tag";
 pub const CONSUMER_DIR: &str = "consumer";
 /// The directory of branches.
 pub const BRANCH_DIR: &str = "branch";
+/// The name of the table's own line of snapshots, which lies in no directory of branches.
+pub const MAIN_BRANCH: &str = "main";
 /// The directory of this engine's notes of what an expiry takes away. Paimon leaves directories alone that it does not
 /// know.
 pub const EXPIRY_DIR: &str = "expiry";
@@ -142,7 +144,7 @@ pub fn expiry_note(id: &str) -> Result<String> {
 /// [`Error::Invalid`] when the name is no plain name, is `main`, or is all digits.
 pub fn branch(name: &str) -> Result<String> {
     check_name("branch", name)?;
-    if name == "main" || name.bytes().all(|byte| byte.is_ascii_digit()) {
+    if name == MAIN_BRANCH || name.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Error::invalid(format!("branch name {name:?} is `main` or a number")));
     }
     Ok(format!("{BRANCH_DIR}/branch-{name}"))

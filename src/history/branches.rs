@@ -1,6 +1,5 @@
-//! Branches: side lines of snapshots that share the table's data. Read only.
+//! Branches: side lines of snapshots that share the table's data. Where they are found.
 
-use super::History;
 use crate::error::Result;
 use crate::format::layout;
 use crate::io::TableStore;
@@ -24,13 +23,5 @@ impl Branches {
     pub async fn list(&self) -> Result<Vec<String>> {
         let directories = self.store.list_dirs(layout::BRANCH_DIR).await?;
         Ok(directories.iter().filter_map(|name| name.strip_prefix("branch-").map(str::to_string)).collect())
-    }
-
-    /// Snapshots, tags and changelogs of a branch. Its manifests lie in the table's own directory, not in this one.
-    ///
-    /// # Errors
-    /// [`crate::Error::Invalid`] for a bad name.
-    pub fn pointers(&self, name: &str) -> Result<History> {
-        Ok(History::new(self.store.child(&layout::branch(name)?)?))
     }
 }

@@ -18,6 +18,7 @@ mod snapshots;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod times;
 
 pub use branches::Branches;
 pub use consumers::Consumers;
@@ -26,6 +27,8 @@ pub use schemas::Schemas;
 pub use snapshots::Snapshots;
 pub use tags::Tags;
 
+use crate::error::Result;
+use crate::format::layout;
 use crate::io::TableStore;
 
 /// Everything that can be found out about one table. Cheap to clone; clones share what they have read.
@@ -33,6 +36,10 @@ use crate::io::TableStore;
 pub struct History {
     /// The table's files.
     pub store: TableStore,
+    /// Where the snapshots, schemas, tags, changelogs and consumers lie: the table's root, or that of a branch.
+    pub pointers: TableStore,
+    /// The branch; `None` for the main one.
+    pub branch: Option<String>,
     /// Its snapshots.
     pub snapshots: Snapshots,
     /// Its schemas.
@@ -51,6 +58,8 @@ impl History {
     /// Of the table at the store's root. No request is made.
     pub fn new(store: TableStore) -> Self {
         Self {
+            pointers: store.clone(),
+            branch: None,
             snapshots: Snapshots::new(store.clone()),
             schemas: Schemas::new(store.clone()),
             manifests: Manifests::new(store.clone()),
@@ -59,5 +68,26 @@ impl History {
             branches: Branches::new(store.clone()),
             store,
         }
+    }
+
+    /// The same table as one of its branches has it: with snapshots, schemas, tags, changelogs and consumers of its own,
+    /// and the manifests and data files of all. No request is made. `main` is the table itself.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a bad name.
+    pub fn on_branch(&self, name: &str) -> Result<Self> {
+        if name == layout::MAIN_BRANCH {
+            return Ok(Self { manifests: self.manifests.clone(), ..Self::new(self.store.clone()) });
+        }
+        let pointers = self.store.child(&layout::branch(name)?)?;
+        Ok(Self {
+            branch: Some(name.to_string()),
+            snapshots: Snapshots::new(pointers.clone()),
+            schemas: Schemas::new(pointers.clone()),
+            consumers: Consumers::new(pointers.clone()),
+            tags: Tags::new(pointers.clone()),
+            pointers,
+            ..self.clone()
+        })
     }
 }

@@ -191,31 +191,6 @@ impl Snapshots {
         numbered(&self.store, layout::CHANGELOG_DIR, "changelog-").await
     }
 
-    /// The newest snapshot whose `timeMillis` is not above `millis`.
-    ///
-    /// A binary search, as Paimon's. Clocks of committers may disagree; then times do not rise with ids, and the answer
-    /// is some snapshot not above `millis` whose successor is above it.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`], [`Error::Storage`].
-    pub async fn at_time(&self, millis: i64) -> Result<Option<Snapshot>> {
-        let Some(range) = self.range().await? else { return Ok(None) };
-        let (mut low, mut high, mut found) = (*range.start(), *range.end(), None);
-        while low <= high {
-            let middle = low + (high - low) / 2;
-            match self.try_load(middle).await? {
-                Some(snapshot) if snapshot.time_millis <= millis => {
-                    low = middle + 1;
-                    found = Some(snapshot);
-                }
-                Some(_) => high = middle - 1,
-                // Expired meanwhile: everything below is older still.
-                None => low = middle + 1,
-            }
-        }
-        Ok(found)
-    }
-
     /// The newest snapshot of a commit user. Walks back through history, so ask once.
     ///
     /// # Errors

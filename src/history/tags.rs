@@ -33,10 +33,16 @@ impl Tags {
     /// # Errors
     /// [`Error::Invalid`] for a bad name, [`Error::NotFound`], [`Error::Corrupt`], [`Error::Storage`].
     pub async fn load(&self, name: &str) -> Result<Tag> {
+        self.try_load(name).await?.ok_or_else(|| Error::not_found(format!("tag {name:?}")))
+    }
+
+    /// A tag, or nothing where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad name, [`Error::Corrupt`], [`Error::Storage`].
+    pub async fn try_load(&self, name: &str) -> Result<Option<Tag>> {
         let path = layout::tag(name)?;
-        match self.store.try_read(&path).await? {
-            Some(bytes) => Tag::decode(&bytes, &path),
-            None => Err(Error::not_found(format!("tag {name:?}"))),
-        }
+        let Some(bytes) = self.store.try_read(&path).await? else { return Ok(None) };
+        Tag::decode(&bytes, &path).map(Some)
     }
 }

@@ -93,6 +93,53 @@ pub async fn schemas(history: &History) -> Result<RecordBatch> {
         .batch()
 }
 
+/// The tags, by name.
+///
+/// # Errors
+/// [`crate::Error::Corrupt`], [`crate::Error::Storage`].
+pub async fn tags(history: &History) -> Result<RecordBatch> {
+    let names = history.tags.list().await?;
+    let loads = stream::iter(&names).map(|name| history.tags.try_load(name)).buffered(PARALLEL);
+    let tags: Vec<_> = loads.try_collect().await?;
+    // What was deleted since the listing is left out.
+    let all: Vec<_> = names.iter().zip(&tags).filter_map(|(name, tag)| Some((name, tag.as_ref()?))).collect();
+    let each = || all.iter();
+    let created = |time: &Option<[i32; 7]>| {
+        time.map(|[year, month, day, hour, minute, second, _]| {
+            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+        })
+    };
+    Columns::default()
+        .text("tag_name", each().map(|(name, _)| Some(name)))
+        .long("snapshot_id", each().map(|(_, tag)| Some(tag.snapshot.id)))
+        .long("schema_id", each().map(|(_, tag)| Some(tag.snapshot.schema_id)))
+        .instant("commit_time", each().map(|(_, tag)| Some(tag.snapshot.time_millis)))
+        .long("record_count", each().map(|(_, tag)| tag.snapshot.total_record_count))
+        .text("create_time", each().map(|(_, tag)| created(&tag.create_time)))
+        .text("time_retained", each().map(|(_, tag)| tag.time_retained.map(|(seconds, _)| format!("{seconds} s"))))
+        .batch()
+}
+
+/// The branches, by name.
+///
+/// # Errors
+/// [`crate::Error::Invalid`], [`crate::Error::Corrupt`], [`crate::Error::Storage`].
+pub async fn branches(history: &History) -> Result<RecordBatch> {
+    let mut all = Vec::new();
+    for name in history.branches.list().await? {
+        let branch = history.on_branch(&name)?;
+        let schema = branch.schemas.ids().await?.last().copied();
+        all.push((name, branch.snapshots.latest().await?, schema));
+    }
+    let each = || all.iter();
+    Columns::default()
+        .text("branch_name", each().map(|(name, ..)| Some(name)))
+        .long("snapshot_id", each().map(|(_, snapshot, _)| snapshot.as_ref().map(|snapshot| snapshot.id)))
+        .instant("commit_time", each().map(|(_, snapshot, _)| snapshot.as_ref().map(|it| it.time_millis)))
+        .long("schema_id", each().map(|(.., schema)| *schema))
+        .batch()
+}
+
 /// The consumers, by name.
 ///
 /// # Errors

@@ -6,7 +6,7 @@
 //!
 //! | view | one row for each |
 //! |---|---|
-//! | [`snapshots`], [`changelogs`], [`schemas`], [`consumers`] | file of that kind |
+//! | [`snapshots`], [`changelogs`], [`schemas`], [`tags`], [`branches`], [`consumers`] | file of that kind |
 //! | [`manifests`], [`files`], [`partitions`], [`buckets`] | such thing of the newest snapshot |
 //! | [`buckets_advice`] | partition, with the bucket count that would fit it |
 //! | [`options`] | option that is set |
@@ -24,6 +24,6 @@ mod text;
 
 pub use advice::buckets_advice;
 pub use contents::{buckets, files, manifests, partitions};
-pub use history::{changelogs, consumers, schemas, snapshots};
+pub use history::{branches, changelogs, consumers, schemas, snapshots, tags};
 pub use picture::picture;
 pub use settings::options;

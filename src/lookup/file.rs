@@ -51,7 +51,8 @@ impl LookupFile {
         let path = format!("{directory}/{}", meta.file_name);
         format_of(&path)?; // refuses formats that are not read
         let (size, schema) = (meta.file_size.to_le_bytes(), rules.schema.id.to_le_bytes());
-        let id = name_of(&[rules.history.store.location().as_bytes(), path.as_bytes(), &size, &schema]);
+        // Schemas of branches have numbers of their own.
+        let id = name_of(&[rules.history.pointers.location().as_bytes(), path.as_bytes(), &size, &schema]);
         Ok(Self { id, path, meta: Arc::clone(meta), masked })
     }
 

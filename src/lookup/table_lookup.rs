@@ -17,7 +17,7 @@ use super::view::{Routed, View};
 use crate::error::{Error, Result};
 use crate::format::{Snapshot, SnapshotId, datum_at};
 use crate::history::History;
-use crate::scan::{At, schema_at, schema_of};
+use crate::scan::{At, at_or_told, schema_at, schema_of};
 use crate::schema::{Schema, TableOptions};
 use crate::types::{Datum, accept_batch, external_schema, lane_schema, to_external};
 
@@ -32,7 +32,7 @@ pub struct LookupBuilder {
     history: History,
     schema: Arc<Schema>,
     select: Option<Vec<String>>,
-    at: At,
+    at: Option<At>,
     memory: Option<u64>,
     cache: Option<LookupCache>,
     disk: Option<(PathBuf, u64)>,
@@ -41,16 +41,7 @@ pub struct LookupBuilder {
 
 impl LookupBuilder {
     pub(crate) fn new(history: History, schema: Arc<Schema>) -> Self {
-        Self {
-            history,
-            schema,
-            select: None,
-            at: At::Latest,
-            memory: None,
-            cache: None,
-            disk: None,
-            wide_timestamps: false,
-        }
+        Self { history, schema, select: None, at: None, memory: None, cache: None, disk: None, wide_timestamps: false }
     }
 
     /// Shows these columns, in this order, instead of all.
@@ -60,10 +51,11 @@ impl LookupBuilder {
         self
     }
 
-    /// Looks into this point of the table's history, and stays there.
+    /// Looks into this point of the table's history, and stays there, whatever the table's options say (`scan.mode` and
+    /// those around it). A point that shows some files of a snapshot only is refused.
     #[must_use]
     pub fn at(mut self, at: At) -> Self {
-        self.at = at;
+        self.at = Some(at);
         self
     }
 
@@ -112,11 +104,16 @@ impl LookupBuilder {
             Some((directory, bytes)) => cache.with_disk(directory, bytes)?,
             None => cache,
         };
-        let snapshot = self.at.find(&self.history).await?;
-        let schema = match &snapshot {
-            Some(snapshot) => schema_at(&self.history, &self.schema, &self.at, snapshot).await?,
+        let at = at_or_told(self.at.as_ref(), &self.schema, self.history.store.env())?;
+        let found = at.find(&self.history, &TableOptions::parse(&self.schema)?).await?;
+        if found.as_ref().is_some_and(|found| found.files_since.is_some()) {
+            return Err(Error::unsupported("a lookup in the files made since a time: they do not hold all of a row"));
+        }
+        let schema = match &found {
+            Some(found) => schema_at(&self.history, &self.schema, found).await?,
             None => Arc::clone(&self.schema),
         };
+        let snapshot = found.map(|found| found.snapshot);
         let rules = Arc::new(Rules::new(&self.history, &schema, &cache)?);
         let view = View::load(rules, snapshot.as_ref(), None).await?;
         let shown = Shown::new(&schema, self.select.as_deref(), self.wide_timestamps)?;
@@ -125,7 +122,7 @@ impl LookupBuilder {
             given: self.schema,
             select: self.select,
             wide_timestamps: self.wide_timestamps,
-            follows: self.at == At::Latest,
+            follows: at == At::Latest,
             cache,
             state: RwLock::new((Arc::new(view), Arc::new(shown))),
             lost: AtomicBool::new(false),

@@ -248,7 +248,7 @@ impl CompactMerge {
 }
 
 /// For each row whether both have the same value, or none.
-fn equal_values(one: &ArrayRef, other: &ArrayRef) -> Result<BooleanBuffer> {
+pub(super) fn equal_values(one: &ArrayRef, other: &ArrayRef) -> Result<BooleanBuffer> {
     let bug = |error: arrow_schema::ArrowError| Error::bug(error.to_string());
     if !one.data_type().is_nested() {
         let equal: BooleanArray = not_distinct(one, other).map_err(bug)?;
@@ -259,7 +259,7 @@ fn equal_values(one: &ArrayRef, other: &ArrayRef) -> Result<BooleanBuffer> {
     Ok(one.iter().zip(other.iter()).map(|(one, other)| one.data() == other.data()).collect())
 }
 
-fn gather<'a>(
+pub(super) fn gather<'a>(
     arrays: impl Iterator<Item = &'a ArrayRef>,
     places: impl Iterator<Item = (usize, usize)>,
 ) -> Result<ArrayRef> {
@@ -268,7 +268,7 @@ fn gather<'a>(
 }
 
 /// The level of a version.
-fn level(versions: &Versions<'_>, position: usize) -> i32 {
+pub(super) fn level(versions: &Versions<'_>, position: usize) -> i32 {
     versions.levels.get(versions.rows[position].0 as usize).copied().unwrap_or(0)
 }
 

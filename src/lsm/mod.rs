@@ -2,6 +2,7 @@
 //! Spec: `format-spec/merge-tree.md`.
 
 mod compact_stage;
+mod diff_stage;
 mod intervals;
 mod key;
 mod levels;
@@ -16,6 +17,7 @@ mod tests;
 mod write_buffer;
 
 pub use compact_stage::{Before, CompactMerge, Compacted, compact_runs};
+pub use diff_stage::{LATER, diff_runs};
 pub use intervals::{KeyBound, Ranged, Section, sections};
 pub use key::{KeyEncoder, Keys};
 pub use levels::{Levels, Run, age};

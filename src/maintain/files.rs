@@ -73,6 +73,11 @@ impl<'a> GoingFiles<'a> {
         added.try_for_each(|entry| self.data_file(entry, id))
     }
 
+    /// The live files of a snapshot that only a tag keeps.
+    pub(super) fn live(&mut self, entries: &[Arc<ManifestEntry>], id: SnapshotId) -> Result<()> {
+        entries.iter().try_for_each(|entry| self.data_file(entry, id))
+    }
+
     fn data_file(&mut self, entry: &ManifestEntry, last: SnapshotId) -> Result<()> {
         let file = &entry.file;
         if self.kept.contains(&holding_name(&file.file_name)?) {

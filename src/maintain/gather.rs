@@ -113,6 +113,29 @@ impl Gather<'_> {
         Ok(Gathered { outside: files.outside, files: files.into_files() })
     }
 
+    /// What goes with a tag whose snapshot has expired; `earliest` is the oldest snapshot. Of what was taken already
+    /// nothing goes.
+    pub(super) async fn tag(
+        &self,
+        tagged: &Snapshot,
+        earliest: &Snapshot,
+        mut kept: HashSet<String>,
+    ) -> Result<Gathered> {
+        roots::state(self.manifests(), earliest, &mut kept).await?;
+        roots::changelogs(self.history, self.manifests(), &mut kept).await?;
+        let mut files = GoingFiles::new(self.schema, self.options, &kept);
+        let live = self.manifests().live_files(tagged, &FileFilter::default()).await;
+        files.live(&if_there(live)?.unwrap_or_default(), tagged.id)?;
+        self.state_lists(&mut files, tagged).await?;
+        if let Some(name) = &tagged.index_manifest
+            && let Some(entries) = if_there(self.manifests().index(name).await)?
+        {
+            files.index(name, &entries, tagged.id)?;
+        }
+        files.statistics(tagged)?;
+        Ok(Gathered { outside: files.outside, files: files.into_files() })
+    }
+
     async fn state_lists(&self, files: &mut GoingFiles<'_>, snapshot: &Snapshot) -> Result<()> {
         let lists = [
             (&snapshot.base_manifest_list, snapshot.base_manifest_list_size),

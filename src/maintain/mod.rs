@@ -17,6 +17,7 @@
 //! Spec: `format-spec/expiry.md`.
 
 mod after_commit;
+mod branches;
 mod choose;
 mod expire;
 mod files;
@@ -25,11 +26,14 @@ mod gather;
 mod report;
 mod retention;
 mod roots;
+mod tags;
 #[cfg(test)]
 mod tests;
 
 pub use after_commit::ExpireAfterCommit;
+pub use branches::{create_branch, delete_branch};
 pub use choose::Stop;
 pub use expire::Expirer;
 pub use report::{ExpireProgress, ExpireReport};
 pub use retention::Retention;
+pub use tags::NewTag;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures::future::try_join;
 
 use crate::error::{Error, Result};
-use crate::format::{Snapshot, SnapshotId, holding_name, layout};
+use crate::format::{FileSource, Snapshot, SnapshotId, holding_name, layout};
 use crate::history::{FileFilter, History, Manifests};
 use crate::io::FileStatus;
 
@@ -54,9 +54,23 @@ pub(super) async fn named(
     begin: SnapshotId,
     end: SnapshotId,
 ) -> Result<HashSet<String>> {
+    named_but(history, listing, None, begin, end).await
+}
+
+/// The same without one of the tags.
+///
+/// # Errors
+/// As [`named`].
+pub(super) async fn named_but(
+    history: &History,
+    listing: &Listing,
+    without: Option<&str>,
+    begin: SnapshotId,
+    end: SnapshotId,
+) -> Result<HashSet<String>> {
     let mut names = HashSet::new();
     let mut tagged = Vec::new();
-    for name in listing.tag_names() {
+    for name in listing.tag_names().filter(|name| Some(*name) != without) {
         match history.tags.load(name).await {
             Ok(tag) => tagged.push(tag.snapshot),
             Err(Error::NotFound(_)) => {}
@@ -94,7 +108,7 @@ pub(super) async fn metadata(manifests: &Manifests, snapshot: &Snapshot, names: 
 }
 
 /// A snapshot's state with its data files.
-async fn state(manifests: &Manifests, snapshot: &Snapshot, names: &mut HashSet<String>) -> Result<()> {
+pub(super) async fn state(manifests: &Manifests, snapshot: &Snapshot, names: &mut HashSet<String>) -> Result<()> {
     metadata(manifests, snapshot, names).await?;
     for entry in manifests.live_files(snapshot, &FileFilter::default()).await? {
         names.insert(holding_name(&entry.file.file_name)?);
@@ -116,7 +130,10 @@ async fn changes(manifests: &Manifests, snapshot: &Snapshot, names: &mut HashSet
             names.insert(snapshot.delta_manifest_list.clone());
             let list = manifests.list(&snapshot.delta_manifest_list).await?;
             names.extend(list.iter().map(|meta| meta.file_name.clone()));
-            manifests.delta_files(snapshot, &all).await?
+            // What compactions made is no change; files of releases that did not tell may be either.
+            let mut entries = manifests.delta_files(snapshot, &all).await?;
+            entries.retain(|entry| entry.file.file_source != Some(FileSource::Compact));
+            entries
         }
     };
     for entry in entries {
@@ -129,7 +146,7 @@ async fn changes(manifests: &Manifests, snapshot: &Snapshot, names: &mut HashSet
 /// Everything that a branch names: the state of its oldest snapshot and what each snapshot brought, its tags, its
 /// changelogs.
 async fn of_branch(history: &History, branch: &str, names: &mut HashSet<String>) -> Result<()> {
-    let (pointers, manifests) = (history.branches.pointers(branch)?, &history.manifests);
+    let (pointers, manifests) = (history.on_branch(branch)?, &history.manifests);
     let mut oldest = true;
     for id in pointers.snapshots.ids().await? {
         // One that its own expiry took meanwhile is passed over.
@@ -154,6 +171,11 @@ async fn of_branch(history: &History, branch: &str, names: &mut HashSet<String>)
             Err(error) => return Err(error),
         }
     }
+    changelogs(&pointers, manifests, names).await
+}
+
+/// What the changelogs need that outlived their snapshots.
+pub(super) async fn changelogs(pointers: &History, manifests: &Manifests, names: &mut HashSet<String>) -> Result<()> {
     for id in pointers.snapshots.changelog_ids().await? {
         if let Some(changelog) = pointers.snapshots.try_load_changelog(id).await? {
             names.insert(changelog.base_manifest_list.clone());

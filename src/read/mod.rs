@@ -4,6 +4,7 @@
 //! Spec: `format-spec/read.md`.
 
 mod columns;
+mod diff;
 mod fan_in;
 mod slab;
 mod spill;
@@ -11,6 +12,7 @@ mod split_reader;
 mod stream;
 
 pub(crate) use columns::{Origin, WorkColumns};
+pub use diff::DiffSplit;
 pub use slab::MergedSlab;
 pub(crate) use spill::{Spill, SpillFormat, SpillWriter};
 pub use split_reader::{BucketReader, CompactedBatches, ReadRequest, Rows, SplitReader};

@@ -59,11 +59,11 @@ pub struct ReadRequest {
 pub struct SplitReader {
     history: History,
     runtime: Handle,
-    request: ReadRequest,
+    pub(super) request: ReadRequest,
     options: TableOptions,
     work: WorkColumns,
-    key_places: Vec<usize>,
-    encoder: KeyEncoder,
+    pub(super) key_places: Vec<usize>,
+    pub(super) encoder: KeyEncoder,
     order: Option<SequenceOrder>,
     function: Arc<dyn MergeFunction>,
     /// The schemas of all files that are read.
@@ -79,8 +79,8 @@ pub type RowTest = Arc<dyn Fn(&DataFileMeta, &ArrayRef) -> Result<Option<Boolean
 
 /// A batch out: rows and, for changes, their kinds.
 pub type Rows = (RecordBatch, Option<Int8Array>);
-type Batches = Box<dyn Iterator<Item = Result<Rows>> + Send>;
-type MergedBatches = Box<dyn Iterator<Item = Result<MergedBatch>> + Send>;
+pub(super) type Batches = Box<dyn Iterator<Item = Result<Rows>> + Send>;
+pub(super) type MergedBatches = Box<dyn Iterator<Item = Result<MergedBatch>> + Send>;
 /// The batches of a compaction.
 pub type CompactedBatches = Box<dyn Iterator<Item = Result<Compacted>> + Send>;
 
@@ -90,15 +90,26 @@ impl SplitReader {
     /// # Errors
     /// The store's errors when a schema is loaded; [`Error::Unsupported`] for a merge engine this version lacks.
     pub async fn new(history: &History, request: ReadRequest, splits: &[Split]) -> Result<Self> {
+        Self::with_columns(history, request, splits, &[]).await
+    }
+
+    /// The same reader, which works on more columns than it shows.
+    pub(super) async fn with_columns(
+        history: &History,
+        request: ReadRequest,
+        splits: &[Split],
+        others: &[usize],
+    ) -> Result<Self> {
         let schema = Arc::clone(&request.schema);
         let options = TableOptions::parse(&schema)?;
         let keys = schema.positions(&schema.trimmed_primary_keys())?;
         let sequence = schema.positions(&options.sequence_fields)?;
         let merges = splits.iter().any(|split| !split.raw);
-        let mut work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), &[])?;
+        let mut work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), others)?;
         let mut function: Arc<dyn MergeFunction> = Arc::new(KeepAll);
         if merges {
             let mut versions: Vec<usize> = keys.iter().chain(&sequence).copied().collect();
+            versions.extend(others);
             versions.extend(merge::columns_for(&schema, &options, &work.positions)?);
             work = WorkColumns::new(Arc::clone(&schema), &request.select, request.filter.as_ref(), &versions)?;
             function = merge::of(&schema, &options, &work.positions)?;
@@ -148,6 +159,11 @@ impl SplitReader {
         self
     }
 
+    pub(super) fn with_half_of_memory(mut self) -> Self {
+        self.budgets = (self.budgets.0 / 2, self.budgets.1 / 2);
+        self
+    }
+
     pub(super) fn runtime(&self) -> &Handle {
         &self.runtime
     }
@@ -185,7 +201,7 @@ impl SplitReader {
         Ok(BucketReader { located: self.files_of(split)?, reader: self.clone() })
     }
 
-    fn files_of(&self, split: &Split) -> Result<Arc<Located>> {
+    pub(super) fn files_of(&self, split: &Split) -> Result<Arc<Located>> {
         let directory = bucket_directory(&self.request.schema, &self.options, &split.partition, split.bucket)?;
         if let Some(outside) = split.files.iter().find(|file| file.external_path.is_some()) {
             return Err(Error::unsupported(format!("data file {} outside of the table", outside.file_name)));
@@ -292,19 +308,23 @@ impl SplitReader {
     }
 
     fn read_merged(&self, located: Arc<Located>) -> Result<Batches> {
+        let this = self.clone();
+        let merged = self.sections_of(&located)?.into_iter().flat_map(move |runs| -> Batches {
+            this.merge_section(&located, runs).unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
+        });
+        Ok(Box::new(merged))
+    }
+
+    /// The runs of each section of overlapping files, in key order.
+    pub(super) fn sections_of(&self, located: &Located) -> Result<Vec<Vec<Vec<Arc<DataFileMeta>>>>> {
         let types = self.request.schema.types_of(&self.request.schema.trimmed_primary_keys())?;
         let mut ranged = Vec::with_capacity(located.files.len());
         for file in &located.files {
             let (min, max) = (bound(&file.min_key, &types)?, bound(&file.max_key, &types)?);
             ranged.push(Ranged { min, max, item: Arc::clone(file) });
         }
-        let this = self.clone();
-        let merged = sections(ranged).into_iter().flat_map(move |section| -> Batches {
-            let runs: Vec<Vec<Arc<DataFileMeta>>> =
-                section.into_iter().map(|run| run.into_iter().map(|ranged| ranged.item).collect()).collect();
-            this.merge_section(&located, runs).unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
-        });
-        Ok(Box::new(merged))
+        let files = |run: Vec<Ranged<Arc<DataFileMeta>>>| run.into_iter().map(|ranged| ranged.item).collect();
+        Ok(sections(ranged).into_iter().map(|section| section.into_iter().map(files).collect()).collect())
     }
 
     fn merge_section(&self, located: &Arc<Located>, runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<Batches> {
@@ -318,7 +338,11 @@ impl SplitReader {
         })))
     }
 
-    fn merge_runs_of(&self, located: &Arc<Located>, runs: Vec<Vec<Arc<DataFileMeta>>>) -> Result<MergedBatches> {
+    pub(super) fn merge_runs_of(
+        &self,
+        located: &Arc<Located>,
+        runs: Vec<Vec<Arc<DataFileMeta>>>,
+    ) -> Result<MergedBatches> {
         let (readers, batch_rows) = self.readers(located, runs, &self.function)?;
         merge_runs(readers, self.order.clone(), Arc::clone(&self.function), batch_rows)
     }
@@ -420,7 +444,7 @@ impl SplitReader {
     }
 
     /// Filters working columns and turns them into what is shown.
-    fn finish(&self, columns: Vec<ArrayRef>, kinds: Option<Int8Array>, rows: usize) -> Result<Rows> {
+    pub(super) fn finish(&self, columns: Vec<ArrayRef>, kinds: Option<Int8Array>, rows: usize) -> Result<Rows> {
         let mut batch = self.work.batch(columns, rows)?;
         let mut kinds = kinds;
         if let Some(filter) = &self.request.filter {
@@ -557,8 +581,8 @@ struct Bounds {
 
 /// A split's files with what its bucket tells.
 #[derive(Clone)]
-struct Located {
-    directory: String,
+pub(super) struct Located {
+    pub(super) directory: String,
     partition: PartitionValues,
     files: Vec<Arc<DataFileMeta>>,
     vectors: FileVectors,

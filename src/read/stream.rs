@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::SplitReader;
-use super::split_reader::Rows;
+use super::split_reader::{Batches, Rows};
 use crate::error::{Error, Result};
 use crate::format::Split;
 
@@ -45,13 +45,23 @@ impl SplitBatches {
 impl SplitReader {
     /// Begins to read a split on the blocking pool.
     pub fn start(&self, split: Split) -> SplitBatches {
+        let (reader, read) = (self.clone(), split.clone());
+        self.start_with(split, move || reader.read(&read))
+    }
+
+    /// Begins to read on the blocking pool; errors are told as those of a split.
+    pub(super) fn start_with(
+        &self,
+        split: Split,
+        read: impl FnOnce() -> Result<Batches> + Send + 'static,
+    ) -> SplitBatches {
         let (sender, receiver) = channel(BATCHES_AHEAD);
         let (reader, runtime) = (self.clone(), self.runtime().clone());
         self.runtime().spawn(async move {
             let permit = SPLITS.acquire().await;
             runtime.spawn_blocking(move || {
                 let _permit = permit;
-                let batches = match reader.read(&split) {
+                let batches = match read() {
                     Ok(batches) => batches,
                     Err(error) => return drop(sender.blocking_send(Some(Err(reader.explain(&split, error))))),
                 };

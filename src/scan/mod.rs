@@ -4,6 +4,7 @@
 //! Spec: `format-spec/read.md`.
 
 mod at;
+mod between;
 mod partitions;
 mod plan;
 mod prune;
@@ -13,6 +14,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use at::At;
+pub(crate) use at::{Found, at_or_told, compacted};
+pub use between::{Between, BetweenPart, BetweenPlan, plan_between};
 pub use partitions::PartitionTest;
 pub use plan::{PlanRules, bound, plan_changes, plan_rows};
 pub use vectors::{FileVectors, Vectors, load_vectors};
@@ -39,22 +42,54 @@ pub struct Plan {
     pub splits: Vec<Split>,
 }
 
+/// Which levels of a tree a read shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ShownLevels {
+    /// What a batch read shows: level 0 is left out where deletion vectors are kept and where the first row stays.
+    #[default]
+    Visible,
+    /// All of them: the rows that a stream begins with.
+    All,
+    /// The highest alone: rows that need no merging, and are as old as the last full compaction.
+    Top,
+}
+
+/// Which files of a snapshot a read shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shown {
+    /// Their levels.
+    pub levels: ShownLevels,
+    /// Only those made since, in milliseconds since the epoch.
+    pub since: Option<i64>,
+}
+
+impl Shown {
+    /// Every file of every level.
+    pub const EVERYTHING: Self = Self { levels: ShownLevels::All, since: None };
+}
+
 /// Plans a batch read.
 ///
 /// # Errors
 /// [`crate::Error::NotFound`] for a snapshot that is not there, [`crate::Error::Invalid`] for a filter that does not
 /// fit the schema, [`crate::Error::Unsupported`] for a table feature this version cannot read.
-pub async fn plan(history: &History, newest: &Arc<Schema>, at: &At, filter: Option<&Expr>) -> Result<Plan> {
-    let Some(snapshot) = at.find(history).await? else {
+pub async fn plan(
+    history: &History,
+    newest: &Arc<Schema>,
+    at: &At,
+    levels: ShownLevels,
+    filter: Option<&Expr>,
+) -> Result<Plan> {
+    let options = TableOptions::checked(newest, Use::Read)?;
+    let Some(found) = at.find(history, &options).await? else {
         let filter = filter.map(|filter| filter.bind(newest)).transpose()?;
         return Ok(Plan { snapshot: None, schema: Arc::clone(newest), filter, splits: Vec::new() });
     };
-    let schema = schema_at(history, newest, at, &snapshot).await?;
-    plan_snapshot(history, &schema, &snapshot, filter, false).await
+    let schema = schema_at(history, newest, &found).await?;
+    plan_snapshot(history, &schema, &found.snapshot, filter, Shown { levels, since: found.files_since }).await
 }
 
-/// Plans a read of a snapshot whose rows come out in `schema`. A batch read leaves level 0 out where deletion vectors
-/// are kept and where the first row stays; the rows that a stream begins with hold it.
+/// Plans a read of a snapshot whose rows come out in `schema`.
 ///
 /// # Errors
 /// As [`plan`].
@@ -63,17 +98,26 @@ pub async fn plan_snapshot(
     schema: &Arc<Schema>,
     snapshot: &Snapshot,
     filter: Option<&Expr>,
-    with_level_0: bool,
+    shown: Shown,
 ) -> Result<Plan> {
     let options = TableOptions::checked(schema, Use::Read)?;
     let filter = filter.map(|filter| filter.bind(schema)).transpose()?;
-    let mut rules = PlanRules::new(schema, &options)?;
-    rules.skips_level_0 &= !with_level_0;
+    let rules = PlanRules::new(schema, &options)?;
     let mut pruner = Pruner::new(schema, &options, filter.as_ref())?;
-    let (vectors, entries) = match live_files(history, snapshot, &pruner.file_filter(rules.skips_level_0)).await {
+    let levels = match shown.levels {
+        ShownLevels::Visible if rules.skips_level_0 => 1..=i32::MAX,
+        ShownLevels::Top if schema.has_primary_key() => options.compaction.max_level()..=options.compaction.max_level(),
+        _ => i32::MIN..=i32::MAX,
+    };
+    let (vectors, mut entries) = match live_files(history, snapshot, &pruner.file_filter(levels)).await {
         Ok(found) => found,
         Err(error) => return Err(history.snapshots.explain(snapshot.id, false, error).await),
     };
+    if let Some(since) = shown.since {
+        // Paimon tells the local time of whoever made a file; one that does not tell was made long ago.
+        let made = |local| history.store.env().instant_of_local(local);
+        entries.retain(|entry| entry.file.creation_time.is_some_and(|local| made(local) >= since));
+    }
     let ids: BTreeSet<i64> = entries.iter().map(|entry| entry.file.schema_id).collect();
     for id in ids {
         pruner.know(&*history.schemas.load(id).await?)?;
@@ -94,7 +138,7 @@ pub(crate) async fn visible_files(
 ) -> Result<(Vectors, Vec<Arc<ManifestEntry>>)> {
     let rules = PlanRules::new(schema, options)?;
     let pruner = Pruner::new(schema, options, None)?;
-    live_files(history, snapshot, &pruner.file_filter(rules.skips_level_0)).await
+    live_files(history, snapshot, &pruner.file_filter(i32::from(rules.skips_level_0)..=i32::MAX)).await
 }
 
 async fn live_files(
@@ -111,26 +155,21 @@ async fn live_files(
 /// # Errors
 /// [`crate::Error::NotFound`] for a snapshot that is not there; the store's errors.
 pub async fn shown_schema(history: &History, newest: &Arc<Schema>, at: &At) -> Result<Arc<Schema>> {
-    if *at == At::Latest {
+    if matches!(at, At::Latest | At::Compacted | At::FilesSince(_) | At::Since(_)) {
         return Ok(Arc::clone(newest));
     }
-    match at.find(history).await? {
-        Some(snapshot) => schema_at(history, newest, at, &snapshot).await,
+    match at.find(history, &TableOptions::parse(newest)?).await? {
+        Some(found) => schema_at(history, newest, &found).await,
         None => Ok(Arc::clone(newest)),
     }
 }
 
 /// The newest schema for the newest rows; the snapshot's own columns for a look back, with the options that the table
 /// has and those its handle was given: so does Java.
-pub(crate) async fn schema_at(
-    history: &History,
-    newest: &Arc<Schema>,
-    at: &At,
-    snapshot: &Snapshot,
-) -> Result<Arc<Schema>> {
-    match at {
-        At::Latest => Ok(Arc::clone(newest)),
-        _ => schema_of(history, newest, snapshot.schema_id).await,
+pub(crate) async fn schema_at(history: &History, newest: &Arc<Schema>, found: &Found) -> Result<Arc<Schema>> {
+    match found.looks_back {
+        false => Ok(Arc::clone(newest)),
+        true => schema_of(history, newest, found.snapshot.schema_id).await,
     }
 }
 

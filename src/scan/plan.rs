@@ -54,7 +54,7 @@ impl PlanRules {
         })
     }
 
-    fn weight(&self, file: &DataFileMeta) -> u64 {
+    pub(super) fn weight(&self, file: &DataFileMeta) -> u64 {
         self.open_cost.max(u64::try_from(file.file_size).unwrap_or(0))
     }
 }

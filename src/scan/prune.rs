@@ -2,6 +2,7 @@
 //! Spec: `format-spec/read.md`, pruning.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
@@ -77,12 +78,13 @@ impl Pruner {
         Ok(())
     }
 
-    /// What decides while manifests are read, which may leave level 0 out.
-    pub fn file_filter(&self, skips_level_0: bool) -> FileFilter {
+    /// What decides while manifests are read; only files of these levels are seen.
+    pub fn file_filter(&self, levels: RangeInclusive<i32>) -> FileFilter {
         let mut filter = self.partition_filter();
         let postponed = self.postponed;
-        if skips_level_0 || postponed {
-            let seen = move |head: &EntryHead<'_>| !(skips_level_0 && head.level == 0 || postponed && head.bucket < 0);
+        let all_levels = *levels.start() <= 0 && *levels.end() == i32::MAX;
+        if !all_levels || postponed {
+            let seen = move |head: &EntryHead<'_>| levels.contains(&head.level) && !(postponed && head.bucket < 0);
             filter.entry = Some(match filter.entry {
                 Some(matches) => Arc::new(move |head| seen(head) && matches(head)),
                 None => Arc::new(seen),

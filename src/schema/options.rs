@@ -311,6 +311,8 @@ pub struct TableOptions {
     pub commit: CommitOptions,
     /// What expiry keeps.
     pub retention: RetentionOptions,
+    /// Where reads and streams stand unless a call says otherwise.
+    pub scan: ScanOptions,
 }
 
 impl TableOptions {
@@ -394,6 +396,7 @@ impl TableOptions {
             },
             commit: read.commit()?,
             retention: RetentionOptions::read(&read)?,
+            scan: ScanOptions::read(&read)?,
         })
     }
 
@@ -412,11 +415,13 @@ mod formats;
 mod merge;
 mod reader;
 mod retention;
+mod scan;
 
 pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
 pub use formats::{Compression, FileFormat, FormatOptions};
 pub use merge::{ColumnMergeOptions, MergeOptions, NullKeys, SequenceGroup};
 pub use retention::{RetentionLimits, RetentionOptions};
+pub use scan::{BetweenMode, BetweenPoints, ScanOptions, ScanPoint};
 
 #[cfg(test)]
 mod tests;

@@ -195,13 +195,28 @@ fn check_changelog(schema: &Schema, options: &TableOptions) -> Result<()> {
     if options.merge_engine == MergeEngine::FirstRow && !producers.contains(&options.changelog_producer) {
         return Err(Error::invalid("merge-engine = first-row takes changelog-producer none or lookup"));
     }
-    if !keyed && options.streaming_read_overwrite {
+    check_overwrites_in_streams(keyed, options)?;
+    if !keyed && options.thin_mode {
+        return Err(Error::invalid("option data-file.thin-mode needs a primary key"));
+    }
+    Ok(())
+}
+
+/// What streams of overwrites need; also asked when a stream begins, because options may be given for it alone.
+pub(crate) fn check_overwrites_in_streams(keyed: bool, options: &TableOptions) -> Result<()> {
+    if !options.streaming_read_overwrite {
+        return Ok(());
+    }
+    if !keyed {
         return Err(Error::invalid(
             "option streaming-read-overwrite needs a primary key (append tables: streaming-read-append-overwrite)",
         ));
     }
-    if !keyed && options.thin_mode {
-        return Err(Error::invalid("option data-file.thin-mode needs a primary key"));
+    if matches!(options.changelog_producer, ChangelogProducer::Lookup | ChangelogProducer::FullCompaction) {
+        return Err(Error::invalid(
+            "option streaming-read-overwrite with changelog-producer lookup or full-compaction: the changes of an overwrite \
+             would be told twice",
+        ));
     }
     Ok(())
 }

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use arrow_array::Int8Array;
 
-use super::start::{Start, check_kept, expired, oldest_after};
+use super::start::{FirstRows, Start, check_kept, expired, oldest_after};
 use crate::error::{Error, Result};
 use crate::format::layout::POSTPONE_BUCKET;
 use crate::format::{BinaryRow, CommitKind, FileKind, ManifestEntry, Snapshot, SnapshotId, Split};
 use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, SplitBatches, SplitReader};
-use crate::scan::{PlanRules, Vectors, plan_changes, plan_snapshot};
+use crate::scan::{PlanRules, Shown, ShownLevels, Vectors, plan_changes, plan_snapshot};
 use crate::schema::{BucketMode, ChangelogProducer, Schema, TableOptions};
 use crate::types::RowKind;
 use crate::write::ChangeBatch;
@@ -29,6 +29,8 @@ pub struct FollowOptions {
     pub start: Start,
     /// The last snapshot it shows; it ends there.
     pub to: Option<SnapshotId>,
+    /// It ends before the first snapshot whose watermark lies above this.
+    pub to_watermark: Option<i64>,
     /// Wait for snapshots to come; otherwise it ends at the newest one.
     pub wait: bool,
     /// Keeps progress under this name in the table.
@@ -61,6 +63,9 @@ pub struct ChangeStream {
     options: TableOptions,
     request: ReadRequest,
     to: Option<SnapshotId>,
+    to_watermark: Option<i64>,
+    /// The watermark was passed: nothing comes any more.
+    ended: bool,
     wait: bool,
     consumer: Option<String>,
     /// The snapshot whose changes come after what is queued.
@@ -112,10 +117,11 @@ impl ChangeStream {
                 (None, next)
             }
             None => {
-                let first = follow.start.resolve(&history).await?;
-                if let (Some(full), Some(to)) = (first.full, follow.to)
-                    && full > to
+                let first = follow.start.resolve(&history, &options).await?;
+                if let (Some(full), Some(to)) = (&first.full, follow.to)
+                    && full.snapshot.id > to
                 {
+                    let full = full.snapshot.id;
                     let what = format!("the rows of snapshot {full} come first, and {to} is the last snapshot to show");
                     return Err(Error::invalid(what));
                 }
@@ -135,6 +141,8 @@ impl ChangeStream {
             options,
             request,
             to: follow.to,
+            to_watermark: follow.to_watermark,
+            ended: false,
             wait: follow.wait,
             consumer: follow.consumer,
             next,
@@ -147,8 +155,16 @@ impl ChangeStream {
             misses: 0,
             in_changelogs: false,
         };
-        if let Some(id) = full {
-            stream.queue_rows(id).await?;
+        if stream.to_watermark.is_some() {
+            // What is shown first, or what was shown before, may lie above it already.
+            let before = match &full {
+                Some(full) => Some(full.snapshot.clone()),
+                None => stream.history.snapshots.try_load(next.saturating_sub(1)).await?,
+            };
+            stream.ended = before.is_some_and(|before| stream.is_beyond(&before));
+        }
+        if let Some(full) = full {
+            stream.queue_rows(full).await?;
         }
         Ok(stream)
     }
@@ -167,11 +183,11 @@ impl ChangeStream {
             if let Some(change) = self.next_queued().await.inspect_err(|_| self.failed = true)? {
                 return Ok(Some(change));
             }
-            if self.to.is_some_and(|to| self.next > to) {
+            if self.ended || self.to.is_some_and(|to| self.next > to) {
                 return Ok(None);
             }
             if !self.advance().await? {
-                if !self.wait {
+                if !self.wait || self.ended {
                     return Ok(None);
                 }
                 self.history.store.env().sleep(self.pause()).await;
@@ -261,10 +277,10 @@ impl ChangeStream {
 
     /// Queues the rows of a whole snapshot. What a changelog will tell later is left out: level 0 with producer
     /// lookup, everything below the top with full-compaction. What waits in the postpone bucket comes behind them.
-    async fn queue_rows(&mut self, id: SnapshotId) -> Result<()> {
-        let snapshot = self.history.snapshots.load(id).await?;
-        let filter = self.request.filter.as_ref();
-        let plan = plan_snapshot(&self.history, &self.schema, &snapshot, filter, true).await?;
+    async fn queue_rows(&mut self, FirstRows { snapshot, since }: FirstRows) -> Result<()> {
+        let (id, filter) = (snapshot.id, self.request.filter.as_ref());
+        let shown = Shown { levels: ShownLevels::All, since };
+        let plan = plan_snapshot(&self.history, &self.schema, &snapshot, filter, shown).await?;
         let lowest = match self.options.changelog_producer {
             ChangelogProducer::None | ChangelogProducer::Input => 0,
             ChangelogProducer::Lookup => 1,
@@ -293,12 +309,20 @@ impl ChangeStream {
     /// Queues the changes of the next snapshot. Tells whether there is one.
     async fn advance(&mut self) -> Result<bool> {
         let Some(snapshot) = self.find_next().await? else { return Ok(false) };
+        if self.is_beyond(&snapshot) {
+            self.ended = true;
+            return Ok(false);
+        }
         if let Err(error) = self.queue_changes(&snapshot).await {
             return Err(self.history.snapshots.explain(snapshot.id, true, error).await);
         }
         (self.current, self.showing_rows) = (Some(snapshot.id), false);
         self.next = snapshot.id.saturating_add(1);
         Ok(true)
+    }
+
+    fn is_beyond(&self, snapshot: &Snapshot) -> bool {
+        self.to_watermark.zip(snapshot.watermark).is_some_and(|(to, watermark)| watermark > to)
     }
 
     /// An idle table costs one request a poll, and so does each changelog that outlived its snapshot.

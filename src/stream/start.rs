@@ -1,11 +1,15 @@
 //! Where a stream of changes begins.
+//! Spec: `format-spec/stream.md`, start.
 
+use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::format::SnapshotId;
+use crate::format::{Snapshot, SnapshotId};
 use crate::history::History;
+use crate::scan::compacted;
+use crate::schema::{ScanPoint, TableOptions};
 
 /// Where a stream of changes begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Start {
     /// The rows of the newest snapshot as `+I`, then the changes after it.
     #[default]
@@ -16,41 +20,123 @@ pub enum Start {
     Snapshot(SnapshotId),
     /// The rows of this snapshot as `+I`, then the changes after it.
     SnapshotFull(SnapshotId),
+    /// The rows of the snapshot that a tag keeps as `+I`, then the changes after it, which must be kept.
+    TagFull(String),
+    /// The rows of the newest snapshot that a compaction made as `+I`, then the changes after it; without such a snapshot
+    /// as [`Start::LatestFull`].
+    CompactedFull,
     /// The changes of the first snapshot that is not older than this (milliseconds since the epoch), and those after it.
     Timestamp(i64),
+    /// The rows of the newest snapshot's files that were made since (milliseconds since the epoch) as `+I`, then the
+    /// changes after it.
+    FilesSince(i64),
+    /// As [`Start::Timestamp`] where the changes from then on are kept and there are any, else as [`Start::FilesSince`].
+    Since(i64),
     /// The changes of the oldest snapshot (or changelog) that is kept, and those after it.
     Earliest,
 }
 
 /// A start as the stream runs it: a snapshot to show whole, if any, and the one whose changes come next.
 pub(super) struct FirstStep {
-    pub full: Option<SnapshotId>,
+    pub full: Option<FirstRows>,
     pub next: SnapshotId,
 }
 
+/// The rows that a stream begins with.
+pub(super) struct FirstRows {
+    pub snapshot: Snapshot,
+    /// Only files made since are shown.
+    pub since: Option<i64>,
+}
+
+impl FirstStep {
+    fn changes(next: SnapshotId) -> Self {
+        Self { full: None, next }
+    }
+
+    /// A table without a snapshot begins with its first changes.
+    fn rows(snapshot: Option<Snapshot>, since: Option<i64>) -> Self {
+        match snapshot {
+            Some(snapshot) => {
+                let next = snapshot.id.saturating_add(1);
+                Self { full: Some(FirstRows { snapshot, since }), next }
+            }
+            None => Self::changes(1),
+        }
+    }
+}
+
 impl Start {
-    pub(super) async fn resolve(&self, history: &History) -> Result<FirstStep> {
+    /// What the options of a table say of streams.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for points that only a batch read can stand at.
+    pub(crate) fn of_options(options: &TableOptions, env: &Env) -> Result<Self> {
+        let no_stream = |what: &str| Err(Error::invalid(format!("a stream cannot begin at {what} (table options)")));
+        match &options.scan.point {
+            ScanPoint::LatestFull => Ok(Self::LatestFull),
+            ScanPoint::Latest => Ok(Self::Latest),
+            ScanPoint::CompactedFull => Ok(Self::CompactedFull),
+            ScanPoint::Timestamp(millis) => Ok(Self::Timestamp(*millis)),
+            ScanPoint::LocalTimestamp(local) => Ok(Self::Timestamp(env.instant_of_local(*local))),
+            ScanPoint::CreationTimestamp(millis) => Ok(Self::Since(*millis)),
+            ScanPoint::FileCreationTime(millis) => Ok(Self::FilesSince(*millis)),
+            ScanPoint::Snapshot(id) => Ok(Self::Snapshot(*id)),
+            ScanPoint::SnapshotFull(id) => Ok(Self::SnapshotFull(*id)),
+            ScanPoint::Tag(_) => no_stream("scan.tag-name"),
+            ScanPoint::Watermark(_) => no_stream("scan.watermark"),
+            ScanPoint::Version(_) => no_stream("scan.version"),
+            ScanPoint::LatestDelta => no_stream("scan.mode = latest-delta"),
+            ScanPoint::Incremental(_) => no_stream("the two ends of an incremental read"),
+        }
+    }
+
+    pub(super) async fn resolve(&self, history: &History, options: &TableOptions) -> Result<FirstStep> {
         let snapshots = &history.snapshots;
-        let latest = snapshots.latest_id().await?;
         Ok(match self {
-            Self::LatestFull => FirstStep { full: latest, next: latest.map_or(1, |id| id.saturating_add(1)) },
-            Self::Latest => FirstStep { full: None, next: latest.map_or(1, |id| id + 1) },
-            Self::Earliest => FirstStep { full: None, next: earliest(history).await?.unwrap_or(1) },
+            Self::LatestFull => FirstStep::rows(snapshots.latest().await?, None),
+            Self::Latest => FirstStep::changes(snapshots.latest_id().await?.map_or(1, |id| id + 1)),
+            Self::Earliest => FirstStep::changes(earliest(history).await?.unwrap_or(1)),
             Self::Snapshot(id) => {
                 check_kept(history, *id).await?;
+                let latest = snapshots.latest_id().await?;
                 if let Some(latest) = latest.filter(|latest| *id > latest.saturating_add(1)) {
                     let what = format!("snapshot {id}: it does not exist yet, the newest one is {latest}");
                     return Err(Error::not_found(what));
                 }
-                FirstStep { full: None, next: *id }
+                FirstStep::changes(*id)
             }
-            Self::SnapshotFull(id) => {
-                snapshots.load(*id).await?;
-                FirstStep { full: Some(*id), next: id.saturating_add(1) }
+            Self::SnapshotFull(id) => FirstStep::rows(Some(snapshots.load(*id).await?), None),
+            Self::TagFull(name) => {
+                let snapshot = history.tags.load(name).await?.snapshot;
+                check_kept(history, snapshot.id.saturating_add(1)).await?;
+                FirstStep::rows(Some(snapshot), None)
             }
-            Self::Timestamp(millis) => FirstStep { full: None, next: first_since(history, *millis).await? },
+            Self::CompactedFull => FirstStep::rows(compacted(history, options).await?, None),
+            Self::Timestamp(millis) => FirstStep::changes(first_since(history, *millis).await?),
+            Self::FilesSince(millis) => FirstStep::rows(snapshots.latest().await?, Some(*millis)),
+            Self::Since(millis) => match all_since(history, *millis).await? {
+                Some(first) => FirstStep::changes(first),
+                None => FirstStep::rows(snapshots.latest().await?, Some(*millis)),
+            },
         })
     }
+}
+
+/// The first id whose changes are not older than `millis`, where an older one is kept too, so that none is missing, and
+/// there is one.
+async fn all_since(history: &History, millis: i64) -> Result<Option<SnapshotId>> {
+    let snapshots = &history.snapshots;
+    let Some(oldest) = earliest(history).await? else { return Ok(None) };
+    let first = match snapshots.try_load(oldest).await? {
+        Some(snapshot) => Some(snapshot),
+        None => snapshots.try_load_changelog(oldest).await?,
+    };
+    if first.is_none_or(|first| first.time_millis >= millis) {
+        return Ok(None);
+    }
+    let found = first_since(history, millis).await?;
+    Ok(snapshots.latest_id().await?.filter(|latest| found <= *latest).map(|_| found))
 }
 
 /// The oldest id whose changes are kept, as a snapshot or as a changelog that outlived its snapshot.

@@ -51,7 +51,7 @@ pub(super) async fn publish_change(
         }
         let next = Schema { time_millis: history.store.env().now_millis(), ..next };
         let (path, bytes) = (layout::schema(next.id), encode_schema(&next)?);
-        match history.store.create(&path, bytes).await? {
+        match history.pointers.create(&path, bytes).await? {
             Created::Won => return history.schemas.load(next.id).await,
             Created::Exists => {}
             Created::Unknown(words) => return Err(Error::storage(format!("create {path}: {words}"))),

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::format::SnapshotId;
 use crate::history::History;
 use crate::predicate::Expr;
-use crate::schema::{Schema, TableOptions, Use, check_options};
+use crate::schema::{Schema, TableOptions, Use, check_options, check_overwrites_in_streams};
 use crate::stream::{ChangeStream, FollowOptions, Start};
 
 /// A stream of changes: where it begins and ends.
@@ -14,18 +14,20 @@ use crate::stream::{ChangeStream, FollowOptions, Start};
 pub struct ChangesBuilder {
     history: History,
     schema: Arc<Schema>,
+    start: Option<Start>,
     follow: FollowOptions,
 }
 
 impl ChangesBuilder {
     pub(super) fn new(history: History, schema: Arc<Schema>) -> Self {
-        Self { history, schema, follow: FollowOptions::default() }
+        Self { history, schema, start: None, follow: FollowOptions::default() }
     }
 
-    /// Begins here, unless the consumer has saved progress.
+    /// Begins here, whatever the table's options say (`scan.mode` and those around it), unless the consumer has saved
+    /// progress.
     #[must_use]
     pub fn from(mut self, start: Start) -> Self {
-        self.follow.start = start;
+        self.start = Some(start);
         self
     }
 
@@ -33,6 +35,14 @@ impl ChangesBuilder {
     #[must_use]
     pub fn to(mut self, snapshot: SnapshotId) -> Self {
         self.follow.to = Some(snapshot);
+        self
+    }
+
+    /// Ends before the first snapshot whose watermark lies above this, in milliseconds since the epoch; unless told,
+    /// option `scan.bounded.watermark`.
+    #[must_use]
+    pub fn to_watermark(mut self, watermark: i64) -> Self {
+        self.follow.to_watermark = Some(watermark);
         self
     }
 
@@ -84,7 +94,13 @@ impl ChangesBuilder {
     async fn open(mut self, wait: bool) -> Result<ChangeStream> {
         check_options(&self.schema, Use::Read)?;
         let options = TableOptions::parse(&self.schema)?;
+        check_overwrites_in_streams(self.schema.has_primary_key(), &options)?;
         self.follow.wait = wait;
+        self.follow.start = match self.start {
+            Some(start) => start,
+            None => Start::of_options(&options, self.history.store.env())?,
+        };
+        self.follow.to_watermark = self.follow.to_watermark.or(options.scan.bounded_watermark);
         if self.follow.consumer.is_none() {
             self.follow.consumer.clone_from(&options.consumer_id);
         }

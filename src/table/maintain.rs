@@ -23,8 +23,13 @@ impl Maintain {
     /// Takes snapshots and changelogs away that the table's options no longer keep, with the files that nobody needs then.
     ///
     /// # Errors
-    /// [`crate::Error::Unsupported`] or [`crate::Error::Invalid`] naming an option that forbids writing.
+    /// [`crate::Error::Unsupported`] or [`crate::Error::Invalid`] naming an option that forbids writing;
+    /// [`crate::Error::Unsupported`] on a branch, whose files others may need.
     pub fn expire_snapshots(&self) -> Result<ExpireSnapshots> {
+        if let Some(branch) = &self.history.branch {
+            let what = format!("expiry of branch {branch:?}: other branches and the table itself may need its files");
+            return Err(crate::Error::unsupported(what));
+        }
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
         let retention = Retention::of(&options);

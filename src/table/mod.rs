@@ -3,6 +3,7 @@
 mod alter;
 mod changes;
 mod compact;
+mod incremental;
 mod lifetime;
 mod maintain;
 mod modify;
@@ -11,6 +12,7 @@ mod postpone;
 mod rescale;
 mod scan_builder;
 mod truncate;
+mod versions;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 
 pub use changes::ChangesBuilder;
 pub use compact::{CompactBuilder, CompactReport};
+pub use incremental::{IncrementalBuilder, IncrementalRows};
 use lifetime::create_table;
 pub(crate) use lifetime::{delete_table, has_schema};
 pub use maintain::{ExpireSnapshots, Maintain};
@@ -39,6 +42,7 @@ use crate::io::{TableStore, open_location};
 use crate::lookup::LookupBuilder;
 use crate::maintain::{ExpireAfterCommit, Expirer, Retention};
 use crate::predicate::{Assignment, Expr};
+use crate::scan::Between;
 use crate::schema::{Schema, TableOptions, Use, check_options, validate};
 use crate::write::{Channel, Channels, StreamWriter};
 
@@ -109,8 +113,9 @@ impl Table {
     /// Deletes the table with all its files.
     ///
     /// # Errors
-    /// [`Error::Storage`]; part of the files may be gone then.
+    /// [`Error::Storage`]; part of the files may be gone then. [`Error::Unsupported`] on a branch.
     pub async fn drop(self) -> Result<()> {
+        self.main_only("dropping the table")?;
         delete_table(&self.history.store).await
     }
 
@@ -160,6 +165,22 @@ impl Table {
     /// A batch read, of all rows of the newest snapshot unless told otherwise.
     pub fn scan(&self) -> ScanBuilder {
         ScanBuilder::new(self.history.clone(), Arc::clone(&self.schema))
+    }
+
+    /// The changes between two points of the table's history.
+    pub fn incremental(&self, between: Between) -> IncrementalBuilder {
+        IncrementalBuilder::new(self.history.clone(), Arc::clone(&self.schema), between)
+    }
+
+    /// The incremental read that the options ask for (`incremental-between`, `incremental-between-timestamp`, `scan.mode`);
+    /// `None` where they ask for rows.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for options that contradict each other.
+    pub fn incremental_by_options(&self) -> Result<Option<IncrementalBuilder>> {
+        let env = self.history.store.env();
+        let between = Between::of_options(&TableOptions::parse(&self.schema)?, |local| env.instant_of_local(local));
+        Ok(between.map(|between| self.incremental(between)))
     }
 
     /// A point lookup of rows by primary key, in the newest snapshot unless told otherwise.
@@ -272,7 +293,7 @@ impl Table {
     }
 
     /// The committer of a job. Its user must be stable over restarts of the job and no other job's. Unless the table is
-    /// `write-only`, snapshots expire after its commits.
+    /// `write-only`, snapshots expire after its commits; those of a branch do not.
     ///
     /// # Errors
     /// The store's errors; [`Error::Unsupported`] for a store that has no create-if-absent.
@@ -280,7 +301,8 @@ impl Table {
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
         let committer = Committer::new(self.history.clone(), &self.schema, &options, commit_user)?;
-        if options.compaction.write_only {
+        // What a branch needs, other branches and the table itself may need too.
+        if options.compaction.write_only || self.history.branch.is_some() {
             return Ok(committer);
         }
         let (retention, in_background) = (Retention::of(&options), options.retention.in_background);

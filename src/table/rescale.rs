@@ -15,7 +15,7 @@ use crate::format::{BinaryRow, CommitMessage, DataFileMeta, IndexFile, ManifestE
 use crate::history::{EntryTest, FileFilter, History};
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, RowStream, SplitReader};
-use crate::scan::{bound, plan_snapshot, schema_of};
+use crate::scan::{Shown, ShownLevels, bound, plan_snapshot, schema_of};
 use crate::schema::{BucketMode, Schema, SchemaId, TableOptions, Use, check_options};
 use crate::types::RowKind;
 use crate::write::{ChangeBatch, Channel, StreamWriter};
@@ -119,7 +119,8 @@ impl Rescale {
 
     async fn wanted(&self) -> Result<BTreeSet<BinaryRow>> {
         let Some(latest) = self.history.snapshots.latest().await? else { return Ok(BTreeSet::new()) };
-        let plan = plan_snapshot(&self.history, &self.schema, &latest, self.filter.as_ref(), true).await?;
+        let shown = Shown { levels: ShownLevels::All, since: None };
+        let plan = plan_snapshot(&self.history, &self.schema, &latest, self.filter.as_ref(), shown).await?;
         Ok(plan.splits.into_iter().map(|split| split.partition).collect())
     }
 
@@ -261,7 +262,8 @@ pub(super) async fn read_partition(
     snapshot: &Snapshot,
     wanted: impl Fn(&BinaryRow, i32) -> bool,
 ) -> Result<RowStream> {
-    let mut plan = plan_snapshot(history, schema, snapshot, None, true).await?;
+    let shown = Shown { levels: ShownLevels::All, since: None };
+    let mut plan = plan_snapshot(history, schema, snapshot, None, shown).await?;
     plan.splits.retain(|split| wanted(&split.partition, split.bucket));
     let request = ReadRequest {
         schema: Arc::clone(schema),

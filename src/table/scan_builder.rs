@@ -7,7 +7,7 @@ use crate::format::Split;
 use crate::history::History;
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, RowStream, SplitReader};
-use crate::scan::{At, Plan, plan, schema_of, shown_schema};
+use crate::scan::{At, Plan, ShownLevels, at_or_told, plan, schema_of, shown_schema};
 use crate::schema::{Schema, TableOptions};
 
 /// A batch read: what to show of which snapshot.
@@ -17,14 +17,16 @@ pub struct ScanBuilder {
     schema: Arc<Schema>,
     select: Option<Vec<String>>,
     filter: Option<Expr>,
-    at: At,
+    at: Option<At>,
+    levels: ShownLevels,
     limit: Option<usize>,
     wide_timestamps: bool,
 }
 
 impl ScanBuilder {
     pub(super) fn new(history: History, schema: Arc<Schema>) -> Self {
-        Self { history, schema, select: None, filter: None, at: At::Latest, limit: None, wide_timestamps: false }
+        let levels = ShownLevels::Visible;
+        Self { history, schema, select: None, filter: None, at: None, levels, limit: None, wide_timestamps: false }
     }
 
     /// Shows these columns, in this order.
@@ -41,10 +43,18 @@ impl ScanBuilder {
         self
     }
 
-    /// Shows this point of the table's history.
+    /// Shows this point of the table's history, whatever the table's options say (`scan.mode` and those around it).
     #[must_use]
     pub fn at(mut self, at: At) -> Self {
-        self.at = at;
+        self.at = Some(at);
+        self
+    }
+
+    /// Shows only what full compactions have made (`table$ro` in Paimon): rows that need no merging, without what was
+    /// written since. Tables without a primary key are shown whole.
+    #[must_use]
+    pub fn read_optimized(mut self) -> Self {
+        self.levels = ShownLevels::Top;
         self
     }
 
@@ -68,7 +78,7 @@ impl ScanBuilder {
     /// # Errors
     /// [`crate::Error::NotFound`] for a snapshot that is not there.
     pub async fn schema(&self) -> Result<Arc<Schema>> {
-        shown_schema(&self.history, &self.schema, &self.at).await
+        shown_schema(&self.history, &self.schema, &self.point()?).await
     }
 
     /// Plans the read. Its splits may be read by other processes, each with [`ScanBuilder::read_splits`].
@@ -77,7 +87,11 @@ impl ScanBuilder {
     /// [`crate::Error::NotFound`] for a snapshot that is not there, [`crate::Error::Unsupported`] for a feature this version cannot
     /// read, [`crate::Error::Invalid`] for a filter that does not fit.
     pub async fn plan(&self) -> Result<Plan> {
-        plan(&self.history, &self.schema, &self.at, self.filter.as_ref()).await
+        plan(&self.history, &self.schema, &self.point()?, self.levels, self.filter.as_ref()).await
+    }
+
+    fn point(&self) -> Result<At> {
+        at_or_told(self.at.as_ref(), &self.schema, self.history.store.env())
     }
 
     /// Plans and reads.

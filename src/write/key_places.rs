@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::format::{BinaryRow, SnapshotId};
 use crate::history::History;
 use crate::read::{ReadRequest, SplitReader};
-use crate::scan::plan_snapshot;
+use crate::scan::{Shown, ShownLevels, plan_snapshot};
 use crate::schema::{DynamicBucketOptions, MergeEngine, Schema, TableOptions};
 use crate::types::{DataType, RowKind};
 
@@ -73,7 +73,8 @@ impl KeyPlaces {
     ) -> Result<(Self, SnapshotId)> {
         let mut places = Self::empty(schema, options, directory)?;
         let Some(latest) = history.snapshots.latest().await? else { return Ok((places, 0)) };
-        let plan = plan_snapshot(history, schema, &latest, None, true).await?;
+        let shown = Shown { levels: ShownLevels::All, since: None };
+        let plan = plan_snapshot(history, schema, &latest, None, shown).await?;
         // Only the columns that the index is made of.
         let select: Vec<usize> = places.partition_columns.iter().chain(&places.key_columns).copied().collect();
         let request = ReadRequest {

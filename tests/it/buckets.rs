@@ -453,7 +453,7 @@ async fn a_stream_that_begins_with_rows_tells_those_that_wait_and_passes_over_th
         let waiting = [upserts(8..12, 1, "b"), gone].concat();
         write(&table, "w", 2, &waiting).await.snapshot_id().unwrap();
         for start in [Start::LatestFull, Start::SnapshotFull(3)] {
-            let mut stream = table.changes().from(start).read().await.unwrap();
+            let mut stream = table.changes().from(start.clone()).read().await.unwrap();
             table.move_postponed().run().await.unwrap();
             let (mut merged, mut raw) = (Vec::new(), Vec::new());
             while let Some(change) = stream.next().await.unwrap() {

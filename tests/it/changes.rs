@@ -52,10 +52,12 @@ async fn a_reader_that_dies_gets_no_snapshot_again_that_it_acknowledged() {
     let place = tempfile::tempdir().unwrap();
     let table = written(&place).await;
     for start in [Start::Earliest, Start::Snapshot(2), Start::LatestFull, Start::SnapshotFull(1)] {
-        let all = rest(&table, table.changes().from(start).read().await.unwrap()).await;
+        let all = rest(&table, table.changes().from(start.clone()).read().await.unwrap()).await;
         assert!(all.len() > 4, "{start:?}: {} changes show little", all.len());
         for handled in 0..=all.len() {
-            let open = || table.changes().from(start).consumer(format!("{start:?}-{handled}").replace(['(', ')'], "-"));
+            let open = || {
+                table.changes().from(start.clone()).consumer(format!("{start:?}-{handled}").replace(['(', ')'], "-"))
+            };
             let mut stream = open().read().await.unwrap();
             for wanted in &all[..handled] {
                 assert_eq!(&told(&table, &stream.next().await.unwrap().unwrap()), wanted);
@@ -109,9 +111,9 @@ async fn the_rows_of_a_snapshot_behind_the_last_one_are_refused() {
     let place = tempfile::tempdir().unwrap();
     let table = written(&place).await;
     for start in [Start::LatestFull, Start::SnapshotFull(3)] {
-        let refused = table.changes().from(start).to(2).read().await.map(|_| ()).unwrap_err();
+        let refused = table.changes().from(start.clone()).to(2).read().await.map(|_| ()).unwrap_err();
         assert!(matches!(&refused, forebay::Error::Invalid(_)) && refused.to_string().contains('2'), "{refused}");
-        let whole = rest(&table, table.changes().from(start).to(3).read().await.unwrap()).await;
+        let whole = rest(&table, table.changes().from(start.clone()).to(3).read().await.unwrap()).await;
         assert!(whole.iter().all(|change| change.0 == 3) && !whole.is_empty());
     }
     assert_eq!(rest(&table, table.changes().from(Start::Latest).to(2).read().await.unwrap()).await, []);

@@ -42,7 +42,7 @@ async fn filters_projections_and_limits_see_no_masked_row() {
         }
         for id in masked_snapshots(&table).await {
             let at = At::Snapshot(id);
-            let all = match table.scan().at(at).wide_timestamps().read().await {
+            let all = match table.scan().at(at.clone()).wide_timestamps().read().await {
                 Ok(stream) => all_rows(&newest, stream).await.unwrap(),
                 Err(Error::Unsupported(feature)) => {
                     println!("{name} is refused by name: {feature}");
@@ -53,18 +53,18 @@ async fn filters_projections_and_limits_see_no_masked_row() {
             for (at_column, field) in newest.fields.iter().enumerate() {
                 let wanted = |row: &&Row| !row[at_column].is_null();
                 let wanted = as_set(all.iter().filter(wanted).cloned());
-                let scan = table.scan().at(at).filter(col(&field.name).is_not_null()).wide_timestamps();
+                let scan = table.scan().at(at.clone()).filter(col(&field.name).is_not_null()).wide_timestamps();
                 let found = all_rows(&newest, scan.read().await.unwrap()).await.unwrap();
                 assert_eq!(as_set(found), wanted, "{name}, snapshot {id}, {} is not null", field.name);
                 seen += 1;
             }
             let first = &newest.fields[0].name;
-            let narrow = table.scan().at(at).select([first.clone()]).wide_timestamps().read().await.unwrap();
+            let narrow = table.scan().at(at.clone()).select([first.clone()]).wide_timestamps().read().await.unwrap();
             assert_eq!(count(narrow).await, all.len(), "{name}, snapshot {id}");
-            let none = table.scan().at(at).select(Vec::<String>::new()).read().await.unwrap();
+            let none = table.scan().at(at.clone()).select(Vec::<String>::new()).read().await.unwrap();
             assert_eq!(count(none).await, all.len(), "{name}, snapshot {id}: no columns");
             for limit in [0, 1, all.len() / 2, all.len() + 1] {
-                let some = table.scan().at(at).limit(limit).read().await.unwrap();
+                let some = table.scan().at(at.clone()).limit(limit).read().await.unwrap();
                 assert_eq!(count(some).await, limit.min(all.len()), "{name}, snapshot {id}, limit {limit}");
             }
         }

@@ -17,5 +17,6 @@ mod nested;
 mod overwrite;
 mod row_groups;
 mod support;
+mod time;
 mod write;
 mod writer_compaction;

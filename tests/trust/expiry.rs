@@ -23,18 +23,18 @@ use crate::support::{
 
 /// What a table is made of, before anything expires.
 #[derive(Debug, Clone, Copy)]
-struct Shape {
-    name: &'static str,
-    options: &'static [(&'static str, &'static str)],
+pub struct Shape {
+    pub name: &'static str,
+    pub options: &'static [(&'static str, &'static str)],
     /// Snapshots that are tagged.
-    tags: &'static [i64],
+    pub tags: &'static [i64],
     /// A tag from which a branch is made.
-    branch: Option<i64>,
+    pub branch: Option<i64>,
 }
 
 const COMMITS: i64 = 6;
 
-const SHAPES: [Shape; 6] = [
+pub const SHAPES: [Shape; 6] = [
     Shape { name: "plain", options: &[], tags: &[], branch: None },
     Shape { name: "tags and a branch", options: &[("changelog-producer", "input")], tags: &[2, 5, 7], branch: Some(4) },
     Shape {
@@ -85,13 +85,13 @@ fn changes_of(commit: i64) -> Changes {
 }
 
 /// A table with a history: every second commit is followed by a compaction.
-struct Made {
+pub struct Made {
     files: BTreeMap<String, bytes::Bytes>,
-    rows: BTreeMap<i64, Vec<String>>,
+    pub rows: BTreeMap<i64, Vec<String>>,
     changes: Vec<(i64, String)>,
 }
 
-async fn make(shape: Shape) -> Made {
+pub async fn make(shape: Shape) -> Made {
     let store = TableStore::memory(&seeded_env(1));
     let table = Table::create_store(store.clone(), schema(shape)).await.unwrap();
     for commit in 1..=COMMITS {
@@ -128,14 +128,14 @@ async fn changes_as_text(table: &Table) -> Vec<(i64, String)> {
 }
 
 /// The same table in a store of its own, an hour after its last commit.
-struct World {
-    raw: TableStore,
-    faulty: FaultyStore,
-    store: TableStore,
+pub struct World {
+    pub raw: TableStore,
+    pub faulty: FaultyStore,
+    pub store: TableStore,
 }
 
 impl World {
-    async fn of(made: &Made) -> Self {
+    pub async fn of(made: &Made) -> Self {
         let env = seeded_env(2);
         env.sleep(Duration::from_secs(3600)).await;
         let raw = TableStore::memory(&env);
@@ -151,12 +151,12 @@ impl World {
         Self { raw, faulty: faulty.unwrap(), store }
     }
 
-    async fn expire(&self) -> Result<ExpireReport, Error> {
+    pub async fn expire(&self) -> Result<ExpireReport, Error> {
         expire(&self.store).await
     }
 
     /// Every snapshot and every change that is left reads as before, and whatever a pointer names is there.
-    async fn check_sound(&self, made: &Made, what: &str) -> i64 {
+    pub async fn check_sound(&self, made: &Made, what: &str) -> i64 {
         let table = Table::open_store(self.raw.clone()).await.unwrap();
         let ids = table.history().snapshots.ids().await.unwrap();
         let newest = *made.rows.keys().last().unwrap();
@@ -176,7 +176,7 @@ impl World {
     }
 
     /// Besides that, no file is there that nothing names.
-    async fn check_exact(&self, made: &Made, what: &str) {
+    pub async fn check_exact(&self, made: &Made, what: &str) {
         self.check_sound(made, what).await;
         let table = Table::open_store(self.raw.clone()).await.unwrap();
         let named = referenced(&table).await;
@@ -222,7 +222,7 @@ pub async fn referenced(table: &Table) -> BTreeSet<String> {
         named.leavers(&snapshots.load(ids[0]).await.unwrap()).await;
     }
     for branch in history.branches.list().await.unwrap() {
-        let pointers = history.branches.pointers(&branch).unwrap();
+        let pointers = history.on_branch(&branch).unwrap();
         for id in pointers.snapshots.ids().await.unwrap() {
             named.snapshot(&pointers.snapshots.load(id).await.unwrap(), true).await;
         }

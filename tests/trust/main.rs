@@ -16,4 +16,5 @@ mod model;
 mod removal;
 mod simulation;
 mod support;
+mod tags;
 mod vectors;

@@ -83,6 +83,11 @@ const fn harmless(why: &'static str) -> Stance {
     Stance { read: Rule::Harmless, write: Rule::Harmless, why }
 }
 
+/// A reader does what the value says; a writer writes the same whatever it is.
+const fn reads(why: &'static str) -> Stance {
+    Stance { read: Rule::Honoured, write: Rule::Harmless, why }
+}
+
 /// Reading is right with any value; creating and writing only with the default and these.
 const fn unwritable(values: &'static [&'static str], why: &'static str) -> Stance {
     Stance { read: Rule::Harmless, write: Rule::Only(values), why }

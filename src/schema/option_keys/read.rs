@@ -1,43 +1,40 @@
 //! Reading: where a read starts, what a stream delivers, consumers.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
+use super::{HONOURED, Kind, OptionKey, harmless, reads, refused, unwritable};
 
 const SPLIT: &str = "the size of splits changes no row";
 const STRICT: &str = "a missing or corrupt file is always an error here";
 const SYSTEM_TABLE: &str = "read by system tables that this version does not have";
+const READERS: &str = "only readers stand somewhere in the table's history";
 const GATE_EVOLUTION: &str = "no effect unless data-evolution.enabled, which is refused";
 
 keys! {
     "scan.mode" | "log.scan":
         Enum(&["default", "latest-full", "full", "latest", "latest-delta", "compacted-full", "from-timestamp",
         "from-creation-timestamp", "from-file-creation-time", "from-snapshot", "from-snapshot-full", "incremental"]) =
-        "default", refused(&["default", "latest-full", "full"], "say the start in the call"), "where a read starts";
-    "scan.timestamp": Text, refused(&[], "say the point in time in the call"), "read as of a time, as text";
-    "scan.timestamp-millis" | "log.scan.timestamp-millis": Long, refused(&[], "say the point in time in the call"),
-        "read as of a time";
-    "scan.watermark": Long, refused(&[], "reading by watermark is not supported yet"), "read as of a watermark";
-    "scan.file-creation-time-millis": Long, refused(&[], "reading by file age is not supported yet"),
-        "read files made since";
-    "scan.creation-time-millis": Long, refused(&[], "reading by file age is not supported yet"),
-        "read from a time on, by file age if need be";
-    "scan.snapshot-id": Long, refused(&[], "say the snapshot in the call"), "read as of a snapshot";
-    "scan.tag-name": Text, refused(&[], "say the tag in the call"), "read as of a tag";
-    "scan.version": Text, refused(&[], "say the version in the call"), "read as of a snapshot, tag or watermark";
-    "scan.bounded.watermark": Long, refused(&[], "reading by watermark is not supported yet"),
-        "end a stream at a watermark";
+        "default", reads(READERS), "where a read starts";
+    "scan.timestamp": Text, reads(READERS), "read as of a time, as text";
+    "scan.timestamp-millis" | "log.scan.timestamp-millis": Long, reads(READERS), "read as of a time";
+    "scan.watermark": Long, reads(READERS), "read as of a watermark";
+    "scan.file-creation-time-millis": Long, reads(READERS), "read files made since";
+    "scan.creation-time-millis": Long, reads(READERS), "read from a time on, by file age if need be";
+    "scan.snapshot-id": Long, reads(READERS), "read as of a snapshot";
+    "scan.tag-name": Text, reads(READERS), "read as of a tag";
+    "scan.version": Text, reads(READERS), "read as of a snapshot, tag or watermark";
+    "scan.bounded.watermark": Long, reads(READERS), "end a stream at a watermark";
     "scan.bucket": Int, refused(&[], "the rows of one bucket are not the table"), "read one bucket";
     "scan.max-splits-per-task": Int = "10", harmless(SPLIT), "splits a Flink task holds";
     "scan.manifest.parallelism": Int, harmless("this engine has its own limits"), "manifests read at once";
     "scan.plan-sort-partition": Boolean = "false", harmless("any order of splits is right"), "plan partitions in order";
     "scan.ignore-corrupt-files": Boolean = "false", harmless(STRICT), "read on past a corrupt file";
     "scan.ignore-lost-files": Boolean = "false", harmless(STRICT), "read on past a missing file";
-    "scan.fallback-branch": Text, refused(&[], "branches are not supported yet"),
+    "scan.fallback-branch": Text, refused(&[], "a read shows one branch alone"),
         "branch that fills in missing partitions";
     "scan.fallback-branch.read-fail-fast": Boolean = "false",
         harmless("no effect unless scan.fallback-branch, which is refused"), "whether an error of that branch ends the
         read";
-    "scan.primary-branch": Text, refused(&[], "branches are not supported yet"), "branch whose partitions come first";
+    "scan.primary-branch": Text, refused(&[], "a read shows one branch alone"), "branch whose partitions come first";
     "scan.fallback-snapshot-branch": Text, refused(&[], "chain tables are not supported"), "snapshot branch of a chain";
     "scan.fallback-delta-branch": Text, refused(&[], "chain tables are not supported"), "delta branch of a chain";
     "scan.plan-auto-tag-for-read.time-retained": Duration, harmless("this version expires nothing while it reads"),
@@ -46,15 +43,13 @@ keys! {
         refused(&["none"], "internal to dedicated compaction"), "what a dedicated compaction follows";
     "batch-scan-mode": Enum(&["none", "compact"]) = "none", refused(&["none"], "internal to dedicated compaction"),
         "what a dedicated compaction reads";
-    "incremental-between": Text, refused(&[], "say the two ends in the call"),
-        "read changes between two snapshots or tags";
-    "incremental-between-scan-mode": Enum(&["auto", "delta", "changelog", "diff"]) = "auto",
-        harmless("no effect unless incremental-between, which is refused"), "which changes that are";
-    "incremental-between-timestamp": Text, refused(&[], "say the two ends in the call"),
-        "read changes between two times";
-    "incremental-between-tag-to-snapshot": Boolean = "false",
-        harmless("no effect unless incremental-between, which is refused"), "take tags as their snapshots";
-    "incremental-to-auto-tag": Text, refused(&[], "say the two ends in the call"), "read changes since the tag before";
+    "incremental-between": Text, reads(READERS), "read changes between two snapshots or tags";
+    "incremental-between-scan-mode": Enum(&["auto", "delta", "changelog", "diff"]) = "auto", reads(READERS),
+        "which changes that are";
+    "incremental-between-timestamp": Text, reads(READERS), "read changes between two times";
+    "incremental-between-tag-to-snapshot": Boolean = "false", reads(READERS), "take tags as their snapshots";
+    "incremental-to-auto-tag": Text, refused(&[], "automatic tags are not known here; say the two tags"),
+        "read changes since the tag before";
     "continuous.discovery-interval": Duration = "10 s", HONOURED, "time between two looks for a new snapshot";
     "streaming.read.snapshot.delay": Duration, harmless("a stream delivers a snapshot as soon as it is there"),
         "age a snapshot has before it is delivered";

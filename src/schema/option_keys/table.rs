@@ -13,7 +13,7 @@ keys! {
         Enum(&["table", "format-table", "materialized-table", "object-table", "lance-table", "iceberg-table"]) =
         "table", refused(&[], "only ordinary tables are read and written"), "kind of table";
     "path": Text, harmless("the table is opened where the caller says"), "location of the table";
-    "branch": Text = "main", refused(&[], "branches are not supported yet"), "which branch of the table is meant";
+    "branch": Text = "main", refused(&[], "say the branch in the call: Table::branch, table$branch_<name>"), "which branch of the table is meant";
     "bucket": Int = "-1", HONOURED, "buckets of a partition; -1 decides by the kind of table, -2 postpones the choice";
     "bucket-key": List, HONOURED, "columns whose hash decides the bucket, instead of the primary key";
     "bucket-append-ordered": Boolean = "true", harmless("rows of a bucket are always numbered in order"),

@@ -102,6 +102,15 @@ fn append_tables_take_no_option_of_key_tables() {
 }
 
 #[test]
+fn overwrites_are_not_told_in_streams_whose_producer_tells_them() {
+    for (producer, fine) in [("none", true), ("input", true), ("lookup", false), ("full-compaction", false)] {
+        let options = [("changelog-producer", producer), ("streaming-read-overwrite", "true")];
+        let built = built(columns().primary_key(["id"]).option("bucket", "1"), &options);
+        assert_eq!(built.is_ok(), fine, "{producer}: {built:?}");
+    }
+}
+
+#[test]
 fn a_sequence_field_needs_the_partition_in_the_key() {
     let builder = columns().partition_by(["day"]).primary_key(["id"]).option("bucket", "1");
     assert!(built(builder.clone(), &[]).is_ok());

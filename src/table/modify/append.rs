@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::format::{BinaryRow, CommitMessage, DataFileMeta, DeletionVector, ManifestEntry, Snapshot, Split};
 use crate::predicate::{assign, evaluate};
 use crate::read::{ReadRequest, SplitReader};
-use crate::scan::{Vectors, load_vectors, plan_snapshot, visible_files};
+use crate::scan::{Shown, Vectors, load_vectors, plan_snapshot, visible_files};
 use crate::types::RowKind;
 use crate::write::{ChangeBatch, Channel, StreamWriter};
 
@@ -95,7 +95,7 @@ impl Run {
     /// Looks through the files that may hold such rows, reading only the columns of the condition.
     async fn find(&self, snapshot: &Snapshot) -> Result<Buckets> {
         let (history, schema) = (&self.table.history, &self.table.schema);
-        let plan = plan_snapshot(history, schema, snapshot, Some(&self.filter), true).await?;
+        let plan = plan_snapshot(history, schema, snapshot, Some(&self.filter), Shown::EVERYTHING).await?;
         let columns: Vec<String> = self.filter.columns().into_iter().collect();
         let reader = self.reader(schema.positions(&columns)?, &plan.splits).await?;
         let one = |split: &Split, file: &Arc<DataFileMeta>| Split { files: vec![Arc::clone(file)], ..split.clone() };

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::format::Snapshot;
 use crate::predicate::{Assigned, Assignment, assign};
 use crate::read::{ReadRequest, RowStream, SplitReader};
-use crate::scan::plan_snapshot;
+use crate::scan::{Shown, plan_snapshot};
 use crate::schema::{ChangelogProducer, MergeEngine};
 use crate::table::CompactReport;
 use crate::types::RowKind;
@@ -17,7 +17,7 @@ impl Run {
     /// The rows of a snapshot that match, merged, also those that batch reads do not show yet.
     async fn matching(&self, snapshot: &Snapshot) -> Result<RowStream> {
         let (history, schema) = (&self.table.history, &self.table.schema);
-        let plan = plan_snapshot(history, schema, snapshot, Some(&self.filter), true).await?;
+        let plan = plan_snapshot(history, schema, snapshot, Some(&self.filter), Shown::EVERYTHING).await?;
         let request = ReadRequest {
             schema: schema.clone(),
             select: if self.dry_run { Vec::new() } else { (0..schema.fields.len()).collect() },

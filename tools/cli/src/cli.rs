@@ -32,6 +32,27 @@ pub struct Common {
     /// Machine output: JSON on standard output, errors as a JSON object on standard error
     #[arg(long, global = true, help_heading = "Common options")]
     pub json: bool,
+    /// The branch of the table; the same as the name TABLE$branch_NAME
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Common options")]
+    pub branch: Option<String>,
+}
+
+/// The point of a table's history that is shown; one of them at the most.
+#[derive(Debug, Clone, Default, Args)]
+#[group(multiple = false)]
+pub struct Point {
+    /// As of a snapshot's number, or of a time (2024-01-31, 2024-01-31T12:00:00, with Z or an offset, else local)
+    #[arg(long, value_name = "SNAPSHOT|TIMESTAMP")]
+    pub at: Option<String>,
+    /// As of a tag
+    #[arg(long, value_name = "NAME")]
+    pub tag: Option<String>,
+    /// As of the first snapshot whose watermark is not below this: a number (milliseconds since 1970), or a time
+    #[arg(long, value_name = "WATERMARK")]
+    pub watermark: Option<String>,
+    /// As of a tag, else watermark-NUMBER, else a snapshot's number
+    #[arg(long, value_name = "VERSION")]
+    pub at_version: Option<String>,
 }
 
 /// The commands.
@@ -61,6 +82,10 @@ pub enum Command {
     Compact(Box<Compact>),
     /// Look inside a table: snapshots, files, levels
     Inspect(Inspect),
+    /// Make, delete and list tags: snapshots with a name, which do not expire
+    Tag(Tag),
+    /// Make, delete and list branches: lines of snapshots beside the table's own
+    Branch(Branch),
     /// Take old snapshots and changelogs away, with the files that only they need
     Expire(Expire),
     /// Move a table's rows into another number of buckets
@@ -271,9 +296,19 @@ pub struct Read {
     /// Which rows: "amount > 100 and status in ('open', 'paid')"
     #[arg(short = 'w', long = "where", value_name = "EXPR")]
     pub filter: Option<String>,
-    /// As of a snapshot's number, or of a time (2024-01-31, 2024-01-31T12:00:00, with Z or an offset, else local)
-    #[arg(long, value_name = "SNAPSHOT|TIMESTAMP")]
-    pub at: Option<String>,
+    /// As of which point
+    #[command(flatten)]
+    pub point: Point,
+    /// The changes between two points instead of rows, the first one exclusive: two tags, two snapshots' numbers or two times
+    #[arg(long, value_name = "A..B", conflicts_with_all = ["Point", "limit", "read_optimized"])]
+    pub between: Option<String>,
+    /// Which changes: what was written (delta), the changelog, or the rows that differ [default: of two tags diff, else
+    /// delta without a changelog producer and changelog with one]
+    #[arg(long, value_enum, requires = "between")]
+    pub between_mode: Option<BetweenMode>,
+    /// Only what full compactions have made, without merging; the same as the name TABLE$ro
+    #[arg(long)]
+    pub read_optimized: bool,
     /// At most so many rows
     #[arg(short = 'n', long, value_name = "ROWS")]
     pub limit: Option<usize>,
@@ -309,9 +344,9 @@ pub struct Lookup {
     /// The columns, in this order
     #[arg(short, long, value_name = "COLUMN,..", value_delimiter = ',')]
     pub select: Vec<String>,
-    /// As of a snapshot's number, or of a time (2024-01-31, 2024-01-31T12:00:00, with Z or an offset, else local)
-    #[arg(long, value_name = "SNAPSHOT|TIMESTAMP")]
-    pub at: Option<String>,
+    /// As of which point
+    #[command(flatten)]
+    pub point: Point,
     /// Succeed when keys have no row
     #[arg(long)]
     pub missing_ok: bool,
@@ -335,13 +370,18 @@ pub struct Lookup {
 pub struct Changes {
     /// The table: a location or db.table
     pub table: String,
-    /// Where to begin: latest-full (all rows, then changes), latest, earliest, a snapshot's number (its changes first),
-    /// full:SNAPSHOT (all its rows, then changes), or a time
-    #[arg(long, value_name = "START", default_value = "latest-full")]
-    pub from: String,
+    /// Where to begin: latest-full (all rows, then changes), latest, earliest, compacted-full (the rows of the newest
+    /// compaction, then changes), a snapshot's number (its changes first), full:SNAPSHOT or tag:NAME (all its rows, then
+    /// changes), a time, since:TIME (by the age of files where changes expired), or files:TIME (the rows of files made since)
+    /// [default: as the table's options say (scan.mode), else latest-full]
+    #[arg(long, value_name = "START")]
+    pub from: Option<String>,
     /// The last snapshot
     #[arg(long, value_name = "SNAPSHOT", conflicts_with = "follow")]
     pub to: Option<i64>,
+    /// End before the first snapshot whose watermark lies above this: a number (milliseconds since 1970), or a time
+    #[arg(long, value_name = "WATERMARK")]
+    pub to_watermark: Option<String>,
     /// Go on until interrupted
     #[arg(long)]
     pub follow: bool,
@@ -581,6 +621,92 @@ pub struct Rescale {
     pub options: Vec<(String, String)>,
 }
 
+/// Arguments of `tag`.
+#[derive(Debug, Args)]
+pub struct Tag {
+    /// What to do
+    #[command(subcommand)]
+    pub action: TagAction,
+}
+
+/// What `tag` does.
+#[derive(Debug, Subcommand)]
+pub enum TagAction {
+    /// Give a snapshot a name
+    Create {
+        /// The table: a location or db.table
+        table: String,
+        /// The tag's name
+        name: String,
+        /// Which snapshot [default: the newest]
+        #[command(flatten)]
+        point: Point,
+        /// The time after which other engines may delete the tag: '7 d'
+        #[arg(long, value_name = "TIME")]
+        time_retained: Option<String>,
+    },
+    /// Delete a tag, and what it alone kept
+    Delete {
+        /// The table: a location or db.table
+        table: String,
+        /// The tag's name
+        name: String,
+    },
+    /// List the tags
+    List {
+        /// The table: a location or db.table
+        table: String,
+        /// How rows come out [default: table; jsonl with --json]
+        #[arg(long, value_enum)]
+        output: Option<OutputFormat>,
+    },
+}
+
+/// Arguments of `branch`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A branch is named TABLE$branch_NAME, or with --branch, wherever a table is read, followed, written, altered or \
+                        inspected. Expiry is the table's own; it leaves what branches need."
+)]
+pub struct Branch {
+    /// What to do
+    #[command(subcommand)]
+    pub action: BranchAction,
+}
+
+/// What `branch` does.
+#[derive(Debug, Subcommand)]
+pub enum BranchAction {
+    /// Make an empty branch with the table's schemas, or one that begins with a tag
+    Create {
+        /// The table: a location or db.table
+        table: String,
+        /// The branch's name
+        name: String,
+        /// The tag it begins with
+        #[arg(long, value_name = "TAG")]
+        from_tag: Option<String>,
+    },
+    /// Delete a branch; data files that only it named stay
+    Delete {
+        /// The table: a location or db.table
+        table: String,
+        /// The branch's name
+        name: String,
+        /// Do it; without this the command only says what would go
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// List the branches
+    List {
+        /// The table: a location or db.table
+        table: String,
+        /// How rows come out [default: table; jsonl with --json]
+        #[arg(long, value_enum)]
+        output: Option<OutputFormat>,
+    },
+}
+
 /// Arguments of `expire`.
 #[derive(Debug, Args)]
 #[command(after_help = "What is not said here is taken from the table's options (snapshot.num-retained.min and .max, \
@@ -661,6 +787,17 @@ pub enum OutputFormat {
     Arrow,
 }
 
+/// Which changes `read --between` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BetweenMode {
+    /// The rows that were written, as they came
+    Delta,
+    /// The changelog
+    Changelog,
+    /// The rows that differ
+    Diff,
+}
+
 /// What `inspect` shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum View {
@@ -684,6 +821,10 @@ pub enum View {
     Options,
     /// Readers that keep their progress in the table
     Consumers,
+    /// Snapshots with a name
+    Tags,
+    /// Lines of snapshots beside the table's own
+    Branches,
     /// The levels of each bucket, drawn as text
     Picture,
 }

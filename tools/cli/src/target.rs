@@ -3,6 +3,50 @@
 use crate::cli::Common;
 use crate::failure::{Failure, Result};
 
+/// What a branch's name is put behind, and what stands behind a table whose highest level alone is shown.
+const BRANCH_MARK: &str = "$branch_";
+const READ_OPTIMIZED: &str = "$ro";
+
+/// A table that was named, with what stands behind its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The table.
+    pub target: Target,
+    /// Its branch.
+    pub branch: Option<String>,
+    /// Only its highest level is shown.
+    pub read_optimized: bool,
+}
+
+impl Address {
+    /// Reads a name that may have `$branch_NAME` and `$ro` behind it.
+    ///
+    /// # Errors
+    /// As [`Target::parse`]; two different branches.
+    pub fn parse(text: &str, common: &Common) -> Result<Self> {
+        let (text, read_optimized) = match text.strip_suffix(READ_OPTIMIZED) {
+            Some(text) => (text, true),
+            None => (text, false),
+        };
+        let (text, named) = match text.rsplit_once(BRANCH_MARK) {
+            Some((text, branch)) if !branch.contains(['/', '\\']) => (text, Some(branch.to_string())),
+            _ => (text, None),
+        };
+        let branch = match (named, common.branch.clone()) {
+            (Some(named), Some(told)) if named != told => {
+                return Err(Failure::usage(format!("which branch: {named:?} of the name, or {told:?} of --branch?")));
+            }
+            (named, told) => named.or(told),
+        };
+        Ok(Self { target: Target::parse(text, common)?, branch, read_optimized })
+    }
+}
+
+/// Whether a name has a branch behind it.
+pub fn names_branch(text: &str) -> bool {
+    text.rsplit_once(BRANCH_MARK).is_some_and(|(_, branch)| !branch.contains(['/', '\\']))
+}
+
 /// A table that was named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -29,6 +73,10 @@ impl Target {
         let ways = "name a location (./dir, /dir, s3://bucket/dir), or db.table with --warehouse";
         if text.trim().is_empty() {
             return Err(Failure::usage("the table's name is empty").help(ways));
+        }
+        if names_branch(text) {
+            let help = "a branch is read, followed, written, altered and inspected; see forebay help branch";
+            return Err(Failure::usage(format!("{text:?} is a branch, and this is done to tables")).help(help));
         }
         if text.contains(['/', '\\']) || text == "." || text == ".." {
             return Ok(Self::Location(text.to_string()));
@@ -61,8 +109,31 @@ mod tests {
     use super::*;
 
     fn parse(text: &str, warehouse: Option<&str>) -> Result<Target> {
-        let common = Common { warehouse: warehouse.map(str::to_string), store: Vec::new(), json: false };
+        let common = Common { warehouse: warehouse.map(str::to_string), store: Vec::new(), json: false, branch: None };
         Target::parse(text, &common)
+    }
+
+    #[test]
+    fn a_branch_and_the_highest_level_stand_behind_the_name() {
+        let common = |branch: Option<&str>| Common {
+            warehouse: Some("/w".into()),
+            store: Vec::new(),
+            json: false,
+            branch: branch.map(str::to_string),
+        };
+        for (text, told, wanted) in [
+            ("shop.orders", None, ("shop.orders", None, false)),
+            ("shop.orders$branch_v1.2", None, ("shop.orders", Some("v1.2"), false)),
+            ("./t$branch_dev$ro", None, ("./t", Some("dev"), true)),
+            ("./t$ro", Some("dev"), ("./t", Some("dev"), true)),
+            ("./t$branch_dev", Some("dev"), ("./t", Some("dev"), false)),
+            ("./x$branch_a/t", None, ("./x$branch_a/t", None, false)),
+        ] {
+            let address = Address::parse(text, &common(told)).unwrap();
+            assert_eq!((&*address.target.shown(), address.branch.as_deref(), address.read_optimized), wanted, "{text}");
+        }
+        assert_eq!(Address::parse("./t$branch_a", &common(Some("b"))).unwrap_err().code(), 2);
+        assert_eq!(parse("./t$branch_a", None).unwrap_err().code(), 2);
     }
 
     #[test]

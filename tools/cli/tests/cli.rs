@@ -927,3 +927,133 @@ fn statements_that_cannot_be_are_refused() {
     }
     assert!(place.ok(&["read", "t", "--output", "csv"]).contains("1,1"));
 }
+
+/// A table of three snapshots: k 1 and 2, then 2 anew and 1 deleted, then 3.
+fn versioned(place: &Place) {
+    place.ok(&["create", "./t", "--column", "k INT NOT NULL", "--column", "v STRING", "--primary-key", "k"]);
+    for (rows, mark) in [("+I 1 a,+I 2 a", "one"), ("-D 1 a,+I 2 b", "two"), ("+I 3 c", "three")] {
+        let line = |change: &str| {
+            let parts: Vec<&str> = change.split(' ').collect();
+            format!("{{\"kind\":\"{}\",\"row\":{{\"k\":{},\"v\":\"{}\"}}}}\n", parts[0], parts[1], parts[2])
+        };
+        let input: String = rows.split(',').map(line).collect();
+        place.feed_ok(&["write", "./t", "--format", "changes", "-o", "write-only=true"], &input);
+        place.ok(&["tag", "create", "./t", mark]);
+    }
+}
+
+#[test]
+fn a_table_is_read_at_tags_and_versions_and_between_points() {
+    let place = Place::new();
+    versioned(&place);
+    let read = |arguments: &[&str]| {
+        let line = [&["read", "./t", "--output", "csv"], arguments].concat();
+        let mut lines: Vec<String> = place.ok(&line).lines().skip(1).map(str::to_string).collect();
+        lines.sort();
+        lines.join(" ")
+    };
+    assert_eq!(read(&["--tag", "one"]), "1,a 2,a");
+    assert_eq!(read(&["--at-version", "two"]), "2,b");
+    assert_eq!(read(&["--at-version", "1"]), "1,a 2,a");
+    assert_eq!(read(&["-o", "scan.tag-name=one"]), "1,a 2,a");
+    assert_eq!(read(&["-o", "scan.tag-name=one", "--at", "2"]), "2,b");
+    assert_eq!(read(&["--read-optimized"]), "");
+    assert_eq!(read(&["--between", "1..3"]), "+I,2,2,b +I,3,3,c -D,2,1,a");
+    assert_eq!(read(&["--between", "one..three"]), "+I,3,2,b +I,3,3,c");
+    assert_eq!(read(&["--between", "1..2", "--between-mode", "diff"]), "+I,2,2,b");
+    assert_eq!(read(&["--between", "1..3", "--select", "v", "--where", "k > 2"]), "+I,3,c");
+    assert_eq!(read(&["-o", "incremental-between=one,three"]), "+I,3,2,b +I,3,3,c");
+    let found = place.ok(&["lookup", "./t", "2", "--tag", "one", "--output", "csv"]);
+    assert_eq!(found.lines().nth(1), Some("2,a"));
+    for (code, line) in [
+        (2, vec!["--at", "1", "--tag", "one"]),
+        (2, vec!["--between", "1"]),
+        (2, vec!["--between", "1..2", "--limit", "1"]),
+        (2, vec!["--watermark", "soon"]),
+        (1, vec!["--tag", "four"]),
+        (1, vec!["--between", "one..four"]),
+        (1, vec!["--between", "3..1"]),
+        (1, vec!["--watermark", "5"]),
+    ] {
+        place.fails(code, &[&["read", "./t"], line.as_slice()].concat());
+    }
+    let compacted = place.ok(&["compact", "./t", "--full"]);
+    assert!(compacted.len() < 10_000);
+    assert_eq!(place.ok(&["read", "./t$ro", "--output", "csv"]).lines().count(), 3);
+    place.fails(2, &["write", "./t$ro"]);
+}
+
+#[test]
+fn tags_and_branches_are_made_listed_and_deleted() {
+    let place = Place::new();
+    versioned(&place);
+    let tags = place.ok(&["tag", "list", "./t", "--output", "csv"]);
+    assert!(tags.lines().any(|line| line.starts_with("one,1,0,")), "{tags}");
+    assert_eq!(tags, place.ok(&["inspect", "./t", "tags", "--output", "csv"]));
+    let made = place.ok(&["tag", "create", "./t", "daily", "--at", "2", "--time-retained", "1 d", "--json"]);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    assert_eq!((&made["tag"], &made["snapshot"]), (&serde_json::json!("daily"), &serde_json::json!(2)));
+    place.fails(1, &["tag", "create", "./t", "daily"]);
+    place.fails(1, &["tag", "create", "./t", "later", "--at", "9"]);
+    place.fails(1, &["tag", "create", "./t", "x", "--time-retained", "long"]);
+    place.ok(&["tag", "delete", "./t", "daily"]);
+    place.fails(1, &["tag", "delete", "./t", "daily"]);
+
+    place.ok(&["branch", "create", "./t", "dev", "--from-tag", "one"]);
+    place.fails(1, &["branch", "create", "./t", "dev"]);
+    place.fails(1, &["branch", "create", "./t", "main"]);
+    place.feed_ok(&["write", "./t$branch_dev", "--format", "csv"], "k,v\n9,z\n");
+    let read = |line: &[&str]| {
+        let mut lines: Vec<String> = place.ok(line).lines().skip(1).map(str::to_string).collect();
+        lines.sort();
+        lines.join(" ")
+    };
+    for line in [
+        vec!["read", "./t$branch_dev", "--output", "csv"],
+        vec!["read", "./t", "--branch", "dev", "--output", "csv"],
+        vec!["read", "./t", "-o", "branch=dev", "--output", "csv"],
+    ] {
+        assert_eq!(read(&line), "1,a 2,a 9,z", "{line:?}");
+    }
+    assert_eq!(read(&["read", "./t", "--output", "csv"]), "2,b 3,c");
+    assert_eq!(place.ok(&["changes", "./t$branch_dev", "--from", "2"]).lines().count(), 1);
+    place.ok(&["alter", "./t$branch_dev", "--add-column", "w INT"]);
+    place.ok(&["compact", "./t$branch_dev", "--full"]);
+    assert_eq!(read(&["inspect", "./t$branch_dev", "snapshots", "--output", "csv"]).matches("COMPACT").count(), 1);
+    let listed = place.ok(&["branch", "list", "./t", "--output", "csv"]);
+    assert!(listed.lines().any(|line| line.starts_with("dev,3,")), "{listed}");
+    place.fails(1, &["read", "./t$branch_no"]);
+    for refused in [
+        vec!["drop", "./t$branch_dev"],
+        vec!["create", "./t$branch_new", "--column", "k INT"],
+        vec!["expire", "./t", "--branch", "dev"],
+        vec!["compact", "./t", "--branch", "dev"],
+        vec!["read", "./t$branch_dev", "--branch", "other"],
+    ] {
+        place.fails(2, &refused);
+    }
+    place.fails(1, &["expire", "./t$branch_dev"]);
+    place.fails(2, &["branch", "delete", "./t", "dev"]);
+    place.ok(&["branch", "delete", "./t", "dev", "--yes"]);
+    place.fails(1, &["branch", "delete", "./t", "dev", "--yes"]);
+}
+
+#[test]
+fn changes_begin_at_tags_and_ends_of_time() {
+    let place = Place::new();
+    versioned(&place);
+    let kinds = |from: &str| {
+        let line = ["changes", "./t", "--from", from];
+        place.ok(&line).lines().map(|line| line.split('"').nth(3).unwrap().to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(kinds("tag:two"), "+I +I");
+    assert_eq!(kinds("compacted-full"), "+I +I");
+    assert_eq!(kinds("since:1970-01-02"), "+I +I");
+    assert_eq!(kinds("since:2999-01-01"), "");
+    assert_eq!(kinds("files:2999-01-01"), "");
+    assert_eq!(place.ok(&["changes", "./t", "-o", "scan.snapshot-id=3"]).lines().count(), 1);
+    assert_eq!(place.ok(&["changes", "./t", "--from", "earliest", "--to-watermark", "0"]).lines().count(), 5);
+    place.fails(1, &["changes", "./t", "--from", "tag:four"]);
+    place.fails(2, &["changes", "./t", "--from", "since:3"]);
+    place.fails(2, &["changes", "./t", "--to-watermark", "soon"]);
+}

@@ -16,9 +16,17 @@ use crate::sink::{Change, Sink};
 
 /// Reads the changes.
 pub async fn run(args: Changes, common: &Common) -> Result<()> {
-    let start = parse_start(&args.from)?;
+    let start = args.from.as_deref().map(parse_start).transpose()?;
+    let to_watermark =
+        args.to_watermark.as_deref().map(|text| super::watermark_of("--to-watermark", text)).transpose()?;
     let table = super::open_table(&args.table, common, &args.options).await?;
-    let mut changes = table.changes().from(start).wide_timestamps();
+    let mut changes = table.changes().wide_timestamps();
+    if let Some(start) = start {
+        changes = changes.from(start);
+    }
+    if let Some(watermark) = to_watermark {
+        changes = changes.to_watermark(watermark);
+    }
     if let Some(to) = args.to {
         changes = changes.to(to);
     }
@@ -100,22 +108,33 @@ impl Copy<'_> {
 
 fn parse_start(text: &str) -> Result<Start> {
     let bad = || {
-        Failure::usage(format!("--from {text:?} is no place to begin"))
-            .help(format!("latest-full, latest, earliest, full:SNAPSHOT, or {}", MOMENTS.trim_start_matches("give ")))
+        Failure::usage(format!("--from {text:?} is no place to begin")).help(format!(
+            "latest-full, latest, earliest, compacted-full, full:SNAPSHOT, tag:NAME, since:TIME, files:TIME, or {}",
+            MOMENTS.trim_start_matches("give ")
+        ))
+    };
+    let millis = |text: &str| match super::parse_moment(text) {
+        Some(Moment::Millis(millis)) => Ok(millis),
+        _ => Err(bad()),
     };
     match text {
-        "latest-full" => Ok(Start::LatestFull),
-        "latest" => Ok(Start::Latest),
-        "earliest" => Ok(Start::Earliest),
-        _ => match text.strip_prefix("full:") {
-            Some(snapshot) => match super::parse_moment(snapshot) {
-                Some(Moment::Snapshot(id)) => Ok(Start::SnapshotFull(id)),
-                _ => Err(bad()),
-            },
-            None => match super::parse_moment(text).ok_or_else(bad)? {
-                Moment::Snapshot(id) => Ok(Start::Snapshot(id)),
-                Moment::Millis(millis) => Ok(Start::Timestamp(millis)),
-            },
+        "latest-full" => return Ok(Start::LatestFull),
+        "latest" => return Ok(Start::Latest),
+        "earliest" => return Ok(Start::Earliest),
+        "compacted-full" => return Ok(Start::CompactedFull),
+        _ => {}
+    }
+    match text.split_once(':') {
+        Some(("full", snapshot)) => match super::parse_moment(snapshot) {
+            Some(Moment::Snapshot(id)) => Ok(Start::SnapshotFull(id)),
+            _ => Err(bad()),
+        },
+        Some(("tag", name)) => Ok(Start::TagFull(name.to_string())),
+        Some(("since", time)) => millis(time).map(Start::Since),
+        Some(("files", time)) => millis(time).map(Start::FilesSince),
+        _ => match super::parse_moment(text).ok_or_else(bad)? {
+            Moment::Snapshot(id) => Ok(Start::Snapshot(id)),
+            Moment::Millis(millis) => Ok(Start::Timestamp(millis)),
         },
     }
 }

@@ -36,10 +36,17 @@ pub async fn run(args: Inspect, common: &Common) -> Result<()> {
         View::Advice => inspect::buckets_advice(&history).await?,
         View::Options => inspect::options(&history).await?,
         View::Consumers => inspect::consumers(&history).await?,
+        View::Tags => inspect::tags(&history).await?,
+        View::Branches => inspect::branches(&history).await?,
     };
+    show(rows, args.output, common).await
+}
+
+/// Shows rows that the engine tells of itself.
+pub async fn show(rows: RecordBatch, output: Option<OutputFormat>, common: &Common) -> Result<()> {
     let columns = arrow_types::columns_of(&rows.schema())?;
     let default = if common.json { OutputFormat::Jsonl } else { OutputFormat::Table };
-    let sink = Sink::open(args.output.unwrap_or(default), &columns, false)?;
+    let sink = Sink::open(output.unwrap_or(default), &columns, false)?;
     sink.write(rows, None).await;
     sink.finish(true).await.map(|_| ())
 }

@@ -43,8 +43,10 @@ pub async fn run(args: Lookup, common: &Common) -> Result<()> {
 }
 
 async fn open(table: &Table, args: &Lookup) -> Result<TableLookup> {
-    let at = super::at_of(args.at.as_deref())?;
-    let mut builder = table.lookup().at(at).wide_timestamps();
+    let mut builder = table.lookup().wide_timestamps();
+    if let Some(at) = super::at_of(&args.point)? {
+        builder = builder.at(at);
+    }
     if !args.select.is_empty() {
         builder = builder.select(args.select.iter().map(|name| name.trim().to_string()));
     }

@@ -1,6 +1,7 @@
 //! The commands, and what they share: opening tables, asking, reading times.
 
 mod alter;
+mod branch;
 mod changes;
 mod compact;
 mod completions;
@@ -16,6 +17,7 @@ mod lookup;
 mod modify;
 mod read;
 mod rescale;
+mod tag;
 mod truncate;
 mod write;
 
@@ -26,14 +28,15 @@ use forebay::scan::At;
 use forebay::schema::Schema;
 use forebay::{Env, Table};
 
-use crate::cli::{Cli, Command, Common};
+use crate::cli::{Cli, Command, Common, Point};
 use crate::failure::{Failure, Result};
-use crate::target::Target;
+use crate::target::{Address, Target};
 use crate::values::Columns;
 
 /// Runs a command.
 pub async fn run(cli: Cli) -> Result<()> {
     let common = cli.common;
+    check_branch(&cli.command, &common)?;
     match cli.command {
         Command::Create(args) => create::run(args, &common).await,
         Command::Alter(args) => alter::run(*args, &common).await,
@@ -47,6 +50,8 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Changes(args) => changes::run(args, &common).await,
         Command::Compact(args) => compact::run(*args, &common).await,
         Command::Inspect(args) => inspect::run(args, &common).await,
+        Command::Tag(args) => tag::run(args, &common).await,
+        Command::Branch(args) => branch::run(args, &common).await,
         Command::Expire(args) => expire::run(args, &common).await,
         Command::Rescale(args) => rescale::run(args, &common).await,
         Command::List(args) => list::run(args, &common).await,
@@ -62,30 +67,90 @@ fn open_catalog(warehouse: &str, common: &Common) -> Result<Catalog> {
     Ok(Catalog::open(warehouse, common.store.iter().cloned())?)
 }
 
-/// Opens the table that an argument names.
+/// Opens the table, or the branch, that an argument names.
 async fn open_table(name: &str, common: &Common, options: &[(String, String)]) -> Result<Table> {
-    let table = match Target::parse(name, common)? {
+    let view = open_view(name, common, options).await?;
+    match view.read_optimized {
+        false => Ok(view.table),
+        true => Err(Failure::usage(format!("{name:?} can only be read")).help("see forebay help read")),
+    }
+}
+
+/// A table as a name shows it.
+struct View {
+    table: Table,
+    /// Only its highest level.
+    read_optimized: bool,
+}
+
+async fn open_view(name: &str, common: &Common, options: &[(String, String)]) -> Result<View> {
+    let address = Address::parse(name, common)?;
+    let table = match address.target {
         Target::Location(location) => Table::open(&location, common.store.iter().cloned()).await?,
         Target::Named { warehouse, database, table } => {
             open_catalog(&warehouse, common)?.table(&TableName::new(database, table)?).await?
         }
     };
-    match options {
-        [] => Ok(table),
-        some => Ok(table.with_options(some.iter().cloned())?),
-    }
+    // Option branch is said in the call: the branch has a schema of its own.
+    let told = options.iter().rev().find(|(key, _)| key == "branch").map(|(_, value)| value.clone());
+    let branch = match (address.branch, told) {
+        (Some(named), Some(told)) if named != told => {
+            return Err(Failure::usage(format!("which branch: {named:?}, or {told:?} of option branch?")));
+        }
+        (named, told) => named.or(told),
+    };
+    let table = match &branch {
+        Some(branch) => table.branch(branch).await?,
+        None => table,
+    };
+    let options: Vec<(String, String)> = options.iter().filter(|(key, _)| key != "branch").cloned().collect();
+    let table = if options.is_empty() { table } else { table.with_options(options)? };
+    Ok(View { table, read_optimized: address.read_optimized })
 }
 
 /// The history of the table that an argument names: what can be looked at although its rows could not be read.
 async fn open_history(name: &str, common: &Common) -> Result<History> {
-    Ok(History::new(match Target::parse(name, common)? {
+    let address = Address::parse(name, common)?;
+    if address.read_optimized {
+        return Err(Failure::usage(format!("{name:?} can only be read")).help("see forebay help read"));
+    }
+    let history = History::new(match address.target {
         Target::Location(location) => {
             open_location(&location, &common.store.iter().cloned().collect(), &Env::system())?
         }
         Target::Named { warehouse, database, table } => {
             open_catalog(&warehouse, common)?.require_table(&TableName::new(database, table)?).await?
         }
-    }))
+    });
+    match &address.branch {
+        None => Ok(history),
+        Some(branch) => {
+            let history = history.on_branch(branch)?;
+            match history.schemas.latest().await? {
+                Some(_) => Ok(history),
+                None => Err(Failure::new("not-found", format!("branch {branch:?} of {name}"))),
+            }
+        }
+    }
+}
+
+/// Refuses `--branch` where it would say nothing.
+fn check_branch(command: &Command, common: &Common) -> Result<()> {
+    let what = match command {
+        Command::Create(_) => "create: make a branch by `forebay branch create`",
+        Command::Drop(_) => "drop: delete a branch by `forebay branch delete`",
+        Command::Branch(_) => "branch: it is a command of the table itself",
+        Command::Expire(_) => "expire: it is a command of the table itself",
+        Command::Compact(_) => "compact: name the branch, TABLE$branch_NAME",
+        Command::List(_) => "list",
+        Command::Completions(_) => "completions",
+        Command::Demo(_) => "demo",
+        _ => return Ok(()),
+    };
+    match common.branch {
+        None => Ok(()),
+        Some(_) => Err(Failure::usage(format!("--branch does not go with {what}"))),
+    }
 }
 
 /// A commit user that was given.
@@ -146,13 +211,31 @@ fn parse_moment(text: &str) -> Option<Moment> {
 const MOMENTS: &str =
     "give a snapshot's number, or a time like 2024-01-31, 2024-01-31T12:00:00 or 2024-01-31T12:00:00Z";
 
-/// The point of a table's history that `--at` names.
-fn at_of(text: Option<&str>) -> Result<At> {
-    let Some(text) = text else { return Ok(At::Latest) };
+/// The point of a table's history that the arguments name; `None` where they name none.
+fn at_of(point: &Point) -> Result<Option<At>> {
+    if let Some(text) = &point.at {
+        return match parse_moment(text) {
+            Some(Moment::Snapshot(id)) => Ok(Some(At::Snapshot(id))),
+            Some(Moment::Millis(millis)) => Ok(Some(At::Timestamp(millis))),
+            None => Err(Failure::usage(format!("--at {text:?} is neither a snapshot nor a time")).help(MOMENTS)),
+        };
+    }
+    if let Some(text) = &point.watermark {
+        return Ok(Some(At::Watermark(watermark_of("--watermark", text)?)));
+    }
+    let named = point.tag.clone().map(At::Tag);
+    Ok(named.or_else(|| point.at_version.clone().map(At::Version)))
+}
+
+/// Reads a watermark: milliseconds since the epoch, or a time.
+fn watermark_of(argument: &str, text: &str) -> Result<i64> {
+    if let Ok(millis) = text.trim().parse() {
+        return Ok(millis);
+    }
     match parse_moment(text) {
-        Some(Moment::Snapshot(id)) => Ok(At::Snapshot(id)),
-        Some(Moment::Millis(millis)) => Ok(At::Timestamp(millis)),
-        None => Err(Failure::usage(format!("--at {text:?} is neither a snapshot nor a time")).help(MOMENTS)),
+        Some(Moment::Millis(millis)) => Ok(millis),
+        _ => Err(Failure::usage(format!("{argument} {text:?} is no watermark"))
+            .help("give milliseconds since 1970, or a time like 2024-01-31T12:00:00Z")),
     }
 }
 

@@ -1,17 +1,41 @@
-//! `forebay read`: merged rows.
+//! `forebay read`: merged rows, or the changes between two points.
 
-use forebay::predicate;
+use forebay::predicate::{self, Expr};
+use forebay::scan::Between;
+use forebay::schema::{self, Schema};
+use forebay::table::IncrementalBuilder;
+use forebay::{Error, Table};
 use futures::StreamExt as _;
 
-use crate::cli::{Common, OutputFormat, Read};
+use super::{Moment, View, parse_moment};
+use crate::cli::{BetweenMode, Common, OutputFormat, Read};
 use crate::failure::{Failure, Result};
-use crate::sink::Sink;
+use crate::sink::{Change, Sink};
 
 /// Reads the rows.
 pub async fn run(args: Read, common: &Common) -> Result<()> {
-    let table = super::open_table(&args.table, common, &args.options).await?;
-    let at = super::at_of(args.at.as_deref())?;
-    let mut scan = table.scan().at(at).wide_timestamps();
+    let View { table, read_optimized } = super::open_view(&args.table, common, &args.options).await?;
+    let read_optimized = read_optimized || args.read_optimized;
+    let at = super::at_of(&args.point)?;
+    let incremental = match &args.between {
+        Some(text) => Some(table.incremental(between(&table, text).await?)),
+        // What the call says is stronger than the table's options.
+        None if at.is_some() => None,
+        None => table.incremental_by_options()?,
+    };
+    if let Some(incremental) = incremental {
+        if read_optimized || args.limit.is_some() {
+            return Err(Failure::usage("the changes between two points have neither a limit nor a highest level"));
+        }
+        return changes(&table, incremental, &args, common).await;
+    }
+    let mut scan = table.scan().wide_timestamps();
+    if let Some(at) = at {
+        scan = scan.at(at);
+    }
+    if read_optimized {
+        scan = scan.read_optimized();
+    }
     if !args.select.is_empty() {
         scan = scan.select(args.select.iter().map(|name| name.trim().to_string()));
     }
@@ -21,15 +45,12 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
     if let Some(text) = &args.filter {
         // A look back has the columns of its time.
         let schema = scan.schema().await?;
-        let filter = predicate::parse(text, &schema).map_err(|error| Failure::from(error).context("--where"))?;
-        scan = scan.filter(filter);
+        scan = scan.filter(filter(text, &schema)?);
     }
-    let default = if common.json { OutputFormat::Jsonl } else { OutputFormat::Table };
-    let format = args.output.unwrap_or(default);
     let plan = scan.plan().await?;
     let columns = super::selected(&super::columns_of(&plan.schema), &args.select)?;
     let mut rows = scan.read_splits(plan.splits).await?;
-    let sink = Sink::open(format, &columns, false)?;
+    let sink = Sink::open(format(&args, common), &columns, false)?;
     let mut failed = None;
     while let Some(batch) = rows.next().await {
         match batch {
@@ -44,9 +65,78 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
             }
         }
     }
+    finish(sink, failed).await
+}
+
+fn format(args: &Read, common: &Common) -> OutputFormat {
+    args.output.unwrap_or(if common.json { OutputFormat::Jsonl } else { OutputFormat::Table })
+}
+
+fn filter(text: &str, schema: &Schema) -> Result<Expr> {
+    predicate::parse(text, schema).map_err(|error| Failure::from(error).context("--where"))
+}
+
+async fn finish(sink: Sink, failed: Option<Error>) -> Result<()> {
     let written = sink.finish(failed.is_none()).await;
     match failed {
         Some(error) => Err(error.into()),
         None => written.map(|_| ()),
+    }
+}
+
+async fn changes(table: &Table, mut read: IncrementalBuilder, args: &Read, common: &Common) -> Result<()> {
+    read = read.wide_timestamps();
+    if let Some(mode) = args.between_mode {
+        read = read.mode(match mode {
+            BetweenMode::Delta => schema::BetweenMode::Delta,
+            BetweenMode::Changelog => schema::BetweenMode::Changelog,
+            BetweenMode::Diff => schema::BetweenMode::Diff,
+        });
+    }
+    if !args.select.is_empty() {
+        read = read.select(args.select.iter().map(|name| name.trim().to_string()));
+    }
+    if let Some(text) = &args.filter {
+        read = read.filter(filter(text, table.schema())?);
+    }
+    let columns = super::selected(&super::columns_of(table.schema()), &args.select)?;
+    let mut rows = read.read().await?;
+    let sink = Sink::open(format(args, common), &columns, true)?;
+    let failed = loop {
+        match rows.next().await {
+            Ok(Some(change)) => {
+                let snapshot = change.snapshot_id;
+                let (batch, kinds) = change.rows.into_parts();
+                if !sink.write(batch, Some(Change { snapshot, kinds })).await {
+                    break None;
+                }
+            }
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+    };
+    finish(sink, failed).await
+}
+
+/// Reads `A..B`: tags first, then snapshots' numbers, then times.
+async fn between(table: &Table, text: &str) -> Result<Between> {
+    let bad = || {
+        Failure::usage(format!("--between {text:?} is no A..B"))
+            .help("give two tags, two snapshots' numbers or two times: 3..7, monday..tuesday, 2024-01-31..2024-02-01")
+    };
+    let (start, end) = text.split_once("..").ok_or_else(bad)?;
+    let (start, end) = (start.trim().to_string(), end.trim().to_string());
+    let tags = table.history().tags.list().await?;
+    if tags.contains(&start) && tags.contains(&end) {
+        return Ok(Between::Versions(start, end));
+    }
+    // The first end is exclusive, so it may be the snapshot before the first of all.
+    if let (Ok(start), Ok(end)) = (start.parse(), end.parse()) {
+        return Ok(Between::Snapshots(start, end));
+    }
+    match (parse_moment(&start), parse_moment(&end)) {
+        (Some(Moment::Millis(start)), Some(Moment::Millis(end))) => Ok(Between::Timestamps(start, end)),
+        (None, None) if !start.is_empty() && !end.is_empty() => Ok(Between::Tags(start, end)),
+        _ => Err(bad()),
     }
 }

@@ -24,3 +24,4 @@ mod removal;
 mod retention;
 mod sketches;
 mod support;
+mod time;

@@ -5,7 +5,7 @@ use forebay::catalog::TableName;
 
 use crate::cli::{Common, Compact};
 use crate::failure::{Failure, Result};
-use crate::target::Target;
+use crate::target::{Target, names_branch};
 
 /// Tables, databases and warehouses, with the patterns that choose among their tables.
 pub struct Targets {
@@ -86,6 +86,10 @@ impl Targets {
         if let (Some(warehouse), false) = (&common.warehouse, text.contains(['/', '\\', '.'])) {
             let (warehouse, database) = (warehouse.clone(), Some(text.to_string()));
             self.scopes.push(Scope { warehouse, database, or_table: false });
+            return Ok(());
+        }
+        if names_branch(text) {
+            self.named.push(Named { name: text.to_string(), place: Place::Typed(text.to_string()) });
             return Ok(());
         }
         match Target::parse(text, common)? {

@@ -19,12 +19,15 @@ import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.ArrayNode;
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 import org.apache.paimon.table.FileStoreTable;
+import org.apache.paimon.table.Table;
+import org.apache.paimon.table.source.EndOfScanException;
 import org.apache.paimon.table.source.DataSplit;
 import org.apache.paimon.table.source.IncrementalSplit;
 import org.apache.paimon.table.source.ReadBuilder;
 import org.apache.paimon.table.source.Split;
 import org.apache.paimon.table.source.StreamTableScan;
 import org.apache.paimon.table.source.TableRead;
+import org.apache.paimon.table.system.ReadOptimizedTable;
 import org.apache.paimon.types.DataType;
 import org.apache.paimon.types.RowType;
 
@@ -41,8 +44,10 @@ final class ReadCommands {
         } else if (arguments.hasNonNull("tag")) {
             options.put("scan.tag-name", Server.text(arguments, "tag"));
         }
+        options.putAll(Tables.texts(arguments.get("travel")));
         table = options.isEmpty() ? table : table.copy(options);
-        ReadBuilder builder = builder(table, arguments);
+        boolean optimized = Server.flag(arguments, "readOptimized", false);
+        ReadBuilder builder = builder(optimized ? new ReadOptimizedTable(table) : table, table.rowType(), arguments);
         RowType type = shown(table, arguments);
         try (Sink sink = new Sink(arguments); Tables.Scratch scratch = new Tables.Scratch()) {
             TableRead read = read(builder, arguments, scratch);
@@ -53,14 +58,16 @@ final class ReadCommands {
         }
     }
 
-    /** A streaming read from the beginning of snapshot "from" to the end of snapshot "to", with the newest schema. */
+    /** A streaming read from the beginning of snapshot "from", or as the options "scan" say, to the end of snapshot "to", with the newest schema. */
     static ObjectNode changes(JsonNode arguments) throws Exception {
         FileStoreTable table = Tables.open(arguments);
         JsonNode from = arguments.get("from");
         long first = from == null || from.isNull() || from.asText().equals("earliest")
                 ? earliest(table) : Server.number(arguments, "from", 0);
         long last = Server.number(arguments, "to", Long.MAX_VALUE);
-        table = table.copyWithoutTimeTravel(Map.of("scan.mode", "from-snapshot", "scan.snapshot-id", Long.toString(first)));
+        table = table.copyWithoutTimeTravel(arguments.hasNonNull("scan")
+                ? Tables.texts(arguments.get("scan"))
+                : Map.of("scan.mode", "from-snapshot", "scan.snapshot-id", Long.toString(first)));
         ReadBuilder builder = builder(table, arguments);
         RowType type = shown(table, arguments);
         try (Sink sink = new Sink(arguments); Tables.Scratch scratch = new Tables.Scratch()) {
@@ -72,13 +79,21 @@ final class ReadCommands {
             }
             while (scan.checkpoint() == null || scan.checkpoint() <= Math.min(latest, last)) {
                 Long before = scan.checkpoint();
-                List<Split> splits = scan.plan().splits();
+                List<Split> splits;
+                try {
+                    splits = scan.plan().splits();
+                } catch (EndOfScanException end) {
+                    break;
+                }
                 for (Split split : splits) {
                     if (snapshot(split) <= last) {
                         forEach(read, split, row -> sink.add(change(type, split, row)));
                     }
                 }
                 if (splits.isEmpty() && before != null) {
+                    break;
+                }
+                if (splits.isEmpty() && scan.checkpoint() != null && scan.checkpoint() > latest) {
                     break;
                 }
                 if (before == null && scan.checkpoint() == null) {
@@ -92,7 +107,7 @@ final class ReadCommands {
     /** Option incremental-between, "from" exclusive and "to" inclusive; ids or tags; mode auto, delta, changelog or diff. Rows come with their kinds. */
     static ObjectNode incremental(JsonNode arguments) throws Exception {
         Map<String, String> options = new HashMap<>();
-        options.put("incremental-between", arguments.get("from").asText() + "," + arguments.get("to").asText());
+        options.put(Server.flag(arguments, "times", false) ? "incremental-between-timestamp" : "incremental-between", arguments.get("from").asText() + "," + arguments.get("to").asText());
         if (arguments.hasNonNull("mode")) {
             options.put("incremental-between-scan-mode", Server.text(arguments, "mode"));
         }
@@ -135,14 +150,18 @@ final class ReadCommands {
     }
 
     private static ReadBuilder builder(FileStoreTable table, JsonNode arguments) {
+        return builder(table, table.rowType(), arguments);
+    }
+
+    private static ReadBuilder builder(Table table, RowType type, JsonNode arguments) {
         ReadBuilder builder = table.newReadBuilder();
         if (arguments.hasNonNull("filter")) {
-            builder.withFilter(predicate(table.rowType(), arguments.get("filter")));
+            builder.withFilter(predicate(type, arguments.get("filter")));
         }
         if (arguments.hasNonNull("projection")) {
             Set<String> names = new LinkedHashSet<>(Tables.names(arguments.get("projection")));
             names.addAll(arguments.path("filter").findValuesAsText("column"));
-            builder.withReadType(table.rowType().project(new ArrayList<>(names)));
+            builder.withReadType(type.project(new ArrayList<>(names)));
         }
         return builder;
     }

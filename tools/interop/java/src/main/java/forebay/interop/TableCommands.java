@@ -100,7 +100,12 @@ final class TableCommands {
     static ObjectNode tag(JsonNode arguments) {
         FileStoreTable table = Tables.open(arguments);
         String name = Server.text(arguments, "name");
-        if (arguments.hasNonNull("snapshot")) {
+        if (Server.flag(arguments, "delete", false)) {
+            table.deleteTag(name);
+        } else if (arguments.hasNonNull("timeRetainedMillis")) {
+            Duration retained = Duration.ofMillis(Server.number(arguments, "timeRetainedMillis", 0));
+            table.createTag(name, Server.number(arguments, "snapshot", 0), retained);
+        } else if (arguments.hasNonNull("snapshot")) {
             table.createTag(name, Server.number(arguments, "snapshot", 0));
         } else {
             table.createTag(name);
@@ -111,7 +116,9 @@ final class TableCommands {
     static ObjectNode branch(JsonNode arguments) {
         FileStoreTable table = Tables.open(arguments);
         String name = Server.text(arguments, "name");
-        if (arguments.hasNonNull("tag")) {
+        if (Server.flag(arguments, "delete", false)) {
+            table.deleteBranch(name);
+        } else if (arguments.hasNonNull("tag")) {
             table.createBranch(name, Server.text(arguments, "tag"));
         } else {
             table.createBranch(name);

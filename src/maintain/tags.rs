@@ -1,0 +1,130 @@
+//! Making and deleting tags: a file each, and what only a deleted one kept.
+//!
+//! ```text
+//! make:    tag-x appears → is its snapshot still there?           expiry:  snapshot-N goes → looks again for tags → files go
+//! delete:  note what goes → tag-x goes → look again → files go → the note goes
+//! ```
+//!
+//! Whichever of a tag and an expiry comes first, the tag is whole or there is none.
+//! Spec: `format-spec/hints-tags-consumers.md`, tags.
+
+use std::time::Duration;
+
+use super::expire::Expirer;
+use super::gather::Gather;
+use super::report::ExpireReport;
+use super::roots::{self, Listing};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::format::{Snapshot, SnapshotId, Tag, layout};
+use crate::history::History;
+use crate::io::Created;
+
+/// A tag to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTag {
+    /// Its name.
+    pub name: String,
+    /// The snapshot it keeps.
+    pub snapshot: Snapshot,
+    /// After this time whoever expires tags may delete it; this version never does.
+    pub time_retained: Option<Duration>,
+}
+
+/// Whether what the tag points at was there when the tag was there already.
+async fn still_kept(history: &History, name: &str, id: SnapshotId, kept_by_tag: bool) -> Result<bool> {
+    if !kept_by_tag {
+        return history.snapshots.exists(id).await;
+    }
+    for other in history.tags.list().await?.iter().filter(|other| *other != name) {
+        if history.tags.try_load(other).await?.is_some_and(|tag| tag.snapshot.id == id) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Year, month, day, hour, minute, second and nanosecond of the local clock.
+fn local_calendar(env: &Env) -> Result<[i32; 7]> {
+    let local = jiff::Timestamp::from_millisecond(env.local_millis()).map_err(|error| Error::bug(error.to_string()))?;
+    let local = local.to_zoned(jiff::tz::TimeZone::UTC).datetime();
+    let (year, month, day) = (local.year().into(), local.month().into(), local.day().into());
+    let (hour, minute, second) = (local.hour().into(), local.minute().into(), local.second().into());
+    Ok([year, month, day, hour, minute, second, local.subsec_nanosecond()])
+}
+
+impl Expirer {
+    /// Makes a tag. The one that creates its file wins.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`]; [`Error::NotFound`] when the snapshot expired while the tag was made (then there is none);
+    /// [`Error::Invalid`] for a bad name; the store's errors, after which there may be a tag.
+    pub async fn create_tag(&self, tag: NewTag) -> Result<SnapshotId> {
+        let history = &self.history;
+        let path = layout::tag(&tag.name)?;
+        history.store.require_conditional_create().await?;
+        let env = history.store.env();
+        // A snapshot that is read from a tag has expired perhaps: then that tag keeps it.
+        let kept_by_tag = !history.snapshots.exists(tag.snapshot.id).await?;
+        let id = tag.snapshot.id;
+        let value = Tag {
+            create_time: tag.time_retained.map(|_| local_calendar(env)).transpose()?,
+            time_retained: tag.time_retained.map(|time| (time.as_secs(), time.subsec_nanos())),
+            snapshot: tag.snapshot,
+        };
+        let bytes = value.encode()?;
+        let exists = || Error::already_exists(format!("tag {:?}", tag.name));
+        match history.pointers.create(&path, bytes.clone()).await? {
+            Created::Won => {}
+            Created::Exists => return Err(exists()),
+            Created::Unknown(words) => match history.pointers.try_read(&path).await? {
+                Some(found) if found == bytes => {}
+                Some(_) => return Err(exists()),
+                None => return Err(Error::storage(format!("create {path}: {words}"))),
+            },
+        }
+        if still_kept(history, &tag.name, id, kept_by_tag).await? {
+            return Ok(id);
+        }
+        // The expiry may have seen the tag and left files for it.
+        self.delete_tag(&tag.name).await?;
+        let what = format!("snapshot {id}: it expired while tag {:?} was made, and the tag was taken back", tag.name);
+        Err(Error::not_found(what))
+    }
+
+    /// Deletes a tag, and what it alone kept if its snapshot has expired. On a branch the files stay: they may be those of
+    /// other branches.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Corrupt`] and the store's errors where something that must be known cannot be read
+    /// (then nothing went).
+    pub async fn delete_tag(&self, name: &str) -> Result<ExpireReport> {
+        let history = &self.history;
+        let (path, mut report) = (layout::tag(name)?, ExpireReport::default());
+        let tagged = history.tags.load(name).await?.snapshot;
+        let gone = !history.snapshots.exists(tagged.id).await?;
+        let earliest = match history.snapshots.earliest_id().await? {
+            Some(earliest) if gone && history.branch.is_none() && earliest > tagged.id => {
+                history.snapshots.try_load(earliest).await?
+            }
+            _ => None,
+        };
+        let Some(earliest) = earliest else {
+            history.pointers.delete(&path).await?;
+            return Ok(report);
+        };
+        let listing = Listing::load(history).await?;
+        let others = roots::named_but(history, &listing, Some(name), 0, SnapshotId::MAX).await?;
+        let gather = Gather { history, schema: &self.schema, options: &self.options };
+        let gathered = gather.tag(&tagged, &earliest, others).await?;
+        report.outside = gathered.outside;
+        let end = tagged.id.saturating_add(1);
+        let notes = self.write_notes(false, end, &gathered.files).await?;
+        history.pointers.delete(&path).await?;
+        // A tag or a branch may have come that keeps the same.
+        let listing = Listing::load(history).await?;
+        let kept = roots::named(history, &listing, 0, SnapshotId::MAX).await?;
+        self.finish(&notes, gathered.files, end, &kept, &mut report).await?;
+        Ok(report)
+    }
+}

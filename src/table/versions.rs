@@ -1,0 +1,97 @@
+//! Tags and branches of a table.
+
+use std::time::Duration;
+
+use super::Table;
+use crate::error::{Error, Result};
+use crate::format::SnapshotId;
+use crate::maintain::{ExpireReport, Expirer, NewTag, Retention, create_branch, delete_branch};
+use crate::scan::At;
+use crate::schema::{TableOptions, Use, check_options};
+
+impl Table {
+    /// The same table as one of its branches has it, which has schemas, snapshots, tags and consumers of its own. `main` is
+    /// the table itself. Options of this handle are not taken along.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such branch; those of [`Table::open`].
+    pub async fn branch(&self, name: &str) -> Result<Self> {
+        let history = self.history.on_branch(name)?;
+        let Some(schema) = history.schemas.latest().await? else {
+            return Err(Error::not_found(format!("branch {name:?} of {}", self.location())));
+        };
+        check_options(&schema, Use::Read)?;
+        TableOptions::parse(&schema)?;
+        Ok(Self { history, schema, spill_directory: self.spill_directory.clone() })
+    }
+
+    /// The branch that this handle is of; `None` for the table's own line of snapshots.
+    pub fn branch_name(&self) -> Option<&str> {
+        self.history.branch.as_deref()
+    }
+
+    /// Gives a snapshot a name, under which it stays when it expires. With a time to live other engines delete the tag
+    /// when it is over; this one never does. Answers the snapshot.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] for the tag; [`Error::NotFound`] for the snapshot; [`Error::Invalid`] for a bad name;
+    /// options that forbid writing; the store's errors.
+    pub async fn create_tag(&self, name: &str, at: &At, time_retained: Option<Duration>) -> Result<SnapshotId> {
+        check_options(&self.schema, Use::Write)?;
+        let found = at.find(&self.history, &TableOptions::parse(&self.schema)?).await?;
+        let Some(found) = found else {
+            return Err(Error::not_found(format!("a snapshot of {} to tag", self.location())));
+        };
+        if found.files_since.is_some() {
+            return Err(Error::invalid("a tag keeps a whole snapshot, not the files made since a time"));
+        }
+        let tag = NewTag { name: name.to_string(), snapshot: found.snapshot, time_retained };
+        self.expirer()?.create_tag(tag).await
+    }
+
+    /// Deletes a tag, and what it alone kept if its snapshot has expired.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; options that forbid writing; what cannot be read, and the store's errors.
+    pub async fn delete_tag(&self, name: &str) -> Result<ExpireReport> {
+        check_options(&self.schema, Use::Write)?;
+        self.expirer()?.delete_tag(name).await
+    }
+
+    fn expirer(&self) -> Result<Expirer> {
+        let options = TableOptions::parse(&self.schema)?;
+        let retention = Retention::of(&options);
+        Ok(Expirer::new(self.history.clone(), self.schema.clone(), options, retention))
+    }
+
+    /// Makes a branch: an empty one with the table's schemas, or one that begins with the snapshot of a tag.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`]; [`Error::NotFound`] for the tag; [`Error::Unsupported`] on a branch; [`Error::Invalid`] for
+    /// a bad name; options that forbid writing; the store's errors.
+    pub async fn create_branch(&self, name: &str, tag: Option<&str>) -> Result<Self> {
+        self.main_only("making a branch of a branch")?;
+        check_options(&self.schema, Use::Write)?;
+        create_branch(&self.history, name, tag).await?;
+        self.branch(name).await
+    }
+
+    /// Deletes a branch. Data files that only it named stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Unsupported`] on a branch; [`Error::Invalid`] for a bad name; the store's errors.
+    pub async fn delete_branch(&self, name: &str) -> Result<()> {
+        self.main_only("deleting a branch")?;
+        check_options(&self.schema, Use::Write)?;
+        delete_branch(&self.history, name).await
+    }
+
+    /// # Errors
+    /// [`Error::Unsupported`] that names what a branch cannot do.
+    pub(super) fn main_only(&self, what: &str) -> Result<()> {
+        match &self.history.branch {
+            None => Ok(()),
+            Some(branch) => Err(Error::unsupported(format!("{what} on branch {branch:?}: do it on the table itself"))),
+        }
+    }
+}
