@@ -5,6 +5,7 @@
 
 mod columns;
 mod fan_in;
+mod index;
 mod slab;
 mod spill;
 mod split_reader;

@@ -303,6 +303,8 @@ pub struct TableOptions {
     pub consumer_ignore_progress: bool,
     /// How manifests are written.
     pub manifest: ManifestOptions,
+    /// Which file indexes are written and used.
+    pub file_index: FileIndexOptions,
     /// The commit's limits.
     pub commit: CommitOptions,
     /// What expiry keeps.
@@ -386,6 +388,7 @@ impl TableOptions {
                 full_compaction_size: read.with("manifest.full-compaction-threshold-size", parse_memory_size)?,
                 merge_min_count: read.with("manifest.merge-min-count", number)?,
             },
+            file_index: FileIndexOptions::read(&read, schema)?,
             commit: read.commit()?,
             retention: RetentionOptions::read(&read)?,
         })
@@ -403,12 +406,15 @@ impl TableOptions {
 
 mod compaction;
 mod formats;
+mod indexes;
 mod merge;
 mod reader;
 mod retention;
 
 pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
 pub use formats::{Compression, FileFormat, FormatOptions};
+pub(super) use indexes::index_refusals;
+pub use indexes::{ColumnIndex, FileIndexKind, FileIndexOptions};
 pub use merge::{ColumnMergeOptions, MergeOptions, NullKeys, SequenceGroup};
 pub use retention::{RetentionLimits, RetentionOptions};
 

@@ -506,7 +506,9 @@ impl StreamWriter {
         }
         for bucket in &self.buckets {
             for file in bucket.done.iter().flat_map(|flushed| flushed.files.iter().chain(&flushed.changelog)) {
-                result = result.and(self.history.store.delete(&bucket.names.path(&file.file_name)).await);
+                for path in bucket.names.paths(file) {
+                    result = result.and(self.history.store.delete(&path).await);
+                }
             }
         }
         result

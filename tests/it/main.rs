@@ -10,6 +10,7 @@ mod deletion_vectors;
 mod engines;
 mod formats;
 mod goldens;
+mod indexes;
 mod lookup;
 mod nested;
 mod row_groups;
