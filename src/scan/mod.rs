@@ -4,6 +4,7 @@
 //! Spec: `format-spec/read.md`.
 
 mod at;
+mod count;
 mod plan;
 mod prune;
 mod vectors;
@@ -12,6 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use at::At;
+pub use count::counted;
 pub use plan::{PlanRules, bound, plan_changes, plan_rows};
 pub use vectors::{FileVectors, Vectors, load_vectors};
 

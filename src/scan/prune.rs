@@ -101,10 +101,8 @@ impl Pruner {
         let manifest: ManifestTest = Arc::new(move |meta| by_manifest.manifest_may_match(meta));
         let entry: EntryTest = Arc::new(move |head| by_entry.entry_may_match(head));
         let partitioned = entries.partition.is_some();
-        FileFilter {
-            manifest: partitioned.then_some(manifest),
-            entry: (partitioned || entries.bucket_keys.is_some()).then_some(entry),
-        }
+        let narrow = partitioned || entries.bucket_keys.is_some();
+        FileFilter { manifest: partitioned.then_some(manifest), entry: narrow.then_some(entry), narrow }
     }
 
     /// Whether [`Pruner::keys_may_match`] or [`Pruner::values_may_match`] can ever say no.

@@ -172,6 +172,74 @@ async fn files_without_a_matching_row_are_not_opened() {
     }
 }
 
+/// Counts are told without opening a data file where nothing is merged or looked for, and are right everywhere.
+#[tokio::test]
+async fn rows_are_counted_as_they_are_read() {
+    let vectors = ("deletion-vectors.enabled", "true");
+    for (key, options, by_files) in [
+        (false, vec![], true),
+        (true, vec![], false),
+        (true, vec![vectors], true),
+        (true, vec![("merge-engine", "first-row")], true),
+        (true, vec![("merge-engine", "partial-update")], false),
+    ] {
+        let (table, counting) = counted(key, &options).await;
+        assert_eq!(table.scan().count().await.unwrap(), 0);
+        let mut dice = Dice(17);
+        for part in 0..3 {
+            commit(&table, &inserts(part * 100..part * 100 + 150, &mut dice)).await;
+            if by_files && key {
+                table.compact().full().run().await.unwrap();
+            }
+        }
+        if !by_files {
+            commit(&table, &[(RowKind::Insert, row(7, &mut dice)), (RowKind::Insert, row(9000, &mut dice))]).await;
+        }
+        let rows = all_rows(table.schema(), table.scan().read().await.unwrap()).await.unwrap().len() as u64;
+        counting.reset();
+        assert_eq!(table.scan().count().await.unwrap(), rows, "{options:?}");
+        assert_eq!(counting.counts().at(Op::Get, PathClass::Data) == 0, by_files, "{options:?}");
+        assert_eq!(table.scan().limit(5).count().await.unwrap(), 5);
+        assert_eq!(table.scan().limit(5000).count().await.unwrap(), rows);
+        for condition in CONDITIONS {
+            let filter = parse(condition, table.schema()).unwrap();
+            let wanted = read(&table, condition).await.unwrap().len() as u64;
+            assert_eq!(table.scan().filter(filter).count().await.unwrap(), wanted, "{options:?}: {condition}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn conditions_on_partitions_are_counted_without_a_file() {
+    let mut counting = None;
+    let store = TableStore::memory(&Env::system()).wrapped(|inner| {
+        let store = CountingStore::new(inner);
+        counting = Some(store.clone());
+        Arc::new(store)
+    });
+    let counting = counting.unwrap();
+    let schema = Schema::builder().column("id", DataType::INT).column("p", DataType::STRING).partition_by(["p"]);
+    let table = Table::create_store(store, schema.build().unwrap()).await.unwrap();
+    let part =
+        |id: i32| if id % 4 == 3 { Datum::Null } else { Datum::String(["abc", "ab", "x"][id as usize % 4].into()) };
+    let rows: Vec<_> = (0..40).map(|id| (RowKind::Insert, vec![Datum::Int(id), part(id)])).collect();
+    commit(&table, &rows).await;
+    for (condition, wanted) in [
+        ("p like 'a_c'", 10),
+        ("p = 'ab' or p is null", 20),
+        ("p not like 'ab%'", 10),
+        ("not p = 'x'", 20),
+        ("true", 40),
+    ] {
+        counting.reset();
+        let filter = parse(condition, table.schema()).unwrap();
+        assert_eq!(table.scan().filter(filter).count().await.unwrap(), wanted, "{condition}");
+        assert_eq!(counting.counts().at(Op::Get, PathClass::Data), 0, "{condition}");
+    }
+    let filter = parse("p = 'x' and id < 10", table.schema()).unwrap();
+    assert_eq!(table.scan().filter(filter).count().await.unwrap(), 2);
+}
+
 /// A version that a newer one hides must not come up again because the newer file has no matching row.
 #[tokio::test]
 async fn merged_files_are_skipped_together_or_not_at_all() {

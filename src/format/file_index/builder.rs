@@ -8,7 +8,7 @@ use arrow_select::take::take;
 use super::bitmap::BitmapBuilder;
 use super::bloom::BloomBuilder;
 use super::cells::{CellKind, Cells};
-use super::container::encode;
+use super::container::{Built, encode};
 use super::distinct::Distinct;
 use super::numbers::NumbersBuilder;
 use super::range_bitmap::RangeBitmapBuilder;
@@ -121,7 +121,7 @@ impl FileIndexBuilder {
     /// # Errors
     /// [`Error::Exhausted`] beyond 2 GiB or 2^31 rows.
     pub fn finish(self) -> Result<Vec<u8>> {
-        let mut columns: Vec<(String, Vec<(&'static str, Vec<u8>)>)> = Vec::new();
+        let mut columns: Vec<Built> = Vec::new();
         for (column, body) in self.columns {
             let body = match body {
                 Body::Bloom(body) => Some(body.finish()),

@@ -26,6 +26,9 @@ pub struct FileIndex {
     pub(super) file: String,
 }
 
+/// A column with the kinds of its indexes and their bodies, to be written.
+pub(super) type Built = (String, Vec<(&'static str, Vec<u8>)>);
+
 /// What the first bytes of an index file gave.
 #[derive(Debug)]
 pub enum HeadRead {
@@ -93,7 +96,7 @@ fn columns(cursor: &mut Cursor<'_>, head: u64) -> Read<BTreeMap<String, Bodies>>
 ///
 /// # Errors
 /// [`Error::Invalid`] for a name that is too long; [`Error::Exhausted`] beyond 2 GiB.
-pub(super) fn encode(columns: &[(String, Vec<(&'static str, Vec<u8>)>)]) -> Result<Vec<u8>> {
+pub(super) fn encode(columns: &[Built]) -> Result<Vec<u8>> {
     let name = |text: &str| {
         encode_utf(text)
             .ok_or_else(|| Error::invalid(format!("an index of a column with a name of {} bytes", text.len())))

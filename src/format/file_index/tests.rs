@@ -178,9 +178,8 @@ fn the_bytes_of_a_bitmap_are_those_of_java() {
                   00000002 00000001 78 00000000 00000014 00000001 79 fffffffe ffffffff \
                   3a300000 01000000 0000 0100 10000000 0000 0200";
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let head = "000549f8 0c6a7fee";
     assert!(hex(&bytes).ends_with(&wanted.replace(' ', "")), "{}", hex(&bytes));
-    assert_eq!(i64::from_be_bytes(bytes[..8].try_into().unwrap()), 1_493_475_289_347_502, "{head}");
+    assert_eq!(i64::from_be_bytes(bytes[..8].try_into().unwrap()), 1_493_475_289_347_502);
 }
 
 #[test]

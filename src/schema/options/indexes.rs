@@ -159,10 +159,10 @@ fn wanted(options: &BTreeMap<String, String>) -> Vec<Wanted<'_>> {
             // What is set for a whole map holds for all its keys, until it is set for one.
             for owner in map.into_iter().chain([column]) {
                 for (option, text) in options {
-                    if let Some((kind, of, name)) = of_index(option).and_then(setting) {
-                        if kind == index && of == owner {
-                            settings.insert(name, (option.as_str(), text.as_str()));
-                        }
+                    if let Some((kind, of, name)) = of_index(option).and_then(setting)
+                        && (kind, of) == (index, owner)
+                    {
+                        settings.insert(name, (option.as_str(), text.as_str()));
                     }
                 }
             }

@@ -5,6 +5,7 @@ use futures::StreamExt as _;
 
 use crate::cli::{Common, OutputFormat, Read};
 use crate::failure::{Failure, Result};
+use crate::output;
 use crate::sink::Sink;
 
 /// Reads the rows.
@@ -23,6 +24,13 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
         let schema = scan.schema().await?;
         let filter = predicate::parse(text, &schema).map_err(|error| Failure::from(error).context("--where"))?;
         scan = scan.filter(filter);
+    }
+    if args.count {
+        let rows = scan.count().await?;
+        return match common.json {
+            true => output::print_json(&serde_json::json!({ "count": rows })),
+            false => output::print(&format!("{rows}\n")),
+        };
     }
     let default = if common.json { OutputFormat::Jsonl } else { OutputFormat::Table };
     let format = args.output.unwrap_or(default);

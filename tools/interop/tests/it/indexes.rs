@@ -227,6 +227,26 @@ async fn both_engines_skip_files_by_each_others_indexes() {
     }
 }
 
+/// An index of nanoseconds has microseconds: Java takes what is equal there for equal, and misses rows.
+#[tokio::test]
+async fn java_misses_rows_that_differ_by_nanoseconds_alone() {
+    for engine in ENGINES {
+        let mut server = Server::get(engine);
+        let place = place();
+        let path = place.path().join("t");
+        let spec = single(KINDS[1], &"TIMESTAMP(9)".parse().unwrap());
+        create(&path, &spec).await;
+        let rows = [1, 2].map(|nanos| Op::insert(vec![Datum::Timestamp { millis: 5, nanos }]));
+        write_once(&path, "writer", 1, &rows).await;
+        let other = json!({"column": "c", "op": "<>", "value": "1970-01-01T00:00:00.005000001"});
+        let found = server.run("read", &path, json!({"filter": other}));
+        assert_eq!(found["count"], 0, "{}", engine.name());
+        let table = open(&path).await;
+        assert_eq!(count(&table, "c <> '1970-01-01 00:00:00.005000001'").await.unwrap(), 1);
+        assert_eq!(count(&table, "c = '1970-01-01 00:00:00.005000002'").await.unwrap(), 1);
+    }
+}
+
 async fn count(table: &Table, condition: &str) -> Result<usize, forebay::Error> {
     let filter = parse(condition, table.schema())?;
     let mut stream = table.scan().filter(filter).read().await?;
