@@ -6,26 +6,30 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow_array::StringArray;
 use bytes::Bytes;
 use forebay::format::{
     BinaryRow, Codec, ColumnStats, CommitMessage, Consumer, DEFAULT_PARTITION, DataFileMeta, DeletionVector,
-    DeletionVectorRange, ExpiryNote, FileKind, FileSource, IndexManifestEntry, ManifestEntry, ManifestFileMeta,
-    ManifestFilter, SimpleStats, Snapshot, Split, Tag, VectorForm, assign, decode_deletion_vectors, decode_hint,
-    decode_index_manifest, decode_manifest, decode_manifest_list, decode_schema, encode_deletion_vectors, encode_hint,
-    encode_index_manifest, encode_manifest, encode_manifest_list, encode_schema, layout, partition_path, reduce_stats,
+    DeletionVectorRange, ExpiryNote, FileIndex, FileIndexBuilder, FileKind, FileSource, HeadRead, IndexManifestEntry,
+    IndexedColumn, ManifestEntry, ManifestFileMeta, ManifestFilter, SimpleStats, Snapshot, Split, Tag, VectorForm,
+    assign, decode_deletion_vectors, decode_hint, decode_index_manifest, decode_manifest, decode_manifest_list,
+    decode_schema, encode_deletion_vectors, encode_hint, encode_index_manifest, encode_manifest, encode_manifest_list,
+    encode_schema, layout, partition_path, reduce_stats,
 };
-use forebay::schema::{BucketFunction, StatsMode};
+use forebay::schema::{BucketFunction, FileIndexKind, StatsMode};
 use forebay::types::{DataType, Datum, TypeKind};
 
 /// The chapters that must hold examples, and how many at the least.
-const CHAPTERS: [(&str, usize); 16] = [
+const CHAPTERS: [(&str, usize); 17] = [
     ("avro.md", 1),
     ("binary-row.md", 8),
     ("bucket.md", 3),
     ("commit-message.md", 1),
     ("deletion-vectors.md", 2),
     ("expiry.md", 1),
+    ("file-index.md", 1),
     ("hints-tags-consumers.md", 3),
     ("index-manifest.md", 1),
     ("layout.md", 1),
@@ -93,6 +97,7 @@ fn check(kind: &str, text: &str) {
         "manifest-list" => manifest_list(text),
         "index-manifest" => index_manifest(text),
         "deletion-vectors" => deletion_vectors(&hex(text)),
+        "file-index" => file_index(&hex(text)),
         "commit-message" => {
             let bytes = hex(text);
             let message = CommitMessage::decode(&bytes).unwrap();
@@ -328,6 +333,23 @@ fn deletion_vectors(bytes: &[u8]) {
     let (written, ranges) = encode_deletion_vectors([("data-a", &masked)], form).unwrap();
     assert_eq!(written, bytes);
     assert_eq!(decode_deletion_vectors(bytes, &ranges, "x").unwrap(), [masked]);
+}
+
+/// A bitmap index of the rows x, y, x, NULL.
+fn file_index(bytes: &[u8]) {
+    let index = IndexedColumn {
+        name: "c".into(),
+        column: 0,
+        key: None,
+        values: TypeKind::STRING,
+        index: FileIndexKind::Bitmap { version: 2, block_bytes: 16384 },
+    };
+    let mut builder = FileIndexBuilder::new(&[index]).unwrap();
+    let rows = StringArray::from(vec![Some("x"), Some("y"), Some("x"), None]);
+    builder.add(|_| Ok(Arc::new(rows.clone()))).unwrap();
+    assert_eq!(builder.finish().unwrap(), bytes);
+    let HeadRead::Whole(head) = FileIndex::decode(bytes, "x").unwrap() else { panic!("a head beyond its file") };
+    assert_eq!(head.shown().collect::<Vec<_>>(), [("c", "bitmap", 85)]);
 }
 
 fn assert_contains(file: &[u8], record: &[u8]) {

@@ -63,7 +63,7 @@ impl Committer {
     async fn named_files(&self, partitions: BTreeSet<BinaryRow>) -> Result<HashSet<String>> {
         let history = &self.history;
         let test: EntryTest = Arc::new(move |head| partitions.contains(head.partition));
-        let filter = FileFilter { manifest: None, entry: Some(test) };
+        let filter = FileFilter { entry: Some(test), ..FileFilter::default() };
         let mut names = HashSet::new();
         let mut keep = |entries: Vec<Arc<ManifestEntry>>| -> Result<()> {
             entries.iter().try_for_each(|entry| {

@@ -2,6 +2,7 @@
 //! Spec: `format-spec/data-files.md`, `format-spec/manifest.md`.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int64Type};
+use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::format::{FileEncoding, FormatWriter};
@@ -17,7 +19,10 @@ use super::row_groups::{RowGroup, RowGroups};
 use super::writer::{First, Slab};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::format::{BinaryRow, ColumnStats, DataFileMeta, FileSource as Origin, SimpleStats};
+use crate::format::{
+    BinaryRow, ColumnStats, DataFileMeta, FileIndexBuilder, FileSource as Origin, INDEX_SUFFIX, IndexedColumn,
+    SimpleStats,
+};
 use crate::io::{BlockingUpload, TableStore};
 use crate::schema::StatsMode;
 use crate::types::{DataType, RowKind};
@@ -44,6 +49,11 @@ impl FileNames {
     /// The path of a file.
     pub fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.directory)
+    }
+
+    /// The paths of a data file and of the files beside it.
+    pub fn paths(&self, file: &DataFileMeta) -> impl Iterator<Item = String> {
+        std::iter::once(&file.file_name).chain(&file.extra_files).map(|name| self.path(name))
     }
 }
 
@@ -74,6 +84,10 @@ pub struct WriteSpec {
     pub level: i32,
     /// How the files come to be.
     pub origin: Origin,
+    /// The indexes that a file gets.
+    pub indexes: Vec<IndexedColumn>,
+    /// Bytes of its indexes beyond which they get a file of their own.
+    pub index_in_manifest: u64,
 }
 
 impl WriteSpec {
@@ -110,6 +124,7 @@ struct Open {
     last_key: BinaryRow,
     sequence: Option<(i64, i64)>,
     retractions: i64,
+    index: Option<FileIndexBuilder>,
 }
 
 impl<'a> RollingWriter<'a> {
@@ -155,6 +170,9 @@ impl<'a> RollingWriter<'a> {
             let (min, max) = open.sequence.unwrap_or((*number, *number));
             open.sequence = Some((min.min(*number), max.max(*number)));
         }
+        if let Some(index) = &mut open.index {
+            index.add(|column| slab.column(ColumnSource::Value(column), 0..slab.rows()))?;
+        }
         open.writer.write(slab)?;
         self.open = Some(open);
         Ok(())
@@ -166,6 +184,9 @@ impl<'a> RollingWriter<'a> {
     /// The stores' errors; [`Error::Bug`] for a row group that may not be copied.
     pub fn pass(&mut self, file: &RowGroups, group: &RowGroup) -> Result<()> {
         let sequence = group.copied.ok_or_else(|| Error::bug("a row group that may not be copied"))?;
+        if !self.spec.indexes.is_empty() {
+            return Err(Error::bug("a row group copied into a file with indexes, which would lack its rows"));
+        }
         let over = |open: &Open| {
             let bytes = open.writer.bytes();
             open.writer.rows() + group.rows > self.spec.target_rows
@@ -190,7 +211,32 @@ impl<'a> RollingWriter<'a> {
         let name = self.names.next(self.spec);
         let upload = BlockingUpload::new(self.store.upload(&self.names.path(&name))?, self.runtime.clone());
         let writer = FormatWriter::begin(self.spec, &name, upload, first)?;
-        Ok(Open { name, writer, last_key: first_key.clone(), first_key, sequence: None, retractions: 0 })
+        let indexes = &self.spec.indexes;
+        let index = (!indexes.is_empty()).then(|| FileIndexBuilder::new(indexes)).transpose()?;
+        Ok(Open { name, writer, last_key: first_key.clone(), first_key, sequence: None, retractions: 0, index })
+    }
+
+    /// Keeps the indexes of a file: as bytes for its description, or under a name beside it.
+    fn keep_index(&self, name: &str, index: FileIndexBuilder) -> Result<Index> {
+        let bytes = index.finish()?;
+        if bytes.len() as u64 <= self.spec.index_in_manifest {
+            return Ok(Index { embedded: Some(Bytes::from(bytes)), beside: Vec::new() });
+        }
+        let name = format!("{name}{INDEX_SUFFIX}");
+        let mut upload = BlockingUpload::new(self.store.upload(&self.names.path(&name))?, self.runtime.clone());
+        upload.write_all(&bytes).map_err(Error::from_io)?;
+        upload.finish()?;
+        Ok(Index { embedded: None, beside: vec![name] })
+    }
+
+    /// Deletes what was kept beside a file that did not come to be. What cannot be deleted is an orphan.
+    fn drop_index(&self, index: &Index) {
+        for name in &index.beside {
+            let path = self.names.path(name);
+            if let Err(error) = self.runtime.block_on(self.store.delete(&path)) {
+                tracing::warn!(%path, %error, "the index of a file that could not be written stays behind");
+            }
+        }
     }
 
     /// Ends the last file.
@@ -201,8 +247,9 @@ impl<'a> RollingWriter<'a> {
         let Some(open) = self.open.take() else { return Ok(()) };
         let rows = open.writer.rows() as i64;
         let (upload, columns) = open.writer.finish(&self.spec.layout)?;
-        let size = upload.finish()?;
         let stats = Stats::of(self.spec, columns)?;
+        let index = open.index.map(|index| self.keep_index(&open.name, index)).transpose()?.unwrap_or_default();
+        let size = upload.finish().inspect_err(|_| self.drop_index(&index))?;
         let (min_sequence_number, max_sequence_number) = open.sequence.unwrap_or((0, 0));
         self.done.push(DataFileMeta {
             file_name: open.name,
@@ -216,10 +263,10 @@ impl<'a> RollingWriter<'a> {
             max_sequence_number,
             schema_id: self.spec.schema_id,
             level: self.spec.level,
-            extra_files: Vec::new(),
+            extra_files: index.beside,
             creation_time: Some(self.store.env().local_millis()),
             delete_row_count: Some(open.retractions),
-            embedded_file_index: None,
+            embedded_file_index: index.embedded,
             file_source: Some(self.spec.origin),
             value_stats_cols: stats.columns,
             external_path: None,
@@ -234,6 +281,13 @@ impl<'a> RollingWriter<'a> {
     pub fn into_files(self) -> Vec<DataFileMeta> {
         self.done
     }
+}
+
+/// Where the indexes of a file are.
+#[derive(Default)]
+struct Index {
+    embedded: Option<Bytes>,
+    beside: Vec<String>,
 }
 
 fn retractions(kinds: &ArrayRef) -> i64 {

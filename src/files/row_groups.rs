@@ -80,6 +80,8 @@ impl RowGroups {
             || file.schema_id != spec.schema_id
             || file.delete_row_count != Some(0)
             || spec.layout.key_columns.is_empty()
+            || !spec.indexes.is_empty()
+        // an index is made of rows, and those copied are not seen
         {
             return Ok(None);
         }

@@ -12,7 +12,7 @@ use super::layout::{ColumnSource, FileColumn, FileLayout};
 use super::rolling::WriteSpec;
 use super::writer::Encoding;
 use crate::error::{Error, Result};
-use crate::format::{Codec, FileSource};
+use crate::format::{Codec, FileSource, IndexedColumn};
 use crate::schema::{ChangelogProducer, Compression, FileFormat, FormatOptions, Schema, StatsMode, TableOptions};
 
 /// Bounds of key columns are cut at this length, where the file itself tells them.
@@ -37,7 +37,8 @@ impl WriteSpec {
         let spec = Self::of(schema, options, layout, (format, codec), encode_bytes)?;
         let names = names(schema);
         let (stats, mode) = (options.stats.modes(&names, level), options.stats.mode_of(level));
-        let spec = Self { stats, level, origin, prefix: options.data_file_prefix.clone(), ..spec };
+        let indexes = IndexedColumn::of(schema, &options.file_index.columns)?;
+        let spec = Self { stats, level, origin, prefix: options.data_file_prefix.clone(), indexes, ..spec };
         Ok(spec.with_gathered_stats(options, mode))
     }
 
@@ -59,7 +60,8 @@ impl WriteSpec {
             waiting.stats.mode = StatsMode::None;
         }
         let spec = Self::of_data(schema, &waiting, layout, 0, encode_bytes)?;
-        Ok(Self { prefix, ..spec })
+        // No read sees the rows before they have moved.
+        Ok(Self { prefix, indexes: Vec::new(), ..spec })
     }
 
     /// Changelog files that come with data files of a level.
@@ -147,6 +149,8 @@ impl WriteSpec {
             stats_dense: options.stats.dense,
             level: 0,
             origin: FileSource::Append,
+            indexes: Vec::new(),
+            index_in_manifest: options.file_index.in_manifest,
         })
     }
 }

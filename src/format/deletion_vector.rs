@@ -50,6 +50,11 @@ impl DeletionVector {
         Self::default()
     }
 
+    /// Masks these rows.
+    pub(super) fn of_rows(rows: RoaringBitmap) -> Self {
+        Self { rows }
+    }
+
     /// Masks a row. Tells whether it was not masked before.
     ///
     /// # Errors

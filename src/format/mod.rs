@@ -13,6 +13,7 @@ mod data_file;
 mod deletion_vector;
 mod envelope;
 mod expiry_note;
+mod file_index;
 mod hash_index;
 mod hint;
 mod index_manifest;
@@ -41,6 +42,7 @@ pub use deletion_vector::{
     DeletionVector, VectorForm, decode_deletion_vector, decode_deletion_vectors, encode_deletion_vectors,
 };
 pub use expiry_note::{ExpiryNote, GoingFile};
+pub use file_index::{FileIndex, FileIndexBuilder, HeadRead, INDEX_SUFFIX, IndexedAs, IndexedColumn, Selection};
 pub use hash_index::{decode_hash_index, encode_hash_index};
 pub use hint::{decode_hint, encode_hint};
 pub use index_manifest::{

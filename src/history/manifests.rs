@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use futures::future::try_join;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
@@ -40,6 +41,8 @@ pub struct FileFilter {
     /// Entries that are not wanted are left out. It must not look at the entry's kind: a DELETE and its ADD must pass
     /// together.
     pub entry: Option<EntryTest>,
+    /// Few entries are wanted: a manifest that is not known yet is decoded for these alone.
+    pub narrow: bool,
 }
 
 impl fmt::Debug for FileFilter {
@@ -56,6 +59,7 @@ impl FileFilter {
                 meta.min_bucket.is_none_or(|min| min <= bucket) && meta.max_bucket.is_none_or(|max| max >= bucket)
             })),
             entry: Some(Arc::new(move |head| head.bucket == bucket)),
+            narrow: false,
         }
     }
 
@@ -161,7 +165,7 @@ impl Manifests {
         partitions: BTreeSet<BinaryRow>,
     ) -> Result<Vec<Arc<ManifestEntry>>> {
         let entry: EntryTest = Arc::new(move |head| partitions.contains(head.partition));
-        self.live_of(metas, &FileFilter { manifest: None, entry: Some(entry) }).await
+        self.live_of(metas, &FileFilter { entry: Some(entry), ..FileFilter::default() }).await
     }
 
     /// What a snapshot's own commit changed: its ADD and DELETE entries, in order.
@@ -191,8 +195,8 @@ impl Manifests {
         let wanted: Vec<&ManifestFileMeta> =
             metas.iter().filter(|meta| filter.manifest.as_ref().is_none_or(|test| test(meta))).collect();
         // What does not fit into memory as a whole is decoded through the filter and not kept.
-        let keep = wanted.iter().map(|meta| weight(meta)).sum::<usize>() <= self.budget;
-        let loads: Vec<_> = wanted.into_iter().map(|meta| self.load(meta, filter, keep).boxed()).collect();
+        let fits = wanted.iter().map(|meta| weight(meta)).sum::<usize>() <= self.budget;
+        let loads: Vec<_> = wanted.into_iter().map(|meta| self.load(meta, filter, fits).boxed()).collect();
         let loaded: Vec<Entries> = stream::iter(loads).buffered(PARALLEL).try_collect().await?;
         let mut entries = Vec::with_capacity(loaded.iter().map(|manifest| manifest.len()).sum());
         for manifest in &loaded {
@@ -201,13 +205,24 @@ impl Manifests {
         Ok(entries)
     }
 
-    async fn load(&self, meta: &ManifestFileMeta, filter: &FileFilter, keep: bool) -> Result<Entries> {
-        if let Some(Kept::Entries(entries)) = self.cache().get(&meta.file_name) {
-            return Ok(entries);
-        }
+    /// The entries of a manifest, of which those that the filter does not want may be left out: the first time a manifest
+    /// is looked through a narrow filter, only its bytes are kept, and only what is wanted is decoded.
+    async fn load(&self, meta: &ManifestFileMeta, filter: &FileFilter, fits: bool) -> Result<Entries> {
         let path = layout::manifest(&meta.file_name)?;
-        let bytes = self.store.read(&path).await?;
-        check_size(&path, &bytes, Some(meta.file_size))?;
+        let kept = self.cache().get(&meta.file_name);
+        let (bytes, known) = match kept {
+            Some(Kept::Entries(entries)) => return Ok(entries),
+            Some(Kept::Bytes(bytes)) => (bytes, true),
+            _ => {
+                let bytes = self.store.read(&path).await?;
+                check_size(&path, &bytes, Some(meta.file_size))?;
+                (bytes, false)
+            }
+        };
+        let keep = fits && (known || !filter.narrow);
+        if fits && !keep {
+            self.cache().put(&meta.file_name, Kept::Bytes(bytes.clone()), bytes.len() + 200, self.budget);
+        }
         let test = if keep { None } else { filter.entry.clone() };
         let decoded = self.store.env().computing(move || {
             let keep = test.map(|test| move |head: &EntryHead<'_>| test(head));
@@ -315,6 +330,8 @@ fn weight(meta: &ManifestFileMeta) -> usize {
 enum Kept {
     List(Arc<Vec<ManifestFileMeta>>),
     Entries(Entries),
+    /// A manifest that was looked through once.
+    Bytes(Bytes),
     Index(Arc<Vec<IndexManifestEntry>>),
 }
 

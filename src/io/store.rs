@@ -204,6 +204,15 @@ impl TableStore {
         Ok(bytes)
     }
 
+    /// Reads the first bytes of a file: fewer where it is shorter.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Storage`].
+    pub async fn read_head(&self, path: &str, length: u64) -> Result<Bytes> {
+        let file = self.file(path)?;
+        self.inner.get_range(&file, 0..length).await.map_err(|error| from_store("read", path, &error))
+    }
+
     /// Reads some ranges of a file, in as few requests as the store makes of ranges that lie near each other.
     ///
     /// # Errors

@@ -62,6 +62,34 @@ impl Literal {
     }
 }
 
+impl Literal {
+    /// The same value as a literal of another type, whose text a column may take in its turn.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when no value of that type is exactly the literal.
+    pub(super) fn cast(&self, kind: &TypeKind) -> Result<Self> {
+        if kind.is_nested() {
+            return Err(Error::invalid(format!("no literal is {kind}")));
+        }
+        if let (Self::Number(text), TypeKind::Char(_) | TypeKind::VarChar(_)) = (self, kind) {
+            return Self::Text(text.clone()).cast(kind);
+        }
+        let datum = match (self, kind) {
+            (Self::Boolean(value), TypeKind::Char(_) | TypeKind::VarChar(_)) => Datum::String(value.to_string()),
+            _ => self.to_datum(kind)?,
+        };
+        let text = datum_text(kind, &datum);
+        Ok(match kind {
+            TypeKind::Boolean => Self::Boolean(datum == Datum::Boolean(true)),
+            TypeKind::Binary(_) | TypeKind::VarBinary(_) => Self::Datum(datum),
+            TypeKind::TinyInt | TypeKind::SmallInt | TypeKind::Int | TypeKind::BigInt | TypeKind::Decimal { .. } => {
+                Self::Number(text)
+            }
+            _ => Self::Text(text),
+        })
+    }
+}
+
 /// Whether a value is one of a type.
 fn fits(value: &Datum, kind: &TypeKind) -> bool {
     match (value, kind) {

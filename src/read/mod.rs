@@ -6,6 +6,7 @@
 mod columns;
 mod diff;
 mod fan_in;
+mod index;
 mod slab;
 mod spill;
 mod split_reader;

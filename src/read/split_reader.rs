@@ -11,10 +11,11 @@ use tokio::runtime::Handle;
 
 use super::columns::{Origin, PartitionValues, WorkColumns};
 use super::fan_in::{Parts, Room, Spilling, parts, spilled_rows};
+use super::index::IndexOf;
 use super::spill::SpillFormat;
 use crate::error::{Error, Result};
 use crate::files::{FileBatch, ReadPlan, format_of, known_format, read_ahead, read_file};
-use crate::format::{CompactedChangelog, DataFileMeta, Split, bucket_directory, data_file_path};
+use crate::format::{CompactedChangelog, DataFileMeta, Selection, Split, bucket_directory, data_file_path};
 use crate::history::History;
 use crate::lsm::merge::Deduplicate;
 use crate::lsm::{
@@ -231,11 +232,17 @@ impl SplitReader {
         file: &DataFileMeta,
         versions: bool,
         Bounds { window, batch_rows }: Bounds,
-    ) -> Result<impl Iterator<Item = Result<FileBatch>> + use<>> {
+    ) -> Result<Box<dyn Iterator<Item = Result<FileBatch>> + Send>> {
         let Place { path, start, size, format } = located.place(file)?;
         let path = path.as_str();
         let schema = self.schemas.get(&file.schema_id);
         let schema = schema.ok_or_else(|| Error::bug(format!("schema {} was not loaded", file.schema_id)))?;
+        let rows = u64::try_from(file.row_count).map_err(|_| Error::corrupt(path, "_ROW_COUNT is negative"))?;
+        let masked = located.vectors.get(&file.file_name).filter(|vector| !vector.is_empty()).cloned();
+        let selection = self.indexed(located, file, schema, versions)?;
+        if selection.is_empty() {
+            return Ok(Box::new(std::iter::empty()));
+        }
         let origins = self.work.in_files_of(schema)?;
         // Bounds inside the file are of the type that was stored.
         let as_stored = |column: &str| {
@@ -248,9 +255,9 @@ impl SplitReader {
             columns: origins.iter().filter_map(Origin::planned).cloned().collect(),
             versions,
             filter,
-            masked: located.vectors.get(&file.file_name).filter(|vector| !vector.is_empty()).cloned(),
+            masked: selection.masked(rows, masked),
             groups: located.groups.get(&file.file_name).cloned(),
-            rows: u64::try_from(file.row_count).map_err(|_| Error::corrupt(path, "_ROW_COUNT is negative"))?,
+            rows,
             batch_rows,
             window,
         };
@@ -273,7 +280,21 @@ impl SplitReader {
                 None => Ok(batch),
             }
         });
-        Ok(batches.filter(|batch| batch.as_ref().map_or(true, |batch| batch.rows > 0)))
+        Ok(Box::new(batches.filter(|batch| batch.as_ref().map_or(true, |batch| batch.rows > 0))))
+    }
+
+    /// The rows of a file that its index leaves. Where versions are merged all of them are needed.
+    fn indexed(&self, located: &Located, file: &DataFileMeta, schema: &Schema, versions: bool) -> Result<Selection> {
+        let condition = if versions || !self.options.file_index.read { None } else { self.pushed_filter(false) };
+        let Some(condition) = condition else { return Ok(Selection::All) };
+        let index = IndexOf {
+            store: &self.history.store,
+            runtime: &self.runtime,
+            directory: &located.directory,
+            file,
+            schemas: (schema, &self.request.schema),
+        };
+        index.select(&condition)
     }
 
     /// The filter that may drop rows inside a file: all of it in raw reads, the part on keys where versions are merged

@@ -5,6 +5,7 @@
 
 mod at;
 mod between;
+mod count;
 mod partitions;
 mod plan;
 mod prune;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use at::At;
 pub(crate) use at::{Found, at_or_told, compacted};
 pub use between::{Between, BetweenPart, BetweenPlan, plan_between};
+pub use count::counted;
 pub use partitions::PartitionTest;
 pub use plan::{PlanRules, bound, plan_changes, plan_rows};
 pub use vectors::{FileVectors, Vectors, load_vectors};

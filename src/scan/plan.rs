@@ -96,8 +96,7 @@ pub fn plan_rows(
     let mut splits = Vec::new();
     for (partition, bucket, files) in by_bucket(entries) {
         let packs = if rules.key_types.is_empty() {
-            let mut files = files;
-            files.retain(|file| pruner.values_may_match(file));
+            let mut files = matching(files.into_iter(), pruner)?;
             files.sort_by(|a, b| (a.min_sequence_number, &a.file_name).cmp(&(b.min_sequence_number, &b.file_name)));
             pack(rules, files.into_iter().map(|file| vec![file]))
         } else {
@@ -131,6 +130,21 @@ fn has_no_deletes(file: &DataFileMeta) -> bool {
     file.delete_row_count == Some(0)
 }
 
+/// The files that can hold a matching row.
+fn matching(files: impl Iterator<Item = Arc<DataFileMeta>>, pruner: &Pruner) -> Result<Vec<Arc<DataFileMeta>>> {
+    let kept = files.map(|file| Ok(pruner.values_may_match(&file)?.then_some(file)));
+    kept.filter_map(Result::transpose).collect()
+}
+
+fn any_matches(files: &[Arc<DataFileMeta>], pruner: &Pruner) -> Result<bool> {
+    for file in files {
+        if pruner.values_may_match(file)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Packs of a primary-key bucket. A section is dropped when no file of it can match: its keys stand nowhere else. Where
 /// rows are folded from many versions, only files that are alone can tell.
 fn pack_tree(rules: &PlanRules, files: Vec<Arc<DataFileMeta>>, pruner: &Pruner) -> Result<Vec<Vec<Arc<DataFileMeta>>>> {
@@ -146,14 +160,14 @@ fn pack_tree(rules: &PlanRules, files: Vec<Arc<DataFileMeta>>, pruner: &Pruner) 
     }
     if rules.masks && ranged.iter().all(|ranged| ranged.item.level > 0 && has_no_deletes(&ranged.item)) {
         ranged.sort_by(|a, b| a.min.cmp(&b.min));
-        let files = ranged.into_iter().map(|ranged| ranged.item);
-        return Ok(pack(rules, files.filter(|file| pruner.values_may_match(file)).map(|file| vec![file])));
+        let files = matching(ranged.into_iter().map(|ranged| ranged.item), pruner)?;
+        return Ok(pack(rules, files.into_iter().map(|file| vec![file])));
     }
     let (mut simple, mut mixed) = (Vec::new(), Vec::new());
     for section in sections(ranged) {
         let files: Vec<Arc<DataFileMeta>> = section.into_iter().flatten().map(|ranged| ranged.item).collect();
         let tells = files.len() == 1 || !rules.folds;
-        if tells && !files.iter().any(|file| pruner.values_may_match(file)) {
+        if tells && !any_matches(&files, pruner)? {
             continue;
         }
         let list = if reads_raw(rules, &files) && files[0].level > 0 { &mut simple } else { &mut mixed };

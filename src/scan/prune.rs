@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
-use crate::format::{BinaryRow, DataFileMeta, EntryHead, ManifestFileMeta, assign};
+use crate::format::{BinaryRow, DataFileMeta, EntryHead, FileIndex, IndexedAs, ManifestFileMeta, assign};
 use crate::history::{EntryTest, FileFilter, ManifestTest};
 use crate::lsm::KeyBound;
 use crate::predicate::{ColumnRange, Expr, may_match};
@@ -27,6 +27,8 @@ pub struct Pruner {
     first_key: Option<String>,
     /// Rows that wait in `bucket-postpone` are unseen.
     postponed: bool,
+    /// Whether indexes in file descriptions are asked.
+    indexed: bool,
     /// For each schema that files were written with, where it has the table's columns.
     known: BTreeMap<i64, Known>,
 }
@@ -63,6 +65,7 @@ impl Pruner {
             value,
             first_key,
             postponed: options.bucket == BucketMode::Postpone,
+            indexed: options.file_index.read,
             known: BTreeMap::new(),
         })
     }
@@ -100,10 +103,8 @@ impl Pruner {
         let manifest: ManifestTest = Arc::new(move |meta| by_manifest.manifest_may_match(meta));
         let entry: EntryTest = Arc::new(move |head| by_entry.entry_may_match(head));
         let partitioned = entries.partition.is_some();
-        FileFilter {
-            manifest: partitioned.then_some(manifest),
-            entry: (partitioned || entries.bucket_keys.is_some()).then_some(entry),
-        }
+        let narrow = partitioned || entries.bucket_keys.is_some();
+        FileFilter { manifest: partitioned.then_some(manifest), entry: narrow.then_some(entry), narrow }
     }
 
     /// Whether [`Pruner::keys_may_match`] or [`Pruner::values_may_match`] can ever say no.
@@ -122,8 +123,27 @@ impl Pruner {
         })
     }
 
-    /// Whether a file's statistics allow a matching row.
-    pub fn values_may_match(&self, file: &DataFileMeta) -> bool {
+    /// Whether a file's statistics, and the index in its description, allow a matching row.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`] for a damaged index.
+    pub fn values_may_match(&self, file: &DataFileMeta) -> Result<bool> {
+        Ok(self.statistics_may_match(file) && self.index_may_match(file)?)
+    }
+
+    fn index_may_match(&self, file: &DataFileMeta) -> Result<bool> {
+        let (Some(filter), Some(known)) = (&self.value, self.known.get(&file.schema_id)) else { return Ok(true) };
+        let (Some(index), Ok(rows)) = (&file.embedded_file_index, u64::try_from(file.row_count)) else {
+            return Ok(true);
+        };
+        if !self.indexed {
+            return Ok(true);
+        }
+        let column_of = |column: &str| IndexedAs::of(&known.schema, &self.schema, column);
+        Ok(!FileIndex::select_within(index, &file.file_name, filter, rows, &column_of)?.is_empty())
+    }
+
+    fn statistics_may_match(&self, file: &DataFileMeta) -> bool {
         let (Some(filter), Some(known)) = (&self.value, self.known.get(&file.schema_id)) else { return true };
         let Ok(row_count) = u64::try_from(file.row_count) else { return true };
         let columns = known.schema.columns();

@@ -5,6 +5,7 @@
 //! Spec: `format-spec/options.md`.
 
 use super::option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, find_option};
+use super::options::index_refusals;
 use super::units::parse_map;
 use super::{BucketMode, Schema, StatsMode, parse_duration, parse_memory_size};
 use crate::error::{Error, Result};
@@ -82,6 +83,7 @@ fn schema_refusals(schema: &Schema, usage: Use) -> Vec<Error> {
         Err(_) => {}
     }
     if usage == Use::Write {
+        refusals.extend(index_refusals(schema));
         let filled = schema.fields.iter().filter(|field| field.default_value.is_some());
         refusals.extend(filled.map(|field| {
             Error::unsupported(format!("default value of column {:?} (not filled in when writing yet)", field.name))

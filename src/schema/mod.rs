@@ -19,10 +19,10 @@ pub use check::{Use, check_options};
 pub use evolution::column_mapping;
 pub use option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, Stance, find_option, option_keys};
 pub use options::{
-    BetweenMode, BetweenPoints, BucketFunction, ChangelogProducer, ColumnMergeOptions, CommitOptions,
-    CompactionOptions, Compression, DynamicBucketOptions, FileFormat, FormatOptions, LookupCompact, ManifestOptions,
-    MergeEngine, MergeOptions, NullKeys, ParquetOptions, PostponeOptions, QuietHours, RecordExpiry, RetentionLimits,
-    RetentionOptions, ScanOptions, ScanPoint, SequenceGroup, StatsOptions, TableOptions,
+    BetweenMode, BetweenPoints, BucketFunction, ChangelogProducer, ColumnIndex, ColumnMergeOptions, CommitOptions,
+    CompactionOptions, Compression, DynamicBucketOptions, FileFormat, FileIndexKind, FileIndexOptions, FormatOptions,
+    LookupCompact, ManifestOptions, MergeEngine, MergeOptions, NullKeys, ParquetOptions, PostponeOptions, QuietHours,
+    RecordExpiry, RetentionLimits, RetentionOptions, ScanOptions, ScanPoint, SequenceGroup, StatsOptions, TableOptions,
 };
 pub use options_page::options_page;
 pub use units::{StatsMode, parse_duration, parse_memory_size};

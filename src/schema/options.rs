@@ -307,6 +307,8 @@ pub struct TableOptions {
     pub consumer_ignore_progress: bool,
     /// How manifests are written.
     pub manifest: ManifestOptions,
+    /// Which file indexes are written and used.
+    pub file_index: FileIndexOptions,
     /// The commit's limits.
     pub commit: CommitOptions,
     /// What expiry keeps.
@@ -394,6 +396,7 @@ impl TableOptions {
                 full_compaction_size: read.with("manifest.full-compaction-threshold-size", parse_memory_size)?,
                 merge_min_count: read.with("manifest.merge-min-count", number)?,
             },
+            file_index: FileIndexOptions::read(&read, schema)?,
             commit: read.commit()?,
             retention: RetentionOptions::read(&read)?,
             scan: ScanOptions::read(&read)?,
@@ -412,6 +415,7 @@ impl TableOptions {
 
 mod compaction;
 mod formats;
+mod indexes;
 mod merge;
 mod reader;
 mod retention;
@@ -419,6 +423,8 @@ mod scan;
 
 pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
 pub use formats::{Compression, FileFormat, FormatOptions};
+pub(super) use indexes::index_refusals;
+pub use indexes::{ColumnIndex, FileIndexKind, FileIndexOptions};
 pub use merge::{ColumnMergeOptions, MergeOptions, NullKeys, SequenceGroup};
 pub use retention::{RetentionLimits, RetentionOptions};
 pub use scan::{BetweenMode, BetweenPoints, ScanOptions, ScanPoint};

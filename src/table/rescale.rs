@@ -244,7 +244,7 @@ pub(super) async fn live_of(
 ) -> Result<Vec<Arc<ManifestEntry>>> {
     let wanted = partition.clone();
     let entry: EntryTest = Arc::new(move |head| *head.partition == wanted && head.bucket >= 0);
-    history.manifests.live_files(snapshot, &FileFilter { manifest: None, entry: Some(entry) }).await
+    history.manifests.live_files(snapshot, &FileFilter { entry: Some(entry), ..FileFilter::default() }).await
 }
 
 /// The index files of the real buckets of a partition.

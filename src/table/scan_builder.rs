@@ -7,7 +7,7 @@ use crate::format::Split;
 use crate::history::History;
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, RowStream, SplitReader};
-use crate::scan::{At, Plan, ShownLevels, at_or_told, plan, schema_of, shown_schema};
+use crate::scan::{At, Plan, ShownLevels, at_or_told, counted, plan, schema_of, shown_schema};
 use crate::schema::{Schema, TableOptions};
 
 /// A batch read: what to show of which snapshot.
@@ -101,6 +101,28 @@ impl ScanBuilder {
     pub async fn read(&self) -> Result<RowStream> {
         let plan = self.plan().await?;
         self.read_with(plan.schema, plan.filter, plan.splits).await
+    }
+
+    /// How many rows the read shows, within its limit. Files that are read without merging tell it themselves, where no
+    /// condition looks into them and their deletion vectors tell how many rows they mask; others are read, as few columns
+    /// as it takes.
+    ///
+    /// # Errors
+    /// As [`ScanBuilder::plan`]; the store's errors.
+    pub async fn count(&self) -> Result<u64> {
+        let most = self.limit.map_or(u64::MAX, |limit| limit as u64);
+        let plan = self.plan().await?;
+        let (mut rows, splits) = counted(&plan)?;
+        if splits.is_empty() || rows >= most {
+            return Ok(rows.min(most));
+        }
+        let limit = usize::try_from(most - rows).ok();
+        let bare = Self { select: Some(Vec::new()), limit, ..self.clone() };
+        let mut batches = bare.read_with(plan.schema, plan.filter, splits).await?;
+        while let Some(batch) = batches.next_batch().await? {
+            rows += batch.num_rows() as u64;
+        }
+        Ok(rows)
     }
 
     /// Reads splits that were planned by this process or another one.

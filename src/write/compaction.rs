@@ -393,7 +393,7 @@ impl WriterCompaction {
         let test: EntryTest = Arc::new(move |head| {
             wanted.get(&head.bucket).is_some_and(|partitions| partitions.contains(head.partition))
         });
-        let filter = FileFilter { manifest: None, entry: Some(test) };
+        let filter = FileFilter { entry: Some(test), ..FileFilter::default() };
         let known = match newest {
             Some(snapshot) => self.load(snapshot, &filter).await.ok(),
             None => None,

@@ -169,8 +169,7 @@ fn write_files(
 
 /// Deletes files of a failed flush. What cannot be deleted is an orphan that nobody names.
 fn delete(rules: &FlushRules, bucket: &BucketRows, flushed: &Flushed) {
-    for file in flushed.files.iter().chain(&flushed.changelog) {
-        let path = bucket.names.path(&file.file_name);
+    for path in flushed.files.iter().chain(&flushed.changelog).flat_map(|file| bucket.names.paths(file)) {
         if let Err(error) = rules.runtime.block_on(rules.store.delete(&path)) {
             tracing::warn!(%path, %error, "a file of a failed flush stays behind");
         }

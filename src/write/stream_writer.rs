@@ -511,7 +511,7 @@ impl StreamWriter {
         let mut paths = Vec::new();
         for bucket in &self.buckets {
             let files = bucket.done.iter().flat_map(|flushed| flushed.files.iter().chain(&flushed.changelog));
-            paths.extend(files.map(|file| bucket.names.path(&file.file_name)));
+            paths.extend(files.flat_map(|file| bucket.names.paths(file)));
         }
         for path in paths {
             result = result.and(self.history.store.delete(&path).await);

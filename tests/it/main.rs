@@ -11,6 +11,7 @@ mod engines;
 mod expiry;
 mod formats;
 mod goldens;
+mod indexes;
 mod lookup;
 mod modify;
 mod nested;

@@ -6,6 +6,7 @@
 //!         | column ["not"] ( "in" "(" literal { "," literal } ")" | "between" literal "and" literal
 //!                           | "like" 'text' ) | column "is" ["not"] "null"
 //! literal = ["-"] number | 'text' | X'00ff' | true | false | DATE 'text' | TIME 'text' | TIMESTAMP 'text'
+//!         | "cast" "(" literal "as" type ")"
 //! column  = name | `name` | "name"
 //! ```
 //!
@@ -21,6 +22,7 @@ use super::expr::{Comparison, Expr};
 use super::literal::Literal;
 use crate::error::{Error, Result};
 use crate::schema::Schema;
+use crate::types::DataType;
 
 /// The most bytes of a condition.
 const MAX_LENGTH: usize = 1 << 20;
@@ -334,6 +336,7 @@ impl Parser<'_> {
             ("and" | "or" | "not" | "in" | "is" | "between" | "like", _) => {
                 return Err(self.expected("a column or a literal (a column of such a name stands in backticks)"));
             }
+            ("cast", Some(Token::Sign("("))) => return self.cast().map(Operand::Literal),
             ("date" | "time" | "timestamp" | "timestamp_ltz", Some(Token::Text(text))) => {
                 self.next += 1;
                 Literal::Text(text)
@@ -345,6 +348,38 @@ impl Parser<'_> {
         };
         self.next += 1;
         Ok(Operand::Literal(literal))
+    }
+
+    /// A literal of a type: `CAST('2024-01-01' AS DATE)`. It is a value of that type exactly, or an error.
+    fn cast(&mut self) -> Result<Literal> {
+        self.next += 2;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(self.wrong(format!("nested deeper than {MAX_DEPTH}")));
+        }
+        let start = self.position();
+        let literal = self.literal()?;
+        if !self.take_word("as") {
+            return Err(self.expected("as"));
+        }
+        let type_at = self.position();
+        let mut text = String::new();
+        let mut open = 0;
+        while let Some(token) = self.peek() {
+            let part = match token {
+                Token::Sign(")") if open == 0 => break,
+                Token::Word(part) | Token::Number(part) => part.as_str(),
+                Token::Sign(part @ ("(" | ")" | ",")) => part,
+                _ => return Err(self.expected("a type")),
+            };
+            open = open + usize::from(part == "(") - usize::from(part == ")");
+            text = format!("{text} {part}");
+            self.next += 1;
+        }
+        self.need_sign(")")?;
+        let data_type: DataType = text.trim().parse().map_err(|error| at(type_at, text_of(error)))?;
+        self.depth -= 1;
+        literal.cast(&data_type.kind).map_err(|error| at(start, text_of(error)))
     }
 }
 

@@ -54,6 +54,17 @@ fn a_condition_is_read_as_it_is_built() {
     same("größe > 1e3", col("größe").gt(1000.0));
     same("größe > .5", col("größe").gt(0.5));
     same("größe < '-Infinity'", col("größe").lt(f64::NEG_INFINITY));
+    same("n > cast('5' as int)", col("n").gt(5));
+    same("CAST(7 AS STRING) = status", col("status").eq("7"));
+    same("amount <= cast(1.50 as DECIMAL(10, 2))", col("amount").le("1.5"));
+    same(
+        "day between cast('2024-01-01' as date) and CAST('2024-02-01' AS DATE)",
+        col("day").between("2024-01-01", "2024-02-01"),
+    );
+    same("at = cast(cast('2024-01-01 00:00:00' as string) as timestamp(3))", col("at").eq("2024-01-01 00:00:00"));
+    same("raw = cast(X'00' as bytes)", col("raw").eq(vec![0_u8]));
+    same("größe < cast(1.5 as double)", col("größe").lt(1.5));
+    same("ok = cast('true' as boolean)", col("ok").eq(true));
     same("true", Expr::And(vec![]));
     same("false or n = 1", Expr::Or(vec![Expr::Or(vec![]), col("n").eq(1)]));
 }
@@ -113,6 +124,14 @@ fn an_error_tells_the_position() {
         ("raw = X'0'", 7),
         ("n = 1 & n = 2", 7),
         ("n = - x", 7),
+        ("n = cast('x' as int)", 10),
+        ("n = cast(1.5 as int)", 10),
+        ("n = cast(1 as)", 14),
+        ("n = cast(1 as what)", 15),
+        ("n = cast(1 int)", 12),
+        ("n = cast(1 as int", 18),
+        ("n = cast(300 as tinyint)", 10),
+        ("n = cast(1 as map<int, int>)", 18),
     ] {
         let error = parse(text, &schema()).unwrap_err();
         let wanted = format!("position {position}:");

@@ -56,7 +56,7 @@ fn one_error_names_every_offending_option() {
 #[test]
 fn what_differs_between_reading_and_writing() {
     for (name, value) in [
-        ("file-index.bitmap.columns", "name"),
+        ("file-index.lumina.columns", "name"),
         ("tag.automatic-creation", "process-time"),
         ("partition.expiration-time", "7 d"),
         ("commit.callbacks", "a.b.C"),

@@ -1,7 +1,7 @@
 //! Reading: where a read starts, what a stream delivers, consumers.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{HONOURED, Kind, OptionKey, harmless, reads, refused, unwritable};
+use super::{HONOURED, Kind, OptionKey, harmless, reads, refused};
 
 const SPLIT: &str = "the size of splits changes no row";
 const STRICT: &str = "a missing or corrupt file is always an error here";
@@ -69,14 +69,13 @@ keys! {
     "key-value.sequence_number.enabled": Boolean = "false", harmless(SYSTEM_TABLE), "the same, set by Java itself";
     "source.split.target-size": MemorySize = "128 mb", HONOURED, "bytes of a split";
     "source.split.open-file-cost": MemorySize = "4 mb", HONOURED, "bytes an opened file counts for";
-    "file-index.read.enabled": Boolean = "true", harmless("file indexes are not read; they only skip files"),
-        "skip files by their indexes";
-    "file-index.in-manifest-threshold": MemorySize = "500 B",
-        harmless("no effect unless an index is written, which is refused"), "size from which an index gets its own
-        file";
-    "file-index.<index>.columns": List, unwritable(&[], "no file index is written"), "columns that get an index";
-    "file-index.<index>.<column>.<setting>": Text, harmless("no effect unless file-index.<index>.columns"),
-        "settings of such an index";
+    "file-index.read.enabled": Boolean = "true", HONOURED, "skip files and rows by file indexes";
+    "file-index.in-manifest-threshold": MemorySize = "500 B", HONOURED,
+        "bytes of a file's indexes beyond which they get a file of their own";
+    "file-index.<index>.columns": List, HONOURED,
+        "columns (or `map[key]`) that get an index: bloom-filter, bitmap, bsi or range-bitmap";
+    "file-index.<index>.<column>.<setting>": Text, HONOURED,
+        "settings of such an index: items, fpp, version, index-block-size or chunk-size";
     "row-tracking.enabled": Boolean = "false", refused(&[], "row ids are not supported yet"), "give every row an id";
     "row-tracking.partition-group-on-commit": Boolean = "true",
         harmless("no effect unless row-tracking.enabled, which is refused"), "number rows partition by partition";

@@ -312,6 +312,9 @@ pub struct Read {
     /// At most so many rows
     #[arg(short = 'n', long, value_name = "ROWS")]
     pub limit: Option<usize>,
+    /// Only how many rows there are: told by the table's metadata where it can
+    #[arg(long, conflicts_with_all = ["select", "output"])]
+    pub count: bool,
     /// How rows come out [default: table; jsonl with --json]
     #[arg(long, value_enum)]
     pub output: Option<OutputFormat>,

@@ -129,6 +129,10 @@ fn rows_go_in_and_come_out_merged() {
         "{\"name\":\"b\",\"id\":1}\n"
     );
     assert_eq!(place.ok(&["read", "./t", "--json", "--limit", "1"]).lines().count(), 1);
+    let rows = merged.lines().count();
+    assert_eq!(place.ok(&["read", "./t", "--count"]), format!("{rows}\n"));
+    assert_eq!(place.ok(&["read", "./t", "--count", "--json", "--where", "id = 1"]), "{\"count\":1}\n");
+    assert!(place.fails(2, &["read", "./t", "--count", "--select", "id"]).contains("--count"));
     assert_eq!(
         place.ok(&["read", "./t", "--output", "csv"]),
         "id,name,amount,at\n1,b,2.00,\n9007199254740993,\"\",,1969-12-31T23:59:59.999\n"

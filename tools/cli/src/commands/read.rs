@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use super::{Moment, View, parse_moment};
 use crate::cli::{BetweenMode, Common, OutputFormat, Read};
 use crate::failure::{Failure, Result};
+use crate::output;
 use crate::sink::{Change, Sink};
 
 /// Reads the rows.
@@ -24,8 +25,8 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
         None => table.incremental_by_options()?,
     };
     if let Some(incremental) = incremental {
-        if read_optimized || args.limit.is_some() {
-            return Err(Failure::usage("the changes between two points have neither a limit nor a highest level"));
+        if read_optimized || args.limit.is_some() || args.count {
+            return Err(Failure::usage("the changes between two points have neither a limit, nor a count, nor a highest level"));
         }
         return changes(&table, incremental, &args, common).await;
     }
@@ -46,6 +47,13 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
         // A look back has the columns of its time.
         let schema = scan.schema().await?;
         scan = scan.filter(filter(text, &schema)?);
+    }
+    if args.count {
+        let rows = scan.count().await?;
+        return match common.json {
+            true => output::print_json(&serde_json::json!({ "count": rows })),
+            false => output::print(&format!("{rows}\n")),
+        };
     }
     let plan = scan.plan().await?;
     let columns = super::selected(&super::columns_of(&plan.schema), &args.select)?;

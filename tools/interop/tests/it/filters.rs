@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use crate::support::{place, server_compact, server_write};
 
 /// A condition in three languages: ours, the server's, and a plain function.
-struct Condition {
-    ours: Expr,
-    theirs: Value,
-    holds: Box<dyn Fn(&Row) -> bool>,
+pub struct Condition {
+    pub ours: Expr,
+    pub theirs: Value,
+    pub holds: Box<dyn Fn(&Row) -> bool>,
 }
 
-fn random_condition(random: &mut Random, schema: &Schema, rows: &[Row], depth: usize) -> Condition {
+pub fn random_condition(random: &mut Random, schema: &Schema, rows: &[Row], depth: usize) -> Condition {
     if depth > 0 && random.chance(50) {
         let (one, other) =
             (random_condition(random, schema, rows, depth - 1), random_condition(random, schema, rows, depth - 1));
@@ -78,7 +78,7 @@ fn random_condition(random: &mut Random, schema: &Schema, rows: &[Row], depth: u
     Condition { ours, theirs, holds }
 }
 
-fn texts<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<String> {
+pub fn texts<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<String> {
     let mut texts: Vec<String> = rows.into_iter().map(|row| format!("{row:?}")).collect();
     texts.sort();
     texts

@@ -14,6 +14,7 @@ mod filters;
 mod flink;
 mod form;
 mod formats;
+mod indexes;
 mod living;
 mod mixed;
 mod names;
