@@ -26,7 +26,9 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
     };
     if let Some(incremental) = incremental {
         if read_optimized || args.limit.is_some() || args.count {
-            return Err(Failure::usage("the changes between two points have neither a limit, nor a count, nor a highest level"));
+            return Err(Failure::usage(
+                "the changes between two points have neither a limit, nor a count, nor a highest level",
+            ));
         }
         return changes(&table, incremental, &args, common).await;
     }
