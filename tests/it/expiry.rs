@@ -73,7 +73,7 @@ async fn expiry_in_the_background_is_over_when_its_writer_closes() {
         for day in 0..12 {
             writer.write(&changes(table.schema(), &[(RowKind::Insert, row(day % 3, day))])).await.unwrap();
             writer.commit().await.unwrap();
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            table.history().store.env().sleep(std::time::Duration::from_millis(5)).await;
         }
         writer.close().await.unwrap();
         let ids = table.history().snapshots.ids().await.unwrap();
