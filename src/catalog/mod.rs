@@ -18,7 +18,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 pub use name::{TableName, check_object_name};
 
 use crate::env::Env;
@@ -135,9 +135,10 @@ impl Catalog {
         let candidates = directories.into_iter().filter(|name| check_object_name("table", name).is_ok());
         let checks = candidates.map(|name| {
             let store = self.store.child(&format!("{directory}/{name}"));
-            async move { Ok::<_, Error>(has_schema(&store?).await?.then_some(name)) }
+            async move { Ok::<_, Error>(has_schema(&store?).await?.then_some(name)) }.boxed()
         });
-        let found: Vec<Option<String>> = stream::iter(checks).buffered(PARALLEL).try_collect().await?;
+        let found: Vec<Option<String>> =
+            stream::iter(checks.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::committer::Committer;
 use crate::error::{Error, Result};
@@ -47,7 +47,8 @@ impl Committer {
         paths.sort();
         paths.dedup();
         let store = &self.history.store;
-        let deletes = paths.clone().into_iter().map(|path| async move { store.delete(&path).await });
+        let delete = |path: String| async move { store.delete(&path).await }.boxed();
+        let deletes: Vec<_> = paths.clone().into_iter().map(delete).collect();
         stream::iter(deletes).buffered(8).try_collect::<Vec<()>>().await?;
         Ok(paths)
     }

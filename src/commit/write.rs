@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::join_all;
 
 use super::changes::Changes;
@@ -113,7 +114,8 @@ impl Draft {
             }
         };
         let store = &self.history.store;
-        let writes = files.into_iter().map(|(path, bytes)| async move { store.write(&path, bytes).await });
+        let write = |(path, bytes): File| async move { store.write(&path, bytes).await }.boxed();
+        let writes: Vec<_> = files.into_iter().map(write).collect();
         // All of them end, also after a failure: a write that is dropped half-way could end after the clean-up.
         join_all(writes).await.into_iter().collect::<Result<()>>()?;
         self.own = Some(own.clone());
@@ -241,7 +243,8 @@ impl Draft {
         let unused = std::mem::take(&mut self.unused_files);
         if !self.kept {
             let store = &self.history.store;
-            join_all(unused.into_iter().map(|path| async move { store.delete(&path).await })).await;
+            let delete = |path: String| async move { store.delete(&path).await }.boxed();
+            join_all(unused.into_iter().map(delete).collect::<Vec<_>>()).await;
         }
     }
 

@@ -169,7 +169,7 @@ impl Compactor {
 
     /// Runs tasks side by side within the limits, in their order. Answers what became of each.
     pub async fn run_all(&self, tasks: &[CompactTask]) -> Vec<Result<CommitMessage>> {
-        use futures::StreamExt;
+        use futures::{FutureExt, StreamExt};
         let room = usize::try_from(self.limits.memory / TASK_MEMORY).unwrap_or(usize::MAX);
         let across = self.limits.threads.min(tasks.len()).min(room).max(1);
         let limits = CompactLimits {
@@ -177,7 +177,8 @@ impl Compactor {
             threads: (self.limits.threads / across).max(1),
             ..self.limits
         };
-        futures::stream::iter(tasks).map(|task| self.run_with(task, limits)).buffered(across).collect().await
+        let runs: Vec<_> = tasks.iter().map(|task| self.run_with(task, limits).boxed()).collect();
+        futures::stream::iter(runs).buffered(across).collect().await
     }
 
     /// Deletes the files of a message that was told to nobody, but not those that were only moved. What cannot be

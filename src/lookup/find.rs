@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::bucket::BucketFiles;
 use super::file::OpenFile;
@@ -80,9 +80,12 @@ impl Rules {
             wanted(bucket, request, run, done).into_iter().map(move |(file, ranks)| (run, file, ranks))
         });
         let probes: Vec<_> = tasks
-            .map(|(run, file, ranks)| async move {
-                let hits = self.probe(bucket, file, request, &ranks).await?;
-                Ok::<_, crate::Error>(hits.into_iter().map(|hit| (run, hit)).collect::<Vec<_>>())
+            .map(|(run, file, ranks)| {
+                async move {
+                    let hits = self.probe(bucket, file, request, &ranks).await?;
+                    Ok::<_, crate::Error>(hits.into_iter().map(|hit| (run, hit)).collect::<Vec<_>>())
+                }
+                .boxed()
             })
             .collect();
         let found: Vec<Vec<(usize, Hit)>> = stream::iter(probes).buffered(PARALLEL).try_collect().await?;

@@ -9,7 +9,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave;
 use arrow_select::take::take;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::LookupCache;
 use super::rules::Rules;
@@ -378,7 +378,7 @@ impl TableLookup {
 
     async fn lanes(&self, view: &View, shown: &Shown, primary: &[ArrayRef], rows: usize) -> Result<Lanes> {
         let routed = view.route(primary, rows)?;
-        let searches = routed.iter().map(|routed| search(view, shown, primary, routed));
+        let searches = routed.iter().map(|routed| search(view, shown, primary, routed).boxed());
         let pieces: Vec<Vec<Piece>> =
             stream::iter(searches.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
         let pieces: Vec<Piece> = pieces.into_iter().flatten().collect();

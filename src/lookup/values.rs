@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, UInt32Array, new_null_array};
 use arrow_select::concat::concat;
 use arrow_select::take::take;
+use futures::FutureExt;
 use futures::future::try_join_all;
 
 use super::bucket::BucketFiles;
@@ -148,12 +149,20 @@ impl Rules {
             lanes.push(page);
         }
         missing.sort_by_key(|(_, want)| want.file);
-        let loads = missing.chunk_by(|(_, a), (_, b)| a.file == b.file).map(|wants| async move {
-            let file = wants.first().map_or(0, |(_, want)| want.file);
-            let open = opened[file].as_ref().ok_or_else(|| Error::bug("a file was not opened"))?;
-            let pages: Vec<Want> = wants.iter().map(|(_, want)| want.clone()).collect();
-            self.load_pages(&bucket.files[file], open, &pages).await
-        });
+        let load = |file: usize, pages: Vec<Want>| {
+            async move {
+                let open = opened[file].as_ref().ok_or_else(|| Error::bug("a file was not opened"))?;
+                self.load_pages(&bucket.files[file], open, &pages).await
+            }
+            .boxed()
+        };
+        let loads: Vec<_> = missing
+            .chunk_by(|(_, a), (_, b)| a.file == b.file)
+            .map(|wants| {
+                let file = wants.first().map_or(0, |(_, want)| want.file);
+                load(file, wants.iter().map(|(_, want)| want.clone()).collect())
+            })
+            .collect();
         let loaded = try_join_all(loads).await?;
         for ((place, _), lane) in missing.iter().zip(loaded.into_iter().flatten()) {
             lanes[*place] = Some(lane);

@@ -1,6 +1,6 @@
 //! The first and the last thing that happens to a table's files.
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Result};
 use crate::format::{encode_schema, layout};
@@ -46,7 +46,8 @@ pub(crate) async fn delete_table(store: &TableStore) -> Result<()> {
     let deletes = directories
         .into_iter()
         .filter(|name| name != layout::SCHEMA_DIR)
-        .map(|name| async move { store.delete_dir(&name).await });
+        .map(|name| async move { store.delete_dir(&name).await }.boxed())
+        .collect::<Vec<_>>();
     stream::iter(deletes).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
     store.delete_dir("").await
 }

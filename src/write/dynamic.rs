@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::channels::{Channel, class_of, first_channel};
 use super::key_index::KeyIndex;
@@ -141,10 +141,14 @@ impl DynamicBuckets {
             return Err(too_large(rows));
         }
         let (history, schema, options) = (&self.history, &self.schema, &self.options);
-        let reads = files.into_iter().map(|file| async move {
-            let bytes = history.store.read(&index_path(schema, options, &file)?).await?;
-            Ok::<_, Error>((file, bytes))
-        });
+        let read = |file: IndexFile| {
+            async move {
+                let bytes = history.store.read(&index_path(schema, options, &file)?).await?;
+                Ok::<_, Error>((file, bytes))
+            }
+            .boxed()
+        };
+        let reads: Vec<_> = files.into_iter().map(read).collect();
         let mut reads = stream::iter(reads).buffered(PARALLEL);
         let mut pairs = Vec::new();
         let (mut counts, mut own_files) = (BTreeMap::new(), BTreeMap::new());
@@ -289,7 +293,8 @@ impl DynamicBuckets {
     async fn write(&self, files: Vec<(String, bytes::Bytes)>) -> Result<()> {
         let store = &self.history.store;
         let paths: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
-        let writes = files.into_iter().map(|(path, bytes)| async move { store.write(&path, bytes).await });
+        let write = |(path, bytes): (String, bytes::Bytes)| async move { store.write(&path, bytes).await }.boxed();
+        let writes: Vec<_> = files.into_iter().map(write).collect();
         let done: Vec<Result<()>> = stream::iter(writes).buffered(PARALLEL).collect().await;
         let result: Result<()> = done.into_iter().collect();
         if result.is_err() {

@@ -17,6 +17,7 @@ mod modify;
 mod nested;
 mod overwrite;
 mod row_groups;
+mod spawned;
 mod support;
 mod time;
 mod write;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::{Means, Modified, Run, Tried};
 use crate::compact::BucketVectors;
@@ -100,7 +100,7 @@ impl Run {
         let reader = self.reader(schema.positions(&columns)?, &plan.splits).await?;
         let one = |split: &Split, file: &Arc<DataFileMeta>| Split { files: vec![Arc::clone(file)], ..split.clone() };
         let files = plan.splits.iter().flat_map(|split| split.files.iter().map(move |file| one(split, file)));
-        let searches: Vec<_> = files.map(|split| self.find_in(&reader, split)).collect();
+        let searches: Vec<_> = files.map(|split| self.find_in(&reader, split).boxed()).collect();
         let mut buckets = Buckets::new();
         let found: Vec<_> = stream::iter(searches).buffered(SEARCHES).try_collect().await?;
         for (partition, bucket, found) in found.into_iter().flatten() {
