@@ -7,8 +7,8 @@ use super::corrupt;
 use super::schema::{Node, NodeId, Schema};
 use crate::error::Result;
 
-/// The deepest nesting that is skipped: schemas may refer to themselves.
-const MAX_DEPTH: usize = 64;
+/// The deepest nesting that is skipped: schemas may refer to themselves. JSON bounds that of the others.
+const MAX_DEPTH: usize = 128;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Cursor<'a> {
@@ -160,6 +160,18 @@ impl<'a> Cursor<'a> {
             self.check_progress(before, count)?;
         }
         Ok(Some(values))
+    }
+
+    /// The items of an array or the entries of a map, one after another; each takes at least one byte. Gives how many.
+    pub(crate) fn items(&mut self, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<usize> {
+        let mut items = 0;
+        while let Some((count, _)) = self.block()? {
+            let before = self.rest.len();
+            (0..count).try_for_each(|_| item(self))?;
+            self.check_progress(before, count)?;
+            items += count;
+        }
+        Ok(items)
     }
 
     /// The next block of an array or a map: its count, and its size where it is stored.
