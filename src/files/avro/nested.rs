@@ -91,17 +91,11 @@ impl NestedLane {
         let width = self.width;
         match &mut self.shape {
             Shape::Array(element, ends) => {
-                let items = cursor.items(|cursor| {
-                    room.take(width)?;
-                    element.lane.read(cursor, room)
-                })?;
+                let items = read_items(cursor, room, width, |cursor, room| element.lane.read(cursor, room))?;
                 push_end(ends, items)?;
             }
             Shape::Map(entry, ends) => {
-                let items = cursor.items(|cursor| {
-                    room.take(width)?;
-                    entry.read(cursor, room)
-                })?;
+                let items = read_items(cursor, room, width, |cursor, room| entry.read(cursor, room))?;
                 push_end(ends, items)?;
             }
             Shape::Row(parts) => parts.read(cursor, room)?,
@@ -163,6 +157,22 @@ fn values_of_rows(kind: &TypeKind) -> usize {
         TypeKind::Row(fields) => fields.iter().map(|field| 1 + values_of_rows(&field.data_type.kind)).sum(),
         _ => 0,
     }
+}
+
+/// Reads the items of an array or a map, and tells how many there are.
+fn read_items(
+    cursor: &mut Cursor<'_>,
+    room: &mut Room,
+    width: usize,
+    mut item: impl FnMut(&mut Cursor<'_>, &mut Room) -> Result<()>,
+) -> Result<usize> {
+    let mut items = 0;
+    while let Some(count) = cursor.items()? {
+        room.take(count.saturating_mul(width))?;
+        cursor.each(count, |cursor| item(cursor, room))?;
+        items += count;
+    }
+    Ok(items)
 }
 
 fn push_end(ends: &mut Vec<i32>, items: usize) -> Result<()> {

@@ -162,16 +162,16 @@ impl<'a> Cursor<'a> {
         Ok(Some(values))
     }
 
-    /// The items of an array or the entries of a map, one after another; each takes at least one byte. Gives how many.
-    pub(crate) fn items(&mut self, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<usize> {
-        let mut items = 0;
-        while let Some((count, _)) = self.block()? {
-            let before = self.rest.len();
-            (0..count).try_for_each(|_| item(self))?;
-            self.check_progress(before, count)?;
-            items += count;
-        }
-        Ok(items)
+    /// How many items the next block of an array or a map has; `None` behind the last.
+    pub(crate) fn items(&mut self) -> Result<Option<usize>> {
+        Ok(self.block()?.map(|(count, _)| count))
+    }
+
+    /// Reads the items of a block, of which each takes at least one byte.
+    pub(crate) fn each(&mut self, count: usize, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        let before = self.rest.len();
+        (0..count).try_for_each(|_| item(self))?;
+        self.check_progress(before, count)
     }
 
     /// The next block of an array or a map: its count, and its size where it is stored.
@@ -245,11 +245,7 @@ impl<'a> Cursor<'a> {
                 Some(size) => {
                     self.take(size)?;
                 }
-                None => {
-                    let before = self.rest.len();
-                    (0..count).try_for_each(|_| item(self))?;
-                    self.check_progress(before, count)?;
-                }
+                None => self.each(count, &mut item)?,
             }
         }
         Ok(())

@@ -230,7 +230,7 @@ async fn parts_of_records_are_found_by_name() {
         Datum::Array(vec![Datum::Int(3), Datum::Int(4)]),
     ];
     for (at, wanted) in wanted.iter().enumerate() {
-        assert_eq!(joined(&batches, at), lane(&schema.fields[at + 1].data_type, std::slice::from_ref(wanted)));
+        assert_eq!(&joined(&batches, at), &lane(&schema.fields[at + 1].data_type, std::slice::from_ref(wanted)));
     }
 }
 
