@@ -128,7 +128,7 @@ pub fn random_value(random: &mut Random, kind: &TypeKind) -> Datum {
 /// Kinds of nested types: ARRAY, MAP, ROW, and MULTISET, which pypaimon does not know.
 pub const NESTED: [usize; 4] = [0, 1, 3, 2];
 
-/// A nested type of up to four levels, of some of the kinds and of scalar kinds that are allowed. Keys of maps have one
+/// A nested type of up to four levels, of some of the kinds, with scalar kinds and multisets that are allowed. Keys of maps have one
 /// text on every engine: no floats, no timestamps. Names of fields are `field` and a number.
 pub fn random_nested_kind(
     random: &mut Random,
@@ -159,7 +159,12 @@ pub fn random_nested_kind(
     match *random.one_of(kinds) {
         0 => DataType::array(part(random)).kind,
         1 => DataType::map(key(random), part(random)).kind,
-        2 => DataType::multiset(key(random)).kind,
+        2 => loop {
+            let kind = DataType::multiset(key(random)).kind;
+            if allowed(&kind) {
+                return kind;
+            }
+        },
         _ => {
             let count = random.between(1, 4) as usize;
             DataType::row((0..count).map(|at| (format!("{field}{at}"), part(random))).collect::<Vec<_>>()).kind

@@ -302,18 +302,18 @@ async fn few_bytes_cannot_ask_for_any_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_flipped_byte_of_nested_columns_makes_a_panic() {
     let schema = shapes();
-    let (bytes, _) = file_of(&schema, &[&shaped(&schema, 12)], Codec::Null);
+    let (bytes, _) = file_of(&schema, &[&shaped(&schema, 8)], Codec::Null);
     let names: Vec<&str> = schema.fields.iter().map(|field| field.name.as_str()).collect();
-    for flip in [0x41, 0x80, 0x01] {
+    for flip in [0x41, 0x80] {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= flip;
-            let read = read(damaged, append_plan(&schema, &names, 12)).await;
+            let read = read(damaged, append_plan(&schema, &names, 8)).await;
             assert!(!matches!(read, Err(crate::Error::Bug(_))), "{at}: {read:?}");
         }
     }
     for length in 0..bytes.len() {
-        let cut = read(bytes[..length].to_vec(), append_plan(&schema, &names, 12)).await;
+        let cut = read(bytes[..length].to_vec(), append_plan(&schema, &names, 8)).await;
         assert!(matches!(cut, Err(crate::Error::Corrupt { .. })), "{length}");
     }
 }
