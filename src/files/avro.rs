@@ -10,6 +10,7 @@
 mod blocks;
 mod cells;
 mod lanes;
+mod nested;
 mod paged;
 mod reader;
 mod records;

@@ -196,6 +196,25 @@ async fn rows_wait_in_avro_unless_a_column_does_not_fit() {
 }
 
 #[tokio::test]
+async fn rows_with_nested_columns_wait_in_avro_too() {
+    let place = tempfile::tempdir().unwrap();
+    let nested: DataType = "MAP<INT, ROW<a ARRAY<STRING>>>".parse().unwrap();
+    let builder = Schema::builder().column("id", DataType::BIGINT).column("m", nested).primary_key(["id"]);
+    let table = create(&place, builder, &[("bucket", "-2")]).await;
+    let row = |id: i64| {
+        let texts = Datum::Array(vec![Datum::String(format!("text {id}")), Datum::Null]);
+        vec![Datum::BigInt(id), Datum::Map(vec![(Datum::Int(id as i32), Datum::Row(vec![texts]))])]
+    };
+    let mut writer = table.writer().await.unwrap();
+    let told: Vec<_> = (0..50).map(|id| (RowKind::Insert, row(id))).collect();
+    writer.write(&changes(table.schema(), &told)).await.unwrap();
+    writer.commit().await.unwrap();
+    assert!(live(&table).await[0].file.file_name.ends_with(".avro"));
+    table.move_postponed().run().await.unwrap();
+    assert_eq!(rows(&table).await, as_set((0..50).map(row)));
+}
+
+#[tokio::test]
 async fn what_avro_cannot_hold_or_java_does_not_write_is_refused_before_a_byte() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("t");

@@ -8,6 +8,7 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, StringArray};
 use arrow_buffer::NullBuffer;
 
+use super::schema::is_text;
 use crate::error::{Error, Result};
 use crate::files::layout::FileColumn;
 use crate::format::avro::Encoder;
@@ -36,6 +37,11 @@ enum Values<'a> {
     Text(&'a StringArray),
     Bytes(&'a BinaryArray),
     Decimal(&'a [i128]),
+    /// Where the elements of each row end, and these.
+    List(&'a [i32], Box<Cells<'a>>),
+    /// Where the entries of each row end, their keys and their values.
+    Map(&'a [i32], Box<[Cells<'a>; 2]>),
+    Row(Vec<Cells<'a>>),
 }
 
 impl<'a> Cells<'a> {
@@ -44,14 +50,20 @@ impl<'a> Cells<'a> {
     /// # Errors
     /// [`Error::Invalid`] for a NULL in a column that allows none.
     pub(super) fn of(column: &FileColumn, lane: &'a ArrayRef) -> Result<Self> {
-        Self::of_lane(&column.name, &column.data_type, lane)
+        Self::of_lane(&column.name, &column.data_type, lane, None)
     }
 
-    fn of_lane(name: &str, data_type: &DataType, lane: &'a ArrayRef) -> Result<Self> {
-        if !data_type.nullable && lane.null_count() > 0 {
+    /// Looks at a lane; `around` are the rows that are NULL themselves.
+    fn of_lane(name: &str, data_type: &DataType, lane: &'a ArrayRef, around: Option<&NullBuffer>) -> Result<Self> {
+        let nulls = lane.nulls().filter(|nulls| nulls.null_count() > 0);
+        let covered = nulls.is_none_or(|nulls| around.is_some_and(|around| around.contains(nulls)));
+        if !data_type.nullable && !covered {
             return Err(Error::invalid(format!("column {name} is NOT NULL and a row has no value for it")));
         }
-        let values = values_of(&data_type.kind, lane);
+        let values = match data_type.kind.is_nested() {
+            true => parts_of(name, &data_type.kind, lane)?,
+            false => values_of(&data_type.kind, lane),
+        };
         let values = values.ok_or_else(|| Error::bug(format!("column {name}: {} is no lane", lane.data_type())))?;
         let nulls = data_type.nullable.then(|| lane.nulls().map_or(Nulls::None, Nulls::Some));
         Ok(Self { nulls, values })
@@ -78,8 +90,32 @@ impl<'a> Cells<'a> {
             Values::Text(lane) => out.text(lane.value(row)),
             Values::Bytes(lane) => out.bytes(lane.value(row)),
             Values::Decimal(lane) => out.bytes(shortest(&lane[row].to_be_bytes())),
+            Values::List(..) | Values::Map(..) | Values::Row(_) => self.write_parts(row, out),
         }
     }
+
+    fn write_parts(&self, row: usize, out: &mut Encoder) {
+        match &self.values {
+            Values::List(ends, elements) => {
+                write_items(ends, row, out, |item, out| elements.write(item, out));
+            }
+            Values::Map(ends, entries) => {
+                write_items(ends, row, out, |item, out| entries.iter().for_each(|cells| cells.write(item, out)));
+            }
+            Values::Row(fields) => fields.iter().for_each(|cells| cells.write(row, out)),
+            _ => {}
+        }
+    }
+}
+
+/// One block of the items that a row has, and the empty one that ends them.
+fn write_items(ends: &[i32], row: usize, out: &mut Encoder, item: impl Fn(usize, &mut Encoder)) {
+    let items = ends[row] as usize..ends[row + 1] as usize;
+    if !items.is_empty() {
+        out.long(items.len() as i64);
+    }
+    items.for_each(|at| item(at, out));
+    out.long(0);
 }
 
 /// The fewest bytes that hold a number with its sign, at least one, as Java's `BigInteger` gives them.
@@ -113,6 +149,38 @@ fn values_of<'a>(kind: &TypeKind, lane: &'a ArrayRef) -> Option<Values<'a>> {
         TypeKind::Decimal { .. } => Values::Decimal(lane.as_primitive_opt::<Decimal128Type>()?.values()),
         _ => return None,
     })
+}
+
+/// The cells of the parts of nested values; `None` where the lane is of another shape.
+fn parts_of<'a>(name: &str, kind: &TypeKind, lane: &'a ArrayRef) -> Result<Option<Values<'a>>> {
+    let part = |part: &str, data_type: &DataType, lane: &'a ArrayRef| {
+        Cells::of_lane(&format!("{name}.{part}"), data_type, lane, None)
+    };
+    let map = |key: &DataType, value: &DataType| {
+        let Some(map) = lane.as_map_opt() else { return Ok(None) };
+        // An Avro map has its keys without a union around them.
+        let key = if is_text(&key.kind) { key.clone().not_null() } else { key.clone() };
+        let entries = [part("key", &key, map.keys())?, part("value", value, map.values())?];
+        Ok(Some(Values::Map(map.value_offsets(), Box::new(entries))))
+    };
+    match kind {
+        TypeKind::Array(element) => {
+            let Some(list) = lane.as_list_opt::<i32>() else { return Ok(None) };
+            let elements = part("element", element, list.values())?;
+            Ok(Some(Values::List(list.value_offsets(), Box::new(elements))))
+        }
+        TypeKind::Map(types) => map(&types.key, &types.value),
+        TypeKind::Multiset(element) => map(element, &DataType::INT),
+        TypeKind::Row(fields) => {
+            let rows = lane.as_struct_opt().filter(|rows| rows.num_columns() == fields.len());
+            let Some(rows) = rows else { return Ok(None) };
+            let columns = fields.iter().zip(rows.columns()).map(|(field, column)| {
+                Cells::of_lane(&format!("{name}.{}", field.name), &field.data_type, column, rows.nulls())
+            });
+            Ok(Some(Values::Row(columns.collect::<Result<_>>()?)))
+        }
+        _ => Ok(None),
+    }
 }
 
 #[cfg(test)]

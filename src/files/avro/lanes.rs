@@ -10,6 +10,7 @@ use arrow_array::builder::{
 };
 
 use super::corrupt;
+use super::nested::{NestedLane, Room};
 use crate::error::Result;
 use crate::format::avro::{Cursor, Logical, Node, NodeId, Schema};
 use crate::types::{TypeKind, lane_type};
@@ -46,6 +47,7 @@ enum Values {
     /// With the nanoseconds of what the file counts.
     Nanos(Decimal128Builder, i128),
     Decimal(Decimal128Builder, Option<usize>),
+    Nested(Box<NestedLane>),
 }
 
 impl Lane {
@@ -70,18 +72,26 @@ impl Lane {
             }
             _ => (None, node),
         };
-        if kind.is_nested() {
-            return Err(crate::Error::unsupported(format!(
-                "column {name} is {kind}: nested columns in Avro data files"
-            )));
-        }
-        let values = Values::of(kind, schema, value).ok_or_else(wrong)?;
-        Ok(Self { union, values })
+        let values = match kind.is_nested() {
+            true => NestedLane::of(name, kind, schema, value)?.map(|lane| Values::Nested(Box::new(lane))),
+            false => Values::of(kind, schema, value),
+        };
+        Ok(Self { union, values: values.ok_or_else(wrong)? })
     }
 
-    /// Reads the next value.
+    /// A lane of the keys of Avro's own maps.
+    pub(super) fn of_map_keys() -> Self {
+        Self { union: None, values: Values::Text(StringBuilder::new()) }
+    }
+
+    /// Takes a NULL, whatever comes next in the file.
+    pub(super) fn append_null(&mut self) {
+        self.values.append_null();
+    }
+
+    /// Reads the next value. The parts of nested ones take from the room.
     #[inline]
-    pub(super) fn read(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+    pub(super) fn read(&mut self, cursor: &mut Cursor<'_>, room: &mut Room) -> Result<()> {
         if let Some(union) = self.union {
             let branch = cursor.long()?;
             if branch == union.null {
@@ -92,14 +102,15 @@ impl Lane {
                 return Err(corrupt(format!("branch {branch} of a union")));
             }
         }
-        self.values.read(cursor)
+        self.values.read(cursor, room)
     }
 
-    /// Bytes held beside fixed widths: offsets of text end at 2 GiB.
+    /// Bytes held beside one value of a fixed width for each row: offsets of text end at 2 GiB.
     pub(super) fn text_bytes(&self) -> usize {
         match &self.values {
             Values::Text(lane) => lane.values_slice().len(),
             Values::Bytes(lane, _) => lane.values_slice().len(),
+            Values::Nested(lane) => lane.bytes(),
             _ => 0,
         }
     }
@@ -174,11 +185,12 @@ impl Values {
             Self::Millis(lane) => lane.append_null(),
             Self::Micros(lane, _) => lane.append_null(),
             Self::Nanos(lane, _) | Self::Decimal(lane, _) => lane.append_null(),
+            Self::Nested(lane) => lane.append_null(),
         }
     }
 
     #[inline]
-    fn read(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+    fn read(&mut self, cursor: &mut Cursor<'_>, room: &mut Room) -> Result<()> {
         match self {
             Self::Boolean(lane) => lane.append_value(cursor.take(1)?[0] != 0),
             Self::TinyInt(lane) => lane.append_value(narrow(cursor)?),
@@ -201,6 +213,7 @@ impl Values {
             }
             Self::Nanos(lane, factor) => lane.append_value(i128::from(cursor.long()?) * *factor),
             Self::Decimal(lane, size) => lane.append_value(unscaled(sized(cursor, *size)?)?),
+            Self::Nested(lane) => lane.read(cursor, room)?,
         }
         Ok(())
     }
@@ -231,6 +244,7 @@ impl Values {
                 lane.validate_decimal_precision(precision).map_err(wrong)?;
                 Arc::new(lane)
             }
+            Self::Nested(lane) => return lane.finish(kind),
         })
     }
 }

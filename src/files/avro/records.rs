@@ -5,6 +5,7 @@ use arrow_array::ArrayRef;
 
 use super::corrupt;
 use super::lanes::Lane;
+use super::nested::Room;
 use crate::error::Result;
 use crate::format::DeletionVector;
 use crate::format::avro::{Cursor, NodeId, Schema};
@@ -26,9 +27,10 @@ pub(super) struct Records {
     lanes: Vec<(TypeKind, Lane)>,
     /// Rows in the lanes.
     rows: usize,
+    room: Room,
 }
 
-enum Step {
+pub(super) enum Step {
     Read(usize),
     Skip(NodeId),
 }
@@ -56,7 +58,7 @@ impl Records {
             let kind = &wanted[first].kind;
             lanes.push((kind.clone(), Lane::of(name, kind, schema, *node)?));
         }
-        Ok((Self { steps, root, root_is_union, lanes, rows: 0 }, places))
+        Ok((Self { steps, root, root_is_union, lanes, rows: 0, room: Room::default() }, places))
     }
 
     /// Rows in the lanes.
@@ -64,7 +66,7 @@ impl Records {
         self.rows
     }
 
-    /// The longest text of a lane, in bytes.
+    /// The longest text of a lane, in bytes, or all that a nested one holds.
     pub(super) fn text_bytes(&self) -> usize {
         self.lanes.iter().map(|(_, lane)| lane.text_bytes()).max().unwrap_or(0)
     }
@@ -75,7 +77,7 @@ impl Records {
         self.enter(cursor)?;
         for step in &self.steps {
             match step {
-                Step::Read(lane) => self.lanes[*lane].1.read(cursor)?,
+                Step::Read(lane) => self.lanes[*lane].1.read(cursor, &mut self.room)?,
                 Step::Skip(node) => cursor.skip(*node)?,
             }
         }
@@ -112,6 +114,7 @@ impl Records {
     /// The lanes of the records read since the last call.
     pub(super) fn finish(&mut self) -> Result<Vec<ArrayRef>> {
         self.rows = 0;
+        self.room = Room::default();
         self.lanes.iter_mut().map(|(kind, lane)| lane.finish(kind)).collect()
     }
 }

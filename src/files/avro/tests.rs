@@ -1,5 +1,7 @@
 //! Files written and read again, whole and by their pages, and bytes that are no file.
 
+mod nested;
+
 use std::ops::Range;
 use std::sync::Arc;
 

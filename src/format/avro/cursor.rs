@@ -7,8 +7,8 @@ use super::corrupt;
 use super::schema::{Node, NodeId, Schema};
 use crate::error::Result;
 
-/// The deepest nesting that is skipped: schemas may refer to themselves.
-const MAX_DEPTH: usize = 64;
+/// The deepest nesting that is skipped: schemas may refer to themselves. JSON bounds that of the others.
+const MAX_DEPTH: usize = 128;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Cursor<'a> {
@@ -162,6 +162,18 @@ impl<'a> Cursor<'a> {
         Ok(Some(values))
     }
 
+    /// How many items the next block of an array or a map has; `None` behind the last.
+    pub(crate) fn items(&mut self) -> Result<Option<usize>> {
+        Ok(self.block()?.map(|(count, _)| count))
+    }
+
+    /// Reads the items of a block, of which each takes at least one byte.
+    pub(crate) fn each(&mut self, count: usize, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        let before = self.rest.len();
+        (0..count).try_for_each(|_| item(self))?;
+        self.check_progress(before, count)
+    }
+
     /// The next block of an array or a map: its count, and its size where it is stored.
     fn block(&mut self) -> Result<Option<(usize, Option<usize>)>> {
         let count = self.long()?;
@@ -233,11 +245,7 @@ impl<'a> Cursor<'a> {
                 Some(size) => {
                     self.take(size)?;
                 }
-                None => {
-                    let before = self.rest.len();
-                    (0..count).try_for_each(|_| item(self))?;
-                    self.check_progress(before, count)?;
-                }
+                None => self.each(count, &mut item)?,
             }
         }
         Ok(())

@@ -39,11 +39,13 @@ impl FileFormat {
 
     /// Why columns of a type cannot be stored, if they cannot.
     pub fn refusal(&self, data_type: &DataType) -> Option<String> {
+        if *self != Self::Avro {
+            return None;
+        }
         let coarse = match &data_type.kind {
-            _ if *self != Self::Avro => return None,
             TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => "microseconds",
             TypeKind::Time(4..) => "milliseconds",
-            _ => return None,
+            kind => return kind.parts().into_iter().find_map(|part| self.refusal(part)),
         };
         Some(format!("{data_type} is finer than {coarse}, and Avro files hold no finer values"))
     }

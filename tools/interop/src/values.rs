@@ -128,29 +128,46 @@ pub fn random_value(random: &mut Random, kind: &TypeKind) -> Datum {
 /// Kinds of nested types: ARRAY, MAP, ROW, and MULTISET, which pypaimon does not know.
 pub const NESTED: [usize; 4] = [0, 1, 3, 2];
 
-/// A nested type of up to four levels, of some of the kinds. Keys of maps have one text on every engine: no floats, no timestamps.
-pub fn random_nested_kind(random: &mut Random, kinds: &[usize], depth: usize) -> TypeKind {
+/// A nested type of up to four levels, of some of the kinds, with scalar kinds and multisets that are allowed. Keys of maps have one
+/// text on every engine: no floats, no timestamps. Names of fields are `field` and a number.
+pub fn random_nested_kind(
+    random: &mut Random,
+    kinds: &[usize],
+    (allowed, field): (&dyn Fn(&TypeKind) -> bool, &str),
+    depth: usize,
+) -> TypeKind {
+    let scalar = |random: &mut Random, which: usize| loop {
+        let kind = random_kind(random, which);
+        if allowed(&kind) {
+            return kind;
+        }
+    };
     let part = |random: &mut Random| {
         let kind = match depth < 3 && random.chance(30) {
-            true => random_nested_kind(random, kinds, depth + 1),
+            true => random_nested_kind(random, kinds, (allowed, field), depth + 1),
             false => {
                 let which = random.below(ALL_KINDS);
-                random_kind(random, which)
+                scalar(random, which)
             }
         };
         DataType { kind, nullable: random.chance(75) }
     };
     let key = |random: &mut Random| {
         let which = random.pick(&[1, 2, 3, 4, 9, 12]);
-        DataType { kind: random_kind(random, which), nullable: random.chance(50) }
+        DataType { kind: scalar(random, which), nullable: random.chance(50) }
     };
     match *random.one_of(kinds) {
         0 => DataType::array(part(random)).kind,
         1 => DataType::map(key(random), part(random)).kind,
-        2 => DataType::multiset(key(random)).kind,
+        2 => loop {
+            let kind = DataType::multiset(key(random)).kind;
+            if allowed(&kind) {
+                return kind;
+            }
+        },
         _ => {
             let count = random.between(1, 4) as usize;
-            DataType::row((0..count).map(|at| (format!("f {at}"), part(random))).collect::<Vec<_>>()).kind
+            DataType::row((0..count).map(|at| (format!("{field}{at}"), part(random))).collect::<Vec<_>>()).kind
         }
     }
 }

@@ -81,6 +81,8 @@ async fn our_avro_tables_are_described_as_java_describes_its_own() {
     both_write(Engine::Java1x, Shape::JAVA_1X.in_avro(), seeds(4), &[avro]).await;
     both_write(Engine::Java2x, Shape::ALL.in_avro(), seeds(3), &none).await;
     both_write(Engine::Java2x, Shape::ALL.in_avro(), seeds(3), &some).await;
+    both_write(Engine::Java2x, Shape::ALL.in_avro().with_nested(), seeds(8), &[avro]).await;
+    both_write(Engine::Java1x, Shape::JAVA_1X.in_avro().with_nested(), seeds(4), &[avro]).await;
     let thin = [avro, ("data-file.thin-mode", "true"), ("file.suffix.include.compression", "true")];
     both_write(Engine::Java2x, Shape::ALL.in_avro().with_key(), seeds(3), &thin).await;
 }

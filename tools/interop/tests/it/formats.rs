@@ -79,13 +79,32 @@ async fn avro_tables_are_written_and_compacted_by_turns_with_java_1x() {
     by_turns(Engine::Java1x, Shape::JAVA_1X.in_avro(), seeds(5)).await;
 }
 
-/// It reads Avro and writes it, and does not compact.
+#[tokio::test]
+async fn nested_columns_in_avro_are_written_and_compacted_by_turns_with_java_2x() {
+    by_turns(Engine::Java2x, Shape::ALL.in_avro().with_nested(), seeds(12)).await;
+}
+
+#[tokio::test]
+async fn nested_columns_in_avro_are_written_and_compacted_by_turns_with_java_1x() {
+    by_turns(Engine::Java1x, Shape::JAVA_1X.in_avro().with_nested(), seeds(6)).await;
+}
+
 #[tokio::test]
 async fn pypaimon_reads_our_avro_files() {
+    python_reads(Shape::PYTHON.in_avro(), seeds(4)).await;
+}
+
+#[tokio::test]
+async fn pypaimon_reads_the_nested_columns_of_our_avro_files() {
+    python_reads(Shape::PYTHON.in_avro().with_nested_but_multisets(), seeds(4)).await;
+}
+
+/// It reads Avro and writes it, and does not compact.
+async fn python_reads(shape: Shape, seeds: impl Iterator<Item = u64>) {
     let mut server = Server::get(Engine::Python);
-    for seed in seeds(4) {
+    for seed in seeds {
         let mut random = Random::new(seed);
-        let spec = with(TableSpec::random(&mut random, Shape::PYTHON.in_avro()), FORMATS[0]);
+        let spec = with(TableSpec::random(&mut random, shape), FORMATS[0]);
         let (place, mut model) = (place(), Model::new(&spec));
         let path = place.path().join("t");
         create(&path, &spec).await;
@@ -104,7 +123,8 @@ async fn pypaimon_reads_our_avro_files() {
 async fn levels_of_two_formats_under_lookup_read_alike() {
     let mut server = Server::get(Engine::Java2x);
     // No texts as partitions: Java's lookup makes temporary files of that name and fails on a slash.
-    let shape = Shape { partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 12, 14, 15], ..Shape::ALL.with_key().in_avro() };
+    let shape =
+        Shape { partitions: &[0, 1, 2, 3, 4, 5, 6, 7, 12, 14, 15], ..Shape::ALL.with_key().in_avro().with_nested() };
     for seed in seeds(6) {
         let mut random = Random::new(seed);
         let options = [("changelog-producer", "lookup"), ("file.format.per.level", "0:avro")];

@@ -12,7 +12,7 @@ use crate::support::{agreed, place, server_write};
 
 /// A table whose rows wait.
 fn postponed(random: &mut Random) -> Option<TableSpec> {
-    let mut spec = TableSpec::random(random, Shape::ALL.with_key().in_avro());
+    let mut spec = TableSpec::random(random, Shape::ALL.with_key().in_avro().with_nested());
     for name in ["bucket", "bucket-key", "bucket-function.type", "changelog-producer"] {
         spec.options.remove(name);
     }
