@@ -8,6 +8,7 @@ use arrow_array::builder::Decimal128Builder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Decimal128Type;
 use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray};
+use arrow_buffer::NullBuffer;
 use arrow_schema::{Field, Fields};
 
 use crate::error::{Error, Result};
@@ -128,6 +129,16 @@ pub(super) fn splice(
     array: &ArrayRef,
     leaves: &mut impl Iterator<Item = Option<Vec<i128>>>,
 ) -> std::result::Result<ArrayRef, String> {
+    splice_under(array, None, leaves)
+}
+
+/// `around` tells where the rows of the structs around are there: a NOT NULL column has a place, but no value, where they
+/// are not.
+fn splice_under(
+    array: &ArrayRef,
+    around: Option<&NullBuffer>,
+    leaves: &mut impl Iterator<Item = Option<Vec<i128>>>,
+) -> std::result::Result<ArrayRef, String> {
     let text = |error: arrow_schema::ArrowError| error.to_string();
     let like =
         |field: &Field, array: &ArrayRef| Field::new(field.name(), array.data_type().clone(), field.is_nullable());
@@ -150,28 +161,37 @@ pub(super) fn splice(
         }
         arrow_schema::DataType::Struct(fields) => {
             let rows = array.as_struct();
-            let columns = rows.columns().iter().map(|column| splice(column, leaves));
+            let around = NullBuffer::union(around, rows.nulls());
+            let columns = rows.columns().iter().map(|column| splice_under(column, around.as_ref(), leaves));
             let columns = columns.collect::<std::result::Result<Vec<_>, _>>()?;
             let fields: Fields = fields.iter().zip(&columns).map(|(field, column)| like(field, column)).collect();
             let rows = StructArray::try_new_with_length(fields, columns, rows.nulls().cloned(), rows.len());
             Ok(Arc::new(rows.map_err(text)?))
         }
         _ => match leaves.next().flatten() {
-            Some(values) => fill(array, values),
+            Some(values) => fill(array, around, values),
             None => Ok(Arc::clone(array)),
         },
     }
 }
 
-/// The values at the places of a leaf that are not NULL.
-fn fill(leaf: &ArrayRef, values: Vec<i128>) -> std::result::Result<ArrayRef, String> {
-    let places = leaf.len() - leaf.null_count();
+/// The values at the places of a leaf that are there.
+fn fill(leaf: &ArrayRef, around: Option<&NullBuffer>, values: Vec<i128>) -> std::result::Result<ArrayRef, String> {
+    let there = NullBuffer::union(around, leaf.nulls());
+    let places = leaf.len() - there.as_ref().map_or(0, NullBuffer::null_count);
     if places != values.len() {
         return Err(format!("an INT96 column has {} values for {places} places", values.len()));
     }
     let mut values = values.into_iter();
     let mut lane = Decimal128Builder::with_capacity(leaf.len());
-    (0..leaf.len()).for_each(|row| lane.append_option(if leaf.is_valid(row) { values.next() } else { None }));
+    for row in 0..leaf.len() {
+        match there.as_ref().is_none_or(|there| there.is_valid(row)) {
+            true => lane.append_option(values.next()),
+            false if leaf.is_null(row) => lane.append_null(),
+            // Nobody sees it, and a NOT NULL column has no NULL.
+            false => lane.append_value(0),
+        }
+    }
     let lane = lane.finish().with_precision_and_scale(38, 9).map_err(|error| error.to_string())?;
     Ok(Arc::new(lane))
 }

@@ -35,7 +35,7 @@ impl Dice {
     fn row(&mut self, keys: u64) -> Row {
         let inner = |dice: &mut Self| {
             let nested = |dice: &mut Self| Datum::Array(dice.list(2, |dice| dice.maybe(Self::time)));
-            Datum::Row(vec![Datum::Int(dice.roll(9) as i32), dice.maybe(nested)])
+            Datum::Row(vec![Datum::Int(dice.roll(9) as i32), dice.time(), dice.maybe(nested)])
         };
         let pairs = |dice: &mut Self| {
             let keys = dice.roll(4) as i32;
@@ -60,10 +60,10 @@ impl Dice {
 fn schema(options: &[(&str, &str)]) -> Schema {
     let columns = [
         ("k", "INT NOT NULL"),
-        ("a", "ARRAY<ROW<x INT NOT NULL, ts ARRAY<TIMESTAMP(9)>>>"),
+        ("a", "ARRAY<ROW<x INT NOT NULL, t TIMESTAMP(9) NOT NULL, ts ARRAY<TIMESTAMP(9)>>>"),
         ("m", "MAP<INT, TIMESTAMP(8) WITH LOCAL TIME ZONE>"),
         ("u", "MULTISET<STRING>"),
-        ("r", "ROW<d DECIMAL(20, 3), i ROW<x INT NOT NULL, ts ARRAY<TIMESTAMP(9)>> NOT NULL>"),
+        ("r", "ROW<d DECIMAL(20, 3), i ROW<x INT NOT NULL, t TIMESTAMP(9) NOT NULL, ts ARRAY<TIMESTAMP(9)>> NOT NULL>"),
         ("x", "STRING"),
     ];
     let avro = options.iter().any(|(_, value)| value.contains("avro"));
