@@ -26,7 +26,7 @@ use crate::history::History;
 use crate::lsm::{KeyEncoder, WriteBuffer};
 use crate::read::{Spill, SpillFormat};
 use crate::schema::{BucketMode, Schema, TableOptions};
-use crate::types::{RowKind, accept_batch, lane_schema};
+use crate::types::{RowKind, accept_filled, lane_schema};
 
 /// Spills that are merged at once.
 pub(super) const MAX_SPILLS: usize = 32;
@@ -141,7 +141,15 @@ impl StreamWriter {
         self
     }
 
-    /// Takes rows in. Columns are found by name and cast without loss; a missing nullable column is NULL.
+    /// The same for rows of the table itself: their NULLs stay, whatever default values the columns have.
+    #[must_use]
+    pub(crate) fn as_they_are(mut self) -> Self {
+        self.settings.defaults.clear();
+        self
+    }
+
+    /// Takes rows in. Columns are found by name and cast without loss. A column that is NULL or missing gets its default
+    /// value, whatever the row's kind; without one a missing nullable column is NULL.
     ///
     /// # Errors
     /// [`Error::Invalid`] for rows that do not fit the table, and then none of the batch is taken. After any other
@@ -255,7 +263,8 @@ impl StreamWriter {
     /// Rows and kinds as they will be stored, without those that an option drops.
     fn accept(&self, batch: &ChangeBatch) -> Result<(RecordBatch, Option<Int8Array>)> {
         let options = &self.settings.options;
-        let rows = accept_batch(&self.settings.schema.columns(), batch.rows())?;
+        let Settings { schema, defaults, .. } = &self.settings;
+        let rows = accept_filled(&schema.columns(), defaults, batch.rows())?;
         self.settings.check_values(rows.columns())?;
         let kinds = match self.settings.kind_column {
             Some(column) => Some(kinds_of_column(&rows, column)?),

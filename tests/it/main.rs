@@ -6,6 +6,7 @@ mod alter;
 mod buckets;
 mod changes;
 mod compaction;
+mod defaults;
 mod deletion_vectors;
 mod engines;
 mod expiry;

@@ -150,7 +150,7 @@ struct Run {
 
 impl Run {
     async fn all(&mut self, input: Input, table: &Table, bar: &ProgressBar) -> Result<()> {
-        let (mut fed, bytes) = feed::start(input, super::columns_of(table.schema()))?;
+        let (mut fed, bytes) = feed::start(input, super::input_columns_of(table.schema()))?;
         let stop = stop_between_rows();
         loop {
             let item = tokio::select! {
