@@ -1,7 +1,7 @@
 //! Changing a table's schema: a new schema file, which one changer wins. No data file is touched.
 //!
-//! Handles that are open keep the schema they were opened with; writers of theirs go on in it, and their files are read by
-//! the columns' ids. Spec: `format-spec/schema.md`, changes.
+//! Handles that are open keep the schema they were opened with; writers of theirs take the new one up after their next
+//! commit, and older files are read by the columns' ids. Spec: `format-spec/schema.md`, changes.
 
 use std::sync::Arc;
 

@@ -127,6 +127,13 @@ impl KeyPlaces {
         })
     }
 
+    /// The same keys by another schema, in which their columns may stand elsewhere.
+    pub(super) fn take_up(&mut self, schema: &Schema) -> Result<()> {
+        self.partition_columns = schema.positions(&schema.partition_keys)?;
+        self.key_columns = schema.positions(&schema.trimmed_primary_keys())?;
+        self.partitions.take_up(schema)
+    }
+
     /// Takes in rows of the table: partition columns, then key columns.
     fn take(&mut self, columns: &[ArrayRef], rows: usize, bucket: i32) -> Result<()> {
         let (partition, key) = columns.split_at(self.partition_columns.len());

@@ -161,7 +161,7 @@ pub fn parse_column(text: &str) -> Result<Column> {
             // The format takes quotes around a text away.
             (_, Some(text)) if text.starts_with('\'') => column.default_value.replace(format!("'{text}'")),
             (_, Some(text)) => column.default_value.replace(text),
-            (_, None) if value.is_empty() || value.contains(char::is_whitespace) => {
+            (_, None) if value.is_empty() || value.starts_with('\'') || value.contains(char::is_whitespace) => {
                 return Err(bad("a default value with blanks must stand in single quotes, behind NOT NULL"));
             }
             (_, None) if value.eq_ignore_ascii_case("NULL") => None,
