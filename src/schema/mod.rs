@@ -6,6 +6,7 @@ mod change;
 mod check;
 mod default_value;
 mod evolution;
+mod merging;
 mod option_keys;
 mod options;
 mod options_page;

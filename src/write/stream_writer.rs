@@ -142,7 +142,7 @@ impl StreamWriter {
 
     /// The same for rows of the table itself: their NULLs stay, whatever default values the columns have.
     #[must_use]
-    pub(crate) fn as_they_are(mut self) -> Self {
+    pub(crate) fn keeping_nulls(mut self) -> Self {
         self.settings.defaults.clear();
         self.gone = None;
         self

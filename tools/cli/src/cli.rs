@@ -157,6 +157,9 @@ pub struct Write {
     /// Commit after so many rows; by default once, at the end
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub commit_every: Option<u64>,
+    /// Before the first row, add columns that the table lacks and widen those that are too narrow (Parquet and Arrow files)
+    #[arg(long)]
+    pub merge_schema: bool,
     /// A stable name that makes a rerun continue where it was
     #[arg(long, value_name = "NAME")]
     pub commit_user: Option<String>,

@@ -888,6 +888,37 @@ fn columns_have_default_values() {
 }
 
 #[test]
+fn merge_schema_adds_and_widens_columns_before_it_writes() {
+    let place = Place::new();
+    place.ok(&["create", "./wide", "--column", "id INT", "--column", "a BIGINT", "--column", "b STRING"]);
+    place.feed_ok(&["write", "./wide", "--format", "jsonl"], "{\"id\":1,\"a\":5000000000,\"b\":\"x\"}\n");
+    let parquet = place.run(&["read", "./wide", "--output", "parquet"]);
+    std::fs::write(place.path("wide.parquet"), parquet.stdout).unwrap();
+    place.ok(&["create", "./t", "--column", "id INT", "--column", "a INT", "--column", "c INT"]);
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], "{\"id\":0,\"a\":7,\"c\":1}\n");
+    assert!(!place.run(&["write", "./t", "wide.parquet"]).status.success());
+    for _ in 0..2 {
+        place.ok(&["write", "./t", "wide.parquet", "--merge-schema"]);
+    }
+    let old = "{\"id\":0,\"a\":7,\"c\":1,\"b\":null}\n";
+    let new = "{\"id\":1,\"a\":5000000000,\"c\":null,\"b\":\"x\"}\n";
+    let rows = place.ok(&["read", "./t", "--output", "jsonl"]);
+    let mut rows: Vec<&str> = rows.split_inclusive('\n').collect();
+    rows.sort_unstable(); // files of an append table have no order among them
+    assert_eq!(rows.concat(), format!("{old}{new}{new}"));
+    assert!(place.ok(&["describe", "./t", "--json"]).contains("\"schemaId\":1"), "the second run changed nothing");
+    place.ok(&["create", "./u", "--column", "a DATE"]);
+    let refused = place.run(&["write", "./u", "wide.parquet", "--merge-schema"]);
+    assert!(
+        !refused.status.success() && text(&refused.stderr).contains("column a of DATE"),
+        "{}",
+        text(&refused.stderr)
+    );
+    let told = place.feed(&["write", "./t", "--format", "csv", "--merge-schema"], "id\n1\n");
+    assert!(!told.status.success() && text(&told.stderr).contains("do not tell types"), "{}", text(&told.stderr));
+}
+
+#[test]
 fn rows_are_loaded_deleted_updated_and_truncated() {
     let place = Place::new();
     let create = |table: &str, rest: &[&str]| {
