@@ -97,6 +97,13 @@ impl Compactor {
         let now = Moment { local_millis: self.history.store.env().local_millis(), put_off };
         let mut tasks = Vec::new();
         for bucket in buckets_of(entries) {
+            if let Some(file) = bucket.files.iter().find(|file| file.schema_id > self.schema.id) {
+                let (theirs, ours) = (file.schema_id, self.schema.id);
+                return Err(Error::conflict(format!(
+                    "file {} was written with schema {theirs}, and this handle has schema {ours}: open the table again",
+                    file.file_name
+                )));
+            }
             let wanted = request.buckets.is_empty() || request.buckets.contains(&bucket.bucket);
             if wanted && bucket.bucket >= 0 {
                 tasks.extend(self.plan_live(bucket, snapshot.id, request.full, &vectors, &now)?);
@@ -118,6 +125,10 @@ impl Compactor {
         vectors: &Vectors,
         now: &Moment,
     ) -> Result<Vec<CompactTask>> {
+        // What newer columns hold would be lost. A writer takes the schema up before its next commit.
+        if bucket.files.iter().any(|file| file.schema_id > self.schema.id) {
+            return Ok(Vec::new());
+        }
         let place = (snapshot_id, self.schema.id);
         let of_bucket = vectors.of_bucket(&bucket.partition, bucket.bucket, &bucket.files);
         if !self.schema.has_primary_key() {

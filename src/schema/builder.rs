@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::default_value::default_lane;
 use super::value::Schema;
 use crate::error::{Error, Result};
 use crate::types::{DataType, Field};
@@ -18,6 +19,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 #[derive(Debug, Clone, Default)]
 pub struct SchemaBuilder {
     fields: Vec<Field>,
+    defaults: Vec<(String, String)>,
     partition_keys: Vec<String>,
     primary_keys: Vec<String>,
     options: BTreeMap<String, String>,
@@ -29,6 +31,14 @@ impl SchemaBuilder {
     #[must_use]
     pub fn column(mut self, name: impl Into<String>, data_type: DataType) -> Self {
         self.fields.push(Field::new(0, name, data_type));
+        self
+    }
+
+    /// Gives a column a default value: what rows hold that are written without a value for it. The text is one that can
+    /// be cast to the column's type.
+    #[must_use]
+    pub fn default_value(mut self, column: impl Into<String>, text: impl Into<String>) -> Self {
+        self.defaults.push((column.into(), text.into()));
         self
     }
 
@@ -66,6 +76,13 @@ impl SchemaBuilder {
     /// [`Error::Invalid`] with what is wrong.
     pub fn build(mut self) -> Result<Schema> {
         self.check_columns()?;
+        for (column, text) in std::mem::take(&mut self.defaults) {
+            let field = self.fields.iter_mut().find(|field| field.name == column);
+            let field =
+                field.ok_or_else(|| Error::invalid(format!("column {column:?} with a default is no column")))?;
+            field.default_value = Some(text);
+            default_lane(field)?;
+        }
         for key in &self.primary_keys {
             if let Some(field) = self.fields.iter_mut().find(|field| field.name == *key) {
                 field.data_type.nullable = false;

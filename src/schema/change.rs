@@ -4,6 +4,7 @@
 //! never given out. What would make rows unreadable, or move them to another place, is refused.
 //! Spec: `format-spec/schema.md`, changes.
 
+use super::default_value::default_lane;
 use super::{BucketMode, Schema};
 use crate::error::{Error, Result};
 use crate::types::{DataType, Field, MapType, TypeKind, may_change};
@@ -141,10 +142,16 @@ impl Schema {
                 fields[at].description.clone_from(comment);
                 Ok(())
             })?,
-            SchemaChange::SetDefault(path, default) => self.edit(path, |fields, at| {
-                fields[at].default_value.clone_from(default);
-                Ok(())
-            })?,
+            SchemaChange::SetDefault(path, default) => {
+                if path.len() > 1 && default.is_some() {
+                    let words = "only whole columns have default values";
+                    return Err(Error::invalid(format!("column {}: {words}", path.join("."))));
+                }
+                self.edit(path, |fields, at| {
+                    fields[at].default_value.clone_from(default);
+                    default_lane(&fields[at]).map(drop)
+                })?;
+            }
             SchemaChange::MoveColumn(path, place) => self.edit(path, |fields, at| {
                 let field = fields.remove(at);
                 insert(fields, field, place)
@@ -288,7 +295,7 @@ fn retype(field: &mut Field, kind: &TypeKind, explicit: bool) -> Result<()> {
         return Err(Error::invalid(format!("column {}: from {} to {kind} {words}", field.name, old.kind)));
     }
     field.data_type = new;
-    Ok(())
+    default_lane(field).map(drop)
 }
 
 fn restrict(field: &mut Field, nullable: bool, refused: bool) -> Result<()> {

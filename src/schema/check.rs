@@ -4,6 +4,7 @@
 //! options (`option_keys/`) cannot say alone, because the schema decides it, is in [`schema_refusals`].
 //! Spec: `format-spec/options.md`.
 
+use super::default_value::default_lane;
 use super::option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, find_option};
 use super::options::index_refusals;
 use super::units::parse_map;
@@ -84,10 +85,7 @@ fn schema_refusals(schema: &Schema, usage: Use) -> Vec<Error> {
     }
     if usage == Use::Write {
         refusals.extend(index_refusals(schema));
-        let filled = schema.fields.iter().filter(|field| field.default_value.is_some());
-        refusals.extend(filled.map(|field| {
-            Error::unsupported(format!("default value of column {:?} (not filled in when writing yet)", field.name))
-        }));
+        refusals.extend(schema.fields.iter().filter_map(|field| default_lane(field).err()));
     }
     refusals
 }

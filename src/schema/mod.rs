@@ -4,7 +4,9 @@
 mod builder;
 mod change;
 mod check;
+mod default_value;
 mod evolution;
+mod merging;
 mod option_keys;
 mod options;
 mod options_page;
@@ -16,6 +18,7 @@ pub use crate::types::Field;
 pub use builder::SchemaBuilder;
 pub use change::{Place, SchemaChange};
 pub use check::{Use, check_options};
+pub use default_value::default_lane;
 pub use evolution::column_mapping;
 pub use option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, Stance, find_option, option_keys};
 pub use options::{

@@ -1,7 +1,7 @@
 //! Changing a table's schema: a new schema file, which one changer wins. No data file is touched.
 //!
-//! Handles that are open keep the schema they were opened with; writers of theirs go on in it, and their files are read by
-//! the columns' ids. Spec: `format-spec/schema.md`, changes.
+//! Handles that are open keep the schema they were opened with; writers of theirs take the new one up after their next
+//! commit, and older files are read by the columns' ids. Spec: `format-spec/schema.md`, changes.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use crate::format::{encode_schema, layout};
 use crate::history::History;
 use crate::io::Created;
 use crate::schema::{Schema, SchemaChange, validate};
+use crate::types::DataType;
 
 /// Tries while others change the schema too.
 const TRIES: u32 = 10;
@@ -24,18 +25,34 @@ impl Table {
     /// be changed; [`Error::Conflict`] when others keep changing the schema. The table is as before then.
     pub async fn alter(&self, changes: &[SchemaChange]) -> Result<Self> {
         let has_rows = self.history.snapshots.latest().await?.is_some();
-        let change = |newest: &Schema| {
-            let next = newest.changed(changes, has_rows)?;
-            let options = validate(&next)?;
-            if next.has_primary_key() {
-                let columns: Vec<usize> = (0..next.fields.len()).collect();
-                crate::lsm::merge::of(&next, &options, &columns)?;
-            }
-            Ok(next)
+        let schema = publish_change(&self.history, |newest| changed(newest, changes, has_rows)).await?;
+        Ok(Self { schema, ..self.clone() })
+    }
+
+    /// Adds columns that the newest schema lacks, and makes those wider that are too narrow, so that rows of these columns
+    /// can be written; gives the table with that schema. Nothing is changed where all fit.
+    ///
+    /// # Errors
+    /// As [`Schema::merging`] and [`Table::alter`].
+    pub async fn merge_columns(&self, columns: &[(String, DataType)]) -> Result<Self> {
+        let has_rows = self.history.snapshots.latest().await?.is_some();
+        let change = |newest: &Schema| match newest.merging(columns)?.as_slice() {
+            [] => Ok(newest.clone()),
+            changes => changed(newest, changes, has_rows),
         };
         let schema = publish_change(&self.history, change).await?;
         Ok(Self { schema, ..self.clone() })
     }
+}
+
+fn changed(newest: &Schema, changes: &[SchemaChange], has_rows: bool) -> Result<Schema> {
+    let next = newest.changed(changes, has_rows)?;
+    let options = validate(&next)?;
+    if next.has_primary_key() {
+        let columns: Vec<usize> = (0..next.fields.len()).collect();
+        crate::lsm::merge::of(&next, &options, &columns)?;
+    }
+    Ok(next)
 }
 
 /// Publishes what the newest schema becomes. Nothing is published where it stays as it is but for its number.

@@ -169,7 +169,8 @@ impl MovePostponed {
         // One commit moves whole buckets; compactions come later.
         options.compaction.write_only = true;
         options.write_buffer_size = self.memory.unwrap_or(options.write_buffer_size);
-        let mut writer = StreamWriter::new(self.history.clone(), schema, options, "", Channel::ONLY, spill)?;
+        let mut writer =
+            StreamWriter::new(self.history.clone(), schema, options, "", Channel::ONLY, spill)?.keeping_nulls();
         for split in splits {
             let mut batches = reader.start(split);
             loop {

@@ -182,7 +182,7 @@ impl Rescale {
         // One commit moves whole buckets; compactions come later.
         options.compaction.write_only = true;
         let writer = StreamWriter::new(self.history.clone(), Arc::clone(&schema), options, "", Channel::ONLY, spill)?;
-        let mut writer = writer.anew();
+        let mut writer = writer.anew().keeping_nulls();
         loop {
             let written = match rows.next_batch().await {
                 Ok(None) => break,

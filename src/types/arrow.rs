@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, TimestampNanosecondType};
-use arrow_array::{Array, ArrayRef, Int8Array, RecordBatch, TimestampNanosecondArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, RecordBatch, Scalar, TimestampNanosecondArray};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType as ArrowType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
+use arrow_select::zip::zip;
 
 use super::nested::{nested_to_external, nested_to_lane, nested_type};
 use super::{DataType, RowKind, TypeKind};
@@ -185,6 +186,18 @@ pub fn to_external(name: &str, kind: &TypeKind, lane: &ArrayRef) -> Result<Array
 /// # Errors
 /// [`Error::Invalid`] for an unknown or repeated column, a missing or NULL value in a NOT NULL column, or a type that does not fit.
 pub fn accept_batch(columns: &[(&str, &DataType)], batch: &RecordBatch) -> Result<RecordBatch> {
+    accept_filled(columns, &[], batch)
+}
+
+/// The same with the columns' default values, each a lane of one row, in the place of NULL and of missing columns.
+///
+/// # Errors
+/// As [`accept_batch`].
+pub fn accept_filled(
+    columns: &[(&str, &DataType)],
+    defaults: &[Option<ArrayRef>],
+    batch: &RecordBatch,
+) -> Result<RecordBatch> {
     let given = batch.schema();
     for (at, field) in given.fields().iter().enumerate() {
         if !columns.iter().any(|(name, _)| name == field.name()) {
@@ -195,10 +208,18 @@ pub fn accept_batch(columns: &[(&str, &DataType)], batch: &RecordBatch) -> Resul
         }
     }
     let mut lanes = Vec::with_capacity(columns.len());
-    for (name, data_type) in columns {
+    for (at, (name, data_type)) in columns.iter().enumerate() {
         let lane = match batch.column_by_name(name) {
             Some(array) => to_lane(name, &data_type.kind, array)?,
             None => arrow_array::new_null_array(&lane_type(&data_type.kind), batch.num_rows()),
+        };
+        let lane = match (defaults.get(at).and_then(Option::as_ref), lane.nulls()) {
+            (Some(default), Some(given)) if given.null_count() > 0 => {
+                let given = BooleanArray::new(given.inner().clone(), None);
+                let filled = zip(&given, &lane, &Scalar::new(Arc::clone(default)));
+                filled.map_err(|error| Error::bug(format!("column {name}: its default value: {error}")))?
+            }
+            _ => lane,
         };
         if !data_type.nullable && lane.null_count() > 0 {
             return Err(Error::invalid(format!("column {name} is NOT NULL and a row has no value for it")));

@@ -12,8 +12,8 @@ mod parse;
 mod row_kind;
 
 pub use arrow::{
-    accept_batch, external_field, external_schema, external_type, kinds_array, lane_field, lane_schema, lane_type,
-    to_external, to_lane,
+    accept_batch, accept_filled, external_field, external_schema, external_type, kinds_array, lane_field, lane_schema,
+    lane_type, to_external, to_lane,
 };
 pub use cast::{can_cast, cast_lane, may_change, widen};
 pub use comparable::comparable_rows;

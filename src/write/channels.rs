@@ -7,7 +7,7 @@ use super::router::PartitionColumns;
 use crate::error::{Error, Result};
 use crate::format::{assign, bucket_hashes};
 use crate::schema::{BucketMode, Schema, TableOptions};
-use crate::types::{DataType, accept_batch};
+use crate::types::{DataType, accept_filled};
 
 /// One of the parallel writers of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,7 @@ pub struct Channels {
     partitions: PartitionColumns,
     key_columns: Vec<usize>,
     key_types: Vec<DataType>,
+    defaults: Vec<Option<ArrayRef>>,
     count: i32,
 }
 
@@ -79,6 +80,7 @@ impl Channels {
             key_columns: schema.positions(&keys)?,
             key_types: schema.types_of(&keys)?,
             count: count as i32,
+            defaults: schema.default_lanes()?,
             schema,
             options,
         })
@@ -89,7 +91,7 @@ impl Channels {
     /// # Errors
     /// [`Error::Invalid`] for rows that do not fit the table.
     pub fn of(&mut self, rows: &RecordBatch) -> Result<Vec<u32>> {
-        let rows = accept_batch(&self.schema.columns(), rows)?;
+        let rows = accept_filled(&self.schema.columns(), &self.defaults, rows)?;
         let (columns, count) = (rows.columns(), rows.num_rows());
         let keys: Vec<ArrayRef> = self.key_columns.iter().map(|at| columns[*at].clone()).collect();
         let offsets = match self.options.bucket {

@@ -113,6 +113,11 @@ impl InFlight {
 }
 
 impl WriterCompaction {
+    /// Goes on with another schema. What runs comes to its end in the old one: its files hold nothing newer.
+    pub(super) fn take_up(&mut self, next: Self) {
+        (self.compactor, self.options, self.masks) = (next.compactor, next.options, next.masks);
+    }
+
     /// The compactions of a writer, `None` where it must not compact.
     pub(super) fn new(
         history: &History,

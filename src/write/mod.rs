@@ -20,6 +20,7 @@ mod sequence_numbers;
 mod settings;
 mod slabs;
 mod stream_writer;
+mod take_up;
 
 pub use change_batch::ChangeBatch;
 pub use channels::{Channel, Channels};

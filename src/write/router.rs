@@ -9,7 +9,7 @@ use arrow_row::{OwnedRow, RowConverter, SortField};
 use super::dynamic::{DynamicBuckets, IndexUpdate};
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, assign, bucket_hashes};
-use crate::schema::{BucketFunction, Schema};
+use crate::schema::{BucketFunction, BucketMode, Schema, TableOptions};
 use crate::types::{DataType, lane_type};
 
 /// How the bucket of a row is found.
@@ -64,6 +64,20 @@ impl Router {
         if let Buckets::Dynamic(dynamic) = &mut self.buckets {
             dynamic.anew();
         }
+    }
+
+    /// The same rows go to the same buckets by another schema; new partitions get its bucket count. No target is known.
+    pub(super) fn take_up(&mut self, schema: &Schema, options: &TableOptions) -> Result<()> {
+        let keys = match &self.buckets {
+            Buckets::One(_) | Buckets::Given(_) => Vec::new(),
+            Buckets::Fixed(..) => schema.bucket_keys(),
+            Buckets::Dynamic(_) => schema.trimmed_primary_keys(),
+        };
+        (self.bucket_columns, self.bucket_types) = (schema.positions(&keys)?, schema.types_of(&keys)?);
+        if let (Buckets::Fixed(_, count), BucketMode::Fixed(wanted)) = (&mut self.buckets, options.bucket) {
+            *count = wanted;
+        }
+        self.partitions.take_up(schema)
     }
 
     /// The partition and bucket that a target's number stands for.
@@ -196,6 +210,12 @@ impl PartitionColumns {
         };
         let columns = schema.positions(&schema.partition_keys)?;
         Ok(Self { columns, types, converter, known: HashMap::new(), values: vec![BinaryRow::empty()] })
+    }
+
+    /// The same partitions by another schema, in which their columns may stand elsewhere.
+    pub(super) fn take_up(&mut self, schema: &Schema) -> Result<()> {
+        self.columns = schema.positions(&schema.partition_keys)?;
+        Ok(())
     }
 
     fn forget(&mut self) {

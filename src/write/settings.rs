@@ -19,6 +19,8 @@ pub(super) struct Settings {
     pub merge: Option<Arc<dyn MergeFunction>>,
     pub order: Option<SequenceOrder>,
     pub kind_column: Option<usize>,
+    /// Default values of the columns; empty where NULL stays NULL.
+    pub defaults: Vec<Option<ArrayRef>>,
 }
 
 impl Settings {
@@ -39,7 +41,8 @@ impl Settings {
             Some(SequenceOrder::new(sequence, &types, options.sequence_descending)?)
         };
         let kind_column = options.rowkind_field.as_ref().map(|name| schema.require(name)).transpose()?;
-        Ok(Self { schema, options, layout, merge, order, kind_column })
+        let defaults = schema.default_lanes()?;
+        Ok(Self { schema, options, layout, merge, order, kind_column, defaults })
     }
 
     /// How level-0 files are written. `encode_bytes` bounds what one file holds in memory.

@@ -1,5 +1,6 @@
 //! The writer of one parallel task: rows in, commit messages out at every checkpoint.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use super::key_places::KeyPlaces;
 use super::router::{Buckets, Router};
 use super::sequence_numbers::SequenceNumbers;
 use super::settings::Settings;
+use super::take_up::{Gone, check_same};
 use crate::compact::join_changelogs;
 use crate::error::{Error, Result};
 use crate::files::FileNames;
@@ -25,8 +27,9 @@ use crate::format::{BinaryRow, CommitKind, CommitMessage, Snapshot, SnapshotId, 
 use crate::history::History;
 use crate::lsm::{KeyEncoder, WriteBuffer};
 use crate::read::{Spill, SpillFormat};
-use crate::schema::{BucketMode, Schema, TableOptions};
-use crate::types::{RowKind, accept_batch, lane_schema};
+use crate::scan::schema_of;
+use crate::schema::{BucketMode, Schema, TableOptions, Use, check_options};
+use crate::types::{RowKind, accept_filled, lane_schema};
 
 /// Spills that are merged at once.
 pub(super) const MAX_SPILLS: usize = 32;
@@ -39,6 +42,9 @@ const CHUNK: usize = 64 << 10;
 ///
 /// All buckets and partitions share one memory budget, option `write-buffer-size`. What does not fit goes to local
 /// disk as sorted runs, or to level-0 files where `write-buffer-spillable` is off or the disk limit is reached.
+///
+/// A table that is altered meanwhile: the first row after a commit asks for the newest schema, and the writer goes on
+/// with it (`format-spec/write.md`, another schema).
 pub struct StreamWriter {
     settings: Settings,
     history: History,
@@ -55,6 +61,12 @@ pub struct StreamWriter {
     /// Nothing was flushed since the last commit.
     fresh: bool,
     commit_user: String,
+    /// The beginning of the names of postponed files.
+    postpone: Option<String>,
+    /// Columns that this writer had and the table has no more; `None` where it keeps its schema to the end.
+    gone: Option<Gone>,
+    /// Nothing was written since the last commit.
+    between_commits: bool,
     /// Where every key is, in tables whose keys may move between partitions.
     places: Option<Box<KeyPlaces>>,
     /// The snapshot that it was made from, or the newest of this writer's own that follows.
@@ -88,40 +100,26 @@ impl StreamWriter {
         spill_directory: Option<PathBuf>,
     ) -> Result<Self> {
         let settings = Settings::new(schema, options)?;
-        let schema = &settings.schema;
-        let budget = usize::try_from(settings.options.write_buffer_size).unwrap_or(usize::MAX);
-        let key_columns = settings.layout.key_columns.clone();
-        let encoder = KeyEncoder::new(&schema.types_of(&schema.trimmed_primary_keys())?)?;
-        let lanes = lane_schema(schema.columns());
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let postpone = match settings.options.bucket {
             BucketMode::Postpone => Some(postpone_prefix(&history, &settings.options, commit_user)?),
             _ => None,
         };
-        let rules = FlushRules {
-            store: history.store.clone(),
-            runtime: Handle::current(),
-            data: settings.data_spec(budget / 4, postpone)?,
-            changelog: settings.changelog_spec(budget / 4)?,
-            merge: settings.merge.clone(),
-            order: settings.order.clone(),
-            spill_format: SpillFormat::new(&lanes, encoder.clone(), key_columns.clone()),
-            spill_directory,
-            merge_bytes: budget / 4,
-            threads,
-        };
-        let compaction = WriterCompaction::new(&history, schema, &settings.options, (budget / 4) as u64, threads)?;
+        let rules = rules_of(&history, &settings, postpone.clone(), spill_directory)?;
+        let compaction = compaction_of(&history, &settings)?;
         Ok(Self {
-            router: Router::new(schema, buckets_of(&history, &settings, channel)?)?,
-            buffer: WriteBuffer::new(encoder, key_columns, settings.order.clone()),
+            router: Router::new(&settings.schema, buckets_of(&history, &settings, channel)?)?,
+            buffer: buffer_of(&settings)?,
             buckets: Vec::new(),
             spills: Vec::new(),
             // Encoding takes a quarter, merging of spills too, and so does a compaction beside the writer.
-            limit: if compaction.is_some() { budget / 4 } else { budget / 2 },
+            limit: budget(&settings) / if compaction.is_some() { 4 } else { 2 },
             compaction,
             sequence: SequenceNumbers::default(),
             fresh: true,
             commit_user: commit_user.to_string(),
+            postpone,
+            gone: Some(Gone::default()),
+            between_commits: false,
             places: None,
             places_seen: 0,
             anew: false,
@@ -137,18 +135,31 @@ impl StreamWriter {
     #[must_use]
     pub(crate) fn anew(mut self) -> Self {
         self.anew = true;
+        self.gone = None;
         self.router.anew();
         self
     }
 
-    /// Takes rows in. Columns are found by name and cast without loss; a missing nullable column is NULL.
+    /// The same for rows of the table itself: their NULLs stay, whatever default values the columns have.
+    #[must_use]
+    pub(crate) fn keeping_nulls(mut self) -> Self {
+        self.settings.defaults.clear();
+        self.gone = None;
+        self
+    }
+
+    /// Takes rows in. Columns are found by name and cast without loss. A column that is NULL or missing gets its default
+    /// value, whatever the row's kind; without one a missing nullable column is NULL.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for rows that do not fit the table, and then none of the batch is taken. After any other
-    /// error, or when the call was dropped half-way, rows may be lost: the writer refuses to go on and must be aborted.
+    /// [`Error::Invalid`] for rows that do not fit the table, and [`Error::Conflict`] that names what another schema of
+    /// the table took away, a column of the rows or what this writer rests on: none of the batch is taken then. After any
+    /// other error, or when the call was dropped half-way, rows may be lost: the writer refuses to go on and must be aborted.
     pub async fn write(&mut self, batch: &ChangeBatch) -> Result<()> {
+        self.take_up_schema().await?;
         let (rows, kinds) = self.accept(batch)?;
         self.begin()?;
+        self.between_commits = false;
         if !self.knows_counts && !self.anew && matches!(self.settings.options.bucket, BucketMode::Fixed(_)) {
             self.sequence.refresh(&self.history).await?;
             self.knows_counts = true;
@@ -226,6 +237,45 @@ impl StreamWriter {
         Ok(latest)
     }
 
+    /// Goes on with the table's newest schema, between two commits: with its columns, their default values and its options.
+    async fn take_up_schema(&mut self) -> Result<()> {
+        let Some(gone) = self.gone.as_ref().filter(|_| self.between_commits && !self.broken) else { return Ok(()) };
+        let newest = self.history.schemas.require_latest().await?;
+        let old = Arc::clone(&self.settings.schema);
+        if newest.id <= old.id {
+            self.between_commits = false;
+            return Ok(());
+        }
+        let schema = schema_of(&self.history, &old, newest.id).await?;
+        check_options(&schema, Use::Write)?;
+        let mut options = TableOptions::parse(&schema)?;
+        // Whether a writer compacts is settled when it is opened.
+        options.compaction.write_only = self.settings.options.compaction.write_only;
+        check_same(&old, &schema, &self.settings.options, &options)?;
+        let (gone, settings) = (gone.after(&old, &schema), Settings::new(schema, options)?);
+        let rules = rules_of(&self.history, &settings, self.postpone.clone(), self.rules.spill_directory.clone())?;
+        let (buffer, compaction) = (buffer_of(&settings)?, compaction_of(&self.history, &settings)?);
+        self.router.take_up(&settings.schema, &settings.options)?;
+        if let Some(places) = &mut self.places {
+            places.take_up(&settings.schema)?;
+        }
+        self.limit = budget(&settings) / if compaction.is_some() { 4 } else { 2 };
+        match (&mut self.compaction, compaction) {
+            (Some(running), Some(next)) => running.take_up(next),
+            (mine, next) => *mine = next,
+        }
+        tracing::info!(from = old.id, to = newest.id, "the writer goes on with the table's new schema");
+        self.gone = Some(gone);
+        (self.rules, self.buffer, self.settings) = (Arc::new(rules), buffer, settings);
+        self.between_commits = false;
+        Ok(())
+    }
+
+    /// The schema that rows are written with: the newest one as of the first row after the last commit.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.settings.schema
+    }
+
     /// Rows are about to move. Whoever comes to the end clears the mark.
     fn begin(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.broken, true) {
@@ -255,7 +305,12 @@ impl StreamWriter {
     /// Rows and kinds as they will be stored, without those that an option drops.
     fn accept(&self, batch: &ChangeBatch) -> Result<(RecordBatch, Option<Int8Array>)> {
         let options = &self.settings.options;
-        let rows = accept_batch(&self.settings.schema.columns(), batch.rows())?;
+        let Settings { schema, defaults, .. } = &self.settings;
+        let rows = match &self.gone {
+            Some(gone) => Cow::Owned(gone.without(batch.rows())?),
+            None => Cow::Borrowed(batch.rows()),
+        };
+        let rows = accept_filled(&schema.columns(), defaults, &rows)?;
         self.settings.check_values(rows.columns())?;
         let kinds = match self.settings.kind_column {
             Some(column) => Some(kinds_of_column(&rows, column)?),
@@ -445,6 +500,7 @@ impl StreamWriter {
         messages.sort_by(|a, b| (&a.partition, a.bucket).cmp(&(&b.partition, b.bucket)));
         self.join_changelogs(&mut messages).await?;
         self.forget_targets()?;
+        self.between_commits = true;
         self.broken = false;
         Ok(messages)
     }
@@ -538,6 +594,51 @@ impl StreamWriter {
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         self.history.store.env().blocking(work).await
     }
+}
+
+/// The memory of a writer in bytes.
+fn budget(settings: &Settings) -> usize {
+    usize::try_from(settings.options.write_buffer_size).unwrap_or(usize::MAX)
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn encoder_of(settings: &Settings) -> Result<KeyEncoder> {
+    let schema = &settings.schema;
+    KeyEncoder::new(&schema.types_of(&schema.trimmed_primary_keys())?)
+}
+
+fn buffer_of(settings: &Settings) -> Result<WriteBuffer> {
+    let key_columns = settings.layout.key_columns.clone();
+    Ok(WriteBuffer::new(encoder_of(settings)?, key_columns, settings.order.clone()))
+}
+
+fn compaction_of(history: &History, settings: &Settings) -> Result<Option<WriterCompaction>> {
+    WriterCompaction::new(history, &settings.schema, &settings.options, (budget(settings) / 4) as u64, threads())
+}
+
+fn rules_of(
+    history: &History,
+    settings: &Settings,
+    postpone: Option<String>,
+    spill_directory: Option<PathBuf>,
+) -> Result<FlushRules> {
+    let lanes = lane_schema(settings.schema.columns());
+    let budget = budget(settings);
+    Ok(FlushRules {
+        store: history.store.clone(),
+        runtime: Handle::current(),
+        data: settings.data_spec(budget / 4, postpone)?,
+        changelog: settings.changelog_spec(budget / 4)?,
+        merge: settings.merge.clone(),
+        order: settings.order.clone(),
+        spill_format: SpillFormat::new(&lanes, encoder_of(settings)?, settings.layout.key_columns.clone()),
+        spill_directory,
+        merge_bytes: budget / 4,
+        threads: threads(),
+    })
 }
 
 fn buckets_of(history: &History, settings: &Settings, channel: Channel) -> Result<Buckets> {

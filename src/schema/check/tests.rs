@@ -144,11 +144,3 @@ fn a_key_table_without_a_bucket_count_has_dynamic_buckets() {
     assert_eq!(check_options(&schema, Use::Read), Ok(()));
     assert_eq!(check_options(&schema, Use::Write), Ok(()));
 }
-
-#[test]
-fn a_default_value_is_not_written_around() {
-    let mut schema = keyed(&[]);
-    schema.fields[1].default_value = Some("x".to_string());
-    assert_eq!(check_options(&schema, Use::Read), Ok(()));
-    assert!(matches!(check_options(&schema, Use::Write), Err(Error::Unsupported(_))));
-}

@@ -53,6 +53,8 @@ keys! {
     "fields.<column>.count-limit": Int = "2147483647", HONOURED, "most inner rows kept";
     "fields.<column>.ts-field": Text, HONOURED, "time of a map entry";
     "fields.<columns>.sequence-group": List, HONOURED, "columns that are versioned together";
+    "fields.<column>.default-value": Text, unwritable(&[], "Paimon 1.4 and 2.0 do not look at it: the column itself has a default"),
+        "default value of a column, in old tables";
     "fields.<column>.map.storage-layout": Enum(&["default", "shared-shredding"]) = "default",
         refused(&[], "a MAP is read and written as the file format's own"), "how a MAP column is laid out in files";
     "fields.<column>.map.shared-shredding.max-columns": Int = "256", harmless(SHREDDED),

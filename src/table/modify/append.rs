@@ -200,7 +200,7 @@ impl Run {
         options.compaction.write_only = true;
         let (history, spill) = (table.history.clone(), table.spill_directory.clone());
         let writer = StreamWriter::new(history, table.schema, options, &self.user, Channel::ONLY, spill)?;
-        let mut writer = Box::new(writer);
+        let mut writer = Box::new(writer.keeping_nulls());
         match self.write_all(means, &reader, splits, &mut writer).await {
             Ok(()) => writer.prepare_commit().await,
             Err(error) => {

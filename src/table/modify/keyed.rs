@@ -38,7 +38,7 @@ impl Run {
             }
             return Ok(Tried::Done(done));
         }
-        let mut writer = Box::new(self.writing(snapshot).stream_writer(&self.user).await?);
+        let mut writer = Box::new(self.writing(snapshot).stream_writer(&self.user).await?.keeping_nulls());
         let prepared = match self.write_changes(&mut rows, &mut writer).await {
             Ok(count) => {
                 done.rows = Some(count);

@@ -112,7 +112,7 @@ pub enum Command {
 pub struct Create {
     /// The table: a location, or db.table (the database is created when it is missing)
     pub table: String,
-    /// A column: 'name TYPE [NOT NULL] [COMMENT 'text']'; repeat for each
+    /// A column: 'name TYPE [NOT NULL] [DEFAULT value] [COMMENT 'text']'; repeat for each
     #[arg(short, long = "column", value_name = "COLUMN", conflicts_with_all = ["schema", "like"], required_unless_present_any = ["schema", "like"])]
     pub columns: Vec<String>,
     /// Columns from a JSON file: an array of Paimon's schema fields, or a whole schema file
@@ -157,6 +157,9 @@ pub struct Write {
     /// Commit after so many rows; by default once, at the end
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub commit_every: Option<u64>,
+    /// Before the first row, add columns that the table lacks and widen those that are too narrow (Parquet and Arrow files)
+    #[arg(long)]
+    pub merge_schema: bool,
     /// A stable name that makes a rerun continue where it was
     #[arg(long, value_name = "NAME")]
     pub commit_user: Option<String>,
@@ -587,7 +590,13 @@ pub struct Alter {
     /// Set a column's comment; an empty one takes it away
     #[arg(long, value_name = "COLUMN=TEXT", value_parser = key_value)]
     pub column_comment: Vec<(String, String)>,
-    /// Add a column: "note STRING", "address.zip STRING comment 'postal code'"
+    /// Give a column a default value, for rows that are written from then on: amount=0
+    #[arg(long, value_name = "COLUMN=VALUE", value_parser = key_value)]
+    pub column_default: Vec<(String, String)>,
+    /// Take a column's default value away
+    #[arg(long, value_name = "COLUMN")]
+    pub drop_column_default: Vec<String>,
+    /// Add a column: "note STRING", "amount INT default 0", "address.zip STRING comment 'postal code'"
     #[arg(long, value_name = "COLUMN TYPE")]
     pub add_column: Vec<String>,
     /// Move a column: note=first, note=last, note=after:id, note=before:id

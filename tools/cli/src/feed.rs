@@ -15,7 +15,8 @@ use tokio::sync::mpsc;
 
 use crate::cli::InputFormat;
 use crate::failure::{Failure, Result};
-use crate::values::columnar_in::{Batches, spool};
+use crate::values::arrow_types::columns_of;
+use crate::values::columnar_in::{Batches, schema_of, spool};
 use crate::values::csv_in::{CsvLines, Dialect};
 use crate::values::json_in::JsonLines;
 use crate::values::json_out::JsonRows;
@@ -142,6 +143,25 @@ pub fn sources(files: &[PathBuf], format: Option<InputFormat>) -> Result<Vec<Sou
         Ok(Source { path: Some(path.clone()), format })
     };
     files.iter().map(source).collect()
+}
+
+/// The columns that the sources themselves tell, each with its type.
+///
+/// # Errors
+/// A wrong usage for sources that do not tell types; a file that cannot be read.
+pub fn columns_told(sources: &[Source]) -> Result<Vec<Columns>> {
+    let told = |source: &Source| {
+        let Source { path: Some(path), format: InputFormat::Parquet | InputFormat::Arrow } = source else {
+            let words =
+                "--merge-schema needs Parquet or Arrow files: CSV, JSON lines and standard input do not tell types";
+            return Err(Failure::usage(words).help("alter the table first: forebay alter --add-column"));
+        };
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| Failure::new("input", format!("{name}: {error}")))?;
+        let schema = schema_of(file, &name)?;
+        columns_of(&schema).map_err(|error| Failure::from(error).context(&name))
+    };
+    sources.iter().map(told).collect()
 }
 
 /// What stands between the fields of CSV: as it is told, or by the names of the files.

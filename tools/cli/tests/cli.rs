@@ -859,6 +859,66 @@ fn alter_changes_columns_and_old_rows_read_in_the_new_schema() {
 }
 
 #[test]
+fn columns_have_default_values() {
+    let place = Place::new();
+    let columns = ["--column", "id INT", "--column", "a INT NOT NULL DEFAULT 5", "--column", "s STRING default 'a b'"];
+    place.ok(&[&["create", "./t", "--primary-key", "id"], columns.as_slice()].concat());
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], "{\"id\":1}\n{\"id\":2,\"a\":6,\"s\":null}\n");
+    place.feed_ok(&["write", "./t", "--format", "csv"], "id,s\n3,x\n");
+    let change =
+        ["--column-default", "a=7", "--drop-column-default", "s", "--add-column", "n DECIMAL(4,1) default 1.25"];
+    place.ok(&[&["alter", "./t"], change.as_slice()].concat());
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], "{\"id\":4}\n");
+    // An update writes what it says, and leaves NULL what was NULL.
+    place.ok(&["update", "./t", "--set", "s='y'", "--where", "id = 1"]);
+    let rows = place.ok(&["read", "./t", "--output", "jsonl"]);
+    let wanted = "{\"id\":1,\"a\":5,\"s\":\"y\",\"n\":null}\n{\"id\":2,\"a\":6,\"s\":\"a b\",\"n\":null}\n\
+                  {\"id\":3,\"a\":5,\"s\":\"x\",\"n\":null}\n{\"id\":4,\"a\":7,\"s\":null,\"n\":1.3}\n";
+    assert_eq!(rows, wanted);
+    let told = place.ok(&["describe", "./t", "--json"]);
+    assert!(told.contains("\"default\":\"7\"") && place.ok(&["describe", "./t"]).contains("default"), "{told}");
+    for line in [
+        ["alter", "./t", "--column-default", "a=x"],
+        ["alter", "./t", "--add-column", "m INT default x"],
+        ["create", "./u", "--column", "m INT default x"],
+    ] {
+        let output = place.run(&line);
+        assert!(!output.status.success() && text(&output.stderr).contains("default value"), "{line:?}");
+    }
+}
+
+#[test]
+fn merge_schema_adds_and_widens_columns_before_it_writes() {
+    let place = Place::new();
+    place.ok(&["create", "./wide", "--column", "id INT", "--column", "a BIGINT", "--column", "b STRING"]);
+    place.feed_ok(&["write", "./wide", "--format", "jsonl"], "{\"id\":1,\"a\":5000000000,\"b\":\"x\"}\n");
+    let parquet = place.run(&["read", "./wide", "--output", "parquet"]);
+    std::fs::write(place.path("wide.parquet"), parquet.stdout).unwrap();
+    place.ok(&["create", "./t", "--column", "id INT", "--column", "a INT", "--column", "c INT"]);
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], "{\"id\":0,\"a\":7,\"c\":1}\n");
+    assert!(!place.run(&["write", "./t", "wide.parquet"]).status.success());
+    for _ in 0..2 {
+        place.ok(&["write", "./t", "wide.parquet", "--merge-schema"]);
+    }
+    let old = "{\"id\":0,\"a\":7,\"c\":1,\"b\":null}\n";
+    let new = "{\"id\":1,\"a\":5000000000,\"c\":null,\"b\":\"x\"}\n";
+    let rows = place.ok(&["read", "./t", "--output", "jsonl"]);
+    let mut rows: Vec<&str> = rows.split_inclusive('\n').collect();
+    rows.sort_unstable(); // files of an append table have no order among them
+    assert_eq!(rows.concat(), format!("{old}{new}{new}"));
+    assert!(place.ok(&["describe", "./t", "--json"]).contains("\"schemaId\":1"), "the second run changed nothing");
+    place.ok(&["create", "./u", "--column", "a DATE"]);
+    let refused = place.run(&["write", "./u", "wide.parquet", "--merge-schema"]);
+    assert!(
+        !refused.status.success() && text(&refused.stderr).contains("column a of DATE"),
+        "{}",
+        text(&refused.stderr)
+    );
+    let told = place.feed(&["write", "./t", "--format", "csv", "--merge-schema"], "id\n1\n");
+    assert!(!told.status.success() && text(&told.stderr).contains("do not tell types"), "{}", text(&told.stderr));
+}
+
+#[test]
 fn rows_are_loaded_deleted_updated_and_truncated() {
     let place = Place::new();
     let create = |table: &str, rest: &[&str]| {

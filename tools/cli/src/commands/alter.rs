@@ -45,13 +45,18 @@ fn changes(args: &Alter) -> Result<Vec<SchemaChange>> {
     changes.extend(comments.map(|(column, text)| SchemaChange::SetColumnComment(path(column), unless_empty(text))));
     for text in &args.add_column {
         let column = parse_column(text)?;
+        let path = path(&column.name);
         changes.push(SchemaChange::AddColumn {
-            path: path(&column.name),
+            path: path.clone(),
             data_type: column.data_type,
             comment: column.description,
             place: None,
         });
+        changes.extend(column.default_value.map(|text| SchemaChange::SetDefault(path, Some(text))));
     }
+    changes.extend(args.drop_column_default.iter().map(|column| SchemaChange::SetDefault(path(column), None)));
+    let defaults = args.column_default.iter();
+    changes.extend(defaults.map(|(column, text)| SchemaChange::SetDefault(path(column), Some(text.clone()))));
     for (column, place) in &args.move_column {
         changes.push(SchemaChange::MoveColumn(path(column), parse_place(place)?));
     }

@@ -86,6 +86,9 @@ fn schema_of(args: &Create) -> Result<(Schema, bool)> {
     let mut builder = Schema::builder().primary_key(parts.primary_keys).partition_by(parts.partition_keys);
     for column in &parts.columns {
         builder = builder.column(&column.name, column.data_type.clone());
+        if let Some(text) = &column.default_value {
+            builder = builder.default_value(&column.name, text);
+        }
     }
     for (key, value) in parts.options {
         builder = builder.option(key, value);
@@ -122,9 +125,15 @@ pub struct Column {
     pub data_type: DataType,
     /// Its comment.
     pub description: Option<String>,
+    /// Its default value.
+    pub default_value: Option<String>,
 }
 
-/// Reads `name TYPE [NOT NULL] [COMMENT 'text']`; a name with blanks stands in double quotes or backticks.
+/// What may stand behind a column's type.
+const CLAUSES: [&str; 2] = ["DEFAULT", "COMMENT"];
+
+/// Reads `name TYPE [NOT NULL] [DEFAULT value] [COMMENT 'text']`; a name with blanks stands in double quotes or
+/// backticks, a value with blanks in single quotes.
 pub fn parse_column(text: &str) -> Result<Column> {
     let bad = |why: &str| Failure::usage(format!("column {text:?}: {why}")).help("like --column 'id BIGINT NOT NULL'");
     let text_left = text.trim();
@@ -134,21 +143,57 @@ pub fn parse_column(text: &str) -> Result<Column> {
         }
         _ => text_left.split_once(char::is_whitespace).ok_or_else(|| bad("there is no type"))?,
     };
-    let at = rest.to_ascii_uppercase().find(" COMMENT ");
-    let (data_type, description) = match at {
-        None => (rest, None),
-        Some(at) => {
-            let comment = rest[at + 9..].trim();
-            let inner = comment.strip_prefix('\'').and_then(|inner| inner.strip_suffix('\''));
-            let inner = inner.ok_or_else(|| bad("the comment must stand in single quotes"))?;
-            (&rest[..at], Some(inner.replace("''", "'")))
-        }
-    };
-    let data_type = data_type.trim().parse().map_err(|error: Error| match error {
+    let clauses = clauses_of(rest);
+    let end = clauses.first().map_or(rest.len(), |(at, _)| *at);
+    let data_type = rest[..end].trim().parse().map_err(|error: Error| match error {
         Error::Unsupported(_) => Failure::from(error).context(format!("column {name}")),
         other => bad(other.to_string().trim_start_matches("invalid: ")),
     })?;
-    Ok(Column { name: name.to_string(), data_type, description })
+    let mut column = Column { name: name.to_string(), data_type, description: None, default_value: None };
+    for (number, (at, word)) in clauses.iter().enumerate() {
+        let end = clauses.get(number + 1).map_or(rest.len(), |(at, _)| *at);
+        let value = rest[at + 1 + word.len()..end].trim();
+        let inner = value.strip_prefix('\'').and_then(|inner| inner.strip_suffix('\''));
+        let inner = inner.map(|inner| inner.replace("''", "'"));
+        let old = match (*word, inner) {
+            ("COMMENT", Some(text)) => column.description.replace(text),
+            ("COMMENT", None) => return Err(bad("the comment must stand in single quotes")),
+            // The format takes quotes around a text away.
+            (_, Some(text)) if text.starts_with('\'') => column.default_value.replace(format!("'{text}'")),
+            (_, Some(text)) => column.default_value.replace(text),
+            (_, None) if value.is_empty() || value.starts_with('\'') || value.contains(char::is_whitespace) => {
+                return Err(bad("a default value with blanks must stand in single quotes, behind NOT NULL"));
+            }
+            (_, None) if value.eq_ignore_ascii_case("NULL") => None,
+            (_, None) => column.default_value.replace(value.to_string()),
+        };
+        if old.is_some() {
+            return Err(bad(&format!("{word} stands twice")));
+        }
+    }
+    Ok(column)
+}
+
+/// Where the clauses behind a type begin: outside of quotes and of angle brackets.
+fn clauses_of(text: &str) -> Vec<(usize, &'static str)> {
+    let (mut quoted, mut depth, mut found) = (false, 0_i32, Vec::new());
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '\'' => quoted = !quoted,
+            '<' if !quoted => depth += 1,
+            '>' if !quoted => depth -= 1,
+            ' ' | '\t' if !quoted && depth == 0 => {
+                let rest = &text[at + 1..];
+                let word = CLAUSES.into_iter().find(|word| {
+                    let begins = rest.get(..word.len()).is_some_and(|it| it.eq_ignore_ascii_case(word));
+                    begins && rest[word.len()..].chars().next().is_none_or(char::is_whitespace)
+                });
+                found.extend(word.map(|word| (at, word)));
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// A field as Paimon's schema files spell it.
@@ -194,16 +239,13 @@ fn from_file(path: &Path) -> Result<Parts> {
         schema.map_err(|error| failed(format!("is neither an array of fields nor a schema ({error})")))?;
     let column = |field: FileField| {
         let name = field.name;
-        if field.default_value.is_some() {
-            return Err(failed(format!("column {name:?} has a default value, which is not supported")));
-        }
         let text = field.data_type.as_str().ok_or_else(|| {
             let kind = field.data_type.get("type").and_then(|kind| kind.as_str()).unwrap_or("of an unknown kind");
             Failure::from(Error::unsupported(format!("{shown}: column {name:?} has the nested type {kind}")))
         })?;
         let data_type =
             text.parse().map_err(|error: Error| Failure::from(error).context(format!("{shown}, column {name:?}")))?;
-        Ok(Column { name, data_type, description: field.description })
+        Ok(Column { name, data_type, description: field.description, default_value: field.default_value })
     };
     Ok(Parts {
         columns: schema.fields.into_iter().map(column).collect::<Result<_>>()?,
@@ -219,7 +261,8 @@ fn like(path: &Path) -> Result<Parts> {
     let file = File::open(path).map_err(|error| Failure::new("input", format!("{shown}: {error}")))?;
     let schema = columnar_in::schema_of(file, &shown)?;
     let columns = arrow_types::columns_of(&schema).map_err(|error| Failure::from(error).context(&shown))?;
-    let columns = columns.into_iter().map(|(name, data_type)| Column { name, data_type, description: None });
+    let columns =
+        columns.into_iter().map(|(name, data_type)| Column { name, data_type, description: None, default_value: None });
     Ok(Parts { columns: columns.collect(), ..Parts::default() })
 }
 
@@ -233,6 +276,7 @@ mod tests {
             name: name.into(),
             data_type: data_type.parse().unwrap(),
             description: description.map(str::to_string),
+            default_value: None,
         };
         assert_eq!(parse_column("id BIGINT NOT NULL").unwrap(), column("id", "BIGINT NOT NULL", None));
         assert_eq!(parse_column(" `a b`  decimal(12, 2) ").unwrap(), column("a b", "DECIMAL(12, 2)", None));
@@ -241,6 +285,23 @@ mod tests {
             column("at", "TIMESTAMP_LTZ(3)", Some("it's"))
         );
         for text in ["", "id", "id NOPE", "\"id INT", "id INT COMMENT x"] {
+            assert_eq!(parse_column(text).unwrap_err().code(), 2, "{text}");
+        }
+        let with_default = |text: &str| {
+            let column = parse_column(text).unwrap();
+            (column.data_type.to_string(), column.default_value, column.description)
+        };
+        let wanted = |data_type: &str, default: Option<&str>, comment: Option<&str>| {
+            (data_type.to_string(), default.map(str::to_string), comment.map(str::to_string))
+        };
+        assert_eq!(with_default("a INT NOT NULL default 5"), wanted("INT NOT NULL", Some("5"), None));
+        let both = "a STRING COMMENT 'no DEFAULT x' DEFAULT 'it''s COMMENT ''x''' ";
+        assert_eq!(with_default(both), wanted("STRING", Some("it's COMMENT 'x'"), Some("no DEFAULT x")));
+        assert_eq!(with_default("a STRING DEFAULT ''"), wanted("STRING", Some(""), None));
+        assert_eq!(with_default("a STRING DEFAULT '''x'''"), wanted("STRING", Some("''x''"), None));
+        assert_eq!(with_default("a STRING DEFAULT NULL"), wanted("STRING", None, None));
+        assert_eq!(with_default("a ROW<b INT, default INT> COMMENT 'c'").1, None);
+        for text in ["a INT DEFAULT 5 NOT NULL", "a INT DEFAULT 5 DEFAULT 6", "a STRING DEFAULT 'x", "a INT DEFAULT"] {
             assert_eq!(parse_column(text).unwrap_err().code(), 2, "{text}");
         }
         assert_eq!(parse_column("a ARRAY<INT>").unwrap(), column("a", "ARRAY<INT>", None));

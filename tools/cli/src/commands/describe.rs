@@ -20,7 +20,7 @@ pub async fn run(args: Describe, common: &Common) -> Result<()> {
 
 async fn as_json(history: &History, schema: &Schema) -> Result<()> {
     let columns = schema.fields.iter().map(|field| {
-        json!({"id": field.id, "name": field.name, "type": field.data_type.to_string(), "comment": field.description})
+        json!({"id": field.id, "name": field.name, "type": field.data_type.to_string(), "comment": field.description, "default": field.default_value})
     });
     let snapshot = history.snapshots.latest().await?.map(|snapshot| {
         json!({
@@ -62,11 +62,14 @@ async fn for_people(history: &History, schema: &Schema) -> Result<()> {
         }
     }
     let with_comments = schema.fields.iter().any(|field| field.description.is_some());
+    let with_defaults = schema.fields.iter().any(|field| field.default_value.is_some());
     let mut headings = vec!["column", "type"];
+    headings.extend(with_defaults.then_some("default"));
     headings.extend(with_comments.then_some("comment"));
     let mut columns = output::table(&headings);
     for field in &schema.fields {
         let mut row = vec![output::clean(&field.name), field.data_type.to_string()];
+        row.extend(with_defaults.then(|| output::clean(field.default_value.as_deref().unwrap_or_default())));
         row.extend(with_comments.then(|| output::clean(field.description.as_deref().unwrap_or_default())));
         columns.add_row(row);
     }

@@ -99,7 +99,7 @@ async fn write_all(
 ) -> Result<()> {
     let any_order = TableOptions::parse(table.schema())?.bucket == BucketMode::Unaware;
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-    let columns = super::columns_of(table.schema());
+    let columns = super::input_columns_of(table.schema());
     // Standard input is read by one.
     let open = |source: Source| {
         let input = Input { sources: vec![source], dialect: dialect.clone(), commit_every: None, resume: None };

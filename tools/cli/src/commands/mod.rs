@@ -172,6 +172,15 @@ fn columns_of(schema: &Schema) -> Columns {
     schema.fields.iter().map(|field| (field.name.clone(), field.data_type.clone())).collect()
 }
 
+/// The columns of rows that come in: one with a default value may be left out, also where it is NOT NULL.
+fn input_columns_of(schema: &Schema) -> Columns {
+    let column = |field: &forebay::types::Field| {
+        let nullable = field.data_type.nullable || field.default_value.is_some();
+        (field.name.clone(), forebay::types::DataType { nullable, ..field.data_type.clone() })
+    };
+    schema.fields.iter().map(column).collect()
+}
+
 /// The columns that come out.
 fn selected(columns: &Columns, names: &[String]) -> Result<Columns> {
     if names.is_empty() {

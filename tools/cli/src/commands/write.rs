@@ -35,6 +35,9 @@ pub async fn run(args: Write, common: &Common) -> Result<()> {
     let sources = feed::sources(&args.files, args.format)?;
     let mut options = args.options.clone();
     options.extend(args.memory.iter().map(|size| ("write-buffer-size".to_string(), size.clone())));
+    if args.merge_schema {
+        merge_columns(&args, common, &sources).await?;
+    }
     let table = super::open_table(&args.table, common, &options).await?;
     let env = Env::system();
     let stable = args.commit_user.is_some();
@@ -89,6 +92,21 @@ pub async fn run(args: Write, common: &Common) -> Result<()> {
     }
     let seconds = (env.monotonic() - start).as_secs_f64().max(1e-3);
     run.summary(common, &user, seconds)
+}
+
+/// Changes the table, or its branch, so that the columns of all files can be written.
+async fn merge_columns(args: &Write, common: &Common, sources: &[feed::Source]) -> Result<()> {
+    let told = feed::columns_told(sources)?;
+    let branch: Vec<_> = args.options.iter().filter(|(key, _)| key == "branch").cloned().collect();
+    let mut table = super::open_table(&args.table, common, &branch).await?;
+    let before = table.schema().id;
+    for columns in told {
+        table = table.merge_columns(&columns).await?;
+    }
+    if table.schema().id != before {
+        output::note(&format!("--merge-schema: the table has schema {} for these files", table.schema().id));
+    }
+    Ok(())
 }
 
 /// A commit's identifier and where in its input it ended.
@@ -150,7 +168,7 @@ struct Run {
 
 impl Run {
     async fn all(&mut self, input: Input, table: &Table, bar: &ProgressBar) -> Result<()> {
-        let (mut fed, bytes) = feed::start(input, super::columns_of(table.schema()))?;
+        let (mut fed, bytes) = feed::start(input, super::input_columns_of(table.schema()))?;
         let stop = stop_between_rows();
         loop {
             let item = tokio::select! {

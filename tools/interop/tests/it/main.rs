@@ -6,6 +6,7 @@ mod both_ways;
 mod buckets;
 mod care;
 mod compaction;
+mod defaults;
 mod deletion_vectors;
 mod engines;
 mod evolution;

@@ -36,7 +36,8 @@ final class TableCommands {
         for (JsonNode column : arguments.get("columns")) {
             int id = ids.incrementAndGet();
             DataType type = ReassignFieldId.reassign(type(column.get("type")), ids);
-            fields.add(new DataField(id, Server.text(column, "name"), type));
+            String filled = column.hasNonNull("default") ? Server.text(column, "default") : null;
+            fields.add(new DataField(id, Server.text(column, "name"), type, null, filled));
         }
         Schema schema = new Schema(
                 fields,
@@ -74,6 +75,9 @@ final class TableCommands {
             return SchemaChange.renameColumn(column(json.get("rename")), Server.text(json, "to"));
         } else if (json.has("retype")) {
             return SchemaChange.updateColumnType(column(json.get("retype")), type(json.get("type")), false);
+        } else if (json.has("default")) {
+            String value = json.hasNonNull("value") ? Server.text(json, "value") : null;
+            return SchemaChange.updateColumnDefaultValue(column(json.get("default")), value);
         } else if (json.has("move")) {
             return SchemaChange.updateColumnPosition(move(json));
         } else if (json.has("set")) {
@@ -81,7 +85,7 @@ final class TableCommands {
         } else if (json.has("unset")) {
             return SchemaChange.removeOption(Server.text(json, "unset"));
         }
-        throw new IllegalArgumentException("a change is one of add, drop, rename, retype, move, set, unset, not " + json);
+        throw new IllegalArgumentException("a change is one of add, drop, rename, retype, default, move, set, unset, not " + json);
     }
 
     private static String[] column(JsonNode json) {
