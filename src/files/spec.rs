@@ -15,6 +15,10 @@ use crate::error::{Error, Result};
 use crate::format::{Codec, FileSource, IndexedColumn};
 use crate::schema::{ChangelogProducer, Compression, FileFormat, FormatOptions, Schema, StatsMode, TableOptions};
 
+/// Bytes of a row group where the table does not tell: compaction copies row groups that nothing touched, so that they
+/// are far smaller than files.
+const ROW_GROUP: u64 = 16 << 20;
+
 /// Bounds of key columns are cut at this length, where the file itself tells them.
 const KEY_STATS: StatsMode = StatsMode::Truncate(128);
 
@@ -157,7 +161,7 @@ impl WriteSpec {
 
 fn parquet_encoding(options: &TableOptions, compression: &Compression, encode_bytes: usize) -> Result<Encoding> {
     let parquet = &options.parquet;
-    let row_group = usize::try_from(parquet.row_group_size).unwrap_or(usize::MAX);
+    let row_group = usize::try_from(parquet.row_group_size.unwrap_or(ROW_GROUP)).unwrap_or(usize::MAX);
     Ok(Encoding {
         compression: codec(compression, parquet.zstd_level)?,
         dictionary: parquet.dictionary,

@@ -148,8 +148,8 @@ const KEY_LENGTH: usize = 128;
 /// How Parquet files are laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParquetOptions {
-    /// Bytes of a row group (`file.block-size`, else `parquet.block.size`).
-    pub row_group_size: u64,
+    /// Bytes of a row group (`file.block-size`, else `parquet.block.size`), where the table tells.
+    pub row_group_size: Option<u64>,
     /// Bytes of a page.
     pub page_size: usize,
     /// Bytes of a dictionary page.

@@ -12,7 +12,7 @@ const PARQUET_SPEED: &str = "a detail of parquet-mr's writer that readers cannot
 keys! {
     "parquet.enable.dictionary": Boolean = "true", HONOURED, "dictionary encoding";
     "parquet.enable.dictionary#<column>": Boolean = "true", HONOURED, "dictionary encoding of one column";
-    "parquet.block.size": Long = "134217728", HONOURED, "bytes of a row group";
+    "parquet.block.size": Long = "134217728", HONOURED, "bytes of a row group (16 MiB here when it is not set)";
     "parquet.page.size": Int = "65536", HONOURED, "bytes of a page; smaller than parquet-java's 1 MiB, for lookups and for memory";
     "parquet.dictionary.page.size": Int = "1048576", HONOURED, "bytes of a dictionary page";
     "parquet.page.row.count.limit": Int = "20000", HONOURED, "rows of a page";

@@ -156,10 +156,10 @@ impl Reader<'_> {
     }
 
     pub(super) fn parquet(&self) -> Result<ParquetOptions> {
-        let block = self.with("parquet.block.size", number)?;
+        let block = self.optional("parquet.block.size", number)?;
         let zstd = self.optional("parquet.compression.codec.zstd.level", count)?;
         Ok(ParquetOptions {
-            row_group_size: self.optional("file.block-size", parse_memory_size)?.unwrap_or(block),
+            row_group_size: self.optional("file.block-size", parse_memory_size)?.or(block),
             page_size: self.with("parquet.page.size", number)?,
             dictionary_page_size: self.with("parquet.dictionary.page.size", number)?,
             page_row_limit: self.with("parquet.page.row.count.limit", number)?,

@@ -35,7 +35,7 @@ fn defaults_are_those_of_paimon() {
     assert_eq!(options.manifest.compression, "zstd");
     assert_eq!((options.commit.max_retries, options.commit.timeout), (10, None));
     assert_eq!(options.commit.snapshot_time_retained, Duration::from_secs(3600));
-    assert_eq!((options.parquet.row_group_size, options.parquet.dictionary), (128 << 20, true));
+    assert_eq!((options.parquet.row_group_size, options.parquet.dictionary), (None, true));
 
     let append = TableOptions::parse(&schema(false, &[])).unwrap();
     assert_eq!((append.bucket, append.target_file_size), (BucketMode::Unaware, 256 << 20));
@@ -101,7 +101,7 @@ fn parquet_options_are_typed() {
     ]);
     assert_eq!(
         (options.parquet.row_group_size, options.parquet.dictionary, options.parquet.zstd_level),
-        (1 << 20, false, 9)
+        (Some(1 << 20), false, 9)
     );
     assert_eq!(options.parquet.dictionary_of.get("a"), Some(&true));
 }
