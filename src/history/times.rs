@@ -11,7 +11,7 @@ impl Snapshots {
     /// is some snapshot not above `millis` whose successor is above it.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], [`Error::Storage`].
+    /// [`crate::Error::Corrupt`], [`crate::Error::Storage`].
     pub async fn at_time(&self, millis: i64) -> Result<Option<Snapshot>> {
         let Some(range) = self.range().await? else { return Ok(None) };
         let (mut low, mut high, mut found) = (*range.start(), *range.end(), None);
