@@ -57,11 +57,13 @@ impl Node {
                 let value = below.of("value", &DataType::INT.not_null(), above_base)?;
                 (Some(LogicalType::Map), vec![entries(key, value)?])
             }
-            TypeKind::Row(fields) => {
-                let fields = fields.iter().map(|field| parquet_type(&field.name, &field.data_type, field.id));
-                (None, fields.collect::<Result<_>>()?)
-            }
-            _ => return scalar(name, data_type, id),
+            kind => match kind.stored_fields() {
+                Some(fields) => {
+                    let fields = fields.iter().map(|field| parquet_type(&field.name, &field.data_type, field.id));
+                    (None, fields.collect::<Result<_>>()?)
+                }
+                None => return scalar(name, data_type, id),
+            },
         };
         let group = group(name, repetition(data_type), fields).with_id(Some(id)).with_logical_type(logical);
         built(name, group.build())
@@ -119,7 +121,7 @@ fn scalar(name: &str, data_type: &DataType, id: i32) -> Result<Type> {
             };
             (physical, Some(logical))
         }
-        TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+        TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) | TypeKind::Variant => {
             return Err(Error::bug(format!("{data_type} is not scalar")));
         }
     };
@@ -200,5 +202,17 @@ OPTIONAL group r [5] {
   }
 }";
         assert_eq!(text.trim(), wanted);
+    }
+
+    #[test]
+    fn a_variant_is_a_group_of_two_binaries() {
+        let mut text = Vec::new();
+        parquet::schema::printer::print_schema(&mut text, &parquet_type("v", &DataType::VARIANT, 3).unwrap());
+        let wanted = "\
+OPTIONAL group v [3] {
+  REQUIRED BYTE_ARRAY value [0];
+  REQUIRED BYTE_ARRAY metadata [1];
+}";
+        assert_eq!(String::from_utf8(text).unwrap().trim(), wanted);
     }
 }

@@ -364,12 +364,19 @@ pub(super) fn check_leaves(
     kind: &TypeKind,
 ) -> Result<()> {
     let holds = kind.any(&|kind| matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..)));
-    if !holds && leaves.into_iter().any(|leaf| is_int96(descriptor, leaf)) {
+    if !holds && leaves.clone().any(|leaf| is_int96(descriptor, leaf)) {
         let what = format!("column {name} is stored as INT96, which is no {kind}");
         return Err(Error::corrupt(path, what));
     }
+    let shredded = |leaf: usize| descriptor.column(leaf).path().parts().iter().skip(1).any(|part| part == TYPED_VALUE);
+    if kind.any(&|kind| *kind == TypeKind::Variant) && leaves.into_iter().any(shredded) {
+        return Err(Error::unsupported(format!("{path}: column {name} has VARIANT values that are shredded")));
+    }
     Ok(())
 }
+
+/// The field of a shredded VARIANT that holds what was pulled out of it.
+const TYPED_VALUE: &str = "typed_value";
 
 fn chunk_ranges(metadata: &ParquetMetaData, leaves: &[usize], groups: &[usize]) -> Vec<(u64, u64)> {
     let ranges = groups.iter().flat_map(|group| {

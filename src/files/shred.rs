@@ -86,7 +86,8 @@ fn walk(
                 false => ((value, leaf - keys), map.values(), range(map.value_offsets(), row)),
             }
         }
-        TypeKind::Row(fields) => {
+        TypeKind::Row(_) | TypeKind::Variant => {
+            let fields = data_type.kind.stored_fields().unwrap_or_default();
             let mut leaf = leaf;
             for (field, column) in fields.iter().zip(array.as_struct().columns()) {
                 let count = leaves(&field.data_type).len();

@@ -177,7 +177,7 @@ impl BinaryRow {
                 let millis = bytes.first_chunk::<8>().map_or(0, |bytes| i64::from_le_bytes(*bytes));
                 Datum::Timestamp { millis, nanos: int }
             }
-            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) | TypeKind::Variant => {
                 return Err(corrupt(format!("field {index}: a value of nested type {kind}")));
             }
         })

@@ -72,7 +72,7 @@ pub fn datum_lane(kind: &TypeKind, values: &[&Datum]) -> Result<ArrayRef> {
                 }
             }
         }
-        TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+        TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) | TypeKind::Variant => {
             return Err(Error::bug(format!("single values of nested type {kind}")));
         }
     })

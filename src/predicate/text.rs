@@ -43,7 +43,7 @@ pub fn parse_datum(kind: &TypeKind, text: &str) -> Result<Datum> {
         TypeKind::Timestamp(p) => timestamp(trimmed, *p).ok_or_else(bad)?,
         TypeKind::TimestampLtz(p) => instant(trimmed, *p)
             .ok_or_else(|| Error::invalid(format!("{text:?} is no {kind}, which ends in Z or an offset")))?,
-        TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+        TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) | TypeKind::Variant => {
             return Err(Error::unsupported(format!("a value of nested type {kind} as a text")));
         }
     })
@@ -102,6 +102,10 @@ fn nested_text(kind: &TypeKind, value: &Datum) -> String {
             let cells = fields.iter().zip(cells).map(|(field, cell)| datum_text(&field.data_type.kind, cell));
             format!("({})", list(cells.collect()))
         }
+        (TypeKind::Variant, Datum::Row(cells)) => match cells.first() {
+            Some(Datum::Bytes(value)) => format!("VARIANT of {} bytes", value.len()),
+            _ => format!("{value:?}"),
+        },
         _ => format!("{value:?}"),
     }
 }

@@ -81,6 +81,8 @@ pub enum TypeKind {
     Multiset(Arc<DataType>),
     /// `ROW<name type, ..>`
     Row(Arc<[Field]>),
+    /// `VARIANT`: a value of any shape, as the two binaries of Parquet's variant encoding
+    Variant,
 }
 
 /// The types of a map's keys and values.
@@ -101,14 +103,16 @@ impl TypeKind {
     /// `BYTES`
     pub const BYTES: Self = Self::VarBinary(UNBOUNDED);
 
-    /// Whether values have parts: ARRAY, MAP, MULTISET, ROW.
+    /// Whether values have parts: ARRAY, MAP, MULTISET, ROW, VARIANT.
     pub fn is_nested(&self) -> bool {
-        matches!(self, Self::Array(_) | Self::Map(_) | Self::Multiset(_) | Self::Row(_))
+        matches!(self, Self::Array(_) | Self::Map(_) | Self::Multiset(_) | Self::Row(_) | Self::Variant)
     }
 
-    /// The types directly below: of an array's elements, a map's keys and values, a row's fields.
+    /// The types directly below: of an array's elements, a map's keys and values, a row's fields, a variant's binaries.
     pub fn parts(&self) -> Vec<&DataType> {
+        static BINARY: DataType = DataType::BYTES.not_null();
         match self {
+            Self::Variant => vec![&BINARY, &BINARY],
             Self::Array(element) | Self::Multiset(element) => vec![element.as_ref()],
             Self::Map(map) => vec![&map.key, &map.value],
             Self::Row(fields) => fields.iter().map(|field| &field.data_type).collect(),
@@ -151,6 +155,22 @@ constants! {
     BYTES = TypeKind::BYTES;
     /// Nullable `DATE`
     DATE = TypeKind::Date;
+    /// Nullable `VARIANT`
+    VARIANT = TypeKind::Variant;
+}
+
+impl TypeKind {
+    /// The row that a kind is stored as: a ROW's own fields, and of a VARIANT its value and its metadata.
+    pub fn stored_fields(&self) -> Option<Arc<[Field]>> {
+        match self {
+            Self::Row(fields) => Some(Arc::clone(fields)),
+            Self::Variant => {
+                let binary = |(id, name): (i32, &str)| Field::new(id, name, DataType::BYTES.not_null());
+                Some([(0, "value"), (1, "metadata")].map(binary).into())
+            }
+            _ => None,
+        }
+    }
 }
 
 impl DataType {
@@ -248,6 +268,7 @@ impl fmt::Display for TypeKind {
             Self::Time(p) => write!(f, "TIME({p})"),
             Self::Timestamp(p) => write!(f, "TIMESTAMP({p})"),
             Self::TimestampLtz(p) => write!(f, "TIMESTAMP({p}) WITH LOCAL TIME ZONE"),
+            Self::Variant => f.write_str("VARIANT"),
             Self::Array(element) => write!(f, "ARRAY<{element}>"),
             Self::Map(map) => write!(f, "MAP<{}, {}>", map.key, map.value),
             Self::Multiset(element) => write!(f, "MULTISET<{element}>"),

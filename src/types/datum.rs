@@ -54,6 +54,18 @@ impl Datum {
         matches!(self, Self::Null)
     }
 
+    /// Bytes held, roughly.
+    pub fn size(&self) -> usize {
+        let held = match self {
+            Self::String(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Array(values) | Self::Row(values) => values.iter().map(Self::size).sum(),
+            Self::Map(pairs) => pairs.iter().map(|(key, value)| key.size() + value.size()).sum(),
+            _ => 0,
+        };
+        size_of::<Self>() + held
+    }
+
     /// Paimon's order within one type: NULL first, strings and bytes by unsigned bytes, floats by Java's
     /// `compare` (-0.0 below 0.0, NaN largest). Values of different types compare as equal kinds never do: by kind.
     pub fn total_cmp(&self, other: &Self) -> Ordering {

@@ -22,8 +22,10 @@ pub(super) fn nested_type(kind: &TypeKind, of: fn(&TypeKind) -> ArrowType) -> Ar
         TypeKind::Array(element) => ArrowType::List(Arc::new(field("element", element))),
         TypeKind::Map(map) => map_type(of(&map.key.kind), field("value", &map.value)),
         TypeKind::Multiset(element) => map_type(of(&element.kind), ArrowField::new("value", ArrowType::Int32, false)),
-        TypeKind::Row(fields) => ArrowType::Struct(fields.iter().map(|it| field(&it.name, &it.data_type)).collect()),
-        scalar => of(scalar),
+        kind => match kind.stored_fields() {
+            Some(fields) => ArrowType::Struct(fields.iter().map(|it| field(&it.name, &it.data_type)).collect()),
+            None => of(kind),
+        },
     }
 }
 
@@ -52,7 +54,9 @@ pub(super) fn nested_to_lane(name: &str, kind: &TypeKind, array: &ArrayRef) -> R
         }
         (TypeKind::Array(_), ArrowType::List(_))
         | (TypeKind::Map(_) | TypeKind::Multiset(_), ArrowType::Map(..))
-        | (TypeKind::Row(_), ArrowType::Struct(_)) => rebuild(name, kind, array, lane_type, &part).map(Some),
+        | (TypeKind::Row(_) | TypeKind::Variant, ArrowType::Struct(_)) => {
+            rebuild(name, kind, array, lane_type, &part).map(Some)
+        }
         (_, ArrowType::Dictionary(_, values)) => {
             let array = plain(name, array, values)?;
             nested_to_lane(name, kind, &array)
@@ -97,9 +101,10 @@ fn rebuild(
             let values = child(&format!("{name}.element"), element, &values, None, part)?;
             Ok(Arc::new(ListArray::try_new(field, offsets, values, list.nulls().cloned()).map_err(wrong)?))
         }
-        (TypeKind::Row(fields), ArrowType::Struct(arrow)) => {
+        (kind, ArrowType::Struct(arrow)) => {
+            let fields = kind.stored_fields().unwrap_or_default();
             let rows = array.as_struct();
-            let columns = row_columns(name, fields, rows)?;
+            let columns = row_columns(name, &fields, rows)?;
             let nulls = rows.nulls();
             let lanes = fields
                 .iter()
@@ -213,7 +218,8 @@ pub(super) fn repeat(value: &Datum, kind: &TypeKind, rows: usize) -> Result<Arra
             let offsets = OffsetBuffer::from_lengths([values.len()]);
             Arc::new(ListArray::try_new(field, offsets, one(values.iter().collect(), element)?, None).map_err(bug)?)
         }
-        (Datum::Row(values), TypeKind::Row(fields), ArrowType::Struct(arrow)) if values.len() == fields.len() => {
+        (Datum::Row(values), kind, ArrowType::Struct(arrow)) if values.len() == arrow.len() => {
+            let fields = kind.stored_fields().unwrap_or_default();
             let lanes = values.iter().zip(fields.iter()).map(|(value, field)| one(vec![value], &field.data_type));
             Arc::new(StructArray::try_new(arrow, lanes.collect::<Result<_>>()?, None).map_err(bug)?)
         }

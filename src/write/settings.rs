@@ -102,6 +102,15 @@ fn check_column(name: &str, data_type: &DataType, lane: &ArrayRef) -> Result<()>
             return check_column(name, &map.value, entries.values());
         }
         TypeKind::Multiset(element) => return check_column(name, element, lane.as_map().keys()),
+        TypeKind::Variant => {
+            // A header of version 1, and a value.
+            let rows = lane.as_struct();
+            let (values, metadata) = (rows.column(0).as_binary::<i32>(), rows.column(1).as_binary::<i32>());
+            let whole = |row: &usize| {
+                metadata.value(*row).first().is_some_and(|head| head & 0x0f == 1) && !values.value(*row).is_empty()
+            };
+            (0..lane.len()).filter(|row| lane.is_valid(*row)).all(|row| whole(&row))
+        }
         TypeKind::Row(fields) => {
             let parts = fields.iter().zip(lane.as_struct().columns());
             return parts.into_iter().try_for_each(|(field, part)| check_column(name, &field.data_type, part));

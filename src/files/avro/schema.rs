@@ -66,7 +66,7 @@ impl Speller {
             TypeKind::Row(fields) => self.record(path, &data_type.kind, |speller| {
                 fields.iter().map(|field| speller.field(path, &field.name, &field.data_type)).collect()
             })?,
-            scalar => scalar_text(scalar).ok_or_else(|| format!("{scalar} has parts"))?,
+            scalar => scalar_text(scalar).ok_or_else(|| format!("Avro files have no {scalar}"))?,
         };
         Ok(if data_type.nullable { format!(r#"["null",{value}]"#) } else { value })
     }
@@ -158,6 +158,8 @@ fn scalar_text(kind: &TypeKind) -> Option<String> {
             format!(r#"{{"type":"bytes","logicalType":"decimal","precision":{precision},"scale":{scale}}}"#)
         }
         TypeKind::Binary(_) | TypeKind::VarBinary(_) => plain("bytes"),
-        TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => return None,
+        TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) | TypeKind::Variant => {
+            return None;
+        }
     })
 }

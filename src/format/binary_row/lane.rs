@@ -84,7 +84,8 @@ pub fn datum_at(array: &ArrayRef, kind: &TypeKind, row: usize) -> Result<Datum> 
         }
         TypeKind::Map(map) => pairs(array, kind, &map.key.kind, &map.value.kind, row)?,
         TypeKind::Multiset(element) => pairs(array, kind, &element.kind, &TypeKind::Int, row)?,
-        TypeKind::Row(fields) => {
+        TypeKind::Row(_) | TypeKind::Variant => {
+            let fields = kind.stored_fields().unwrap_or_default();
             let rows = array.as_struct_opt().ok_or_else(|| no_lane(array, kind))?;
             let cells = fields.iter().zip(rows.columns());
             Datum::Row(cells.map(|(field, cell)| datum_at(cell, &field.data_type.kind, row)).collect::<Result<_>>()?)

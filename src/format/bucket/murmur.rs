@@ -123,7 +123,7 @@ impl States {
             TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) if is_compact_timestamp(*p) => {
                 self.fixed::<TimestampMillisecondType>(column, kind, |value| value as u64)
             }
-            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) | TypeKind::Variant => {
                 Err(Error::bug(format!("the hash of a value of nested type {kind}")))
             }
             TypeKind::Decimal { .. } => {

@@ -50,7 +50,7 @@ fn serialize_type<S: Serializer>(data_type: &DataType, serializer: S) -> Result<
     let out = |part: &DataType| TypeJson::Out(part.clone());
     let word = |word: &str| format!("{word}{}", if data_type.nullable { "" } else { " NOT NULL" });
     let mut map = match &data_type.kind {
-        kind if kind.is_nested() => serializer.serialize_map(None)?,
+        kind if kind.is_nested() && *kind != TypeKind::Variant => serializer.serialize_map(None)?,
         _ => return serializer.collect_str(data_type),
     };
     match &data_type.kind {
@@ -163,7 +163,7 @@ fn type_of(json: &Value, depth: usize) -> Result<DataType> {
             check_names(&fields)?;
             DataType { kind: TypeKind::Row(fields.into()), nullable: true }
         }
-        "VECTOR" | "VARIANT" | "BLOB" | "GEOMETRY" | "GEOGRAPHY" => {
+        "VECTOR" | "BLOB" | "GEOMETRY" | "GEOGRAPHY" => {
             return Err(Error::unsupported(format!("type {name}")));
         }
         _ => return Err(Error::invalid(format!("{word:?} is no type"))),
@@ -171,10 +171,10 @@ fn type_of(json: &Value, depth: usize) -> Result<DataType> {
     Ok(DataType { nullable, ..data_type })
 }
 
-/// A type that is a text is a scalar one.
+/// A type that is a text is a scalar one, or VARIANT.
 fn scalar(text: &str) -> Result<DataType> {
     let data_type: DataType = text.parse()?;
-    match data_type.kind.is_nested() {
+    match data_type.kind.is_nested() && data_type.kind != TypeKind::Variant {
         false => Ok(data_type),
         true => Err(Error::invalid(format!("{text:?}: nested types are JSON objects"))),
     }

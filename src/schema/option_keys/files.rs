@@ -9,7 +9,7 @@ const CODECS: &[&str] = &["zstd", "snappy", "gzip", "lz4", "none", "null", "defl
 const ONLY_CODECS: &str =
     "only these codecs: gzip, lz4 and none of Parquet alone; null, deflate and zstandard of Avro alone";
 const BLOB: &str = "BLOB columns are refused by their type";
-const VARIANT: &str = "VARIANT columns are refused by their type";
+const VARIANT: &str = "VARIANT values are written whole; shredded ones are refused when they are read";
 const GATE_EXTERNAL: &str = "no effect unless data-file.external-paths, which is refused for writing";
 const SPEED: &str = "a speed setting of Java's code; this engine has its own";
 

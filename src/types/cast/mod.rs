@@ -47,7 +47,9 @@ impl Family {
             TypeKind::Date => Self::Date,
             TypeKind::Time(_) => Self::Time,
             TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) => Self::Timestamp,
-            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => return None,
+            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) | TypeKind::Variant => {
+                return None;
+            }
         })
     }
 }

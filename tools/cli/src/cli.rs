@@ -198,6 +198,9 @@ pub struct Load {
     /// Replace this partition; repeat for each of its columns, or for several values of one
     #[arg(short, long = "partition", value_name = "COLUMN=VALUE", value_parser = key_value, requires = "overwrite")]
     pub partitions: Vec<(String, String)>,
+    /// Before the first row, add columns that the table lacks and widen those that are too narrow (Parquet and Arrow files)
+    #[arg(long)]
+    pub merge_schema: bool,
     /// A name for this load alone: a rerun that finds a commit of it does nothing
     #[arg(long, value_name = "NAME")]
     pub commit_user: Option<String>,

@@ -128,7 +128,8 @@ fn json_of_parts(datum: &Datum, kind: &TypeKind) -> Value {
         }
         (Datum::Map(entries), TypeKind::Map(map)) => pairs(entries, &map.key.kind, &map.value.kind),
         (Datum::Map(entries), TypeKind::Multiset(element)) => pairs(entries, &element.kind, &TypeKind::Int),
-        (Datum::Row(cells), TypeKind::Row(fields)) => {
+        (Datum::Row(cells), TypeKind::Row(_) | TypeKind::Variant) => {
+            let fields = kind.stored_fields().unwrap_or_default();
             let cell = |(field, cell): (&forebay::schema::Field, &Datum)| {
                 (field.name.clone(), json_of(cell, &field.data_type.kind))
             };
@@ -168,7 +169,8 @@ pub fn datum_of(value: &Value, data_type: &DataType) -> Datum {
         }
         TypeKind::Map(map) => pairs_of(value, &map.key, &map.value),
         TypeKind::Multiset(element) => pairs_of(value, element, &DataType::INT),
-        TypeKind::Row(fields) => {
+        TypeKind::Row(_) | TypeKind::Variant => {
+            let fields = data_type.kind.stored_fields().unwrap_or_default();
             let cell = |name: &str| value.get(name).unwrap_or(&Value::Null);
             Datum::Row(fields.iter().map(|field| datum_of(cell(&field.name), &field.data_type)).collect())
         }

@@ -108,7 +108,7 @@ impl Shape {
         match kind {
             TypeKind::Float | TypeKind::Double => self.float_keys || !key,
             TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => self.nanoseconds,
-            TypeKind::Time(4..) => !self.avro,
+            TypeKind::Time(4..) | TypeKind::Variant => !self.avro,
             // Java up to 2.0 fails on other multisets in Avro.
             TypeKind::Multiset(element) if self.avro => matches!(element.kind, TypeKind::VarChar(_)),
             _ => true,

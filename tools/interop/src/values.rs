@@ -125,8 +125,8 @@ pub fn random_value(random: &mut Random, kind: &TypeKind) -> Datum {
     }
 }
 
-/// Kinds of nested types: ARRAY, MAP, ROW, and MULTISET, which pypaimon does not know.
-pub const NESTED: [usize; 4] = [0, 1, 3, 2];
+/// Kinds of nested types: ARRAY, MAP, ROW, and MULTISET and VARIANT, which pypaimon does not know.
+pub const NESTED: [usize; 5] = [0, 1, 3, 2, 4];
 
 /// A nested type of up to four levels, of some of the kinds, with scalar kinds and multisets that are allowed. Keys of maps have one
 /// text on every engine: no floats, no timestamps. Names of fields are `field` and a number.
@@ -165,6 +165,7 @@ pub fn random_nested_kind(
                 return kind;
             }
         },
+        4 if allowed(&TypeKind::Variant) => TypeKind::Variant,
         _ => {
             let count = random.between(1, 4) as usize;
             DataType::row((0..count).map(|at| (format!("{field}{at}"), part(random))).collect::<Vec<_>>()).kind
@@ -186,9 +187,28 @@ fn random_nested(random: &mut Random, kind: &TypeKind, extreme: bool) -> Datum {
             Datum::Map(keys.into_iter().map(|key| (key, Datum::Int(random.between(1, 9) as i32))).collect())
         }
         TypeKind::Row(fields) => Datum::Row(fields.iter().map(|it| random_cell(random, &it.data_type)).collect()),
+        TypeKind::Variant => random_variant(random),
         scalar => panic!("{scalar} has no parts"),
     };
     settled(value)
+}
+
+/// The binaries of a variant: value and metadata.
+fn random_variant(random: &mut Random) -> Datum {
+    let number = random.bits() as u8;
+    let none = vec![1, 0, 0];
+    let (value, metadata) = match random.below(9) {
+        0 => (vec![0], none),                                            // null
+        1 => (vec![random.pick(&[4, 8])], none),                         // true, false
+        2 => (vec![12, number], none),                                   // 8 bits
+        3 => ([&[24], &random.bits().to_le_bytes()[..]].concat(), none), // 64 bits
+        4 => (vec![32, 2, number, 0, 0, 0], none),                       // a decimal of 9 digits, 2 behind the point
+        5 => (vec![9, b'a', b'0' + number % 10], none),                  // a short text
+        6 => ([&[64, 70, 0, 0, 0], &[b'x'; 70][..]].concat(), none),     // a long one
+        7 => (vec![3, 2, 0, 2, 4, 12, 1, 12, number], none),             // [1, number]
+        _ => (vec![2, 1, 0, 0, 2, 12, number], vec![1, 1, 0, 1, b'a']),  // {"a": number}
+    };
+    Datum::Row(vec![Datum::Bytes(value), Datum::Bytes(metadata)])
 }
 
 /// A value of a type, or NULL where it may be.

@@ -24,6 +24,9 @@ pub async fn run(args: Load, common: &Common) -> Result<()> {
     let sources = feed::sources(&args.files, args.format)?;
     let mut options = args.options.clone();
     options.extend(args.memory.iter().map(|size| ("write-buffer-size".to_string(), size.clone())));
+    if args.merge_schema {
+        super::write::merge_columns(&args.table, &args.options, common, &sources).await?;
+    }
     let table = super::open_table(&args.table, common, &options).await?;
     let dialect = Dialect { delimiter: feed::delimiter_of(&args.files, args.delimiter), null: args.null.clone() };
     let env = Env::system();

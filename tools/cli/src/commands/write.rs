@@ -36,7 +36,7 @@ pub async fn run(args: Write, common: &Common) -> Result<()> {
     let mut options = args.options.clone();
     options.extend(args.memory.iter().map(|size| ("write-buffer-size".to_string(), size.clone())));
     if args.merge_schema {
-        merge_columns(&args, common, &sources).await?;
+        merge_columns(&args.table, &args.options, common, &sources).await?;
     }
     let table = super::open_table(&args.table, common, &options).await?;
     let env = Env::system();
@@ -95,10 +95,15 @@ pub async fn run(args: Write, common: &Common) -> Result<()> {
 }
 
 /// Changes the table, or its branch, so that the columns of all files can be written.
-async fn merge_columns(args: &Write, common: &Common, sources: &[feed::Source]) -> Result<()> {
+pub async fn merge_columns(
+    table: &str,
+    options: &[(String, String)],
+    common: &Common,
+    sources: &[feed::Source],
+) -> Result<()> {
     let told = feed::columns_told(sources)?;
-    let branch: Vec<_> = args.options.iter().filter(|(key, _)| key == "branch").cloned().collect();
-    let mut table = super::open_table(&args.table, common, &branch).await?;
+    let branch: Vec<_> = options.iter().filter(|(key, _)| key == "branch").cloned().collect();
+    let mut table = super::open_table(table, common, &branch).await?;
     let before = table.schema().id;
     for columns in told {
         table = table.merge_columns(&columns).await?;

@@ -223,11 +223,24 @@ impl<'a> Cursor<'a> {
         Ok(&self.bytes[start..at])
     }
 
+    /// Takes a value of any shape.
+    pub fn json(&mut self) -> Result<serde_json::Value, InputError> {
+        let mut values = serde_json::Deserializer::from_str(&self.text[self.at..]).into_iter();
+        let value = match values.next() {
+            Some(Ok(value)) => value,
+            Some(Err(error)) => return Err(InputError::of_line(format!("is no JSON object: {error}"))),
+            None => return Err(self.unexpected("a JSON value")),
+        };
+        self.at += values.byte_offset();
+        Ok(value)
+    }
+
     /// Takes a value into a lane.
     pub fn value(&mut self, lane: &mut LaneBuilder, scratch: &mut String) -> Result<(), InputError> {
         let start = self.at;
-        if matches!(self.bytes.get(start), Some(b'{' | b'['))
-            && let Some(nested) = lane.nested()
+        let null = self.bytes[start..].starts_with(b"null");
+        if let Some(nested) = lane.nested()
+            && (matches!(self.bytes.get(start), Some(b'{' | b'[')) || (nested.takes_all() && !null))
         {
             return nested.take(self, scratch);
         }

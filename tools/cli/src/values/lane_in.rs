@@ -68,7 +68,7 @@ impl LaneBuilder {
             TypeKind::Time(_) => Lane::Time(builder(kind)),
             TypeKind::Timestamp(p) => Self::timestamp(kind, *p, false),
             TypeKind::TimestampLtz(p) => Self::timestamp(kind, *p, true),
-            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) | TypeKind::Variant => {
                 Lane::Nested(Box::new(NestedBuilder::new(name, kind)))
             }
         };

@@ -57,7 +57,7 @@ impl LaneView {
             TypeKind::Time(_) => Lane::Time(array.as_primitive().clone()),
             TypeKind::Timestamp(p) => Self::timestamp(&array, *p, false),
             TypeKind::TimestampLtz(p) => Self::timestamp(&array, *p, true),
-            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) => {
+            TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Multiset(_) | TypeKind::Row(_) | TypeKind::Variant => {
                 Lane::Nested(NestedView::new(name, kind, &array)?)
             }
         };

@@ -13,6 +13,7 @@ pub mod lane_out;
 mod nested_in;
 mod nested_out;
 pub mod text;
+mod variant;
 mod window;
 
 use std::fmt;

@@ -12,6 +12,7 @@ use super::InputError;
 use super::json_cursor::Cursor;
 use super::lane_in::LaneBuilder;
 use super::text::Reason;
+use super::variant::VariantParts;
 
 /// Builds one column of a nested type.
 pub struct NestedBuilder {
@@ -28,6 +29,8 @@ enum Parts {
     Map(Box<[LaneBuilder; 2]>, Vec<i32>),
     /// The fields, their names, and the row that last gave each of them a value.
     Row(Vec<LaneBuilder>, Vec<String>, Vec<usize>),
+    /// The binaries of a VARIANT.
+    Variant(VariantParts),
 }
 
 impl NestedBuilder {
@@ -47,6 +50,7 @@ impl NestedBuilder {
                 let names = fields.iter().map(|field| field.name.clone()).collect();
                 Parts::Row(lanes, names, vec![0; fields.len()])
             }
+            TypeKind::Variant => Parts::Variant(VariantParts::default()),
             // A kind without parts has none to build; its columns are no nested ones.
             _ => Parts::Row(Vec::new(), Vec::new(), Vec::new()),
         };
@@ -60,10 +64,16 @@ impl NestedBuilder {
         match &mut self.parts {
             Parts::Array(_, ends) | Parts::Map(_, ends) => ends.push(ends.last().copied().unwrap_or(0)),
             Parts::Row(fields, ..) => fields.iter_mut().for_each(LaneBuilder::push_hidden),
+            Parts::Variant(parts) => parts.push_hidden(),
         }
     }
 
-    /// Takes the next value of a line, which begins with `[` or `{`.
+    /// Whether any JSON value is one of the column: those of others begin with `[` or `{`.
+    pub fn takes_all(&self) -> bool {
+        matches!(self.parts, Parts::Variant(_))
+    }
+
+    /// Takes the next value of a line, which begins with `[` or `{` unless the column takes all.
     pub fn take(&mut self, cursor: &mut Cursor<'_>, scratch: &mut String) -> Result<(), InputError> {
         self.rows += 1;
         match &mut self.parts {
@@ -88,6 +98,7 @@ impl NestedBuilder {
                 let mut row = RowParts { fields, names, seen, row: self.rows };
                 row.take(cursor, scratch)?;
             }
+            Parts::Variant(parts) => parts.push(&cursor.json()?).map_err(InputError::of_line)?,
         }
         self.nulls.append_non_null();
         Ok(())
@@ -115,6 +126,10 @@ impl NestedBuilder {
                 seen.fill(0);
                 let columns = lanes.iter_mut().map(LaneBuilder::finish).collect::<Result<_, _>>()?;
                 let row = StructArray::try_new_with_length(fields.clone(), columns, nulls, rows);
+                Arc::new(row.map_err(wrong)?)
+            }
+            (Parts::Variant(parts), ArrowType::Struct(fields)) => {
+                let row = StructArray::try_new_with_length(fields.clone(), parts.finish(), nulls, rows);
                 Arc::new(row.map_err(wrong)?)
             }
             _ => return Err("is of another shape than its column".into()),

@@ -7,6 +7,7 @@ use forebay::types::{DataType, TypeKind};
 
 use super::json_out::write_string;
 use super::lane_out::LaneView;
+use super::variant::VariantView;
 
 /// A column of a nested type, downcast once with all its parts.
 pub enum NestedView {
@@ -16,6 +17,8 @@ pub enum NestedView {
     Map(OffsetBuffer<i32>, Box<[LaneView; 2]>),
     /// What stands before each field, and the fields.
     Row(Vec<(Vec<u8>, LaneView)>),
+    /// A VARIANT, whatever it holds.
+    Variant(VariantView),
 }
 
 impl NestedView {
@@ -43,6 +46,7 @@ impl NestedView {
                 });
                 Ok(Self::Row(fields.collect::<forebay::Result<_>>()?))
             }
+            TypeKind::Variant => VariantView::new(name, lane).map(Self::Variant),
             scalar => Err(forebay::Error::bug(format!("column {name}: {scalar} has no parts"))),
         }
     }
@@ -78,6 +82,7 @@ impl NestedView {
                 }
                 out.extend_from_slice(if fields.is_empty() { b"{}" } else { b"}" });
             }
+            Self::Variant(values) => values.write_json(row, out),
         }
     }
 }

@@ -21,6 +21,8 @@ import org.apache.paimon.data.InternalArray;
 import org.apache.paimon.data.InternalMap;
 import org.apache.paimon.data.InternalRow;
 import org.apache.paimon.data.Timestamp;
+import org.apache.paimon.data.variant.GenericVariant;
+import org.apache.paimon.data.variant.Variant;
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.ArrayNode;
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
@@ -93,6 +95,9 @@ final class Values {
                 return entries(((MultisetType) type).getElementType(), DataTypes.INT(), (InternalMap) value);
             case ROW:
                 return toJson((RowType) type, (InternalRow) value);
+            case VARIANT:
+                Variant variant = (Variant) value;
+                return Json.object().put("value", variant.value()).put("metadata", variant.metadata());
             default:
                 throw new UnsupportedOperationException("this program has no JSON form for " + type);
         }
@@ -209,6 +214,8 @@ final class Values {
                 return mapOf(((MultisetType) type).getElementType(), DataTypes.INT(), json);
             case ROW:
                 return rowOf((RowType) type, json);
+            case VARIANT:
+                return new GenericVariant(bytes(json.get("value")), bytes(json.get("metadata")));
             default:
                 throw new UnsupportedOperationException("this program has no JSON form for " + type);
         }
@@ -218,6 +225,10 @@ final class Values {
         Map<Object, Object> map = new LinkedHashMap<>();
         json.forEach(entry -> map.put(valueOf(key, entry.get(0)), valueOf(value, entry.get(1))));
         return new GenericMap(map);
+    }
+
+    private static byte[] bytes(JsonNode json) {
+        return Base64.getDecoder().decode(json.asText());
     }
 
     private static BigDecimal number(JsonNode json) {
