@@ -12,7 +12,7 @@ mod schema;
 mod writer;
 
 pub use codec::Codec;
-pub(super) use container::Container;
+pub(super) use container::{BlockRange, Container};
 pub(crate) use container::{Header, MAX_HEADER};
 pub(crate) use cursor::Cursor;
 pub(super) use schema::Record;

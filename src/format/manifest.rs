@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::avro::{Codec, Container, ContainerWriter, Cursor, NodeId, Record, Schema};
+use super::avro::{BlockRange, Codec, Container, ContainerWriter, Cursor, NodeId, Record, Schema};
 use super::data_file::{FileCache, FilePlan, RawFile, encode_file};
 use super::{BinaryRow, DataFileMeta, schemas};
 use crate::error::{Error, Result};
@@ -117,22 +117,55 @@ pub(super) fn encode_with<'a>(
 /// # Errors
 /// [`Error::Corrupt`] that names the file, the record and the field, [`Error::Unsupported`] for another version.
 pub fn decode_manifest(bytes: &[u8], file: &str, filter: &ManifestFilter<'_>) -> Result<Vec<ManifestEntry>> {
-    decode(bytes, filter).map_err(|error| error.in_file(file))
+    decode(bytes, None, filter).map_err(|error| error.in_file(file))
 }
 
-fn decode(bytes: &[u8], filter: &ManifestFilter<'_>) -> Result<Vec<ManifestEntry>> {
+/// A part of a manifest that is decoded by itself, beside the others.
+#[derive(Debug, Clone)]
+pub struct ManifestPart(BlockRange);
+
+/// The parts of a manifest, in the order of their entries; a small one is one part.
+///
+/// # Errors
+/// [`Error::Corrupt`] that names the file.
+pub fn manifest_parts(bytes: &[u8], file: &str) -> Result<Vec<ManifestPart>> {
+    let ranges = Container::open(bytes).and_then(|container| container.ranges(LEAST_PART));
+    Ok(ranges.map_err(|error| error.in_file(file))?.into_iter().map(ManifestPart).collect())
+}
+
+/// The entries of a part of a manifest that the filter keeps, in the file's order.
+///
+/// # Errors
+/// As [`decode_manifest`].
+pub fn decode_manifest_part(
+    bytes: &[u8],
+    part: &ManifestPart,
+    file: &str,
+    filter: &ManifestFilter<'_>,
+) -> Result<Vec<ManifestEntry>> {
+    decode(bytes, Some(&part.0), filter).map_err(|error| error.in_file(file))
+}
+
+/// Compressed bytes of a part: some thousand entries.
+const LEAST_PART: usize = 256 << 10;
+
+fn decode(bytes: &[u8], part: Option<&BlockRange>, filter: &ManifestFilter<'_>) -> Result<Vec<ManifestEntry>> {
     let container = Container::open(bytes)?;
     let plan = Plan::new(&container.schema)?;
     let mut cache = FileCache::default();
     let mut entries = Vec::new();
-    container.read(|cursor, block| {
+    let read = |cursor: &mut Cursor<'_>, block: &Bytes| {
         // Where all entries stay, their rows may as well be slices of the block.
         if filter.keep.is_none() {
             cache.share(block);
         }
         entries.extend(plan.read(cursor, filter, &mut cache)?);
         Ok(())
-    })?;
+    };
+    match part {
+        Some(part) => container.read_range(part, read)?,
+        None => container.read(read)?,
+    }
     Ok(entries)
 }
 

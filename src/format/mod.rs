@@ -50,8 +50,8 @@ pub use index_manifest::{
     encode_index_manifest,
 };
 pub use manifest::{
-    EntryHead, FileIdentifier, FileKind, ManifestEntry, ManifestFilter, apply_entries, cancel_entries, decode_manifest,
-    encode_manifest, merge_entries,
+    EntryHead, FileIdentifier, FileKind, ManifestEntry, ManifestFilter, ManifestPart, apply_entries, cancel_entries,
+    decode_manifest, decode_manifest_part, encode_manifest, manifest_parts, merge_entries,
 };
 pub use manifest_list::{ManifestFileMeta, decode_manifest_list, encode_manifest_list};
 pub use partition::{DEFAULT_PARTITION, partition_path};

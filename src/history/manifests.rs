@@ -8,14 +8,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use futures::future::try_join;
+use futures::future::{try_join, try_join_all};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Result};
 use crate::format::{
     BinaryRow, EntryHead, FileIdentifier, FileKind, IndexManifestEntry, ManifestEntry, ManifestFileMeta,
-    ManifestFilter, Snapshot, decode_index_manifest, decode_index_manifest_for_rewrite, decode_manifest,
-    decode_manifest_list, layout,
+    ManifestFilter, Snapshot, decode_index_manifest, decode_index_manifest_for_rewrite, decode_manifest_list,
+    decode_manifest_part, layout, manifest_parts,
 };
 use crate::io::TableStore;
 
@@ -224,13 +224,19 @@ impl Manifests {
             self.cache().put(&meta.file_name, Kept::Bytes(bytes.clone()), bytes.len() + 200, self.budget);
         }
         let test = if keep { None } else { filter.entry.clone() };
-        let decoded = self.store.env().computing(move || {
-            let keep = test.map(|test| move |head: &EntryHead<'_>| test(head));
-            let filter = keep.as_ref().map_or(ManifestFilter::ALL, |keep| ManifestFilter::new(keep));
-            let entries = decode_manifest(&bytes, &path, &filter)?;
-            Ok(entries.into_iter().map(Arc::new).collect::<Entries>())
+        let parts = manifest_parts(&bytes, &path)?;
+        let decoded = parts.into_iter().map(|part| {
+            let (bytes, path, test) = (bytes.clone(), path.clone(), test.clone());
+            let decode = move || {
+                let keep = test.map(|test| move |head: &EntryHead<'_>| test(head));
+                let filter = keep.as_ref().map_or(ManifestFilter::ALL, |keep| ManifestFilter::new(keep));
+                let entries = decode_manifest_part(&bytes, &part, &path, &filter)?;
+                Ok(entries.into_iter().map(Arc::new).collect::<Vec<_>>())
+            };
+            self.store.env().computing(decode).boxed()
         });
-        let entries = decoded.await?;
+        let decoded = try_join_all(decoded.collect::<Vec<_>>()).await?;
+        let entries: Entries = decoded.into_iter().flatten().collect();
         if keep {
             self.keep_entries(&meta.file_name, Arc::clone(&entries));
         }

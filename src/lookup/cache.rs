@@ -1,9 +1,9 @@
-//! What lookups keep of data files: footers, decoded keys and decoded pages, within a budget of bytes.
+//! What lookups keep of data files: footers, decoded keys, decoded pages and single rows, within a budget of bytes.
 //!
 //! Data files are immutable, so nothing kept is ever wrong: commits only make part of it useless, and that ages out.
 
 use std::fmt;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 use super::disk::DiskCache;
 use super::file::{KeyBlock, OpenFile};
 use crate::error::{Error, Result};
+use crate::types::Datum;
 
 /// Bytes of a shard at the least: a page must fit into one.
 const SHARD: u64 = 64 << 20;
@@ -28,7 +29,7 @@ pub struct LookupCache {
     budget: u64,
 }
 
-type Hashing = BuildHasherDefault<DefaultHasher>;
+type Hashing = BuildHasherDefault<OneWord>;
 type Lifecycle = DefaultLifecycle<Key, Kept>;
 
 impl fmt::Debug for LookupCache {
@@ -54,6 +55,8 @@ pub(super) enum Part {
     Keys(u32),
     /// A page of a column: leaf, row group and page.
     Page(u32, u32, u32),
+    /// All of a row.
+    Row(u64),
 }
 
 impl Hash for Key {
@@ -63,8 +66,30 @@ impl Hash for Key {
             Part::Footer => u64::MAX,
             Part::Keys(block) => (1 << 63) | u64::from(block),
             Part::Page(leaf, group, page) => (u64::from(leaf) << 48) ^ (u64::from(group) << 32) ^ u64::from(page),
+            Part::Row(row) => (1 << 62) | row,
         };
         state.write_u64(self.file as u64 ^ part);
+    }
+}
+
+/// Hashes the one word that a [`Key`] is: the finish of SplitMix64, which mixes every bit into every other.
+#[derive(Default, Clone, Copy)]
+pub(super) struct OneWord(u64);
+
+impl Hasher for OneWord {
+    fn finish(&self) -> u64 {
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = self.0.rotate_left(29) ^ word;
     }
 }
 
@@ -73,6 +98,8 @@ pub(super) enum Kept {
     Footer(Arc<OpenFile>),
     Keys(Arc<KeyBlock>),
     Page(ArrayRef),
+    /// The values of all columns of the table.
+    Row(Arc<[Datum]>),
 }
 
 #[derive(Clone)]
@@ -84,6 +111,7 @@ impl Weighter<Key, Kept> for Weigh {
             Kept::Footer(file) => file.size(),
             Kept::Keys(block) => block.keys.size(),
             Kept::Page(lane) => lane.get_array_memory_size(),
+            Kept::Row(row) => row.iter().map(Datum::size).sum(),
         };
         bytes as u64 + ENTRY
     }

@@ -12,7 +12,7 @@ use arrow_select::take::take;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::LookupCache;
-use super::rules::Rules;
+use super::rules::{Request, Rules};
 use super::view::{Routed, View};
 use crate::error::{Error, Result};
 use crate::format::{Snapshot, SnapshotId, datum_at};
@@ -267,28 +267,36 @@ impl TableLookup {
         let Some(routed) = routed.first() else { return Ok(None) };
         let request = rules.request(view.trimmed(&primary), 1)?;
         let of_key: Vec<Option<&Datum>> = shown.in_key.iter().map(|at| at.map(|at| &key[at])).collect();
-        let mut told = true;
-        for target in &routed.targets {
-            let bucket = view.ready(target);
-            match bucket.and_then(|bucket| rules.warm(bucket, &request, &shown.select, &of_key)) {
-                Some(Ok(None)) => {}
-                Some(answer) => return answer,
-                None => {
-                    told = false;
-                    break;
-                }
-            }
-        }
-        if told {
-            return Ok(None);
+        let warm = || self.warm(&view, routed, &request, &shown.select, &of_key);
+        if let Some(answer) = warm() {
+            return answer;
         }
         let lanes = self.checked(self.lanes(&view, &shown, &primary, 1).await)?;
         if !lanes.found.value(0) {
             return Ok(None);
         }
+        drop(warm()); // keeps the row, its pages being in memory now
         let columns = shown.select.iter().zip(&lanes.columns);
         let row = columns.map(|(at, lane)| datum_at(lane, &rules.schema.fields[*at].data_type.kind, 0));
         row.collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    /// The row of one key from memory alone; `None` when memory does not tell.
+    fn warm(
+        &self,
+        view: &View,
+        routed: &Routed,
+        request: &Request,
+        select: &[usize],
+        key: &[Option<&Datum>],
+    ) -> Option<Result<Option<Vec<Datum>>>> {
+        for target in &routed.targets {
+            match view.rules.warm(view.ready(target)?, request, select, key)? {
+                Ok(None) => {}
+                answer => return Some(answer),
+            }
+        }
+        Some(Ok(None))
     }
 
     /// Goes to the newest snapshot, and tells whether that was another. What was read stays in memory. One request when

@@ -1,6 +1,12 @@
-//! One key whose pages are all in memory: no request, no task, no array made.
+//! One key whose row or pages are all in memory: no request, no task, no array made.
+//!
+//! A row that was asked for whole is kept beside its pages: the next time it is one place in memory, not one for each
+//! column.
+
+use std::sync::Arc;
 
 use super::bucket::BucketFiles;
+use super::cache::{Kept, Key, Part};
 use super::file::{LookupFile, OpenFile, Source};
 use super::load::page_key;
 use super::rules::{Request, Rules};
@@ -33,6 +39,10 @@ impl Rules {
                 return None;
             }
             let row = rows.start;
+            let kept = Key { file: file.id, part: Part::Row(row) };
+            if let Some(Kept::Row(values)) = self.cache.get(kept) {
+                return Some(Ok(select.iter().map(|at| values.get(*at).cloned()).collect()));
+            }
             if file.may_retract() {
                 match self.cell(file, &open, &open.kind, row)? {
                     Ok(Datum::TinyInt(kind)) if RowKind::adds(kind) => {}
@@ -53,6 +63,9 @@ impl Rules {
                     Ok(value) => values.push(value),
                     Err(error) => return Some(Err(error)),
                 }
+            }
+            if select.len() == self.schema.fields.len() && select.is_sorted() {
+                self.cache.put(kept, Kept::Row(Arc::from(values.as_slice())));
             }
             return Some(Ok(Some(values)));
         }

@@ -1,5 +1,7 @@
 //! Reading an object container: header, then blocks of records.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::codec::Codec;
@@ -80,6 +82,17 @@ impl Header {
     }
 }
 
+/// Blocks of a container that are read by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BlockRange {
+    /// Where they lie behind the header.
+    place: Range<usize>,
+    /// The records in front of them.
+    first_record: usize,
+    /// The most bytes they may decompress to.
+    limit: usize,
+}
+
 /// An opened container: its header is decoded, its blocks are not.
 pub(crate) struct Container<'a> {
     pub(crate) schema: Schema,
@@ -118,26 +131,59 @@ impl<'a> Container<'a> {
         raw
     }
 
+    /// All blocks, cut into ranges of `least` compressed bytes or more.
+    pub(crate) fn ranges(&self, least: usize) -> Result<Vec<BlockRange>> {
+        let mut cursor = Cursor::new(&self.schema, self.blocks);
+        let (mut ranges, mut start, mut first_record, mut records) = (Vec::new(), 0, 0, 0_usize);
+        while !cursor.is_empty() {
+            let (count, _) = self.frame(&mut cursor)?;
+            records = records.saturating_add(usize::try_from(count).unwrap_or(0));
+            let end = self.blocks.len() - cursor.left();
+            if end - start >= least || cursor.is_empty() {
+                ranges.push(BlockRange { place: start..end, first_record, limit: MAX_FILE });
+                (start, first_record) = (end, records);
+            }
+        }
+        let count = ranges.len().max(1);
+        ranges.iter_mut().for_each(|range| range.limit = MAX_FILE / count);
+        Ok(ranges)
+    }
+
+    /// The next block: how many records it tells, and its compressed bytes.
+    fn frame<'b>(&self, cursor: &mut Cursor<'b>) -> Result<(i64, &'b [u8])> {
+        let (count, size) = (cursor.long()?, cursor.long()?);
+        let size = usize::try_from(size).map_err(|_| corrupt(format!("a block of {size} bytes")))?;
+        let compressed = cursor.take(size)?;
+        match cursor.take(16)? == self.sync {
+            true => Ok((count, compressed)),
+            false => Err(corrupt("a block does not end with the file's sync marker")),
+        }
+    }
+
     /// Reads every record with `record`, which must take exactly its bytes and sees the block they lie in.
-    pub(crate) fn read<F>(&self, mut record: F) -> Result<()>
+    pub(crate) fn read<F>(&self, record: F) -> Result<()>
+    where
+        F: FnMut(&mut Cursor<'_>, &Bytes) -> Result<()>,
+    {
+        let all = BlockRange { place: 0..self.blocks.len(), first_record: 0, limit: MAX_FILE };
+        self.read_range(&all, record)
+    }
+
+    /// The same for some blocks.
+    pub(crate) fn read_range<F>(&self, range: &BlockRange, mut record: F) -> Result<()>
     where
         F: FnMut(&mut Cursor<'_>, &Bytes) -> Result<()>,
     {
         let (root, optional) = self.schema.root()?;
-        let mut cursor = Cursor::new(&self.schema, self.blocks);
+        let blocks = self.blocks.get(range.place.clone()).ok_or_else(|| corrupt("blocks behind its end"))?;
+        let mut cursor = Cursor::new(&self.schema, blocks);
         let mut decompressed = 0;
-        let mut number = 0usize;
+        let mut number = range.first_record;
         while !cursor.is_empty() {
-            let count = cursor.long()?;
-            let size = cursor.long()?;
-            let size = usize::try_from(size).map_err(|_| corrupt(format!("a block of {size} bytes")))?;
-            let compressed = cursor.take(size)?;
-            if cursor.take(16)? != self.sync {
-                return Err(corrupt("a block does not end with the file's sync marker"));
-            }
+            let (count, compressed) = self.frame(&mut cursor)?;
             let block = Bytes::from(self.codec.decompress(compressed)?);
             decompressed += block.len();
-            if decompressed > MAX_FILE {
+            if decompressed > range.limit {
                 return Err(Error::exhausted(format!("an Avro file of more than {MAX_FILE} bytes uncompressed")));
             }
             if usize::try_from(count).map_or(true, |count| count > block.len()) {

@@ -141,3 +141,27 @@ fn cancelling_keeps_deletes_of_files_added_elsewhere() {
     assert_eq!(names(&kept), ["x", "b"]);
     assert_eq!(kept[0].kind, FileKind::Delete);
 }
+
+#[test]
+fn a_large_manifest_is_decoded_in_parts_that_name_their_records() {
+    let entries: Vec<ManifestEntry> = (0..6000).map(|at| add(&format!("data-{at}"))).collect();
+    let bytes = encode_manifest(&entries, Codec::Null).unwrap();
+    let parts = manifest_parts(&bytes, "manifest-x").unwrap();
+    assert!(parts.len() > 2, "{} parts", parts.len());
+    let part =
+        |bytes: &[u8], part: &ManifestPart| decode_manifest_part(bytes, part, "manifest-x", &ManifestFilter::ALL);
+    let read: Vec<ManifestEntry> = parts.iter().flat_map(|it| part(&bytes, it).unwrap()).collect();
+    assert_eq!(read, entries);
+    // A name that leads elsewhere, in the last part.
+    let mut damaged = bytes.to_vec();
+    let at = damaged.windows(9).rposition(|it| it == b"data-5999").unwrap();
+    damaged[at] = b'/';
+    let last = part(&damaged, parts.last().unwrap()).unwrap_err().to_string();
+    assert!(last.contains("manifest-x") && last.contains("record 5999"), "{last}");
+    assert!(part(&damaged, &parts[0]).is_ok());
+    for cut in [bytes.len() - 1, bytes.len() - 20, bytes.len() / 2] {
+        assert!(manifest_parts(&bytes[..cut], "manifest-x").is_err());
+    }
+    let none: [&ManifestEntry; 0] = [];
+    assert!(manifest_parts(&encode_manifest(none, Codec::Null).unwrap(), "manifest-x").unwrap().is_empty());
+}

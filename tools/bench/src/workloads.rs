@@ -279,7 +279,7 @@ impl Workloads {
             raw: raw.clone(),
         };
         let mut figures = vec![figure("first row", Unit::Millis, number(answer, "first_ms")?)];
-        for (pass, name) in ["first pass", "again"].iter().enumerate() {
+        for (pass, name) in ["first pass", "again", "other keys"].iter().enumerate() {
             let pass = &answer["passes"][pass];
             figures.push(figure(&format!("p50 {name}"), Unit::Micros, number(pass, "p50_us")?));
             figures.push(figure(&format!("p99 {name}"), Unit::Micros, number(pass, "p99_us")?));
