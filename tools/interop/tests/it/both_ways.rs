@@ -1,8 +1,9 @@
 //! One engine writes, the other reads: rows of every snapshot and changes of every snapshot.
 
-use forebay::types::RowKind;
+use forebay::Error;
+use forebay::types::{DataType, Datum, RowKind};
 use forebay_interop::{
-    Engine, Model, Random, Server, Shape, TableSpec, View, Writer, assert_same_rows, create, open, seeds, write_once,
+    Engine, Model, Op, Random, Server, Shape, TableSpec, View, Writer, assert_same_rows, create, open, seeds, write_once,
 };
 
 use crate::support::{agreed, check, place, random_compaction, server_write};
@@ -164,4 +165,26 @@ async fn we_follow_every_changelog_that_java_makes() {
         let theirs = agreed(&what, &mut server, &path).await;
         assert_same_rows(&what, model.view(), &theirs);
     }
+}
+
+/// What is pulled out of the values stands in columns of its own, which this engine does not put together.
+#[tokio::test]
+async fn a_variant_that_java_shredded_is_refused_by_name() {
+    let mut server = Server::get(Engine::Java2x);
+    let fields = r#"{"type":"ROW","fields":[{"id":0,"name":"v","type":{"type":"ROW","fields":[{"id":1,"name":"a","type":"INT"}]}}]}"#;
+    let spec = TableSpec {
+        columns: vec![("k".to_string(), DataType::INT.not_null()), ("v".to_string(), DataType::VARIANT)],
+        primary_key: vec!["k".to_string()],
+        ..TableSpec::default()
+    };
+    let spec = spec.option("bucket", "1").option("parquet.variant.shreddingSchema", fields);
+    let place = place();
+    let path = place.path().join("t");
+    spec.create_by(&mut server, &path);
+    let object = Datum::Row(vec![Datum::Bytes(vec![2, 1, 0, 0, 2, 12, 5]), Datum::Bytes(vec![1, 1, 0, 1, b'a'])]);
+    let operations = [Op { kind: RowKind::Insert, row: vec![Datum::Int(1), object] }];
+    server_write(&mut server, &path, &spec, 1, &operations, "none");
+    let mut rows = open(&path).await.scan().read().await.unwrap();
+    let refused = rows.next_batch().await.map(drop).unwrap_err();
+    assert!(matches!(&refused, Error::Unsupported(what) if what.contains("shredded")), "{refused}");
 }
