@@ -86,10 +86,10 @@ async fn what_a_prepared_snapshot_names_must_be_there() {
 async fn whatever_fails_a_snapshot_is_there_once_and_the_next_try_says_so() {
     let mut operation = 0;
     loop {
-        let table = Table::new().await;
-        must(&mut table.calm_committer("ours"), 1, append("a")).await;
-        let (base, snapshot) = prepared(&table, Some("u"), "theirs").await;
         for fault in [Fault::FailBefore, Fault::FailAfter] {
+            let table = Table::new().await;
+            must(&mut table.calm_committer("ours"), 1, append("a")).await;
+            let (base, snapshot) = prepared(&table, Some("u"), "theirs").await;
             table.faulty.replan(FaultPlan::none().at(operation, fault));
             let outcome = publish(&table, base.as_deref(), &snapshot).await;
             let there = table.latest().await.as_ref() == Some(&snapshot);

@@ -23,10 +23,12 @@ pub struct Cli {
 /// Arguments that every command understands.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
-    /// The warehouse that db.table names are looked up in: a directory or URL
+    /// The warehouse that db.table names are looked up in: a directory or URL, or a Paimon REST catalog (rest+http://HOST:PORT,
+    /// its token in FOREBAY_CATALOG_TOKEN)
     #[arg(long, global = true, env = "FOREBAY_WAREHOUSE", value_name = "LOCATION", help_heading = "Common options")]
     pub warehouse: Option<String>,
-    /// An option of the store (s3.endpoint, s3.region, ..); credentials are better left to the environment
+    /// An option of the store (s3.endpoint, s3.region, ..) or of the catalog (metastore=rest, uri, header.NAME, ..);
+    /// credentials are better left to the environment
     #[arg(long = "store", global = true, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Common options")]
     pub store: Vec<(String, String)>,
     /// Machine output: JSON on standard output, errors as a JSON object on standard error

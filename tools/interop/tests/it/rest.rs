@@ -1,4 +1,4 @@
-//! Java's REST catalog and pypaimon's against `forebay catalog serve`, and this engine's client beside them.
+//! The REST catalogs of Java, Flink and pypaimon against `forebay catalog serve`, and this engine's client beside them.
 
 use std::sync::Arc;
 
@@ -202,10 +202,14 @@ async fn writers_of_all_engines_at_once_lose_no_commit() {
     create(&mut first, &service, "d.t", json!({"bucket": "1", "write-only": "true"}));
     drop(first);
     let mut threads = Vec::new();
+    let ready = Arc::new(std::sync::Barrier::new(4));
     for (at, engine) in (0..).zip([Engine::Java2x, Engine::Java2x, Engine::Java1x, Engine::Python]) {
-        let service = Arc::clone(&service);
+        let (service, ready) = (Arc::clone(&service), Arc::clone(&ready));
         threads.push(std::thread::spawn(move || {
             let mut server = Server::get(engine);
+            // It has started when it answers.
+            server.call(&json!({"command": "version"})).unwrap();
+            ready.wait();
             for identifier in 1..=COMMITS {
                 let from = at * 1000 + identifier * 10;
                 let user = format!("{}-{at}", engine.name());
@@ -266,4 +270,32 @@ async fn pypaimon_writes_and_reads_through_the_service() {
     writer.commit().await.unwrap().snapshot_id().unwrap();
     writer.close().await.unwrap();
     assert_eq!(told(&mut python, &service, "read", json!({"table": "d.t"}))["count"], 20);
+}
+
+#[tokio::test]
+async fn flink_sql_makes_fills_reads_and_drops_through_the_service() {
+    let service = CatalogService::start();
+    let mut flink = Server::get(Engine::Flink);
+    let options = service.options();
+    let option = |key: &str| format!("'{key}'='{}'", options[key].as_str().unwrap());
+    let keys = ["metastore", "uri", "warehouse", "token.provider", "token"].map(option).join(",");
+    let begin = [format!("CREATE CATALOG p WITH ('type'='paimon',{keys})"), "USE CATALOG p".to_string()];
+    let mut sql = |statements: &[&str]| {
+        let all: Vec<&str> = begin.iter().map(String::as_str).chain(statements.iter().copied()).collect();
+        let answer = flink.call(&json!({"command": "sql", "statements": all}));
+        answer.unwrap_or_else(|error| panic!("{statements:?}: {error}"))["rows"].clone()
+    };
+    let columns = "k INT, v STRING, p STRING, PRIMARY KEY (k, p) NOT ENFORCED";
+    let create = format!("CREATE TABLE d.t ({columns}) PARTITIONED BY (p) WITH ('bucket'='1')");
+    sql(&["CREATE DATABASE d", &create, "INSERT INTO d.t VALUES (1,'a','x'),(2,'b','y')"]);
+    let rows = sql(&["INSERT INTO d.t VALUES (1,'c','x')", "SELECT * FROM d.t ORDER BY k"]);
+    assert_eq!(rows, json!([[1, "c", "x"], [2, "b", "y"]]));
+    sql(&["CREATE VIEW d.v AS SELECT k FROM p.d.t WHERE k > 1"]);
+    assert_eq!(sql(&["SELECT * FROM d.v"]), json!([[2]]));
+    assert_eq!(sql(&["SHOW PARTITIONS d.t"]), json!([["p=x"], ["p=y"]]));
+    assert_eq!(sql(&["ALTER TABLE d.t ADD w INT", "SELECT w FROM d.t"]), json!([[null], [null]]));
+    let table = ours(&service.client(), "d.t").await;
+    assert_eq!((count(&table).await, table.schema().fields.len()), (2, 4));
+    sql(&["CALL sys.create_tag('d.t', 'monday')", "DROP VIEW d.v", "DROP TABLE d.t", "DROP DATABASE d"]);
+    assert!(service.client().database("d").await.is_err());
 }
