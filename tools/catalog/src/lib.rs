@@ -23,15 +23,14 @@ use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
-use forebay::Catalog;
 use forebay::io::Secret;
+use forebay::{Catalog, Env};
 use tokio::net::TcpListener;
 
 use answer::Refusal;
@@ -77,7 +76,8 @@ pub async fn serve(
 }
 
 async fn handle(State(service): State<Arc<Service>>, request: Request) -> Response {
-    let began = now();
+    let clock = Env::system();
+    let began = clock.monotonic();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     // A client that goes away does not stop what it asked for half-way.
     let shared = Arc::clone(&service);
@@ -88,7 +88,7 @@ async fn handle(State(service): State<Arc<Service>>, request: Request) -> Respon
         Err(refusal) => (refusal.status(), refusal.body()),
     };
     if service.verbose {
-        let micros = began.elapsed().as_micros();
+        let micros = clock.monotonic().saturating_sub(began).as_micros();
         // A line that nobody can read is no failure.
         let _ = writeln!(std::io::stderr(), "{method} {} {} {micros} us", uri.path(), status.as_u16());
     }
@@ -111,7 +111,7 @@ async fn answer_to(service: &Service, request: Request) -> Result<Vec<u8>, Refus
     };
     let asked = Asked::new(verb, parts.uri.path(), parts.uri.query().unwrap_or_default(), body);
     let answer = routes::route(service, &asked).await?;
-    Ok(serde_json::to_vec(&answer).unwrap_or_default())
+    serde_json::to_vec(&answer).map_err(|error| Refusal::failed(format!("the answer: {error}")))
 }
 
 fn check_token(service: &Service, request: &Request) -> Result<(), Refusal> {
@@ -127,9 +127,4 @@ fn check_token(service: &Service, request: &Request) -> Result<(), Refusal> {
 /// Takes as long for a token that differs early as for one that differs late.
 fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
-}
-
-#[allow(clippy::disallowed_methods)] // how long an answer took is told to people only
-fn now() -> Instant {
-    Instant::now()
 }
