@@ -53,8 +53,8 @@ fn changes_are_understood_in_javas_words() {
         other => panic!("{other:?}"),
     }
     assert!(matches!(told(r#"{"action":"paint","key":"a"}"#), Err(Error::Invalid(words)) if words.contains("paint")));
-    let variant = r#"{"action":"addColumn","fieldNames":["v"],"dataType":"VARIANT","comment":null,"move":null}"#;
-    assert!(told(variant).is_err());
+    let geometry = r#"{"action":"addColumn","fieldNames":["v"],"dataType":"GEOMETRY","comment":null,"move":null}"#;
+    assert!(told(geometry).is_err());
 }
 
 #[test]
