@@ -1,69 +1,73 @@
-//! The warehouse: a directory of databases, each a directory of tables.
+//! Databases, tables and views by name: in a directory of the warehouse, or at a catalog service.
 //!
-//! ```text
-//! <warehouse>/<database>.db/<table>/schema/schema-0
-//! ```
+//! [`Catalog`] is the handle; [`CatalogBackend`] is what stands behind it, and hands out each table with its files and
+//! with the [`crate::commit::Publisher`] that makes its snapshots visible.
 //!
-//! Invariants:
-//! - a name is one plain path component, so that no name leads out of the warehouse;
-//! - a table exists from the moment its `schema-0` does, which one creator wins;
-//! - a drop deletes only below the table's root.
-//!
-//! Spec: `format-spec/layout.md`.
+//! Spec: `format-spec/layout.md`, `format-spec/rest-catalog.md`.
 
+mod backend;
+mod filesystem;
 mod name;
+pub mod rest;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+pub use backend::{CatalogBackend, Database, FoundTable};
 pub use name::{TableName, check_object_name};
 
+use self::filesystem::Filesystem;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::format::layout;
+use crate::format::{View, ViewChange, layout};
+use crate::history::History;
 use crate::io::{TableStore, open_location};
-use crate::schema::Schema;
-use crate::table::{Table, delete_table, has_schema};
+use crate::schema::{Schema, SchemaChange};
+use crate::table::{Table, change_schema, has_schema};
 
-/// What a database's directory name ends with.
-const DATABASE_SUFFIX: &str = ".db";
-/// Keeps an empty database visible on object stores, which have no directories. Java ignores it.
-const DATABASE_MARKER: &str = ".forebay-database";
-/// Requests of a listing at one time.
-const PARALLEL: usize = 8;
-
-/// A warehouse directory. Cheap to clone.
+/// A warehouse. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    store: TableStore,
+    backend: Arc<dyn CatalogBackend>,
 }
 
 impl Catalog {
-    /// Opens a warehouse by its location. Nothing is created and no request is made.
+    /// Opens a warehouse: by its location, or, where option `metastore` is `rest` or the location begins with
+    /// `rest+http://` or `rest+https://`, at a catalog service. Nothing is created and no request is made.
     ///
     /// # Errors
-    /// [`Error::Invalid`] and [`Error::Unsupported`] as [`open_location`].
+    /// [`Error::Invalid`] and [`Error::Unsupported`] as [`open_location`]; the same for an option of the service.
     pub fn open<K, V>(warehouse: &str, options: impl IntoIterator<Item = (K, V)>) -> Result<Self>
     where
         K: Into<String>,
         V: Into<String>,
     {
-        let options: BTreeMap<String, String> =
+        let mut options: BTreeMap<String, String> =
             options.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
-        Ok(Self::of(open_location(warehouse, &options, &Env::system())?))
+        if let Some(uri) = rest::uri_of(warehouse) {
+            return Ok(Self::behind(Arc::new(rest::RestCatalog::open(uri, None, options, &Env::system())?)));
+        }
+        match options.get("metastore").map(String::as_str) {
+            None | Some("filesystem") => Ok(Self::of(open_location(warehouse, &options, &Env::system())?)),
+            Some("rest") => {
+                let uri = options.remove("uri").ok_or_else(|| Error::invalid("metastore=rest needs option uri"))?;
+                let warehouse = Some(warehouse.to_string());
+                Ok(Self::behind(Arc::new(rest::RestCatalog::open(&uri, warehouse, options, &Env::system())?)))
+            }
+            Some(other) => Err(Error::unsupported(format!("metastore={other} (known: filesystem, rest)"))),
+        }
     }
 
     /// The warehouse at a store's root.
     pub fn of(store: TableStore) -> Self {
-        Self { store }
+        Self::behind(Arc::new(Filesystem::new(store)))
     }
 
-    /// The warehouse's files.
-    pub fn store(&self) -> &TableStore {
-        &self.store
+    /// The warehouse that a backend knows.
+    pub fn behind(backend: Arc<dyn CatalogBackend>) -> Self {
+        Self { backend }
     }
 
     /// The names of all databases, sorted.
@@ -71,55 +75,71 @@ impl Catalog {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn list_databases(&self) -> Result<Vec<String>> {
-        let directories = self.store.list_dirs("").await?;
-        let names = directories.iter().filter_map(|name| name.strip_suffix(DATABASE_SUFFIX));
-        Ok(names.filter(|name| check_object_name("database", name).is_ok()).map(str::to_string).collect())
+        self.backend.list_databases().await
+    }
+
+    /// A database.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad name, [`Error::NotFound`], [`Error::Storage`].
+    pub async fn database(&self, name: &str) -> Result<Database> {
+        check_object_name("database", name)?;
+        self.backend.database(name).await
     }
 
     /// Whether a database is there.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad name, [`Error::Storage`].
-    pub async fn database_exists(&self, database: &str) -> Result<bool> {
-        let directory = database_directory(database)?;
-        if let Some(root) = self.store.local_path() {
-            let path = root.join(directory);
-            return self.store.env().blocking(move || Ok(path.is_dir())).await;
+    pub async fn database_exists(&self, name: &str) -> Result<bool> {
+        match self.database(name).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
         }
-        let (files, directories) =
-            futures::future::try_join(self.store.list(&directory), self.store.list_dirs(&directory)).await?;
-        Ok(!files.is_empty() || !directories.is_empty())
     }
 
     /// Creates a database.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad name, [`Error::AlreadyExists`], [`Error::Storage`].
-    pub async fn create_database(&self, database: &str) -> Result<()> {
-        let directory = database_directory(database)?;
-        if self.database_exists(database).await? {
-            return Err(Error::already_exists(format!("database {database:?}")));
-        }
-        if self.store.local_path().is_some() {
-            return self.store.create_dir(&directory).await;
-        }
-        self.store.write(&format!("{directory}/{DATABASE_MARKER}"), Bytes::new()).await
+    pub async fn create_database(&self, name: &str) -> Result<()> {
+        self.create_database_with(name, &BTreeMap::new()).await
     }
 
-    /// Drops a database, with all its tables where `cascade` says so.
+    /// Creates a database with options.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a bad name or a database that has tables, [`Error::NotFound`], [`Error::Storage`].
-    pub async fn drop_database(&self, database: &str, cascade: bool) -> Result<()> {
-        let directory = database_directory(database)?;
-        if !self.database_exists(database).await? {
-            return Err(Error::not_found(format!("database {database:?}")));
+    /// As [`Catalog::create_database`]; [`Error::Unsupported`] for option `location`.
+    pub async fn create_database_with(&self, name: &str, options: &BTreeMap<String, String>) -> Result<()> {
+        check_object_name("database", name)?;
+        self.backend.create_database(name, options).await
+    }
+
+    /// Sets options of a database, and takes others away.
+    ///
+    /// # Errors
+    /// As [`Catalog::create_database_with`]; [`Error::NotFound`].
+    pub async fn alter_database(&self, name: &str, set: &BTreeMap<String, String>, remove: &[String]) -> Result<()> {
+        check_object_name("database", name)?;
+        self.backend.alter_database(name, set, remove).await
+    }
+
+    /// Drops a database, with all its tables and views where `cascade` says so.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad name or a database that has tables or views, [`Error::NotFound`], [`Error::Storage`].
+    pub async fn drop_database(&self, name: &str, cascade: bool) -> Result<()> {
+        check_object_name("database", name)?;
+        if !cascade {
+            let (tables, views) = (self.list_tables(name).await?, self.list_views(name).await?);
+            for (what, names) in [("tables", tables), ("views", views)] {
+                if !names.is_empty() {
+                    return Err(Error::invalid(format!("database {name:?} has {what}: {}", names.join(", "))));
+                }
+            }
         }
-        let tables = self.list_tables(database).await?;
-        if !cascade && !tables.is_empty() {
-            return Err(Error::invalid(format!("database {database:?} has tables: {}", tables.join(", "))));
-        }
-        self.store.delete_dir(&directory).await
+        self.backend.drop_database(name).await
     }
 
     /// The names of a database's tables, sorted: its directories that have a schema.
@@ -127,47 +147,16 @@ impl Catalog {
     /// # Errors
     /// [`Error::Invalid`] for a bad name, [`Error::NotFound`], [`Error::Storage`].
     pub async fn list_tables(&self, database: &str) -> Result<Vec<String>> {
-        let directory = database_directory(database)?;
-        let directories = self.store.list_dirs(&directory).await?;
-        if directories.is_empty() && !self.database_exists(database).await? {
-            return Err(Error::not_found(format!("database {database:?}")));
-        }
-        let candidates = directories.into_iter().filter(|name| check_object_name("table", name).is_ok());
-        let checks = candidates.map(|name| {
-            let store = self.store.child(&format!("{directory}/{name}"));
-            async move { Ok::<_, Error>(has_schema(&store?).await?.then_some(name)) }.boxed()
-        });
-        let found: Vec<Option<String>> =
-            stream::iter(checks.collect::<Vec<_>>()).buffered(PARALLEL).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
+        check_object_name("database", database)?;
+        self.backend.list_tables(database).await
     }
 
-    /// The files of a table, whether it is there or not. Its location is [`TableStore::location`].
+    /// A table's files and the door of its commits, whether this version can read its rows or not.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a bad name.
-    pub fn table_store(&self, table: &TableName) -> Result<TableStore> {
-        self.store.child(&table.directory())
-    }
-
-    /// Where a table lies.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a bad name.
-    pub fn table_location(&self, table: &TableName) -> Result<String> {
-        Ok(self.table_store(table)?.location().to_string())
-    }
-
-    /// Whether a table is there.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub async fn table_exists(&self, table: &TableName) -> Result<bool> {
-        let store = self.table_store(table)?;
-        match table.branch() {
-            Some(branch) => has_schema(&store.child(&layout::branch(branch)?)?).await,
-            None => has_schema(&store).await,
-        }
+    /// [`Error::NotFound`], [`Error::Storage`].
+    pub async fn find_table(&self, table: &TableName) -> Result<FoundTable> {
+        self.backend.find_table(table).await
     }
 
     /// The files of a table that must be there.
@@ -175,10 +164,21 @@ impl Catalog {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].
     pub async fn require_table(&self, table: &TableName) -> Result<TableStore> {
-        let store = self.table_store(table)?;
-        match has_schema(&store).await? {
-            true => Ok(store),
-            false => Err(Error::not_found(format!("table {table}"))),
+        Ok(self.find_table(table).await?.store)
+    }
+
+    /// Whether a table, or the branch that is named, is there.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn table_exists(&self, table: &TableName) -> Result<bool> {
+        let store = match self.find_table(table).await {
+            Err(Error::NotFound(_)) => return Ok(false),
+            found => found?.store,
+        };
+        match table.branch() {
+            Some(branch) => has_schema(&store.child(&layout::branch(branch)?)?).await,
+            None => Ok(true),
         }
     }
 
@@ -187,10 +187,11 @@ impl Catalog {
     /// # Errors
     /// [`Error::NotFound`]; those of [`Table::open`].
     pub async fn table(&self, table: &TableName) -> Result<Table> {
-        let found = Table::open_store(self.require_table(table).await?).await?;
+        let found = self.find_table(table).await?;
+        let opened = Table::open_store(found.store).await?.published_by(found.publisher);
         match table.branch() {
-            Some(branch) => found.branch(branch).await,
-            None => Ok(found),
+            Some(branch) => opened.branch(branch).await,
+            None => Ok(opened),
         }
     }
 
@@ -200,10 +201,25 @@ impl Catalog {
     /// [`Error::NotFound`] for the database; those of [`Table::create`].
     pub async fn create_table(&self, table: &TableName, schema: Schema) -> Result<Table> {
         table.check_whole("creation (make it by Table::create_branch)")?;
-        if !self.database_exists(table.database()).await? {
-            return Err(Error::not_found(format!("database {:?}", table.database())));
+        self.backend.create_table(table, &schema).await?;
+        self.table(table).await
+    }
+
+    /// Changes a table's schema, or that of the branch that is named, whether this version can read its rows or not.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; those of [`Table::alter`].
+    pub async fn alter_table(&self, table: &TableName, changes: &[SchemaChange]) -> Result<()> {
+        let found = self.find_table(table).await?;
+        let history = History::new(found.store);
+        let history = match table.branch() {
+            Some(branch) => history.on_branch(branch)?,
+            None => history,
+        };
+        if found.publisher.change_schema(&history, changes).await? {
+            return Ok(());
         }
-        Table::create_store(self.table_store(table)?, schema).await
+        change_schema(&history, changes).await.map(drop)
     }
 
     /// Renames a table, also into another database. Only where directories can be renamed at once.
@@ -213,12 +229,8 @@ impl Catalog {
     pub async fn rename_table(&self, from: &TableName, to: &TableName) -> Result<TableStore> {
         from.check_whole("a rename")?;
         to.check_whole("a rename")?;
-        self.require_table(from).await?;
-        if !self.database_exists(to.database()).await? {
-            return Err(Error::not_found(format!("database {:?}", to.database())));
-        }
-        self.store.rename_dir(&from.directory(), &to.directory()).await?;
-        self.table_store(to)
+        self.backend.rename_table(from, to).await?;
+        self.require_table(to).await
     }
 
     /// Drops a table with all its files.
@@ -227,11 +239,51 @@ impl Catalog {
     /// [`Error::NotFound`], [`Error::Storage`]; part of the files may be gone then.
     pub async fn drop_table(&self, table: &TableName) -> Result<()> {
         table.check_whole("a drop (delete it by Table::delete_branch)")?;
-        delete_table(&self.require_table(table).await?).await
+        self.backend.drop_table(table).await
     }
-}
 
-fn database_directory(database: &str) -> Result<String> {
-    check_object_name("database", database)?;
-    Ok(format!("{database}{DATABASE_SUFFIX}"))
+    /// The names of a database's views, sorted.
+    ///
+    /// # Errors
+    /// As [`Catalog::list_tables`].
+    pub async fn list_views(&self, database: &str) -> Result<Vec<String>> {
+        check_object_name("database", database)?;
+        self.backend.list_views(database).await
+    }
+
+    /// A view.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Storage`].
+    pub async fn view(&self, name: &TableName) -> Result<View> {
+        name.check_whole("a view")?;
+        self.backend.view(name).await
+    }
+
+    /// Creates a view. No table may have its name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the database, [`Error::AlreadyExists`], [`Error::Storage`].
+    pub async fn create_view(&self, name: &TableName, view: &View) -> Result<()> {
+        name.check_whole("a view")?;
+        self.backend.create_view(name, view).await
+    }
+
+    /// Changes a view.
+    ///
+    /// # Errors
+    /// As [`Catalog::view`] and [`View::changed`].
+    pub async fn alter_view(&self, name: &TableName, changes: &[ViewChange]) -> Result<()> {
+        name.check_whole("a view")?;
+        self.backend.alter_view(name, changes).await
+    }
+
+    /// Drops a view.
+    ///
+    /// # Errors
+    /// As [`Catalog::view`].
+    pub async fn drop_view(&self, name: &TableName) -> Result<()> {
+        name.check_whole("a view")?;
+        self.backend.drop_view(name).await
+    }
 }

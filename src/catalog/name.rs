@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::DATABASE_SUFFIX;
+use super::filesystem::DATABASE_SUFFIX;
 use crate::error::{Error, Result};
 use crate::format::layout;
 

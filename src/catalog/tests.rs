@@ -1,6 +1,9 @@
 //! Tests of databases and tables on disk and in memory, and of hostile names.
 
+use bytes::Bytes;
+
 use super::*;
+use crate::format::View;
 use crate::history::Schemas;
 use crate::types::DataType;
 
@@ -12,11 +15,16 @@ fn name(text: &str) -> TableName {
     text.parse().unwrap()
 }
 
-fn catalogs() -> (tempfile::TempDir, [Catalog; 2]) {
+fn stores() -> (tempfile::TempDir, [TableStore; 2]) {
     let directory = tempfile::tempdir().unwrap();
     let env = Env::system();
-    let local = Catalog::of(TableStore::local(directory.path(), &env).unwrap());
-    (directory, [local, Catalog::of(TableStore::memory(&env))])
+    let local = TableStore::local(directory.path(), &env).unwrap();
+    (directory, [local, TableStore::memory(&env)])
+}
+
+fn catalogs() -> (tempfile::TempDir, [Catalog; 2]) {
+    let (directory, stores) = stores();
+    (directory, stores.map(Catalog::of))
 }
 
 #[test]
@@ -49,8 +57,9 @@ fn hostile_names_are_refused() {
 
 #[tokio::test]
 async fn databases_and_tables_come_and_go() {
-    let (_directory, catalogs) = catalogs();
-    for catalog in catalogs {
+    let (_directory, stores) = stores();
+    for warehouse in stores {
+        let catalog = Catalog::of(warehouse.clone());
         assert!(catalog.list_databases().await.unwrap().is_empty());
         assert!(matches!(catalog.list_tables("shop").await, Err(Error::NotFound(_))));
         assert!(matches!(catalog.create_table(&name("shop.orders"), schema()).await, Err(Error::NotFound(_))));
@@ -60,12 +69,12 @@ async fn databases_and_tables_come_and_go() {
         let store = catalog.create_table(&name("shop.orders"), schema()).await.unwrap().store().clone();
         catalog.create_table(&name("shop.items"), schema()).await.unwrap();
         assert!(store.location().ends_with("/shop.db/orders"), "{}", store.location());
-        assert_eq!(catalog.table_location(&name("shop.orders")).unwrap(), store.location());
+        assert_eq!(catalog.require_table(&name("shop.orders")).await.unwrap().location(), store.location());
         let found = Schemas::new(store.clone()).latest().await.unwrap().unwrap();
         assert_eq!((found.id, found.fields.len()), (0, 1));
         assert!(found.time_millis > 0);
         assert!(matches!(catalog.create_table(&name("shop.orders"), schema()).await, Err(Error::AlreadyExists(_))));
-        catalog.store().write("shop.db/stray/x", Bytes::new()).await.unwrap();
+        warehouse.write("shop.db/stray/x", Bytes::new()).await.unwrap();
         assert_eq!(catalog.list_databases().await.unwrap(), ["shop"]);
         assert_eq!(catalog.list_tables("shop").await.unwrap(), ["items", "orders"]);
         assert!(matches!(catalog.drop_database("shop", false).await, Err(Error::Invalid(_))));
@@ -111,5 +120,36 @@ async fn of_many_creators_one_wins() {
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
         let lost = outcomes.iter().filter(|outcome| matches!(outcome, Err(Error::AlreadyExists(_))));
         assert_eq!(lost.count(), 7);
+    }
+}
+
+#[tokio::test]
+async fn a_database_has_options_and_views_that_other_engines_do_not_see() {
+    let (_directory, catalogs) = catalogs();
+    for catalog in catalogs {
+        let options = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+        };
+        catalog.create_database_with("d", &options(&[("comment", "c"), ("a", "1")])).await.unwrap();
+        catalog.alter_database("d", &options(&[("b", "2")]), &["a".to_string()]).await.unwrap();
+        assert_eq!(catalog.database("d").await.unwrap().options, options(&[("b", "2"), ("comment", "c")]));
+        let elsewhere = catalog.create_database_with("e", &options(&[("location", "/x")])).await;
+        assert!(matches!(elsewhere, Err(Error::Unsupported(_))));
+        assert!(!catalog.database_exists("e").await.unwrap());
+        let view = View { query: "SELECT 1".into(), ..View::default() };
+        assert!(matches!(catalog.create_view(&name("e.v"), &view).await, Err(Error::NotFound(_))));
+        catalog.create_view(&name("d.v"), &view).await.unwrap();
+        assert!(matches!(catalog.create_view(&name("d.v"), &view).await, Err(Error::AlreadyExists(_))));
+        assert!(matches!(catalog.create_table(&name("d.v"), schema()).await, Err(Error::AlreadyExists(_))));
+        let added = [ViewChange::AddDialect { dialect: "spark".into(), query: "SELECT 1".into() }];
+        catalog.alter_view(&name("d.v"), &added).await.unwrap();
+        assert!(matches!(catalog.alter_view(&name("d.v"), &added).await, Err(Error::AlreadyExists(_))));
+        assert_eq!(catalog.view(&name("d.v")).await.unwrap().dialects, options(&[("spark", "SELECT 1")]));
+        assert_eq!(catalog.list_views("d").await.unwrap(), ["v"]);
+        assert!(catalog.list_tables("d").await.unwrap().is_empty());
+        assert!(matches!(catalog.drop_database("d", false).await, Err(Error::Invalid(_))));
+        catalog.drop_view(&name("d.v")).await.unwrap();
+        assert!(matches!(catalog.view(&name("d.v")).await, Err(Error::NotFound(_))));
+        catalog.drop_database("d", false).await.unwrap();
     }
 }

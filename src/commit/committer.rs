@@ -1,6 +1,7 @@
 //! The committer of one table and one commit user.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::after::AfterCommit;
@@ -8,6 +9,7 @@ use super::changes::Committable;
 use super::outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties, DroppedCompaction};
 use super::plan::wants_snapshot;
 use super::publish::{Base, Published, Request};
+use super::publisher::{Publisher, PutIfAbsent};
 use super::salvage::Around;
 use super::write::Settings;
 use crate::env::Env;
@@ -56,6 +58,7 @@ pub struct Committer {
     /// Files of commits whose outcome is unknown.
     pub(super) unsettled: HashSet<String>,
     pub(super) stats: CommitStats,
+    pub(super) publisher: Arc<dyn Publisher>,
     after: Option<Box<dyn AfterCommit>>,
 }
 
@@ -98,8 +101,16 @@ impl Committer {
             check_until: None,
             unsettled: HashSet::new(),
             stats: CommitStats::default(),
+            publisher: Arc::new(PutIfAbsent),
             after: None,
         })
+    }
+
+    /// The same committer, whose snapshots become visible by this publisher.
+    #[must_use]
+    pub fn published_by(mut self, publisher: Arc<dyn Publisher>) -> Self {
+        self.publisher = publisher;
+        self
     }
 
     /// The same committer, which does this after each commit.
@@ -152,13 +163,22 @@ impl Committer {
         messages: Vec<CommitMessage>,
         properties: CommitProperties,
     ) -> Result<CommitOutcome> {
-        self.history.store.require_conditional_create().await?;
+        self.require_safe_publishing().await?;
         if let Some(snapshot_id) = self.committed_before(identifier) {
             return Ok(CommitOutcome::AlreadyCommitted { snapshot_id });
         }
         let committable = Committable::of(&messages)?;
         let verdict = self.commit_both(identifier, &messages, &committable, &properties).await?;
         Ok(self.settled(verdict, &messages).await)
+    }
+
+    /// # Errors
+    /// [`Error::Unsupported`] for a store without conditional creates, where a snapshot's own file decides.
+    pub(super) async fn require_safe_publishing(&self) -> Result<()> {
+        match self.publisher.is_final() {
+            true => Ok(()),
+            false => self.history.store.require_conditional_create().await,
+        }
     }
 
     /// This user's newest commit, when it is this one or a later one.

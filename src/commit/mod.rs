@@ -24,7 +24,9 @@ mod manifest_merge;
 mod outcome;
 mod overwrite;
 mod plan;
+mod prepared;
 mod publish;
+mod publisher;
 mod recover;
 mod salvage;
 #[cfg(test)]
@@ -36,3 +38,4 @@ pub use after::AfterCommit;
 pub use committer::{CommitStats, Committer};
 pub use outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties, DroppedCompaction};
 pub use overwrite::Replaced;
+pub use publisher::{Publisher, PutIfAbsent};

@@ -72,7 +72,7 @@ impl Committer {
         messages: Vec<CommitMessage>,
         properties: CommitProperties,
     ) -> Result<CommitOutcome> {
-        self.history.store.require_conditional_create().await?;
+        self.require_safe_publishing().await?;
         if let Some(snapshot_id) = self.committed_before(identifier) {
             return Ok(CommitOutcome::AlreadyCommitted { snapshot_id });
         }

@@ -53,7 +53,7 @@ pub(super) enum Published {
 }
 
 /// What the slot of a number holds after a create.
-enum Slot {
+pub(super) enum Slot {
     /// Ours; `in_time` when it was created before any slot can have been freed since the base was seen.
     Ours {
         in_time: bool,
@@ -65,6 +65,18 @@ enum Slot {
     /// Too much time passed since the base was seen: look again first.
     TooLate,
     Unknown(String),
+}
+
+/// What reading back says of a snapshot that was created.
+pub(super) enum Proof {
+    /// It is the newest.
+    Newest,
+    /// Others built on it.
+    Below,
+    /// It does not count, and may have been seen.
+    Lost(String),
+    /// Nobody can tell.
+    Unclear(String),
 }
 
 /// What one snapshot is asked to be.
@@ -353,12 +365,12 @@ impl Committer {
 
     /// Creates the snapshot file. A create whose answer is lost is tried again with the same bytes in the same slot, and
     /// read back: it never moves on to another number before it is known what this one holds.
-    async fn create(&self, snapshot: &Snapshot, base: &Base) -> Result<Slot> {
+    pub(super) async fn create(&self, snapshot: &Snapshot, base: &Base) -> Result<Slot> {
         let seen_at = self.env().monotonic();
         if !self.still_newest(base).await? {
             return Ok(Slot::Taken { doubt: false });
         }
-        let (path, bytes) = (layout::snapshot(snapshot.id), snapshot.encode()?);
+        let path = layout::snapshot(snapshot.id);
         let mut doubt: Option<String> = None;
         let in_time = || self.env().monotonic().saturating_sub(seen_at) <= self.patience();
         for round in 0..=self.options.max_retries {
@@ -368,7 +380,7 @@ impl Committer {
             if !in_time() {
                 return Ok(doubt.map_or(Slot::TooLate, Slot::Unknown));
             }
-            match self.history.pointers.create(&path, bytes.clone()).await {
+            match self.publisher.publish(&self.history, base.snapshot.as_ref(), snapshot).await {
                 Ok(Created::Won) => return Ok(Slot::Ours { in_time: in_time() }),
                 Ok(Created::Exists) => {}
                 Ok(Created::Unknown(words)) => doubt = Some(format!("create {path}: {words}")),
@@ -376,7 +388,7 @@ impl Committer {
                 Err(error) => doubt = Some(format!("create {path}: {error}")),
             }
             match self.history.snapshots.try_load(snapshot.id).await {
-                Ok(Some(found)) if found.uuid == snapshot.uuid => return Ok(Slot::Ours { in_time: in_time() }),
+                Ok(Some(found)) if found == *snapshot => return Ok(Slot::Ours { in_time: in_time() }),
                 Ok(Some(_)) => return Ok(Slot::Taken { doubt: doubt.is_some() }),
                 Ok(None) => {
                     doubt.get_or_insert_with(|| format!("create {path}: it is said to exist and is not there"));
@@ -398,23 +410,17 @@ impl Committer {
         in_time: bool,
         draft: &mut Draft,
     ) -> Result<Published> {
-        let created_at = self.env().monotonic();
-        match self.read_back(base, &snapshot, in_time).await {
-            Verified::Counts => self.write_hint(snapshot.id, created_at).await,
-            Verified::CountsBelow(newest) => {
-                // Others built on it long ago: there is nothing to point at and nothing to remember.
-                self.write_hint(newest, self.env().monotonic()).await;
+        match self.prove(&snapshot, base, in_time).await {
+            Proof::Newest => {}
+            Proof::Below => {
+                // There is nothing to remember.
                 self.remember(&snapshot);
                 return Ok(Published::Done(snapshot));
             }
-            Verified::Unclear(reason) => return Ok(Published::Unknown(reason)),
-            Verified::Replaced(reason) => {
+            Proof::Unclear(reason) => return Ok(Published::Unknown(reason)),
+            Proof::Lost(reason) => {
                 draft.keep();
                 return Ok(Published::Conflicted { reason, certain: false });
-            }
-            Verified::Void(reason) => {
-                draft.keep();
-                return Ok(self.take_back(&snapshot, reason).await);
             }
         }
         if self.searched == base.snapshot.as_ref().map_or(Some(0), |base| Some(base.id)) {
@@ -423,6 +429,29 @@ impl Committer {
         self.remember(&snapshot);
         self.base = Some(Base { snapshot: Some(snapshot.clone()), manifests: lists.manifests });
         Ok(Published::Done(snapshot))
+    }
+
+    /// Reads a snapshot back that was created, and points the hint at the newest one. One that lies beside the chain is
+    /// taken back.
+    pub(super) async fn prove(&mut self, snapshot: &Snapshot, base: &Base, in_time: bool) -> Proof {
+        if self.publisher.is_final() {
+            return Proof::Newest;
+        }
+        let created_at = self.env().monotonic();
+        match self.read_back(base, snapshot, in_time).await {
+            Verified::Counts => {
+                self.write_hint(snapshot.id, created_at).await;
+                Proof::Newest
+            }
+            Verified::CountsBelow(newest) => {
+                // Others built on it long ago: there is nothing to point at.
+                self.write_hint(newest, self.env().monotonic()).await;
+                Proof::Below
+            }
+            Verified::Unclear(reason) => Proof::Unclear(reason),
+            Verified::Replaced(reason) => Proof::Lost(reason),
+            Verified::Void(reason) => self.take_back(snapshot, reason).await,
+        }
     }
 
     fn remember(&mut self, snapshot: &Snapshot) {
@@ -446,18 +475,18 @@ impl Committer {
     }
 
     /// Removes a snapshot that lies beside the chain, so that nobody builds on it.
-    async fn take_back(&mut self, snapshot: &Snapshot, reason: String) -> Published {
+    async fn take_back(&mut self, snapshot: &Snapshot, reason: String) -> Proof {
         self.stats.voided += 1;
         let path = layout::snapshot(snapshot.id);
         if let Err(error) = self.history.pointers.delete(&path).await {
-            return Published::Unknown(format!("{reason}; it could not be removed: {error}"));
+            return Proof::Unclear(format!("{reason}; it could not be removed: {error}"));
         }
         if let Ok(ids) = self.history.snapshots.ids().await
             && let Some(newest) = ids.last()
         {
             self.write_hint(*newest, self.env().monotonic()).await;
         }
-        Published::Conflicted { reason, certain: false }
+        Proof::Lost(reason)
     }
 
     /// Points `LATEST` at a snapshot that was the newest at an instant. A committer that slept since then would point

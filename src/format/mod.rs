@@ -28,6 +28,7 @@ mod simple_stats;
 mod snapshot;
 mod split;
 mod tag;
+mod view_file;
 
 pub use avro::Codec;
 pub use binary_row::{BinaryRow, datum_at};
@@ -54,12 +55,13 @@ pub use manifest::{
     decode_manifest, decode_manifest_part, encode_manifest, manifest_parts, merge_entries,
 };
 pub use manifest_list::{ManifestFileMeta, decode_manifest_list, encode_manifest_list};
-pub use partition::{DEFAULT_PARTITION, partition_path};
-pub use schema_file::{decode_schema, encode_schema};
+pub use partition::{DEFAULT_PARTITION, partition_path, partition_texts};
+pub use schema_file::{decode_schema, decode_told_schema, decode_type, encode_schema, encode_told_schema, encode_type};
 pub use simple_stats::{ColumnStats, SimpleStats, reduce_stats};
 pub use snapshot::{CommitKind, Snapshot, SnapshotId};
 pub use split::Split;
 pub use tag::Tag;
+pub use view_file::{View, ViewChange};
 
 #[cfg(test)]
 mod tests;

@@ -25,10 +25,30 @@ pub fn partition_path(
     default_name: &str,
 ) -> Result<String> {
     let mut path = String::new();
-    for (index, ((key, data_type), value)) in keys.iter().zip(types).zip(partition.decode(types)?).enumerate() {
+    for (index, (key, text)) in partition_texts(keys, types, partition, legacy_name, default_name)?.iter().enumerate() {
         if index > 0 {
             path.push('/');
         }
+        escape(key, &mut path);
+        path.push('=');
+        escape(text, &mut path);
+    }
+    Ok(path)
+}
+
+/// The columns of a partition with their values as texts: what [`partition_path`] escapes and joins.
+///
+/// # Errors
+/// As [`partition_path`].
+pub fn partition_texts(
+    keys: &[String],
+    types: &[DataType],
+    partition: &BinaryRow,
+    legacy_name: bool,
+    default_name: &str,
+) -> Result<Vec<(String, String)>> {
+    let mut texts = Vec::with_capacity(keys.len());
+    for ((key, data_type), value) in keys.iter().zip(types).zip(partition.decode(types)?) {
         let text = match legacy_name {
             true => legacy_text(&value, &data_type.kind),
             false => cast_text(&value, &data_type.kind),
@@ -38,11 +58,10 @@ pub fn partition_path(
                 "partition column {key} of type {data_type}: value {value:?} has no directory name with partition.legacy-name={legacy_name}"
             ))
         })?;
-        escape(key, &mut path);
-        path.push('=');
-        escape(if is_blank(&text) { default_name } else { &text }, &mut path);
+        let text = if is_blank(&text) { default_name.to_string() } else { text };
+        texts.push((key.clone(), text));
     }
-    Ok(path)
+    Ok(texts)
 }
 
 /// Java's `toString` of the internal value.

@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, HashSet};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use self::types::{FieldJson, check_depth, decode_field};
+pub(super) use self::types::{FieldJson, check_depth, decode_field};
 use super::json;
 use crate::error::{Error, Result};
 use crate::schema::{Field, Schema};
-use crate::types::MAX_FIELDS;
+use crate::types::{DataType, MAX_FIELDS};
 
 /// The version that is written, and the newest that is read.
 const VERSION: i32 = 3;
@@ -34,6 +34,83 @@ struct SchemaJson {
     comment: Option<String>,
     #[serde(default)]
     time_millis: i64,
+}
+
+/// A schema as a catalog service and its clients tell it to each other: what a schema file says, but for its numbers.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ToldSchema {
+    fields: Vec<FieldJson>,
+    #[serde(default)]
+    partition_keys: Vec<String>,
+    #[serde(default)]
+    primary_keys: Vec<String>,
+    #[serde(default)]
+    options: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+}
+
+/// A schema without its numbers, as JSON of a catalog service. Spec: `format-spec/rest-catalog.md`.
+///
+/// # Errors
+/// None but [`Error::Bug`].
+pub fn encode_told_schema(schema: &Schema) -> Result<serde_json::Value> {
+    let told = ToldSchema {
+        fields: schema.fields.iter().map(FieldJson::of).collect(),
+        partition_keys: schema.partition_keys.clone(),
+        primary_keys: schema.primary_keys.clone(),
+        options: schema.options.clone(),
+        comment: schema.comment.clone(),
+    };
+    serde_json::to_value(&told).map_err(|error| Error::bug(format!("JSON: {error}")))
+}
+
+/// The schema with number 0 that such JSON tells of.
+///
+/// # Errors
+/// As [`decode_schema`].
+pub fn decode_told_schema(bytes: &[u8], file: &str) -> Result<Schema> {
+    check_depth(bytes, file)?;
+    let told: ToldSchema = json::decode_deep(bytes, file)?;
+    let fields: Vec<Field> = told.fields.into_iter().map(|field| decode_field(field, file)).collect::<Result<_>>()?;
+    let schema = Schema {
+        id: 0,
+        highest_field_id: highest_id(&fields),
+        fields,
+        partition_keys: told.partition_keys,
+        primary_keys: told.primary_keys,
+        options: told.options,
+        comment: told.comment,
+        time_millis: 0,
+    };
+    check_names(&schema, file)?;
+    Ok(schema)
+}
+
+/// The highest id of columns and of the fields in their types.
+fn highest_id(fields: &[Field]) -> i32 {
+    let deep = |field: &Field| {
+        let inner = field.data_type.row_fields().into_iter().map(|inner| highest_id(std::slice::from_ref(inner)));
+        inner.max().map_or(field.id, |inner| inner.max(field.id))
+    };
+    fields.iter().map(deep).max().unwrap_or(-1)
+}
+
+/// A type as JSON.
+///
+/// # Errors
+/// None but [`Error::Bug`].
+pub fn encode_type(data_type: &DataType) -> Result<serde_json::Value> {
+    types::to_json(data_type).map_err(|error| Error::bug(format!("JSON: {error}")))
+}
+
+/// The type that JSON tells of.
+///
+/// # Errors
+/// [`Error::Invalid`]; [`Error::Unsupported`] for a type that this version does not have.
+pub fn decode_type(json: &serde_json::Value) -> Result<DataType> {
+    types::type_of(json, 0)
 }
 
 /// The bytes of a schema file.
@@ -71,9 +148,6 @@ pub fn decode_schema(bytes: &[u8], file: &str) -> Result<Schema> {
     if read.id < 0 {
         return Err(corrupt(format!("id: {} is no schema id", read.id)));
     }
-    if read.fields.is_empty() || read.fields.len() > MAX_FIELDS {
-        return Err(corrupt(format!("fields: {} columns, allowed are 1 to {MAX_FIELDS}", read.fields.len())));
-    }
     let mut options = read.options;
     if version <= 1 {
         options.entry("bucket".to_string()).or_insert_with(|| "1".to_string());
@@ -82,23 +156,7 @@ pub fn decode_schema(bytes: &[u8], file: &str) -> Result<Schema> {
         options.entry("file.format".to_string()).or_insert_with(|| "orc".to_string());
     }
     let fields: Vec<Field> = read.fields.into_iter().map(|field| decode_field(field, file)).collect::<Result<_>>()?;
-    let mut names = HashSet::new();
-    let mut ids = HashSet::new();
-    for field in &fields {
-        if !names.insert(field.name.as_str()) {
-            return Err(corrupt(format!("fields: two columns are named {:?}", field.name)));
-        }
-        check_ids(field, &mut ids, read.highest_field_id).map_err(corrupt)?;
-    }
-    for (what, keys) in [("partitionKeys", &read.partition_keys), ("primaryKeys", &read.primary_keys)] {
-        let mut seen = HashSet::new();
-        for key in keys {
-            if !names.contains(key.as_str()) || !seen.insert(key) {
-                return Err(corrupt(format!("{what}: {key:?} is no column or is named twice")));
-            }
-        }
-    }
-    Ok(Schema {
+    let schema = Schema {
         id: read.id,
         fields,
         highest_field_id: read.highest_field_id,
@@ -107,7 +165,34 @@ pub fn decode_schema(bytes: &[u8], file: &str) -> Result<Schema> {
         options,
         comment: read.comment,
         time_millis: read.time_millis,
-    })
+    };
+    check_names(&schema, file)?;
+    Ok(schema)
+}
+
+/// Whether columns, ids and keys are each other's.
+fn check_names(schema: &Schema, file: &str) -> Result<()> {
+    let corrupt = |what: String| Error::corrupt(file, what);
+    if schema.fields.is_empty() || schema.fields.len() > MAX_FIELDS {
+        return Err(corrupt(format!("fields: {} columns, allowed are 1 to {MAX_FIELDS}", schema.fields.len())));
+    }
+    let mut names = HashSet::new();
+    let mut ids = HashSet::new();
+    for field in &schema.fields {
+        if !names.insert(field.name.as_str()) {
+            return Err(corrupt(format!("fields: two columns are named {:?}", field.name)));
+        }
+        check_ids(field, &mut ids, schema.highest_field_id).map_err(corrupt)?;
+    }
+    for (what, keys) in [("partitionKeys", &schema.partition_keys), ("primaryKeys", &schema.primary_keys)] {
+        let mut seen = HashSet::new();
+        for key in keys {
+            if !names.contains(key.as_str()) || !seen.insert(key) {
+                return Err(corrupt(format!("{what}: {key:?} is no column or is named twice")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether the ids of a column and of the fields in its type are its own.

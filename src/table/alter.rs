@@ -24,8 +24,10 @@ impl Table {
     /// [`Error::Invalid`], [`Error::NotFound`], [`Error::AlreadyExists`] or [`Error::Unsupported`] that names what cannot
     /// be changed; [`Error::Conflict`] when others keep changing the schema. The table is as before then.
     pub async fn alter(&self, changes: &[SchemaChange]) -> Result<Self> {
-        let has_rows = self.history.snapshots.latest().await?.is_some();
-        let schema = publish_change(&self.history, |newest| changed(newest, changes, has_rows)).await?;
+        if self.publisher.change_schema(&self.history, changes).await? {
+            return Ok(Self { schema: self.history.schemas.require_latest().await?, ..self.clone() });
+        }
+        let schema = change_schema(&self.history, changes).await?;
         Ok(Self { schema, ..self.clone() })
     }
 
@@ -35,6 +37,11 @@ impl Table {
     /// # Errors
     /// As [`Schema::merging`] and [`Table::alter`].
     pub async fn merge_columns(&self, columns: &[(String, DataType)]) -> Result<Self> {
+        let newest = self.history.schemas.require_latest().await?;
+        let changes = newest.merging(columns)?;
+        if !changes.is_empty() && self.publisher.change_schema(&self.history, &changes).await? {
+            return Ok(Self { schema: self.history.schemas.require_latest().await?, ..self.clone() });
+        }
         let has_rows = self.history.snapshots.latest().await?.is_some();
         let change = |newest: &Schema| match newest.merging(columns)?.as_slice() {
             [] => Ok(newest.clone()),
@@ -43,6 +50,15 @@ impl Table {
         let schema = publish_change(&self.history, change).await?;
         Ok(Self { schema, ..self.clone() })
     }
+}
+
+/// Changes the newest schema of a table, whether this version can read its rows or not.
+///
+/// # Errors
+/// As [`Table::alter`].
+pub async fn change_schema(history: &History, changes: &[SchemaChange]) -> Result<Arc<Schema>> {
+    let has_rows = history.snapshots.latest().await?.is_some();
+    publish_change(history, |newest| changed(newest, changes, has_rows)).await
 }
 
 fn changed(newest: &Schema, changes: &[SchemaChange], has_rows: bool) -> Result<Schema> {

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use alter::change_schema;
 pub use changes::ChangesBuilder;
 pub use compact::{CompactBuilder, CompactReport};
 pub use incremental::{IncrementalBuilder, IncrementalRows};
@@ -33,7 +34,7 @@ pub use scan_builder::ScanBuilder;
 pub use truncate::{Truncate, Truncated};
 pub use writer::TableWriter;
 
-use crate::commit::Committer;
+use crate::commit::{Committer, Publisher, PutIfAbsent};
 use crate::compact::{CompactLimits, Compactor};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -52,6 +53,7 @@ pub struct Table {
     history: History,
     schema: Arc<Schema>,
     spill_directory: Option<PathBuf>,
+    publisher: Arc<dyn Publisher>,
 }
 
 impl Table {
@@ -74,7 +76,7 @@ impl Table {
         let Some(schema) = history.schemas.latest().await? else {
             return Err(Error::not_found(format!("a table at {}", history.store.location())));
         };
-        let table = Self { history, schema, spill_directory: None };
+        let table = Self::of(history, schema);
         check_options(&table.schema, Use::Read)?;
         TableOptions::parse(&table.schema)?;
         Ok(table)
@@ -107,15 +109,28 @@ impl Table {
         let schema = Schema { id: 0, time_millis: store.env().now_millis(), ..schema };
         let history = History::new(store);
         create_table(&history.store, &schema).await?;
-        Ok(Self { history, schema: Arc::new(schema), spill_directory: None })
+        Ok(Self::of(history, Arc::new(schema)))
+    }
+
+    fn of(history: History, schema: Arc<Schema>) -> Self {
+        Self { history, schema, spill_directory: None, publisher: Arc::new(PutIfAbsent) }
+    }
+
+    /// The same table, whose snapshots and schemas become visible by this publisher.
+    #[must_use]
+    pub fn published_by(mut self, publisher: Arc<dyn Publisher>) -> Self {
+        self.publisher = publisher;
+        self
     }
 
     /// Deletes the table with all its files.
     ///
     /// # Errors
-    /// [`Error::Storage`]; part of the files may be gone then. [`Error::Unsupported`] on a branch.
+    /// [`Error::Storage`]; part of the files may be gone then. [`Error::Unsupported`] on a branch, and on a table of a
+    /// catalog service, which drops it.
     pub async fn drop(self) -> Result<()> {
         self.main_only("dropping the table")?;
+        self.publisher.check_own("dropping the table by its handle")?;
         delete_table(&self.history.store).await
     }
 
@@ -273,12 +288,15 @@ impl Table {
 
     /// Moves the rows of all partitions, or of some, into so many buckets.
     pub fn rescale(&self, buckets: i32) -> Rescale {
-        Rescale::new(self.history.clone(), Arc::clone(&self.schema), self.spill_directory.clone(), buckets)
+        let spill_directory = self.spill_directory.clone();
+        Rescale::new(self.history.clone(), Arc::clone(&self.schema), spill_directory, buckets)
+            .published_by(Arc::clone(&self.publisher))
     }
 
     /// Moves rows that wait in `bucket-postpone` into real buckets, where readers see them.
     pub fn move_postponed(&self) -> MovePostponed {
         MovePostponed::new(self.history.clone(), Arc::clone(&self.schema), self.spill_directory.clone())
+            .published_by(Arc::clone(&self.publisher))
     }
 
     /// What keeps the table small.
@@ -300,7 +318,8 @@ impl Table {
     pub fn committer(&self, commit_user: &str) -> Result<Committer> {
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
-        let committer = Committer::new(self.history.clone(), &self.schema, &options, commit_user)?;
+        let committer = Committer::new(self.history.clone(), &self.schema, &options, commit_user)?
+            .published_by(Arc::clone(&self.publisher));
         // What a branch needs, other branches and the table itself may need too.
         if options.compaction.write_only || self.history.branch.is_some() {
             return Ok(committer);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::rescale::live_of;
-use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer};
+use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer, Publisher, PutIfAbsent};
 use crate::error::{Error, Result};
 use crate::format::layout::POSTPONE_BUCKET;
 use crate::format::{BinaryRow, CommitMessage, DataFileMeta, ManifestEntry, Snapshot, SnapshotId};
@@ -43,11 +43,18 @@ pub struct MovePostponed {
     spill_directory: Option<PathBuf>,
     partitions: Option<Expr>,
     memory: Option<u64>,
+    publisher: Arc<dyn Publisher>,
 }
 
 impl MovePostponed {
     pub(super) fn new(history: History, schema: Arc<Schema>, spill_directory: Option<PathBuf>) -> Self {
-        Self { history, schema, spill_directory, partitions: None, memory: None }
+        Self { history, schema, spill_directory, partitions: None, memory: None, publisher: Arc::new(PutIfAbsent) }
+    }
+
+    /// Commits by this publisher.
+    pub(super) fn published_by(mut self, publisher: Arc<dyn Publisher>) -> Self {
+        self.publisher = publisher;
+        self
     }
 
     /// Only partitions for which this is true. It may speak of partition columns alone.
@@ -110,7 +117,8 @@ impl MovePostponed {
     async fn move_partition(&self, partition: &BinaryRow) -> Result<Option<MovedPartition>> {
         let user = self.history.store.env().uuid();
         let options = TableOptions::parse(&self.schema)?;
-        let mut committer = Committer::new(self.history.clone(), &self.schema, &options, &user)?;
+        let mut committer = Committer::new(self.history.clone(), &self.schema, &options, &user)?
+            .published_by(Arc::clone(&self.publisher));
         let mut last = String::new();
         for _ in 0..TRIES {
             let Some(latest) = self.history.snapshots.latest().await? else { return Ok(None) };

@@ -9,14 +9,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::alter::publish_change;
-use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer};
+use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer, Publisher, PutIfAbsent};
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, CommitMessage, DataFileMeta, IndexFile, ManifestEntry, Snapshot, SnapshotId};
 use crate::history::{EntryTest, FileFilter, History};
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, RowStream, SplitReader};
 use crate::scan::{Shown, ShownLevels, bound, plan_snapshot, schema_of};
-use crate::schema::{BucketMode, Schema, SchemaId, TableOptions, Use, check_options};
+use crate::schema::{BucketMode, Schema, SchemaChange, SchemaId, TableOptions, Use, check_options};
 use crate::types::RowKind;
 use crate::write::{ChangeBatch, Channel, StreamWriter};
 
@@ -45,11 +45,18 @@ pub struct Rescale {
     spill_directory: Option<PathBuf>,
     buckets: i32,
     filter: Option<Expr>,
+    publisher: Arc<dyn Publisher>,
 }
 
 impl Rescale {
     pub(super) fn new(history: History, schema: Arc<Schema>, spill_directory: Option<PathBuf>, buckets: i32) -> Self {
-        Self { history, schema, spill_directory, buckets, filter: None }
+        Self { history, schema, spill_directory, buckets, filter: None, publisher: Arc::new(PutIfAbsent) }
+    }
+
+    /// Commits by this publisher.
+    pub(super) fn published_by(mut self, publisher: Arc<dyn Publisher>) -> Self {
+        self.publisher = publisher;
+        self
     }
 
     /// Only partitions for which this is true; it may speak of partition columns only. Then option `bucket` stays as it
@@ -100,6 +107,11 @@ impl Rescale {
     /// Writes the next schema, in which option `bucket` has the new value.
     async fn change_option(&mut self) -> Result<()> {
         let buckets = self.buckets.to_string();
+        let told = [SchemaChange::SetOption("bucket".to_string(), buckets.clone())];
+        if self.publisher.change_schema(&self.history, &told).await? {
+            let id = self.history.schemas.require_latest().await?.id;
+            return self.go_on_with(id).await;
+        }
         let change = |newest: &Schema| {
             let mut next = Schema { id: newest.id + 1, ..newest.clone() };
             next.options.insert("bucket".to_string(), buckets.clone());
@@ -168,7 +180,9 @@ impl Rescale {
     }
 
     fn committer(&self, user: &str) -> Result<Committer> {
-        Committer::new(self.history.clone(), &self.schema, &TableOptions::parse(&self.schema)?, user)
+        let options = TableOptions::parse(&self.schema)?;
+        let committer = Committer::new(self.history.clone(), &self.schema, &options, user)?;
+        Ok(committer.published_by(Arc::clone(&self.publisher)))
     }
 
     /// The rows of a partition in files of the new buckets.

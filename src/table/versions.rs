@@ -22,7 +22,7 @@ impl Table {
         };
         check_options(&schema, Use::Read)?;
         TableOptions::parse(&schema)?;
-        Ok(Self { history, schema, spill_directory: self.spill_directory.clone() })
+        Ok(Self { history, schema, ..self.clone() })
     }
 
     /// The branch that this handle is of; `None` for the table's own line of snapshots.
@@ -71,6 +71,7 @@ impl Table {
     /// a bad name; options that forbid writing; the store's errors.
     pub async fn create_branch(&self, name: &str, tag: Option<&str>) -> Result<Self> {
         self.main_only("making a branch of a branch")?;
+        self.publisher.check_own("making a branch by the table's handle")?;
         check_options(&self.schema, Use::Write)?;
         create_branch(&self.history, name, tag).await?;
         self.branch(name).await
@@ -82,6 +83,7 @@ impl Table {
     /// [`Error::NotFound`]; [`Error::Unsupported`] on a branch; [`Error::Invalid`] for a bad name; the store's errors.
     pub async fn delete_branch(&self, name: &str) -> Result<()> {
         self.main_only("deleting a branch")?;
+        self.publisher.check_own("deleting a branch by the table's handle")?;
         check_options(&self.schema, Use::Write)?;
         delete_branch(&self.history, name).await
     }

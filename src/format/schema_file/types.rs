@@ -14,7 +14,7 @@ const MAX_LEVELS: usize = 3 * (MAX_DEPTH + 1) + 8;
 /// A column of a table, or a field of a row.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct FieldJson {
+pub(in crate::format) struct FieldJson {
     id: i32,
     name: String,
     #[serde(rename = "type")]
@@ -77,7 +77,7 @@ fn serialize_type<S: Serializer>(data_type: &DataType, serializer: S) -> Result<
 }
 
 impl FieldJson {
-    pub(super) fn of(field: &Field) -> Self {
+    pub(in crate::format) fn of(field: &Field) -> Self {
         Self {
             id: field.id,
             name: field.name.clone(),
@@ -88,8 +88,13 @@ impl FieldJson {
     }
 }
 
+/// A type as a JSON value.
+pub(super) fn to_json(data_type: &DataType) -> serde_json::Result<Value> {
+    serde_json::to_value(TypeJson::Out(data_type.clone()))
+}
+
 /// Refuses JSON that nests deeper than any schema, before a parser goes down into it.
-pub(super) fn check_depth(bytes: &[u8], file: &str) -> Result<()> {
+pub(in crate::format) fn check_depth(bytes: &[u8], file: &str) -> Result<()> {
     let (mut level, mut quoted, mut escaped) = (0_usize, false, false);
     for byte in bytes {
         match byte {
@@ -111,7 +116,7 @@ pub(super) fn check_depth(bytes: &[u8], file: &str) -> Result<()> {
 }
 
 /// A column of a schema file.
-pub(super) fn decode_field(field: FieldJson, file: &str) -> Result<Field> {
+pub(in crate::format) fn decode_field(field: FieldJson, file: &str) -> Result<Field> {
     let column = field.name.clone();
     of_json(field, 0).map_err(|error| match error {
         Error::Unsupported(what) => Error::unsupported(format!("column {column:?} of {file}: {what}")),
@@ -128,7 +133,7 @@ fn of_json(field: FieldJson, depth: usize) -> Result<Field> {
     Ok(Field { id, name, data_type, description: field.description, default_value: field.default_value })
 }
 
-fn type_of(json: &Value, depth: usize) -> Result<DataType> {
+pub(super) fn type_of(json: &Value, depth: usize) -> Result<DataType> {
     if depth > MAX_DEPTH {
         return Err(Error::invalid(format!("more than {MAX_DEPTH} levels of nesting")));
     }

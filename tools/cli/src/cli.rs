@@ -23,10 +23,12 @@ pub struct Cli {
 /// Arguments that every command understands.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
-    /// The warehouse that db.table names are looked up in: a directory or URL
+    /// The warehouse that db.table names are looked up in: a directory or URL, or a Paimon REST catalog (rest+http://HOST:PORT,
+    /// its token in FOREBAY_CATALOG_TOKEN)
     #[arg(long, global = true, env = "FOREBAY_WAREHOUSE", value_name = "LOCATION", help_heading = "Common options")]
     pub warehouse: Option<String>,
-    /// An option of the store (s3.endpoint, s3.region, ..); credentials are better left to the environment
+    /// An option of the store (s3.endpoint, s3.region, ..) or of the catalog (metastore=rest, uri, header.NAME, ..);
+    /// credentials are better left to the environment
     #[arg(long = "store", global = true, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Common options")]
     pub store: Vec<(String, String)>,
     /// Machine output: JSON on standard output, errors as a JSON object on standard error
@@ -96,6 +98,8 @@ pub enum Command {
     Describe(Describe),
     /// Drop a table and its files, or a database
     Drop(Drop),
+    /// Serve a warehouse as a Paimon REST catalog
+    Catalog(Catalog),
     /// Print a completion script for a shell
     Completions(Completions),
     /// The main job in one command, on a table made on the spot
@@ -749,6 +753,46 @@ pub struct Expire {
     /// A table option for this run alone (changelog.time-retained, ..)
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
     pub options: Vec<(String, String)>,
+}
+
+/// Arguments of `catalog`.
+#[derive(Debug, Args)]
+pub struct Catalog {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: CatalogAction,
+}
+
+/// What `catalog` does.
+#[derive(Debug, Subcommand)]
+pub enum CatalogAction {
+    /// Answer Paimon's REST catalog requests: Java, Flink, Spark, pypaimon and forebay commit through it
+    #[command(
+        after_help = "Clients: metastore=rest, uri=http://HOST:PORT, warehouse=NAME, token.provider=bear, token=..
+                      forebay: --warehouse rest+http://HOST:PORT, and the token in FOREBAY_CATALOG_TOKEN.
+                      Clients read and write the warehouse's files themselves; the service commits by create-if-absent, keeps no                       state, and may run as often as you like. It speaks plain HTTP: put TLS before it."
+    )]
+    Serve(Serve),
+}
+
+/// Arguments of `catalog serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The address to listen on; port 0 takes a free one, which is told on standard output
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:10000")]
+    pub listen: std::net::SocketAddr,
+    /// The name that clients give as warehouse; by default the last part of the location
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// A file with the bearer token that clients must show; else FOREBAY_CATALOG_TOKEN
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Serve without a token on an address that others reach
+    #[arg(long)]
+    pub insecure: bool,
+    /// Tell each request on standard error
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 /// Arguments of `completions`.

@@ -18,7 +18,11 @@ impl Place {
 
     fn command(&self, line: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("forebay"));
-        command.current_dir(self.0.path()).env_remove("FOREBAY_WAREHOUSE").args(line);
+        command
+            .current_dir(self.0.path())
+            .env_remove("FOREBAY_WAREHOUSE")
+            .env_remove("FOREBAY_CATALOG_TOKEN")
+            .args(line);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -573,6 +577,65 @@ fn the_demo_checks_itself() {
     let shown = place.ok(&["demo", "./demo", "--scale", "0.002"]);
     assert!(shown.contains("They agree, order by order."), "{shown}");
     place.fails(1, &["demo", "./demo"]);
+}
+
+/// A catalog service on a warehouse of a place, and its address.
+fn serve(place: &Place, more: &[&str]) -> (Child, String) {
+    let mut line = vec!["catalog", "serve", "--warehouse", "lake", "--listen", "127.0.0.1:0", "--json"];
+    line.extend(more);
+    let mut child = place.command(&line).env("FOREBAY_CATALOG_TOKEN", "hidden").spawn().unwrap();
+    let mut told = String::new();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut output, &mut told).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["warehouse"], &told["token"]), (&"lake".into(), &true.into()));
+    (child, told["uri"].as_str().unwrap().to_string())
+}
+
+#[test]
+fn a_catalog_service_is_a_warehouse_for_every_command() {
+    let place = Place::new();
+    let (child, uri) = serve(&place, &["--verbose"]);
+    let warehouse = format!("rest+{uri}");
+    let run = |line: &[&str], input: &str| {
+        let mut whole = line.to_vec();
+        whole.extend(["--warehouse", warehouse.as_str()]);
+        let mut command = place.command(&whole);
+        let mut client = command.env("FOREBAY_CATALOG_TOKEN", "hidden").stdin(Stdio::piped()).spawn().unwrap();
+        let _ = client.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = client.wait_with_output().unwrap();
+        assert!(output.status.success(), "{line:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    run(&["create", "shop.t", "--column", "k BIGINT", "--column", "v STRING", "-k", "k"], "");
+    run(&["write", "shop.t", "--format", "csv"], "k,v\n1,a\n2,b\n");
+    assert_eq!(run(&["read", "shop.t", "--count"], "").trim(), "2");
+    run(&["alter", "shop.t", "--add-column", "w INT"], "");
+    run(&["compact", "shop.t", "--full"], "");
+    run(&["tag", "create", "shop.t", "monday"], "");
+    assert!(run(&["list", "--json"], "").contains("\"tables\":[\"t\"]"));
+    // The same table without the service, and the service without a token.
+    assert_eq!(place.ok(&["read", "lake/shop.db/t", "--count"]).trim(), "2");
+    let refused = place.fails(1, &["list", "--warehouse", &warehouse]);
+    assert!(refused.contains("401") && !refused.contains("hidden"), "{refused}");
+    run(&["drop", "shop.t", "--yes"], "");
+    assert!(!place.0.path().join("lake/shop.db/t").exists());
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let said = text(&output.stderr);
+    assert!(said.contains("POST /v1/forebay/databases/shop/tables/t/commit 200"), "{said}");
+    assert!(said.contains("stopped") && !said.contains("hidden"), "{said}");
+}
+
+#[test]
+fn a_catalog_service_that_others_reach_needs_a_token() {
+    let place = Place::new();
+    let line = ["catalog", "serve", "--warehouse", "lake", "--listen", "0.0.0.0:0"];
+    assert!(place.fails(2, &line).contains("token"));
+    assert!(place.fails(2, &["catalog", "serve"]).contains("warehouse"));
+    let again = ["catalog", "serve", "--warehouse", "rest+http://127.0.0.1:1"];
+    assert!(place.fails(2, &again).contains("served already"));
 }
 
 #[test]

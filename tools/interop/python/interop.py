@@ -10,6 +10,7 @@ import traceback
 import pyarrow
 
 import values
+from pypaimon.catalog.catalog_factory import CatalogFactory
 from pypaimon.common.file_io import FileIO
 from pypaimon.common.options.options import Options
 from pypaimon.common.predicate_builder import PredicateBuilder
@@ -26,8 +27,15 @@ def table_path(command):
     return path
 
 
+def catalog_of(command):
+    return CatalogFactory.create(dict(command["catalog"]))
+
+
 def open_table(command):
-    table = FileStoreTable.from_path(table_path(command))
+    if command.get("catalog"):
+        table = catalog_of(command).get_table(command["table"])
+    else:
+        table = FileStoreTable.from_path(table_path(command))
     options = command.get("options") or {}
     return table.copy_without_time_travel(options) if options else table
 
@@ -43,6 +51,9 @@ def create(command):
     fields = [DataTypeParser.parse_data_field(without_ids(column), ids) for column in command["columns"]]
     schema = Schema(fields=fields, partition_keys=command.get("partitionBy") or [], primary_keys=command.get("primaryKey") or [],
                     options=command.get("options") or {})
+    if command.get("catalog"):
+        catalog_of(command).create_table(command["table"], schema, False)
+        return {"schemaId": 0}
     path = table_path(command)
     return {"schemaId": SchemaManager(FileIO.get(path, Options({})), path).create_table(schema).id}
 

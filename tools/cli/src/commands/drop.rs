@@ -1,6 +1,7 @@
 //! `forebay drop`: a table and all its files, or an empty database. Without `--yes` it says what would go.
 
 use forebay::Error;
+use forebay::catalog::TableName;
 use serde_json::json;
 
 use crate::cli::{Common, Drop};
@@ -27,7 +28,12 @@ pub async fn run(args: Drop, common: &Common) -> Result<()> {
             table.location()
         )));
     }
-    table.drop().await?;
+    match &target {
+        Target::Location(_) => table.drop().await?,
+        Target::Named { warehouse, database, table } => {
+            super::open_catalog(warehouse, common)?.drop_table(&TableName::new(database, table)?).await?;
+        }
+    }
     told(common, &target.shown(), true)
 }
 

@@ -2,6 +2,7 @@
 
 mod alter;
 mod branch;
+mod catalog;
 mod changes;
 mod compact;
 mod completions;
@@ -57,14 +58,24 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::List(args) => list::run(args, &common).await,
         Command::Describe(args) => describe::run(args, &common).await,
         Command::Drop(args) => drop::run(args, &common).await,
+        Command::Catalog(args) => catalog::run(args, &common).await,
         Command::Completions(args) => completions::run(&args),
         Command::Demo(args) => demo::run(args, &common).await,
     }
 }
 
-/// Opens a warehouse.
+/// Opens a warehouse. The token of a catalog service is better left to the environment than typed.
 fn open_catalog(warehouse: &str, common: &Common) -> Result<Catalog> {
-    Ok(Catalog::open(warehouse, common.store.iter().cloned())?)
+    let mut options = common.store.clone();
+    let told = |key: &str, value: &str| common.store.iter().any(|(k, v)| k == key && (value.is_empty() || v == value));
+    let service = warehouse.starts_with("rest+") || told("metastore", "rest");
+    if let Ok(token) = std::env::var(catalog::TOKEN)
+        && service
+        && !told("token", "")
+    {
+        options.push(("token".to_string(), token));
+    }
+    Ok(Catalog::open(warehouse, options)?)
 }
 
 /// Opens the table, or the branch, that an argument names.
@@ -143,6 +154,7 @@ fn check_branch(command: &Command, common: &Common) -> Result<()> {
         Command::Expire(_) => "expire: it is a command of the table itself",
         Command::Compact(_) => "compact: name the branch, TABLE$branch_NAME",
         Command::List(_) => "list",
+        Command::Catalog(_) => "catalog",
         Command::Completions(_) => "completions",
         Command::Demo(_) => "demo",
         _ => return Ok(()),

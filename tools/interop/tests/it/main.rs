@@ -23,6 +23,7 @@ mod nested_aggregates;
 mod options;
 mod postponed;
 mod removal;
+mod rest;
 mod retention;
 mod sketches;
 mod support;

@@ -3,7 +3,7 @@ package forebay.interop;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** The server on Paimon's own core classes: tables are opened by path, without a catalog. */
+/** The server on Paimon's own core classes: tables are opened by path, or through a catalog. */
 public final class Interop {
     private Interop() {}
 
@@ -28,6 +28,7 @@ public final class Interop {
         commands.put("hash", HashCommand::hash);
         commands.put("sketch", SketchCommands::sketch);
         commands.put("unite", SketchCommands::unite);
+        commands.put("catalog", CatalogCommands::run);
         commands.put("version", json -> Json.object().put("paimon", TableCommands.version()));
         Server.serve(commands);
     }

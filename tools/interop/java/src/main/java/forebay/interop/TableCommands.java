@@ -31,6 +31,15 @@ final class TableCommands {
     }
 
     static ObjectNode create(JsonNode arguments) throws Exception {
+        Schema schema = schema(arguments);
+        if (arguments.hasNonNull("catalog")) {
+            return CatalogCommands.create(arguments, schema);
+        }
+        long id = new SchemaManager(LocalFileIO.create(), Tables.path(arguments)).createTable(schema).id();
+        return Json.object().put("schemaId", id);
+    }
+
+    private static Schema schema(JsonNode arguments) {
         AtomicInteger ids = new AtomicInteger(-1);
         List<DataField> fields = new ArrayList<>();
         for (JsonNode column : arguments.get("columns")) {
@@ -39,14 +48,12 @@ final class TableCommands {
             String filled = column.hasNonNull("default") ? Server.text(column, "default") : null;
             fields.add(new DataField(id, Server.text(column, "name"), type, null, filled));
         }
-        Schema schema = new Schema(
+        return new Schema(
                 fields,
                 Tables.names(arguments.get("partitionBy")),
                 Tables.names(arguments.get("primaryKey")),
                 Tables.texts(arguments.get("options")),
                 null);
-        long id = new SchemaManager(LocalFileIO.create(), Tables.path(arguments)).createTable(schema).id();
-        return Json.object().put("schemaId", id);
     }
 
     /** Sub-fields may come without ids; the table gives its own in any case. */
@@ -60,6 +67,9 @@ final class TableCommands {
     static ObjectNode alter(JsonNode arguments) throws Exception {
         List<SchemaChange> changes = new ArrayList<>();
         arguments.get("changes").forEach(change -> changes.add(change(change)));
+        if (arguments.hasNonNull("catalog")) {
+            return CatalogCommands.alter(arguments, changes);
+        }
         SchemaManager schemas = arguments.hasNonNull("branch")
                 ? new SchemaManager(LocalFileIO.create(), Tables.path(arguments), Server.text(arguments, "branch"))
                 : new SchemaManager(LocalFileIO.create(), Tables.path(arguments));

@@ -28,7 +28,9 @@ final class Tables {
 
     /** With the command's "branch" and "options"; options that name a snapshot do not change the schema here. */
     static FileStoreTable open(JsonNode arguments) {
-        FileStoreTable table = FileStoreTableFactory.create(LocalFileIO.create(), path(arguments));
+        FileStoreTable table = arguments.hasNonNull("catalog")
+                ? CatalogCommands.table(arguments)
+                : FileStoreTableFactory.create(LocalFileIO.create(), path(arguments));
         if (arguments.hasNonNull("branch")) {
             table = table.switchToBranch(Server.text(arguments, "branch"));
         }
