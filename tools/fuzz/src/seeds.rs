@@ -157,7 +157,7 @@ fn texts(row: usize) -> [String; 13] {
         format!("{day} 12:30:00.123456"),
         format!("{row:04x}"),
         format!("{row}e-3"),
-        (row % 3 == 0).to_string(),
+        row.is_multiple_of(3).to_string(),
         day,
         String::new(),
         String::new(),
