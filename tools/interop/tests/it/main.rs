@@ -27,3 +27,4 @@ mod retention;
 mod sketches;
 mod support;
 mod time;
+mod vintages;
