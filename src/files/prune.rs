@@ -140,7 +140,9 @@ impl File<'_> {
     ) -> Result<Option<Bounds>> {
         let corrupt = |error: E| Error::corrupt(self.path, format!("bounds of column {column}: {error}"));
         let (min, max, nulls) = (read.0.map_err(corrupt)?, read.1.map_err(corrupt)?, read.2.map_err(corrupt)?);
-        let (Ok(min), Ok(max)) = (stored_lane(column, kind, &min), stored_lane(column, kind, &max)) else { return Ok(None) };
+        let (Ok(min), Ok(max)) = (stored_lane(column, kind, &min), stored_lane(column, kind, &max)) else {
+            return Ok(None);
+        };
         Ok(Some(Bounds { kind: kind.clone(), min, max, nulls }))
     }
 

@@ -244,7 +244,8 @@ fn end_keys(
     in_batch.sort_unstable();
     let lane = |(at, data_type): (&usize, &DataType)| -> Result<ArrayRef> {
         let column = batch.column(in_batch.partition_point(|other| other < at));
-        let lane = stored_lane("key", &data_type.kind, column).map_err(|error| Error::corrupt(path, error.to_string()))?;
+        let lane =
+            stored_lane("key", &data_type.kind, column).map_err(|error| Error::corrupt(path, error.to_string()))?;
         take(&lane, &ends, None).map_err(|error| Error::bug(error.to_string()))
     };
     places.iter().zip(&types).map(lane).collect::<Result<Vec<_>>>().map(Some)

@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    ArrowTimestampType, Decimal128Type, TimestampMicrosecondType, TimestampMillisecondType,
-};
+use arrow_array::types::{ArrowTimestampType, Decimal128Type, TimestampMicrosecondType, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef, ListArray, MapArray, StringArray, StructArray};
 use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType as ArrowType, Field, FieldRef, TimeUnit};
@@ -121,13 +119,16 @@ fn fits(kind: &TypeKind, stored: &OrcType) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     /// The zone of the JVM that wrote the stripe, where it tells one that is not UTC.
+    written_in: Option<Tz>,
+    /// The same, where local-zoned timestamps go by it.
     zone: Option<Tz>,
 }
 
 impl Times {
     /// Of a stripe's zone; `zoned_digits` as in [`crate::files::ReadPlan`].
     pub(super) fn of(zone: Option<Tz>, zoned_digits: bool) -> Self {
-        Self { zone: zone.filter(|zone| zoned_digits && *zone != Tz::UTC) }
+        let written_in = zone.filter(|zone| *zone != Tz::UTC);
+        Self { written_in, zone: written_in.filter(|_| zoned_digits) }
     }
 }
 
@@ -152,13 +153,21 @@ pub(super) fn lane(
 /// The array with each scalar part as the lane of its kind.
 fn converted(kind: &TypeKind, stored: &OrcType, array: &ArrayRef, times: Times) -> Result<ArrayRef> {
     let wrong = |error: ArrowError| undecoded(error);
-    let field = |name: &str, array: &ArrayRef| -> FieldRef { Arc::new(Field::new(name, array.data_type().clone(), true)) };
+    let field =
+        |name: &str, array: &ArrayRef| -> FieldRef { Arc::new(Field::new(name, array.data_type().clone(), true)) };
     Ok(match (kind, stored) {
-        (TypeKind::Timestamp(precision), _) => timestamp(*precision, array, None, None)?,
+        (TypeKind::Timestamp(precision), _) => {
+            known(array, times)?;
+            timestamp(*precision, array, None, None)?
+        }
         (TypeKind::TimestampLtz(precision), OrcType::Timestamp { .. }) => {
+            known(array, times)?;
             timestamp(*precision, array, None, Some("UTC"))?
         }
-        (TypeKind::TimestampLtz(precision), _) => timestamp(*precision, array, times.zone, Some("UTC"))?,
+        (TypeKind::TimestampLtz(precision), _) => {
+            known(array, times)?;
+            timestamp(*precision, array, times.zone, Some("UTC"))?
+        }
         (TypeKind::Time(_), _) => cast(array, &ArrowType::Time32(TimeUnit::Millisecond)).map_err(wrong)?,
         (TypeKind::Char(_), _) => Arc::new(trimmed(array.as_string::<i32>())),
         (TypeKind::Array(element), OrcType::List { child, .. }) => {
@@ -174,10 +183,7 @@ fn converted(kind: &TypeKind, stored: &OrcType, array: &ArrayRef, times: Times) 
             };
             let keys = converted(key, of_keys, map.keys(), times)?;
             let values = converted(value, of_values, map.values(), times)?;
-            let fields = vec![
-                Arc::new(Field::new("key", keys.data_type().clone(), false)),
-                field("value", &values),
-            ];
+            let fields = vec![Arc::new(Field::new("key", keys.data_type().clone(), false)), field("value", &values)];
             let entries = StructArray::try_new(fields.into(), vec![keys, values], None).map_err(wrong)?;
             let field = Arc::new(Field::new("key_value", entries.data_type().clone(), false));
             let nulls = map.nulls().cloned();
@@ -209,6 +215,19 @@ fn trimmed(texts: &StringArray) -> StringArray {
     }
 }
 
+/// From 1901 to 2098, in nanoseconds: where the rules of zones at hand are those of Java. Java has no others before 1900,
+/// and goes on with the last ones for ever.
+const KNOWN: std::ops::Range<i128> = -2_177_452_800_000_000_000..4_070_908_800_000_000_000;
+
+/// Refuses times of a zone whose rules are not known, which would be read by an hour or some minutes wrong.
+fn known(wide: &ArrayRef, times: Times) -> Result<()> {
+    let Some(zone) = times.written_in else { return Ok(()) };
+    match wide.as_primitive::<Decimal128Type>().iter().flatten().all(|nanos| KNOWN.contains(&nanos)) {
+        true => Ok(()),
+        false => Err(Error::unsupported(format!("times before 1901 or after 2098 in an ORC file written in {zone}"))),
+    }
+}
+
 /// Seconds of nine digits as a timestamp's lane. What is finer than its precision is cut off.
 fn timestamp(precision: u8, wide: &ArrayRef, zone: Option<Tz>, utc: Option<&str>) -> Result<ArrayRef> {
     let wide = wide.as_primitive::<Decimal128Type>();
@@ -227,9 +246,8 @@ fn narrowed<T: ArrowTimestampType>(
     factor: i128,
     zone: Option<&str>,
 ) -> Result<ArrayRef> {
-    let fit = |nanos: i128| {
-        i64::try_from(nanos.div_euclid(factor)).map_err(|_| corrupt(format!("{nanos} ns are no time")))
-    };
+    let fit =
+        |nanos: i128| i64::try_from(nanos.div_euclid(factor)).map_err(|_| corrupt(format!("{nanos} ns are no time")));
     let narrow = wide.try_unary::<_, T, Error>(fit)?;
     Ok(Arc::new(narrow.with_timezone_opt(zone)))
 }

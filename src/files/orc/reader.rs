@@ -76,9 +76,8 @@ impl Columns {
         }
         let place = |name: &str| stored.children().iter().position(|column| column.name() == name);
         let places = plan.columns.iter().map(|column| place(column.in_file.as_deref()?)).collect();
-        let system = |name: &str| {
-            place(name).ok_or_else(|| corrupt(format!("a primary-key table's file has no column {name}")))
-        };
+        let system =
+            |name: &str| place(name).ok_or_else(|| corrupt(format!("a primary-key table's file has no column {name}")));
         let versions = if plan.versions { Some((system(SEQUENCE_NAME)?, system(KIND_NAME)?)) } else { None };
         Ok(Self { stored, decoded: Arc::new(Schema::new(fields)), places, versions })
     }
@@ -166,8 +165,7 @@ impl OrcReader {
         let found = |range: &Range<u64>, pieces: &Pieces| pieces.get(range).or_else(|| self.tail.get(range));
         let told = found(&footer_range(info), &pieces).ok_or_else(|| corrupt("a stripe without a footer"))?;
         let needed = ranges(&self.metadata, &self.columns.stored, info, &told)?;
-        let missing: Vec<Range<u64>> =
-            needed.iter().filter(|range| found(range, &pieces).is_none()).cloned().collect();
+        let missing: Vec<Range<u64>> = needed.iter().filter(|range| found(range, &pieces).is_none()).cloned().collect();
         let fetched = if missing.is_empty() { Pieces::default() } else { self.fetch(&missing)? };
         let of = |range: &Range<u64>| Some((range.start, found(range, &pieces).or_else(|| fetched.get(range))?));
         let streams = Pieces(needed.iter().filter_map(of).collect::<Vec<(u64, Bytes)>>());

@@ -265,6 +265,11 @@ fn times_are_cut_to_their_precision_and_local_ones_are_moved_to_the_zone_that_wr
     let instants = lanes::Times::of(Some(chrono_tz::Europe::Berlin), false);
     let millis = lanes::lane("t", &TypeKind::Timestamp(3), &clock, &wide(&[-1, 1_999_999]), utc).unwrap();
     assert_eq!(cast(&millis, &ArrowType::Int64).unwrap().as_primitive::<Int64Type>().values()[..], [-1, 1]);
+    for old in [-3_000_000_000_000_000_000_i128, 5_000_000_000_000_000_000] {
+        assert!(lanes::lane("t", &TypeKind::Timestamp(9), &clock, &wide(&[old]), utc).is_ok());
+        let refused = lanes::lane("t", &TypeKind::Timestamp(9), &clock, &wide(&[old]), berlin).unwrap_err();
+        assert!(matches!(&refused, crate::Error::Unsupported(text) if text.contains("Berlin")), "{refused}");
+    }
     // 2024-01-01 and 2024-07-01, one and two hours away.
     let times = [1_704_067_200_000_000_000_i128, 1_719_792_000_000_000_000];
     for (times_of, hours) in [(utc, [0, 0]), (berlin, [1, 2]), (instants, [0, 0])] {

@@ -36,13 +36,7 @@ async fn by_turns(engine: Engine, shape: Shape, turns: &[&str], seeds: impl Iter
 }
 
 /// The same with a file format of the table.
-async fn by_turns_in(
-    format: &str,
-    engine: Engine,
-    shape: Shape,
-    turns: &[&str],
-    seeds: impl Iterator<Item = u64>,
-) {
+async fn by_turns_in(format: &str, engine: Engine, shape: Shape, turns: &[&str], seeds: impl Iterator<Item = u64>) {
     let mut server = Server::get(engine);
     let mut sum = 0;
     for seed in seeds {

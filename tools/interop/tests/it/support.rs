@@ -94,8 +94,8 @@ pub async fn writable(path: &Path) -> Table {
     }
     let options = [
         ("file.format", "parquet"),
-        ("file.format.per.level", "0:avro,5:parquet"),
-        ("changelog-file.format", "avro"),
+        ("file.format.per.level", "0:parquet,5:parquet"),
+        ("changelog-file.format", "parquet"),
         ("file.compression", "zstd"),
     ];
     table.with_options(options).unwrap()
@@ -116,9 +116,9 @@ fn kept(value: Datum, kind: &TypeKind) -> Datum {
         }
         (Datum::Map(pairs), TypeKind::Map(map)) => once(pairs, &map.key.kind, &map.value.kind),
         (Datum::Map(pairs), TypeKind::Multiset(element)) => once(pairs, &element.kind, &TypeKind::Int),
-        (Datum::Row(values), TypeKind::Row(fields)) => {
-            Datum::Row(values.into_iter().zip(fields.iter()).map(|(it, field)| kept(it, &field.data_type.kind)).collect())
-        }
+        (Datum::Row(values), TypeKind::Row(fields)) => Datum::Row(
+            values.into_iter().zip(fields.iter()).map(|(it, field)| kept(it, &field.data_type.kind)).collect(),
+        ),
         (other, _) => other,
     }
 }

@@ -22,7 +22,9 @@ fn copy(from: &Path, to: &Path) {
 async fn the_newest_java_reads_old_tables_after_we_wrote_to_them() {
     let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/vintages");
     let mut server = Server::get(Engine::Java2x);
-    for (seed, name) in (1..).zip(["0.4.0-incubating/pk_default", "0.4.0-incubating/evo", "0.9.0/pk_parquet", "0.9.0/evo", "0.8.2/dv"]) {
+    for (seed, name) in
+        (1..).zip(["0.4.0-incubating/pk_default", "0.4.0-incubating/evo", "0.9.0/pk_parquet", "0.9.0/evo", "0.8.2/dv"])
+    {
         let place = place();
         let path = place.path().join("t");
         copy(&goldens.join(name).join("table"), &path);
@@ -45,7 +47,10 @@ async fn the_newest_java_reads_old_tables_after_we_wrote_to_them() {
         }
         open(&path).await.compact().full().run().await.unwrap_or_else(|error| panic!("{name}: {error}"));
         let new = agreed(&format!("{name} written on"), &mut server, &path).await;
-        let before = View { rows: new.rows.into_iter().filter(|(id, _)| old.rows.contains_key(id)).collect(), ..View::default() };
+        let before = View {
+            rows: new.rows.into_iter().filter(|(id, _)| old.rows.contains_key(id)).collect(),
+            ..View::default()
+        };
         assert_same_rows(&format!("{name}: its old snapshots"), &old, &before);
     }
 }

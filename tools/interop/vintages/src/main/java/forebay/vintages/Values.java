@@ -108,7 +108,9 @@ final class Values {
 
     /** From 1590 on; whole seconds before 1970: ORC loses a second of some others, and days of older ones. */
     private static Timestamp time(int precision, long odd) {
-        long seconds = odd * 3_001 % 12_000_000_000L;
+        // Elsewhere than in UTC from 1906 to 2033, where all know the same rules.
+        boolean utc = java.util.TimeZone.getDefault().getID().equals("UTC");
+        long seconds = odd * 3_001 % (utc ? 12_000_000_000L : 2_000_000_000L);
         long nanos = seconds < 0 ? 0 : Math.abs(odd) * 987_654_321L % 1_000_000_000L;
         long unit = (long) Math.pow(10, 9 - precision);
         nanos = nanos / unit * unit;
