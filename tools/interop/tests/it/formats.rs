@@ -167,7 +167,7 @@ const ORC: [&[(&str, &str)]; 6] = [
     &[("file.format.per.level", "0:orc,5:parquet"), ("file.compression", "lz4")],
     &[("file.format", "orc"), ("file.compression", "none"), ("orc.timestamp-ltz.legacy.type", "false")],
     &[("changelog-file.format", "orc"), ("file.format", "orc"), ("file.compression", "zlib")],
-    &[("file.format", "avro"), ("file.format.per.level", "5:orc"), ("changelog-file.format", "orc")],
+    &[("file.format.per.level", "5:orc"), ("changelog-file.format", "orc")],
 ];
 
 /// Java writes, and both compact, by turns; now and then we write what Java reads beside its own files.
