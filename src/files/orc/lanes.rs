@@ -62,7 +62,7 @@ pub(super) fn decoded_type(name: &str, kind: Option<&TypeKind>, stored: &OrcType
             // Arrow's maps have no NULL keys, and the decoder makes Arrow's maps.
             let keys = Field::new("key", decoded_type("key", of_key, key)?, false);
             let entries = vec![keys, part("value", of_value, value)?];
-            let entries = Field::new("key_value", ArrowType::Struct(entries.into()), false);
+            let entries = Field::new("entries", ArrowType::Struct(entries.into()), false);
             ArrowType::Map(Arc::new(entries), false)
         }
         OrcType::Struct { children, .. } => {
