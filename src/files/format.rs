@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::avro::{AvroCodec, AvroReader, AvroWriter};
 use super::layout::FileLayout;
+use super::orc::OrcReader;
 use super::reader::{FileBatch, FileReader, ReadPlan};
 use super::rolling::WriteSpec;
 use super::row_groups::{RowGroup, RowGroups};
@@ -69,10 +70,11 @@ pub fn read_file(
     plan: ReadPlan,
 ) -> Result<FileBatches> {
     Ok(match format {
-        FileFormat::Avro if plan.groups.is_some() => {
-            return Err(Error::bug(format!("{path}: row groups of an Avro file")));
+        FileFormat::Avro | FileFormat::Orc if plan.groups.is_some() => {
+            return Err(Error::bug(format!("{path}: row groups of an Avro or ORC file")));
         }
         FileFormat::Avro => Box::new(AvroReader::open(store, runtime, path, size, plan)?),
+        FileFormat::Orc => Box::new(OrcReader::open(store, runtime, path, size, plan)?),
         FileFormat::Parquet => Box::new(FileReader::open(store, runtime, path, size, plan)?),
         FileFormat::Other(word) => return Err(Error::bug(format!("{path}: no reader of format {word:?}"))),
     })
@@ -150,7 +152,8 @@ mod tests {
     fn the_format_is_the_text_behind_the_last_dot() {
         assert_eq!(format_of("p=a.avro/bucket-0/data-1-0.zst.parquet").unwrap(), FileFormat::Parquet);
         assert_eq!(format_of("bucket-postpone/data--u-a.b-s-1-w-x-0.avro").unwrap(), FileFormat::Avro);
-        for other in ["bucket-0/data-1-0.orc", "bucket.parquet/data", "bucket-0/data-1-0.Avro"] {
+        assert_eq!(format_of("bucket-0/data-1-0.orc").unwrap(), FileFormat::Orc);
+        for other in ["bucket-0/data-1-0.lance", "bucket.parquet/data", "bucket-0/data-1-0.Avro"] {
             assert!(matches!(format_of(other), Err(Error::Unsupported(_))), "{other}");
         }
     }

@@ -1,12 +1,14 @@
-//! Data files as Arrow batches: Parquet and Avro in and out, rolling, statistics.
+//! Data files as Arrow batches: Parquet and Avro in and out, ORC in, rolling, statistics.
 //! Spec: `format-spec/data-files.md`.
 
 mod avro;
+mod bare;
 mod format;
 mod int96;
 mod lane_bounds;
 mod layout;
 mod mask;
+mod orc;
 mod paged;
 mod pages;
 mod parquet_type;
@@ -19,14 +21,15 @@ mod shred;
 mod source;
 mod spec;
 mod statistics;
+mod system;
 mod writer;
 
-pub use avro::{AvroCodec, AvroIndex, AvroPages};
+pub use avro::AvroCodec;
 pub use format::{FileBatches, FileEncoding, format_of, known_format, read_file};
 pub use layout::{ColumnSource, FileColumn, FileLayout};
 pub(crate) use layout::{KIND_NAME, SEQUENCE_NAME};
 pub use paged::{Opened, PageAt, PageBounds, PageColumn, PagedFile};
-pub use pages::Pages;
+pub use pages::{PageIndex, Pages};
 pub use read_ahead::read_ahead;
 pub use reader::{FileBatch, PlannedColumn, ReadPlan};
 pub use rolling::{FileNames, RollingWriter, WriteSpec};

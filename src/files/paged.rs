@@ -25,13 +25,14 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::bare::stored_lane;
 use super::int96;
 use super::layout::{leaves_named, leaves_of};
 use super::reader::{check_leaves, contained, is_flat_int96};
 use super::shred::splice;
 use super::source::decode_error;
 use crate::error::{Error, Result};
-use crate::types::{TypeKind, to_lane};
+use crate::types::TypeKind;
 
 /// The footer and the page index of a data file.
 #[derive(Debug)]
@@ -264,7 +265,7 @@ impl PagedFile {
                 true => &splice(lane, &mut values.into_iter()).map_err(|what| Error::corrupt(&self.path, what))?,
                 false => lane,
             };
-            to_lane(&column.name, &column.kind, lane).map_err(|error| Error::corrupt(&self.path, error.to_string()))
+            stored_lane(&column.name, &column.kind, lane).map_err(|error| Error::corrupt(&self.path, error.to_string()))
         })
     }
 }
@@ -309,7 +310,7 @@ fn page_bounds(metadata: &ArrowReaderMetadata, column: &str, kind: &TypeKind) ->
     let (index, offsets) = (footer.column_index()?, footer.offset_index()?);
     let converter = StatisticsConverter::try_new(column, metadata.schema(), metadata.parquet_schema()).ok()?;
     let groups: Vec<usize> = (0..footer.num_row_groups()).collect();
-    let lane = |array: ArrayRef| to_lane(column, kind, &array).ok().filter(|lane| lane.null_count() == 0);
+    let lane = |array: ArrayRef| stored_lane(column, kind, &array).ok().filter(|lane| lane.null_count() == 0);
     let min = lane(converter.data_page_mins(index, offsets, &groups).ok()?)?;
     let max = lane(converter.data_page_maxes(index, offsets, &groups).ok()?)?;
     Some((min, max))

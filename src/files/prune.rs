@@ -4,12 +4,13 @@ use arrow_array::{Array, ArrayRef, UInt64Array};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection, RowSelector};
 
+use super::bare::stored_lane;
 use super::layout::leaves_named;
 use super::reader::PlannedColumn;
 use crate::error::{Error, Result};
 use crate::format::datum_at;
 use crate::predicate::{ColumnRange, Expr, may_match};
-use crate::types::{Datum, TypeKind, to_lane};
+use crate::types::{Datum, TypeKind};
 
 /// What is left to read of a file.
 pub(super) struct Pruning {
@@ -139,7 +140,9 @@ impl File<'_> {
     ) -> Result<Option<Bounds>> {
         let corrupt = |error: E| Error::corrupt(self.path, format!("bounds of column {column}: {error}"));
         let (min, max, nulls) = (read.0.map_err(corrupt)?, read.1.map_err(corrupt)?, read.2.map_err(corrupt)?);
-        let (Ok(min), Ok(max)) = (to_lane(column, kind, &min), to_lane(column, kind, &max)) else { return Ok(None) };
+        let (Ok(min), Ok(max)) = (stored_lane(column, kind, &min), stored_lane(column, kind, &max)) else {
+            return Ok(None);
+        };
         Ok(Some(Bounds { kind: kind.clone(), min, max, nulls }))
     }
 

@@ -19,6 +19,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::schema::types::SchemaDescriptor;
 use tokio::runtime::Handle;
 
+use super::bare::stored_lane;
 use super::int96::Int96Reader;
 use super::layout::{KIND_NAME, SEQUENCE_NAME, leaves_of};
 use super::mask;
@@ -52,6 +53,8 @@ pub struct ReadPlan {
     pub batch_rows: usize,
     /// Bytes fetched at once for each column.
     pub window: u64,
+    /// Whether ORC files hold the digits of local-zoned timestamps as times of their writer's zone.
+    pub zoned_digits: bool,
 }
 
 /// A column to read.
@@ -219,7 +222,7 @@ impl FileReader {
             let lane = match origin {
                 Origin::Missing => new_null_array(&lane_type(&planned.data_type.kind), rows),
                 Origin::Int96(at) => int96[*at].clone(),
-                Origin::Arrow(at) => to_lane(&planned.name, &planned.data_type.kind, &columns_in[*at])
+                Origin::Arrow(at) => stored_lane(&planned.name, &planned.data_type.kind, &columns_in[*at])
                     .map_err(|error| Error::corrupt(&self.path, error.to_string()))?,
             };
             columns.push(lane);
@@ -268,7 +271,7 @@ impl Iterator for FileReader {
 pub(super) fn contained<T>(path: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
-        Err(Error::corrupt(path, format!("the Parquet decoder gave up: {}", text.unwrap_or("no reason given"))))
+        Err(Error::corrupt(path, format!("its decoder gave up: {}", text.unwrap_or("no reason given"))))
     })
 }
 

@@ -22,6 +22,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 use tokio::runtime::Handle;
 
+use super::bare::stored_lane;
 use super::format::{FileEncoding, format_of};
 use super::layout::{ColumnSource, FileLayout};
 use super::reader::{Shared, contained};
@@ -32,7 +33,7 @@ use crate::error::{Error, Result};
 use crate::format::{BinaryRow, DataFileMeta};
 use crate::io::TableStore;
 use crate::schema::FileFormat;
-use crate::types::{DataType, TypeKind, to_lane};
+use crate::types::{DataType, TypeKind};
 
 /// The beginning of what Forebay's files say made them: only of those is known that their bounds of floats hold no NaN.
 pub(super) const CREATED_BY: &str = "forebay version ";
@@ -243,7 +244,8 @@ fn end_keys(
     in_batch.sort_unstable();
     let lane = |(at, data_type): (&usize, &DataType)| -> Result<ArrayRef> {
         let column = batch.column(in_batch.partition_point(|other| other < at));
-        let lane = to_lane("key", &data_type.kind, column).map_err(|error| Error::corrupt(path, error.to_string()))?;
+        let lane =
+            stored_lane("key", &data_type.kind, column).map_err(|error| Error::corrupt(path, error.to_string()))?;
         take(&lane, &ends, None).map_err(|error| Error::bug(error.to_string()))
     };
     places.iter().zip(&types).map(lane).collect::<Result<Vec<_>>>().map(Some)

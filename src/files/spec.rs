@@ -136,8 +136,9 @@ impl WriteSpec {
                 avro_schema(layout)?; // tells a column that Avro cannot hold
                 FileEncoding::Avro(avro_codec(&options.formats, compression)?)
             }
-            FileFormat::Other(word) => {
-                return Err(Error::unsupported(format!("writing data files of format {word:?}")));
+            FileFormat::Orc | FileFormat::Other(_) => {
+                let (word, set) = (format.word(), "set option file.format (or that of a level, or of changelog files)");
+                return Err(Error::unsupported(format!("writing {word} files: {set} to parquet or avro")));
             }
         };
         Ok(Self {

@@ -4,7 +4,8 @@
 //! key; where they do not (composite keys with few first values, floats, files without a page index) the search halves
 //! what is left by looking into blocks, and remembers their first and last keys.
 //!
-//! The blocks of an Avro file are its own; their first and last keys are learnt in the same way.
+//! The blocks of an Avro file are its own, those of an ORC file its stripes; their first and last keys are learnt in the
+//! same way.
 //!
 //! ```text
 //! blocks   | 1 .. 90 | 90 .. 140 | 150 .. 300 |     page index of the first key column

@@ -14,9 +14,8 @@ use super::cache::{Kept, Key, Part};
 use super::file::{KeyBlock, LookupFile, OpenFile};
 use super::rules::Rules;
 use crate::error::{Error, Result};
-use crate::files::{AvroIndex, Opened, PageAt, PageColumn, PagedFile, Pages, format_of};
+use crate::files::{Opened, PageAt, PageColumn, PageIndex, PagedFile, Pages, format_of};
 use crate::read::Origin;
-use crate::schema::FileFormat;
 
 /// A file of this size or less is read at once and stays in memory whole.
 const SMALL: u64 = 64 << 10;
@@ -85,8 +84,9 @@ impl Rules {
         let bounds_of = in_file.zip(bounds_of.map(|field| field.data_type.kind.clone()));
         let rows = u64::try_from(file.meta.row_count);
         let rows = rows.map_err(|_| Error::corrupt(&file.path, "_ROW_COUNT is negative"))?;
-        if format_of(&file.path)? == FileFormat::Avro {
-            return self.open_avro(file, origins, (size, rows)).await;
+        let zoned_digits = self.options.formats.orc_zoned_digits;
+        if let Some(index) = PageIndex::of(&format_of(&file.path)?, &file.path, size, zoned_digits) {
+            return self.open_by(index, file, origins, (size, rows)).await;
         }
         let mut length = size.min((size / TAIL.0).clamp(TAIL.1, TAIL.2));
         loop {
@@ -113,15 +113,15 @@ impl Rules {
         }
     }
 
-    /// Opens an Avro file by looking for its blocks.
-    async fn open_avro(
+    /// Opens a file by looking for its pages.
+    async fn open_by(
         self: &Arc<Self>,
+        mut index: PageIndex,
         file: &LookupFile,
         origins: Vec<Origin>,
         (size, rows): (u64, u64),
     ) -> Result<Arc<OpenFile>> {
         let (this, path, store) = (Arc::clone(self), file.path.clone(), &self.history.store);
-        let mut index = AvroIndex::new(&path, size);
         let mut whole = None;
         while let Some(wanted) = index.wanted() {
             let bytes = store.read_range(&path, wanted.clone()).await?;
@@ -135,7 +135,7 @@ impl Rules {
         let opened = move || {
             let pages = index.finish()?;
             check_rows(&path, pages.rows(), rows)?;
-            OpenFile::new(&this, &path, origins, Pages::Avro(Box::new(pages)), None, whole)
+            OpenFile::new(&this, &path, origins, pages, None, whole)
         };
         let open = store.env().computing(opened).await?;
         Ok(self.keep(file, open))

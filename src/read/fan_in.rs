@@ -26,6 +26,8 @@ const OPEN_COLUMN: u64 = 96 << 10;
 const COLUMN_BYTES: u64 = 80 << 10;
 /// What an open file holds beside its columns: its footer and buffers.
 const OPEN_FILE: u64 = 64 << 10;
+/// Bytes of a stripe of an ORC file, which is held compressed while it is read, and once more by the decoder.
+const STRIPE: u64 = 64 << 20;
 /// What an open spilled run holds, in a batch and its buffer.
 const OPEN_SPILL: u64 = 256 << 10;
 /// Bytes of a batch of a spilled run, as they are in files.
@@ -51,9 +53,11 @@ impl Room {
 
     /// What a file takes while it is open.
     fn of_file(&self, file: &DataFileMeta) -> u64 {
-        let whole = (file.file_size.max(0) as u64).saturating_mul(self.expansion);
+        let size = file.file_size.max(0) as u64;
         let columns = self.columns as u64 + 2;
-        OPEN_FILE + columns * OPEN_COLUMN + whole.min(columns * COLUMN_BYTES) + (self.least_batches)(file)
+        let stripe = if file.file_name.ends_with(".orc") { 2 * size.min(STRIPE) } else { 0 };
+        let whole = size.saturating_mul(self.expansion).min(columns * COLUMN_BYTES);
+        OPEN_FILE + columns * OPEN_COLUMN + whole + stripe + (self.least_batches)(file)
     }
 
     /// What runs take while all of them are open, the largest file of each.

@@ -260,6 +260,7 @@ impl SplitReader {
             rows,
             batch_rows,
             window,
+            zoned_digits: self.options.formats.orc_zoned_digits,
         };
         let batches = read_file(&self.history.store, &self.runtime, &format, (path, size), plan)?;
         let (located, file, row_test) = (Arc::clone(located), file.clone(), self.row_test.clone());

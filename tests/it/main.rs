@@ -22,5 +22,6 @@ mod row_groups;
 mod spawned;
 mod support;
 mod time;
+mod vintages;
 mod write;
 mod writer_compaction;

@@ -1,8 +1,6 @@
 //! Reading an Avro data file as batches of lanes.
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int8Type, Int64Type};
-use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, new_null_array};
+use arrow_array::new_null_array;
 use tokio::runtime::Handle;
 
 use super::blocks::Blocks;
@@ -11,9 +9,10 @@ use super::records::{Records, Wanted};
 use crate::error::{Error, Result};
 use crate::files::layout::{KIND_NAME, SEQUENCE_NAME};
 use crate::files::reader::{FileBatch, ReadPlan};
+use crate::files::system::{kinds_of, sequence_of};
 use crate::format::avro::{Cursor, Header};
 use crate::io::TableStore;
-use crate::types::{RowKind, TypeKind, lane_type};
+use crate::types::{TypeKind, lane_type};
 
 /// Bytes of text after which a batch ends, however few its rows are.
 const TEXT: usize = 64 << 20;
@@ -152,7 +151,7 @@ impl AvroReader {
         let (mut sequence, mut kinds) = (None, None);
         if let [sequence_at, kind_at] = &self.places[self.plan.columns.len()..] {
             let (numbers, kind) = (lane(sequence_at), lane(kind_at));
-            sequence = Some(numbers.as_ref().and_then(sequence_of).ok_or_else(|| no_value(SEQUENCE_NAME))?);
+            sequence = numbers.as_ref().map(sequence_of).transpose()?;
             kinds = kind.as_ref().map(kinds_of).transpose()?.flatten();
         }
         Ok(FileBatch { columns, sequence, kinds, rows })
@@ -178,24 +177,4 @@ pub(super) fn at_row(error: Error, row: u64) -> Error {
         Error::Corrupt { file, what } => Error::Corrupt { file, what: format!("row {row}: {what}") },
         other => other,
     }
-}
-
-fn no_value(name: &str) -> Error {
-    corrupt(format!("column {name} has no value in a row"))
-}
-
-fn sequence_of(lane: &ArrayRef) -> Option<Int64Array> {
-    lane.as_primitive_opt::<Int64Type>().filter(|lane| lane.null_count() == 0).cloned()
-}
-
-/// Row kinds; `None` when all are `+I`.
-fn kinds_of(lane: &ArrayRef) -> Result<Option<Int8Array>> {
-    let kinds = lane.as_primitive::<Int8Type>();
-    if kinds.null_count() > 0 {
-        return Err(no_value(KIND_NAME));
-    }
-    if let Some(bad) = kinds.values().iter().find(|kind| !matches!(kind, 0..=3)) {
-        return Err(corrupt(format!("column {KIND_NAME}: {bad} is no row kind")));
-    }
-    Ok(kinds.values().iter().any(|kind| *kind != RowKind::Insert as i8).then(|| kinds.clone()))
 }

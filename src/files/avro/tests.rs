@@ -122,6 +122,7 @@ fn plan(schema: &Schema, names: &[&str], rows: u64) -> ReadPlan {
         rows,
         batch_rows: 300,
         window: 1,
+        zoned_digits: true,
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{HONOURED, Kind, OptionKey, harmless, unwritable};
 
 const FORMATS: &[&str] = &["parquet", "avro"];
-const ONLY_FORMATS: &str = "only Parquet and Avro files are written";
+const ONLY_FORMATS: &str = "only Parquet and Avro files are written: set it to parquet or avro; ORC files are read";
 const CODECS: &[&str] = &["zstd", "snappy", "gzip", "lz4", "none", "null", "deflate", "zstandard"];
 const ONLY_CODECS: &str =
     "only these codecs: gzip, lz4 and none of Parquet alone; null, deflate and zstandard of Avro alone";

@@ -3,7 +3,7 @@
 
 use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
 
-const NO_ORC: &str = "no ORC file is written or read";
+const NO_ORC: &str = "no ORC file is written, and readers need no setting";
 const AVRO_NAMES: &str = "readers do not look at the names of nested records";
 const AVRO_REST: &str = "Java's Avro format reads no other setting";
 const NO_TEXT: &str = "no text file is written or read";
@@ -59,7 +59,8 @@ keys! {
     "parquet.crypto.<setting>": Text, refused(&[], "encrypted files are not supported"), "encryption of Parquet files";
     "orc.column.encoding.direct": Int, harmless(NO_ORC), "ORC columns without a dictionary";
     "orc.dictionary.key.threshold": Double = "0.8", harmless(NO_ORC), "when ORC uses a dictionary";
-    "orc.timestamp-ltz.legacy.type": Boolean = "true", harmless(NO_ORC), "how ORC stores local-zoned timestamps";
+    "orc.timestamp-ltz.legacy.type": Boolean = "true", HONOURED,
+        "whether ORC files hold the digits of local-zoned timestamps as times of their writer's zone";
     "orc.<setting>": Text, harmless(NO_ORC), "settings of ORC's writer and reader";
     "avro.codec": Text, unwritable(&["null", "snappy", "deflate", "zstandard"], "only these codecs"),
         "codec of Avro data files, instead of file.compression";

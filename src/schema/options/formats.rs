@@ -14,19 +14,22 @@ pub enum FileFormat {
     Parquet,
     /// `avro`
     Avro,
-    /// A format that this version does not write. Readers need not know it: files tell their formats.
+    /// `orc`, which is read and not written.
+    Orc,
+    /// A format that this version does not know. Readers need not know it: files tell their formats.
     Other(String),
 }
 
 impl FileFormat {
-    /// The formats that are read and written.
-    pub const KNOWN: [Self; 2] = [Self::Parquet, Self::Avro];
+    /// The formats that are read.
+    pub const KNOWN: [Self; 3] = [Self::Parquet, Self::Avro, Self::Orc];
 
     /// The word of options and the last part of file names.
     pub fn word(&self) -> &str {
         match self {
             Self::Parquet => "parquet",
             Self::Avro => "avro",
+            Self::Orc => "orc",
             Self::Other(word) => word,
         }
     }
@@ -88,6 +91,8 @@ pub struct FormatOptions {
     pub avro_codec: Option<String>,
     /// Effort of zstd (`file.compression.zstd-level`).
     pub zstd_level: i32,
+    /// Whether ORC files hold the digits of local-zoned timestamps as times of their writer's zone.
+    pub orc_zoned_digits: bool,
 }
 
 impl FormatOptions {
@@ -102,6 +107,7 @@ impl FormatOptions {
             changelog_compression: read.optional("changelog-file.compression", compression)?,
             avro_codec: read.text("avro.codec").map(ToString::to_string),
             zstd_level: read.with("file.compression.zstd-level", super::reader::count)?,
+            orc_zoned_digits: read.boolean("orc.timestamp-ltz.legacy.type")?,
         })
     }
 

@@ -21,7 +21,7 @@ mod spec;
 mod values;
 mod view;
 
-pub use json::{datum_of, json_of, json_row, row_of};
+pub use json::{comparable, datum_of, json_of, json_row, row_of};
 pub use layout::{
     avro_forms, data_directories, file_forms, files_below, manifest_forms, parquet_forms, schema_form, snapshot_forms,
 };

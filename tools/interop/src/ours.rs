@@ -40,7 +40,11 @@ pub struct Writer {
 impl Writer {
     /// For a table as it is at this moment.
     pub async fn open(path: &Path, user: &str) -> Self {
-        let table = open(path).await;
+        Self::of(&open(path).await, user).await
+    }
+
+    /// For an open table.
+    pub async fn of(table: &Table, user: &str) -> Self {
         let writer = table.stream_writer(user).await.unwrap_or_else(|error| panic!("write: {error}"));
         let committer = table.committer(user).unwrap_or_else(|error| panic!("commit: {error}"));
         Self { schema: Arc::clone(table.schema()), writer, committer }

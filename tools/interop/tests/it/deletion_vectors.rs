@@ -3,10 +3,10 @@
 use forebay::Table;
 use forebay::format::CommitKind;
 use forebay_interop::{
-    Engine, Model, Random, Server, Shape, TableSpec, View, assert_same, create, open, seeds, write_once,
+    Engine, Model, Random, Server, Shape, TableSpec, View, Writer, assert_same, create, open, seeds,
 };
 
-use crate::support::{place, server_compact, server_write};
+use crate::support::{place, server_compact, server_write, storable, writable};
 
 /// No texts as partitions where Java compacts: its lookup makes temporary files of that name and fails on a slash.
 const PARTITIONS: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15];
@@ -32,6 +32,11 @@ async fn masked(table: &Table) -> i64 {
 }
 
 async fn by_turns(engine: Engine, shape: Shape, turns: &[&str], seeds: impl Iterator<Item = u64>) {
+    by_turns_in("parquet", engine, shape, turns, seeds).await;
+}
+
+/// The same with a file format of the table.
+async fn by_turns_in(format: &str, engine: Engine, shape: Shape, turns: &[&str], seeds: impl Iterator<Item = u64>) {
     let mut server = Server::get(engine);
     let mut sum = 0;
     for seed in seeds {
@@ -41,11 +46,12 @@ async fn by_turns(engine: Engine, shape: Shape, turns: &[&str], seeds: impl Iter
             .option("deletion-vectors.bitmap64", random.pick(&["true", "false"]))
             .option("index-file-in-data-file-dir", random.pick(&["true", "false"]))
             .option("write-only", "true")
+            .option("file.format", format)
             .option("num-levels", random.pick(&["3", "4", "6"]))
             .option("target-file-size", random.pick(&["20 kb", "1 mb"]));
         let (place, mut model, mut expected) = (place(), Model::new(&spec), View::default());
         let path = place.path().join("t");
-        match random.chance(50) {
+        match random.chance(50) && format != "orc" {
             true => drop(create(&path, &spec).await),
             false => spec.create_by(&mut server, &path),
         }
@@ -55,14 +61,18 @@ async fn by_turns(engine: Engine, shape: Shape, turns: &[&str], seeds: impl Iter
         let operations = spec.operations_on(&mut random, 14, keys, |random| random.pick(&[5, 60, 300]));
         for (identifier, operations) in (1..).zip(operations) {
             let turn = if newest == 0 { "we write" } else { random.pick(turns) };
+            let operations = if format == "orc" { storable(&spec, operations) } else { operations };
             done.push(turn);
             let full = random.chance(20);
             let snapshot = match turn {
-                "we write" => write_once(&path, &format!("ours-{identifier}"), identifier, &operations).await,
+                "we write" => {
+                    let user = format!("ours-{identifier}");
+                    Writer::of(&writable(&path).await, &user).await.commit(identifier, &operations).await
+                }
                 "they write" => server_write(&mut server, &path, &spec, identifier, &operations, "none"),
                 "they compact" => server_compact(&mut server, &path, &spec, full),
                 _ => {
-                    let table = open(&path).await;
+                    let table = writable(&path).await;
                     let compaction = if full { table.compact().full() } else { table.compact() };
                     let report = compaction.run().await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
                     report.snapshots.last().copied().unwrap_or(newest)
@@ -104,6 +114,13 @@ async fn we_read_what_java_2x_masked() {
 async fn java_2x_and_we_mask_by_turns() {
     let turns = ["we write", "they write", "we write", "we compact", "they compact"];
     by_turns(Engine::Java2x, Shape { partitions: PARTITIONS, ..Shape::ALL }, &turns, seeds(8)).await;
+}
+
+/// Rows of Java's ORC files are masked by both.
+#[tokio::test]
+async fn java_2x_and_we_mask_rows_of_orc_files() {
+    let turns = ["they write", "they write", "they compact", "we compact", "we write"];
+    by_turns_in("orc", Engine::Java2x, Shape { partitions: PARTITIONS, ..Shape::ALL }, &turns, seeds(6)).await;
 }
 
 #[tokio::test]

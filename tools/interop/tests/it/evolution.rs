@@ -4,17 +4,17 @@ use std::path::Path;
 
 use forebay::schema::{Place, SchemaChange};
 use forebay::types::DataType;
-use forebay_interop::{Engine, Random, Server, TableSpec, create, open, seeds, write_once};
+use forebay_interop::{Engine, Random, Server, TableSpec, Writer, create, open, seeds};
 use serde_json::{Value, json};
 
-use crate::support::{agreed, place, server_compact, server_write_as};
+use crate::support::{agreed, place, server_compact, server_write_as, writable};
 
 async fn both_write(server: &mut Server, random: &mut Random, path: &Path, identifier: &mut i64) {
     let table = open(path).await;
     let spec = TableSpec::of_schema(table.schema());
     let mut commits = spec.operations_on(random, 2, 8, |random| random.between(3, 15) as usize);
     *identifier += 1;
-    write_once(path, "ours", *identifier, &commits.remove(0)).await;
+    Writer::of(&writable(path).await, "ours").await.commit(*identifier, &commits.remove(0)).await;
     server_write_as(server, path, table.schema(), *identifier, &commits.remove(0), "none");
 }
 
@@ -55,7 +55,10 @@ async fn evolve(engine: Engine, base: TableSpec, retypes: &[Value], seeds: impl 
         let mut random = Random::new(seed);
         let place = place();
         let path = place.path().join("t");
-        create(&path, &base).await;
+        match base.options.contains_key("file.format") {
+            true => base.create_by(&mut server, &path),
+            false => drop(create(&path, &base).await),
+        }
         let mut identifier = 0;
         both_write(&mut server, &mut random, &path, &mut identifier).await;
         let mut changes: Vec<Value> = vec![
@@ -73,7 +76,8 @@ async fn evolve(engine: Engine, base: TableSpec, retypes: &[Value], seeds: impl 
             let change = changes.remove(random.below(changes.len()));
             let what = format!("seed {seed}, after {change}");
             changes.extend(after(&change[0]));
-            match random.chance(50) {
+            // A table whose options ask for ORC is not altered by us.
+            match random.chance(50) && !base.options.contains_key("file.format") {
                 true => alter(&path, &change[0]).await,
                 false => drop(server.run("alter", &path, json!({"changes": change}))),
             }
@@ -109,6 +113,13 @@ async fn tables_with_a_key_evolve_beside_java_2x() {
 #[tokio::test]
 async fn tables_with_a_key_evolve_beside_java_1x() {
     evolve(Engine::Java1x, keyed(), &[], seeds(1)).await;
+}
+
+/// Java's files are ORC, and ours, in the formats that we write, beside them.
+#[tokio::test]
+async fn tables_of_orc_files_evolve_beside_java() {
+    evolve(Engine::Java2x, keyed().option("file.format", "orc"), &retyped().1[..1], seeds(2)).await;
+    evolve(Engine::Java1x, TableSpec::of(&COLUMNS).option("file.format", "orc"), &[], seeds(1)).await;
 }
 
 #[tokio::test]

@@ -1,10 +1,14 @@
 //! Data files in Avro: written by either engine, level by level beside Parquet, compacted by either, read by all.
+//! Data files in ORC: written by Java, read, looked up and compacted into other formats here.
 
+use std::path::Path;
+
+use forebay::types::Datum;
 use forebay_interop::{
     Engine, Model, Random, Server, Shape, TableSpec, Writer, assert_same_rows, create, open, seeds, write_once,
 };
 
-use crate::support::{agreed, check, place, random_compaction, server_compact, server_write};
+use crate::support::{agreed, check, place, random_compaction, server_compact, server_write, storable, writable};
 
 /// The ways in which a table's files may be Avro.
 const FORMATS: [&[(&str, &str)]; 5] = [
@@ -154,4 +158,93 @@ async fn levels_of_two_formats_under_lookup_read_alike() {
             assert!(file.file_name.ends_with(ending), "{what}: {} in level {}", file.file_name, file.level);
         }
     }
+}
+
+/// The ways in which a table's files may be ORC.
+const ORC: [&[(&str, &str)]; 6] = [
+    &[("file.format", "orc")],
+    &[("file.format", "orc"), ("file.compression", "snappy")],
+    &[("file.format.per.level", "0:orc,5:parquet"), ("file.compression", "lz4")],
+    &[("file.format", "orc"), ("file.compression", "none"), ("orc.timestamp-ltz.legacy.type", "false")],
+    &[("changelog-file.format", "orc"), ("file.format", "orc"), ("file.compression", "zlib")],
+    &[("file.format.per.level", "5:orc"), ("changelog-file.format", "orc")],
+];
+
+/// Java writes, and both compact, by turns; now and then we write what Java reads beside its own files.
+async fn orc_by_turns(engine: Engine, shape: Shape, more: &[(&str, &str)], seeds: impl Iterator<Item = u64>) {
+    let mut server = Server::get(engine);
+    for seed in seeds {
+        let mut random = Random::new(seed);
+        let spec = with(TableSpec::random(&mut random, shape), ORC[seed as usize % ORC.len()]);
+        let spec = with(spec, more);
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = place.path().join("t");
+        spec.create_by(&mut server, &path);
+        let refused = open(&path).await.stream_writer("ours").await.err().expect("ORC is not written").to_string();
+        assert!(refused.contains("format") && refused.contains("orc"), "seed {seed}: {refused}");
+        let (mut newest, mut turns) = (0, Vec::new());
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 7)) {
+            let operations = storable(&spec, operations);
+            let compact = random_compaction(&mut random, &spec);
+            let turn = random.pick(&[0, 0, 0, 1, 2, 3]);
+            turns.push(["server writes", "server compacts", "we compact", "we write"][turn]);
+            let snapshot = match turn {
+                0 => server_write(&mut server, &path, &spec, identifier, &operations, compact),
+                3 => Writer::of(&writable(&path).await, "ours").await.commit(identifier, &operations).await,
+                _ if newest == 0 => continue,
+                1 => server_compact(&mut server, &path, &spec, random.chance(50)),
+                _ => {
+                    let table = writable(&path).await;
+                    let compaction = table.compact();
+                    let compaction = if random.chance(50) { compaction.full() } else { compaction };
+                    compaction.run().await.unwrap_or_else(|error| panic!("seed {seed}, {turns:?}: {error}"));
+                    table.history().snapshots.latest_id().await.unwrap().unwrap()
+                }
+            };
+            match turn {
+                0 | 3 => model.commit(&operations, newest + 1..=snapshot),
+                _ => model.stand(newest + 1..=snapshot),
+            }
+            newest = snapshot;
+        }
+        check(&format!("seed {seed}, after {turns:?}: {spec:?}"), model.view(), &mut server, &path).await;
+        looked_up(&format!("seed {seed}, after {turns:?}: {spec:?}"), &path).await;
+    }
+}
+
+/// Every row is found by its key.
+async fn looked_up(what: &str, path: &Path) {
+    let table = open(path).await;
+    if !table.schema().has_primary_key() {
+        return;
+    }
+    let schema = std::sync::Arc::clone(table.schema());
+    let newest = *forebay_interop::snapshots_of(&table).await.last().unwrap();
+    let lookup = table.lookup().wide_timestamps().open().await.unwrap();
+    let keys = schema.positions(&schema.primary_keys).unwrap();
+    for row in forebay_interop::rows_at(&table, newest).await.unwrap() {
+        let key: Vec<Datum> = keys.iter().map(|at| row[*at].clone()).collect();
+        let found = lookup.get_one(&key).await.unwrap_or_else(|error| panic!("{what}: {key:?}: {error}"));
+        let found: Option<Vec<Datum>> = found.map(|found| {
+            let cells = found.into_iter().zip(&schema.fields);
+            cells.map(|(cell, field)| forebay_interop::comparable(&schema, &field.name, cell)).collect()
+        });
+        assert_eq!(format!("{:?}", found.as_ref()), format!("{:?}", Some(&row)), "{what}: {key:?}");
+    }
+}
+
+#[tokio::test]
+async fn orc_files_of_java_2x_are_read_looked_up_and_compacted() {
+    orc_by_turns(Engine::Java2x, Shape::ALL, &[], seeds(18)).await;
+}
+
+#[tokio::test]
+async fn orc_files_of_java_1x_are_read_looked_up_and_compacted() {
+    orc_by_turns(Engine::Java1x, Shape::JAVA_1X, &[], seeds(8)).await;
+}
+
+#[tokio::test]
+async fn nested_columns_in_orc_files_of_java_are_read_and_compacted() {
+    orc_by_turns(Engine::Java2x, Shape::ALL.with_nested(), &[], seeds(12)).await;
+    orc_by_turns(Engine::Java1x, Shape::JAVA_1X.with_nested(), &[], seeds(6)).await;
 }

@@ -28,3 +28,4 @@ mod retention;
 mod sketches;
 mod support;
 mod time;
+mod vintages;

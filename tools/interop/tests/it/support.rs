@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use forebay::Table;
 use forebay::schema::Schema;
+use forebay::types::{Datum, TypeKind};
 use forebay_interop::{Op, Random, Server, TableSpec, View, assert_same, json_row, open};
 use serde_json::{Value, json};
 
@@ -82,4 +84,59 @@ pub async fn agreed(what: &str, server: &mut Server, path: &Path) -> View {
         &View::ours(&table).await,
     );
     theirs
+}
+
+/// A table as we write it: ORC is read alone.
+pub async fn writable(path: &Path) -> Table {
+    let table = open(path).await;
+    if !format!("{:?}", table.schema().options).contains("orc") {
+        return table;
+    }
+    let options = [
+        ("file.format", "parquet"),
+        ("file.format.per.level", "0:parquet,5:parquet"),
+        ("changelog-file.format", "parquet"),
+        ("file.compression", "zstd"),
+    ];
+    table.with_options(options).unwrap()
+}
+
+/// A value that Java reads in ORC as it wrote it: it loses trailing blanks of CHAR, a second of times just before 1970, and
+/// days of times before 1582.
+fn kept(value: Datum, kind: &TypeKind) -> Datum {
+    match (value, kind) {
+        (Datum::String(text), TypeKind::Char(_)) => Datum::String(text.trim_end_matches(' ').to_string()),
+        (Datum::Timestamp { millis, nanos }, _) => match millis {
+            -1000..0 => Datum::Timestamp { millis: 0, nanos: 0 },
+            ..-12_000_000_000_000 => Datum::Timestamp { millis: -11_000_000_000_000, nanos: 0 },
+            _ => Datum::Timestamp { millis, nanos },
+        },
+        (Datum::Array(values), TypeKind::Array(element)) => {
+            Datum::Array(values.into_iter().map(|value| kept(value, &element.kind)).collect())
+        }
+        (Datum::Map(pairs), TypeKind::Map(map)) => once(pairs, &map.key.kind, &map.value.kind),
+        (Datum::Map(pairs), TypeKind::Multiset(element)) => once(pairs, &element.kind, &TypeKind::Int),
+        (Datum::Row(values), TypeKind::Row(fields)) => Datum::Row(
+            values.into_iter().zip(fields.iter()).map(|(it, field)| kept(it, &field.data_type.kind)).collect(),
+        ),
+        (other, _) => other,
+    }
+}
+
+/// Keys that became equal are one.
+fn once(pairs: Vec<(Datum, Datum)>, key: &TypeKind, value: &TypeKind) -> Datum {
+    let mut all: Vec<(Datum, Datum)> = Vec::new();
+    for (of, it) in pairs {
+        let of = kept(of, key);
+        if !all.iter().any(|(other, _)| format!("{other:?}") == format!("{of:?}")) {
+            all.push((of, kept(it, value)));
+        }
+    }
+    Datum::Map(all)
+}
+
+/// Operations whose values Java reads in ORC as it wrote them.
+pub fn storable(spec: &TableSpec, operations: Vec<Op>) -> Vec<Op> {
+    let cells = |row: Vec<Datum>| row.into_iter().zip(&spec.columns).map(|(it, (_, column))| kept(it, &column.kind));
+    operations.into_iter().map(|op| Op { kind: op.kind, row: cells(op.row).collect() }).collect()
 }
