@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.paimon.fs.Path;
-import org.apache.paimon.fs.local.LocalFileIO;
 import org.apache.paimon.operation.CleanOrphanFilesResult;
 import org.apache.paimon.operation.LocalOrphanFilesClean;
 import org.apache.paimon.options.ExpireConfig;
@@ -45,7 +44,7 @@ final class TableCommands {
                 Tables.names(arguments.get("primaryKey")),
                 Tables.texts(arguments.get("options")),
                 null);
-        long id = new SchemaManager(LocalFileIO.create(), Tables.path(arguments)).createTable(schema).id();
+        long id = new SchemaManager(Tables.files(arguments), Tables.path(arguments)).createTable(schema).id();
         return Json.object().put("schemaId", id);
     }
 
@@ -61,8 +60,8 @@ final class TableCommands {
         List<SchemaChange> changes = new ArrayList<>();
         arguments.get("changes").forEach(change -> changes.add(change(change)));
         SchemaManager schemas = arguments.hasNonNull("branch")
-                ? new SchemaManager(LocalFileIO.create(), Tables.path(arguments), Server.text(arguments, "branch"))
-                : new SchemaManager(LocalFileIO.create(), Tables.path(arguments));
+                ? new SchemaManager(Tables.files(arguments), Tables.path(arguments), Server.text(arguments, "branch"))
+                : new SchemaManager(Tables.files(arguments), Tables.path(arguments));
         return Json.object().put("schemaId", schemas.commitChanges(changes).id());
     }
 
