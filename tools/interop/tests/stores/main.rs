@@ -8,6 +8,7 @@ mod secrets;
 mod servers;
 mod tables;
 mod web;
+#[cfg(feature = "services")]
 mod webhdfs;
 
 /// Every check on one store, each a test of its own.
@@ -46,4 +47,5 @@ on!(moto, Moto);
 on!(versitygw, Versitygw);
 on!(azurite, Azurite);
 on!(gcs, Gcs);
+#[cfg(feature = "services")]
 on!(hdfs, Hdfs);

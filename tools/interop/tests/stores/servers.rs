@@ -24,6 +24,7 @@ pub enum Store {
     /// Google Cloud Storage, by fake-gcs-server
     Gcs,
     /// HDFS, by Hadoop's own cluster in one process
+    #[cfg(feature = "services")]
     Hdfs,
 }
 
@@ -77,6 +78,7 @@ pub fn place(store: Store) -> Place {
                 ("fs.azure.account.key.devstoreaccount1.dfs.core.windows.net", AZURITE_KEY.into()),
             ]),
         ),
+        #[cfg(feature = "services")]
         Store::Hdfs => (format!("hdfs://127.0.0.1:{}/{name}", port("hdfs")), Vec::new()),
         Store::Gcs => (
             format!("gs://forebay/{name}"),
