@@ -1170,6 +1170,11 @@ fn echo_server() -> u16 {
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
                 let mut sent = String::new();
                 while reader.read_line(&mut sent).unwrap_or(0) > 2 {}
+                // An answer with a body unread would be a broken connection, which is tried again and again.
+                let length =
+                    |line: &str| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok();
+                let mut body = vec![0; sent.lines().find_map(length).unwrap_or(0)];
+                let _ = reader.read_exact(&mut body);
                 let length = sent.len();
                 let _ = write!(
                     stream,

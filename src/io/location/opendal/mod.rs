@@ -129,6 +129,6 @@ fn install_transport() {
     ONCE.call_once(|| {
         // Somebody else may have chosen before: then theirs is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        opendal::install_default();
+        opendal_http_transport_reqwest::install_default();
     });
 }

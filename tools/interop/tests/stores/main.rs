@@ -8,8 +8,6 @@ mod secrets;
 mod servers;
 mod tables;
 mod web;
-#[cfg(feature = "services")]
-mod webhdfs;
 
 /// Every check on one store, each a test of its own.
 macro_rules! on {
