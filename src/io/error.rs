@@ -1,5 +1,6 @@
 //! A store's errors, turned into ours at the seam.
 
+use super::secret::Secrets;
 use crate::error::Error;
 
 /// The cause of a local failure that happened before anything became visible, so that its outcome is certain.
@@ -27,26 +28,26 @@ pub(super) fn is_certain(error: &object_store::Error) -> bool {
 }
 
 /// Names the operation and the path, and says what the caller can do.
-pub(super) fn from_store(operation: &str, path: &str, error: &object_store::Error) -> Error {
+pub(super) fn from_store(operation: &str, path: &str, error: &object_store::Error, secrets: &Secrets) -> Error {
     use object_store::Error as E;
     match error {
         E::NotFound { .. } => Error::not_found(path),
         E::AlreadyExists { .. } => Error::already_exists(path),
         E::NotSupported { .. } | E::NotImplemented { .. } => {
-            Error::unsupported(format!("{operation} {path}: {}", plain(error)))
+            Error::unsupported(format!("{operation} {path}: {}", plain(error, secrets)))
         }
         E::InvalidPath { .. }
         | E::PermissionDenied { .. }
         | E::Unauthenticated { .. }
         | E::UnknownConfigurationKey { .. } => {
-            Error::Storage { what: format!("{operation} {path}: {}", plain(error)), retryable: false }
+            Error::Storage { what: format!("{operation} {path}: {}", plain(error, secrets)), retryable: false }
         }
-        _ => Error::storage(format!("{operation} {path}: {}", plain(error))),
+        _ => Error::storage(format!("{operation} {path}: {}", plain(error, secrets))),
     }
 }
 
-/// The store's words on one line, bounded: they may carry a server's body.
-pub(super) fn plain(error: &object_store::Error) -> String {
-    let text = error.to_string();
+/// The store's words on one line, bounded and without its secrets: they may carry a server's body.
+pub(super) fn plain(error: &object_store::Error, secrets: &Secrets) -> String {
+    let text = secrets.scrub(&error.to_string());
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect()
 }

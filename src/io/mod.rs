@@ -1,4 +1,4 @@
-//! Where bytes live: a table's files on the local disk, in an S3 bucket or in memory.
+//! Where bytes live: a table's files on the local disk, in a bucket of a service, or in memory.
 //!
 //! [`TableStore`] is what every room above uses. It speaks of paths relative to a table's root, proves each of them
 //! to stay under that root, and turns a store's errors into [`crate::Error`]. Below it stands the
@@ -17,16 +17,20 @@ mod location;
 mod op;
 mod path;
 mod probe;
+mod remote;
+mod secret;
 mod store;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod walk;
 
 pub use counting::{CountingStore, Counts};
 pub use faulty::{Fault, FaultPlan, FaultyStore, Gate};
 pub use local::LocalStore;
-pub use location::{Location, Secret, open_location};
+pub use location::{Location, Service, open_location};
 pub use op::{Op, PathClass};
 pub use path::{check_name, check_path};
+pub use secret::{Secret, Secrets};
 pub use store::{Created, FileStatus, MAX_METADATA_BYTES, TableStore};
 pub use upload::{BlockingUpload, Upload};

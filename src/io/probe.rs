@@ -26,7 +26,8 @@ impl TableStore {
     /// [`Error::Unsupported`] when it does not: several writers would lose commits; [`Error::Storage`].
     pub async fn require_conditional_create(&self) -> Result<()> {
         static PROVEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
-        let Kind::Remote { bucket } = self.kind() else { return Ok(()) };
+        self.require_writable()?;
+        let Kind::Remote { bucket, .. } = self.kind() else { return Ok(()) };
         if PROVEN.lock().unwrap_or_else(PoisonError::into_inner).contains(bucket) {
             return Ok(());
         }

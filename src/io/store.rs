@@ -14,6 +14,7 @@ use object_store::{Error as StoreError, GetOptions, GetRange, ObjectStore, Objec
 use super::error::{from_store, is_certain, plain};
 use super::local::{LocalStore, Unsynced};
 use super::path::{check_path, join};
+use super::secret::Secrets;
 use super::upload::Upload;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -45,7 +46,7 @@ pub struct FileStatus {
 }
 
 /// Files of one request to delete: what S3 takes.
-const DELETES_AT_ONCE: usize = 1000;
+pub(super) const DELETES_AT_ONCE: usize = 1000;
 
 /// Bytes of a part of a file that is being written: the least that S3 takes, and what a disk takes well.
 const REMOTE_PART_BYTES: usize = 5 << 20;
@@ -56,7 +57,14 @@ const LOCAL_PART_BYTES: usize = 1 << 20;
 pub(super) enum Kind {
     Local,
     Memory,
-    Remote { bucket: String },
+    Remote {
+        /// The bucket and its endpoint.
+        bucket: String,
+        /// Why it cannot be written to.
+        read_only: Option<&'static str>,
+        /// Files of one request to delete.
+        deletes_at_once: usize,
+    },
 }
 
 /// A store and the root that all paths are relative to. Cheap to clone.
@@ -66,6 +74,7 @@ pub struct TableStore {
     root: Arc<str>,
     location: Arc<str>,
     kind: Kind,
+    secrets: Secrets,
     env: Env,
 }
 
@@ -77,7 +86,29 @@ impl fmt::Debug for TableStore {
 
 impl TableStore {
     pub(super) fn assemble(inner: Arc<dyn ObjectStore>, root: String, location: String, kind: Kind, env: Env) -> Self {
-        Self { inner, root: root.into(), location: location.into(), kind, env }
+        Self { inner, root: root.into(), location: location.into(), kind, secrets: Secrets::default(), env }
+    }
+
+    /// With the secrets that no error may show.
+    pub(super) fn keeping(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
+    }
+
+    fn failure(&self, operation: &str, path: &str, error: &StoreError) -> Error {
+        from_store(operation, path, error, &self.secrets)
+    }
+
+    /// Refuses a store that cannot be written to safely. No request is made.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] that names the store and says why.
+    pub fn require_writable(&self) -> Result<()> {
+        match self.kind {
+            Kind::Remote { read_only: Some(why), .. } => {
+                Err(Error::unsupported(format!("writing to {}: {why}", self.location)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A directory of the local disk.
@@ -160,14 +191,14 @@ impl TableStore {
     /// [`Error::NotFound`], [`Error::Exhausted`] for a larger file, [`Error::Storage`].
     pub async fn read(&self, path: &str) -> Result<Bytes> {
         let file = self.file(path)?;
-        let result = self.inner.get(&file).await.map_err(|error| from_store("read", path, &error))?;
+        let result = self.inner.get(&file).await.map_err(|error| self.failure("read", path, &error))?;
         let size = result.meta.size;
         if size > MAX_METADATA_BYTES {
             return Err(Error::exhausted(format!(
                 "{path} has {size} bytes; at most {MAX_METADATA_BYTES} are read whole"
             )));
         }
-        let bytes = result.bytes().await.map_err(|error| from_store("read", path, &error))?;
+        let bytes = result.bytes().await.map_err(|error| self.failure("read", path, &error))?;
         if bytes.len() as u64 != size {
             return Err(Error::storage(format!("read {path}: {} of {size} bytes came", bytes.len())));
         }
@@ -197,7 +228,7 @@ impl TableStore {
         let file = self.file(path)?;
         let asked = range.end - range.start;
         let bytes =
-            self.inner.get_range(&file, range.clone()).await.map_err(|error| from_store("read", path, &error))?;
+            self.inner.get_range(&file, range.clone()).await.map_err(|error| self.failure("read", path, &error))?;
         if bytes.len() as u64 != asked {
             return Err(Error::corrupt(path, format!("range {range:?} gave {} bytes", bytes.len())));
         }
@@ -210,7 +241,7 @@ impl TableStore {
     /// [`Error::NotFound`], [`Error::Storage`].
     pub async fn read_head(&self, path: &str, length: u64) -> Result<Bytes> {
         let file = self.file(path)?;
-        self.inner.get_range(&file, 0..length).await.map_err(|error| from_store("read", path, &error))
+        self.inner.get_range(&file, 0..length).await.map_err(|error| self.failure("read", path, &error))
     }
 
     /// Reads some ranges of a file, in as few requests as the store makes of ranges that lie near each other.
@@ -219,7 +250,7 @@ impl TableStore {
     /// As [`TableStore::read_range`].
     pub async fn read_ranges(&self, path: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let file = self.file(path)?;
-        let pieces = self.inner.get_ranges(&file, ranges).await.map_err(|error| from_store("read", path, &error))?;
+        let pieces = self.inner.get_ranges(&file, ranges).await.map_err(|error| self.failure("read", path, &error))?;
         let whole = |(range, bytes): (&Range<u64>, &Bytes)| bytes.len() as u64 == range.end.saturating_sub(range.start);
         if pieces.len() != ranges.len() || !ranges.iter().zip(&pieces).all(whole) {
             return Err(Error::corrupt(path, format!("ranges {ranges:?} gave fewer bytes")));
@@ -233,10 +264,21 @@ impl TableStore {
     /// [`Error::NotFound`], [`Error::Storage`].
     pub async fn read_tail(&self, path: &str, length: u64) -> Result<(Bytes, u64)> {
         let file = self.file(path)?;
-        let options = GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() };
-        let result = self.inner.get_opts(&file, options).await.map_err(|error| from_store("read", path, &error))?;
+        let ranged = |range| GetOptions { range: Some(range), ..GetOptions::default() };
+        let result = match self.inner.get_opts(&file, ranged(GetRange::Suffix(length))).await {
+            // Azure knows no range that is counted from the end.
+            Err(StoreError::NotSupported { .. } | StoreError::NotImplemented { .. }) => {
+                let size = self.inner.head(&file).await.map_err(|error| self.failure("stat", path, &error))?.size;
+                if size == 0 {
+                    return Ok((Bytes::new(), 0));
+                }
+                self.inner.get_opts(&file, ranged(GetRange::Bounded(size.saturating_sub(length)..size))).await
+            }
+            result => result,
+        };
+        let result = result.map_err(|error| self.failure("read", path, &error))?;
         let size = result.meta.size;
-        let bytes = result.bytes().await.map_err(|error| from_store("read", path, &error))?;
+        let bytes = result.bytes().await.map_err(|error| self.failure("read", path, &error))?;
         Ok((bytes, size))
     }
 
@@ -246,7 +288,7 @@ impl TableStore {
     /// [`Error::NotFound`], [`Error::Storage`].
     pub async fn size(&self, path: &str) -> Result<u64> {
         let file = self.file(path)?;
-        Ok(self.inner.head(&file).await.map_err(|error| from_store("stat", path, &error))?.size)
+        Ok(self.inner.head(&file).await.map_err(|error| self.failure("stat", path, &error))?.size)
     }
 
     /// Whether a file is there.
@@ -288,9 +330,10 @@ impl TableStore {
     }
 
     async fn put(&self, path: &str, bytes: Bytes, options: PutOptions) -> Result<()> {
+        self.require_writable()?;
         let file = self.file(path)?;
         let done = self.inner.put_opts(&file, bytes.into(), options).await;
-        done.map(|_| ()).map_err(|error| from_store("write", path, &error))
+        done.map(|_| ()).map_err(|error| self.failure("write", path, &error))
     }
 
     /// Creates a file if it is absent: over all processes, one caller wins.
@@ -298,6 +341,7 @@ impl TableStore {
     /// # Errors
     /// Only failures that are certain to have had no effect: a bad path, no permission, no room.
     pub async fn create(&self, path: &str, bytes: Bytes) -> Result<Created> {
+        self.require_writable()?;
         let file = self.file(path)?;
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.inner.put_opts(&file, bytes.into(), options).await {
@@ -305,21 +349,23 @@ impl TableStore {
             Err(
                 StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } | StoreError::NotModified { .. },
             ) => Ok(Created::Exists),
-            Err(error) if is_certain(&error) => Err(from_store("create", path, &error)),
-            Err(error) => Ok(Created::Unknown(plain(&error))),
+            Err(error) if is_certain(&error) => Err(self.failure("create", path, &error)),
+            Err(error) => Ok(Created::Unknown(plain(&error, &self.secrets))),
         }
     }
 
     /// Begins a file that is written piece by piece; it is visible after [`Upload::finish`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a path that leaves the root.
+    /// [`Error::Invalid`] for a path that leaves the root, [`Error::Unsupported`] for a store that is only read.
     pub fn upload(&self, path: &str) -> Result<Upload> {
+        self.require_writable()?;
         let part_bytes = match self.kind {
             Kind::Local => LOCAL_PART_BYTES,
             Kind::Memory | Kind::Remote { .. } => REMOTE_PART_BYTES,
         };
-        Ok(Upload::new(Arc::clone(&self.inner), self.file(path)?, path.to_string(), part_bytes))
+        let file = self.file(path)?;
+        Ok(Upload::new(Arc::clone(&self.inner), file, path.to_string(), part_bytes, self.secrets.clone()))
     }
 
     /// The files of one directory, in no order. A directory that is not there has none.
@@ -331,7 +377,7 @@ impl TableStore {
         let listed = match self.inner.list_with_delimiter(Some(&prefix)).await {
             Ok(listed) => listed,
             Err(StoreError::NotFound { .. }) => return Ok(Vec::new()),
-            Err(error) => return Err(from_store("list", directory, &error)),
+            Err(error) => return Err(self.failure("list", directory, &error)),
         };
         Ok(listed.objects.iter().filter_map(|object| status(&prefix, object)).collect())
     }
@@ -345,7 +391,7 @@ impl TableStore {
         let listed = match self.inner.list_with_delimiter(Some(&prefix)).await {
             Ok(listed) => listed,
             Err(StoreError::NotFound { .. }) => return Ok(Vec::new()),
-            Err(error) => return Err(from_store("list", directory, &error)),
+            Err(error) => return Err(self.failure("list", directory, &error)),
         };
         let mut names: Vec<String> = listed.common_prefixes.iter().filter_map(|path| below(&prefix, path)).collect();
         names.sort();
@@ -362,7 +408,7 @@ impl TableStore {
         let listed = match listed {
             Ok(listed) => listed,
             Err(StoreError::NotFound { .. }) => return Ok(Vec::new()),
-            Err(error) => return Err(from_store("list", directory, &error)),
+            Err(error) => return Err(self.failure("list", directory, &error)),
         };
         Ok(listed.iter().filter_map(|object| status(&prefix, object)).collect())
     }
@@ -372,10 +418,11 @@ impl TableStore {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn delete(&self, path: &str) -> Result<()> {
+        self.require_writable()?;
         let file = self.file(path)?;
         match self.inner.delete(&file).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(from_store("delete", path, &error)),
+            Err(error) => Err(self.failure("delete", path, &error)),
         }
     }
 
@@ -385,21 +432,25 @@ impl TableStore {
         let mut failed = Vec::new();
         let mut files = Vec::new();
         for path in paths {
-            match self.file(path) {
+            match self.require_writable().and_then(|()| self.file(path)) {
                 Ok(file) => files.push((path, file)),
                 Err(error) => failed.push((path.clone(), error)),
             }
         }
-        for chunk in files.chunks(DELETES_AT_ONCE) {
+        let at_once = match self.kind {
+            Kind::Remote { deletes_at_once, .. } => deletes_at_once,
+            Kind::Local | Kind::Memory => DELETES_AT_ONCE,
+        };
+        for chunk in files.chunks(at_once) {
             let wanted: Vec<_> = chunk.iter().map(|(_, file)| Ok(file.clone())).collect();
             let answers: Vec<_> = self.inner.delete_stream(stream::iter(wanted).boxed()).collect().await;
             // An error of a whole request stands for the files that have no answer of their own.
             let whole = answers.iter().find_map(|answer| answer.as_ref().err());
-            let whole = whole.map_or_else(|| "no answer came".to_string(), plain);
+            let whole = whole.map_or_else(|| "no answer came".to_string(), |error| plain(error, &self.secrets));
             for (at, (path, _)) in chunk.iter().enumerate() {
                 match answers.get(at).filter(|_| answers.len() == chunk.len()) {
                     Some(Ok(_) | Err(StoreError::NotFound { .. })) => {}
-                    Some(Err(error)) => failed.push(((*path).clone(), from_store("delete", path, error))),
+                    Some(Err(error)) => failed.push(((*path).clone(), self.failure("delete", path, error))),
                     None => failed.push(((*path).clone(), Error::storage(format!("delete {path}: {whole}")))),
                 }
             }
@@ -436,6 +487,7 @@ impl TableStore {
     /// # Errors
     /// [`Error::Storage`]; part of the files may be gone then.
     pub async fn delete_dir(&self, directory: &str) -> Result<()> {
+        self.require_writable()?;
         let full = join(&self.root, directory)?;
         if self.local_path().is_some() {
             // Not file by file: a listing follows symbolic links out of the root, this does not.
@@ -454,6 +506,7 @@ impl TableStore {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn create_dir(&self, directory: &str) -> Result<()> {
+        self.require_writable()?;
         let full = join(&self.root, directory)?;
         let Some(_) = self.local_path() else { return Ok(()) };
         let target = PathBuf::from(format!("/{full}"));

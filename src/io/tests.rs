@@ -41,6 +41,13 @@ fn hostile_paths_are_refused() {
 #[test]
 fn locations_are_read_keeping_nulls_written() {
     let local = |path: &str| Location::Local(path.into());
+    let remote = |service, scheme, authority: &str, prefix: &str| Location::Remote {
+        service,
+        scheme,
+        authority: authority.into(),
+        prefix: prefix.into(),
+    };
+    let account = "c@account.dfs.core.windows.net";
     let here = std::env::current_dir().unwrap();
     let cases = [
         ("/a/b", local("/a/b")),
@@ -50,16 +57,32 @@ fn locations_are_read_keeping_nulls_written() {
         ("FILE://localhost/a", local("/a")),
         ("a:b/c", Location::Local(here.join("a:b/c"))),
         ("/nowhere/x/../y", local("/nowhere/y")),
-        ("s3://bucket/wh/db.db/t/", Location::S3 { bucket: "bucket".into(), prefix: "wh/db.db/t".into() }),
-        ("s3a://bucket", Location::S3 { bucket: "bucket".into(), prefix: String::new() }),
+        ("s3://bucket/wh/db.db/t/", remote(Service::S3, "s3", "bucket", "wh/db.db/t")),
+        ("s3a://bucket", remote(Service::S3, "s3a", "bucket", "")),
+        ("gs://bucket/a%20b", remote(Service::Gcs, "gs", "bucket", "a%20b")),
+        (&format!("abfss://{account}/wh/t"), remote(Service::Azure, "abfss", account, "wh/t")),
+        ("hdfs:///wh", remote(Service::Hdfs, "hdfs", "", "wh")),
+        ("hdfs://name-node:8020/wh", remote(Service::Hdfs, "hdfs", "name-node:8020", "wh")),
+        ("https://[::1]:80/wh", remote(Service::Http, "https", "[::1]:80", "wh")),
     ];
     for (text, expected) in cases {
         assert_eq!(Location::parse(text).unwrap(), expected, "{text}");
     }
-    for text in ["", "/", "file://host/a", "s3://", "s3:/x/y", "s3://b/../c", "s3://u:p@b/c", "a\nb"] {
+    for text in ["", "/", "file://host/a", "s3://", "s3:/x/y", "s3://b/../c", "a\nb", "gs://"] {
         assert!(matches!(Location::parse(text), Err(Error::Invalid(_))), "{text:?}");
     }
-    assert!(matches!(Location::parse("oss://b/t"), Err(Error::Unsupported(text)) if text.contains("oss")));
+    for text in [
+        "s3://u:CANARY@b/c",
+        "https://u:CANARY@h/c",
+        "http://h/c?sig=CANARY",
+        "abfs://c/t",
+        "abfs://c@h/t",
+        "http://h:x/t",
+    ] {
+        let error = Location::parse(text).unwrap_err();
+        assert!(matches!(&error, Error::Invalid(words) if !words.contains("CANARY")), "{error}");
+    }
+    assert!(matches!(Location::parse("dls://b/t"), Err(Error::Unsupported(text)) if text.contains("dls")));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::error::from_store;
+use super::secret::Secrets;
 use crate::error::{Error, Result};
 
 /// Parts on their way at one time.
@@ -29,6 +30,7 @@ pub struct Upload {
     written: u64,
     parts: Option<Parts>,
     failed: bool,
+    secrets: Secrets,
 }
 
 struct Parts {
@@ -45,9 +47,15 @@ impl std::fmt::Debug for Upload {
 
 impl Upload {
     /// An upload in parts of `part_bytes`, which is also the size of the largest file that is one put.
-    pub(super) fn new(store: Arc<dyn ObjectStore>, file: Path, shown: String, part_bytes: usize) -> Self {
-        let waiting = Vec::new();
-        Self { store, file, shown, part_bytes, waiting, waiting_bytes: 0, written: 0, parts: None, failed: false }
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
+        file: Path,
+        shown: String,
+        part_bytes: usize,
+        secrets: Secrets,
+    ) -> Self {
+        let (waiting, waiting_bytes, written) = (Vec::new(), 0, 0);
+        Self { store, file, shown, part_bytes, waiting, waiting_bytes, written, parts: None, failed: false, secrets }
     }
 
     /// Bytes pushed so far.
@@ -92,7 +100,7 @@ impl Upload {
     pub async fn abort(mut self) -> Result<()> {
         let Some(mut parts) = self.parts.take() else { return Ok(()) };
         parts.tasks.shutdown().await;
-        parts.upload.abort().await.map_err(|error| from_store("abort", &self.shown, &error))
+        parts.upload.abort().await.map_err(|error| from_store("abort", &self.shown, &error, &self.secrets))
     }
 
     fn check(&self) -> Result<()> {
@@ -164,7 +172,7 @@ impl Upload {
             parts.tasks.shutdown().await;
             let _ = parts.upload.abort().await;
         }
-        Err(from_store("write", &self.shown, &error))
+        Err(from_store("write", &self.shown, &error, &self.secrets))
     }
 }
 

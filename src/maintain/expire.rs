@@ -75,6 +75,9 @@ impl Expirer {
     /// whole.
     pub async fn run(&self, limit: i64) -> Result<ExpireReport> {
         self.retention.check()?;
+        if !self.dry_run {
+            self.history.store.require_writable()?;
+        }
         let mut report = ExpireReport::default();
         let mut left = limit;
         while left > 0 {

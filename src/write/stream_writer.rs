@@ -99,6 +99,7 @@ impl StreamWriter {
         channel: Channel,
         spill_directory: Option<PathBuf>,
     ) -> Result<Self> {
+        history.store.require_writable()?;
         let settings = Settings::new(schema, options)?;
         let postpone = match settings.options.bucket {
             BucketMode::Postpone => Some(postpone_prefix(&history, &settings.options, commit_user)?),

@@ -149,7 +149,7 @@ pub(super) const THEMES: [(&str, &[OptionKey]); 11] = [
 
 /// Beginnings of unknown options that only an engine's connector or a file system client reads, with the
 /// reason why they cannot change what is read. A reader lets them pass, a writer does not.
-pub const ENGINE_PREFIXES: [(&str, &str); 18] = [
+pub const ENGINE_PREFIXES: [(&str, &str); 21] = [
     ("flink.", "settings of a Flink job"),
     ("spark.", "settings of a Spark session"),
     ("hive.", "settings of Hive's client"),
@@ -166,6 +166,9 @@ pub const ENGINE_PREFIXES: [(&str, &str); 18] = [
     ("hadoop.", "settings of Hadoop's file system clients"),
     ("fs.", "settings of a file system client"),
     ("s3.", "settings of a file system client"),
+    ("s3a.", "settings of a file system client"),
+    ("gs.", "settings of a file system client"),
+    ("azure.", "settings of a file system client"),
     ("oss.", "settings of a file system client"),
     ("jindo.", "settings of a file system client"),
 ];

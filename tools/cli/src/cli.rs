@@ -7,10 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Upserts, exactly-once commits, merged reads and changes on Apache Paimon tables, without a JVM.
 #[derive(Debug, Parser)]
 #[command(name = "forebay", version, max_term_width = 110, propagate_version = true, subcommand_required = true)]
-#[command(
-    after_help = "A TABLE is a location (./dir, /abs/dir, file:///dir, s3://bucket/dir) or db.table inside a warehouse.\n\
-                        Start with `forebay demo`. Exit code: 0 success, 1 failure, 2 wrong usage."
-)]
+#[command(after_help = "A TABLE is a location (./dir, /abs/dir, file:///dir, s3://bucket/dir, gs://bucket/dir, \
+                        abfss://container@account.dfs.core.windows.net/dir, https://host/dir to read) or db.table inside a warehouse.\n\
+                        Start with `forebay demo`. Exit code: 0 success, 1 failure, 2 wrong usage.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -27,8 +26,8 @@ pub struct Common {
     /// its token in FOREBAY_CATALOG_TOKEN)
     #[arg(long, global = true, env = "FOREBAY_WAREHOUSE", value_name = "LOCATION", help_heading = "Common options")]
     pub warehouse: Option<String>,
-    /// An option of the store (s3.endpoint, s3.region, ..) or of the catalog (metastore=rest, uri, header.NAME, ..);
-    /// credentials are better left to the environment
+    /// An option of the store, as Paimon names it (s3.endpoint, fs.gs.auth.type, fs.azure.account.key, ..), or of the catalog
+    /// (metastore=rest, uri, header.NAME, ..); credentials are better left to the environment (AWS_*, GOOGLE_*, AZURE_*)
     #[arg(long = "store", global = true, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Common options")]
     pub store: Vec<(String, String)>,
     /// Machine output: JSON on standard output, errors as a JSON object on standard error

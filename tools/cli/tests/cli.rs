@@ -1221,3 +1221,77 @@ fn changes_begin_at_tags_and_ends_of_time() {
     place.fails(2, &["changes", "./t", "--from", "since:3"]);
     place.fails(2, &["changes", "./t", "--to-watermark", "soon"]);
 }
+
+/// A server that refuses everything and repeats what it was sent, headers and all.
+fn echo_server() -> u16 {
+    use std::io::{BufRead as _, BufReader};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut sent = String::new();
+                while reader.read_line(&mut sent).unwrap_or(0) > 2 {}
+                // An answer with a body unread would be a broken connection, which is tried again and again.
+                let length =
+                    |line: &str| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok();
+                let mut body = vec![0; sent.lines().find_map(length).unwrap_or(0)];
+                let _ = reader.read_exact(&mut body);
+                let length = sent.len();
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{sent}"
+                );
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn keys_are_shown_by_no_output_whatever_the_store_repeats() {
+    let at = format!("http://127.0.0.1:{}", echo_server());
+    let azure = "abfss://c@account.dfs.core.windows.net/t";
+    let place = Place::new();
+    let s3 = ["s3.access-key=CANARYid", "s3.secret-key=CANARYsecret", "s3.session-token=CANARY+token/=="];
+    let cases: [(&str, Vec<String>, &[(&str, &str)]); 5] = [
+        ("s3://b/t", s3.map(String::from).into_iter().chain([format!("s3.endpoint={at}")]).collect(), &[]),
+        (
+            "s3://b/t",
+            vec![format!("s3.endpoint={at}")],
+            &[
+                ("AWS_ACCESS_KEY_ID", "CANARYid"),
+                ("AWS_SECRET_ACCESS_KEY", "CANARYsecret"),
+                ("AWS_SESSION_TOKEN", "CANARYtoken"),
+            ],
+        ),
+        (
+            azure,
+            vec![format!("azure.endpoint={at}/account"), "fs.azure.sas.fixed.token=sv=1&sig=CANARY%2Fsig%3D".into()],
+            &[],
+        ),
+        (azure, vec![format!("azure.endpoint={at}/account"), "azure.account.key=Q0FOQVJZ".into()], &[]),
+        ("s3://b/t", vec!["s3.secret-key=CANARY".into(), "s3.colour=CANARY".into()], &[]),
+    ];
+    for (location, options, environment) in cases {
+        for command in ["describe", "read", "inspect", "drop", "create"] {
+            for json in [false, true] {
+                let mut arguments: Vec<&str> = match command {
+                    "inspect" => vec!["inspect", location, "snapshots"],
+                    "create" => vec!["create", location, "--column", "a INT"],
+                    command => vec![command, location],
+                };
+                arguments.extend(options.iter().flat_map(|option| ["--store", option]));
+                arguments.extend(json.then_some("--json"));
+                let mut forebay = place.command(&arguments);
+                let done = forebay.envs(environment.iter().copied()).env("RUST_LOG", "trace").output().unwrap();
+                let said = format!("{}{}", text(&done.stdout), text(&done.stderr));
+                assert!(!done.status.success() && !said.is_empty(), "{arguments:?}");
+                for word in ["CANARY", "Q0FOQVJZ"] {
+                    assert!(!said.contains(word), "{command}: {said}");
+                }
+            }
+        }
+    }
+}

@@ -246,12 +246,16 @@ impl TableSpec {
 
     /// Lets another engine create the table.
     pub fn create_by(&self, server: &mut Server, table: &Path) {
+        server.run("create", table, self.creation());
+    }
+
+    /// The arguments of a server's command `create`, without the table's place.
+    pub fn creation(&self) -> Value {
         let column = |(name, data_type): &(String, DataType)| json!({"name": name, "type": type_json(data_type)});
         let columns: Vec<Value> = self.columns.iter().map(column).collect();
-        let arguments = json!({
+        json!({
             "columns": columns, "primaryKey": self.primary_key, "partitionBy": self.partition_by, "options": self.options,
-        });
-        server.run("create", table, arguments);
+        })
     }
 
     /// Random commits of random operations on few keys, so that they meet.

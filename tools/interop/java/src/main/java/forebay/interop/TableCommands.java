@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.paimon.fs.Path;
-import org.apache.paimon.fs.local.LocalFileIO;
 import org.apache.paimon.operation.CleanOrphanFilesResult;
 import org.apache.paimon.operation.LocalOrphanFilesClean;
 import org.apache.paimon.options.ExpireConfig;
@@ -35,7 +34,7 @@ final class TableCommands {
         if (arguments.hasNonNull("catalog")) {
             return CatalogCommands.create(arguments, schema);
         }
-        long id = new SchemaManager(LocalFileIO.create(), Tables.path(arguments)).createTable(schema).id();
+        long id = new SchemaManager(Tables.files(arguments), Tables.path(arguments)).createTable(schema).id();
         return Json.object().put("schemaId", id);
     }
 
@@ -71,8 +70,8 @@ final class TableCommands {
             return CatalogCommands.alter(arguments, changes);
         }
         SchemaManager schemas = arguments.hasNonNull("branch")
-                ? new SchemaManager(LocalFileIO.create(), Tables.path(arguments), Server.text(arguments, "branch"))
-                : new SchemaManager(LocalFileIO.create(), Tables.path(arguments));
+                ? new SchemaManager(Tables.files(arguments), Tables.path(arguments), Server.text(arguments, "branch"))
+                : new SchemaManager(Tables.files(arguments), Tables.path(arguments));
         return Json.object().put("schemaId", schemas.commitChanges(changes).id());
     }
 
