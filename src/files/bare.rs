@@ -13,11 +13,11 @@ use crate::types::{TypeKind, lane_type, to_lane};
 /// # Errors
 /// As [`to_lane`].
 pub(super) fn stored_lane(name: &str, kind: &TypeKind, array: &ArrayRef) -> Result<ArrayRef> {
-    let bare = match (kind, array.data_type()) {
-        (TypeKind::Timestamp(0..=6) | TypeKind::TimestampLtz(0..=6), ArrowType::Int64) => true,
-        (TypeKind::Date | TypeKind::Time(_), ArrowType::Int32) => true,
-        _ => false,
-    };
+    let bare = matches!(
+        (kind, array.data_type()),
+        (TypeKind::Timestamp(0..=6) | TypeKind::TimestampLtz(0..=6), ArrowType::Int64)
+            | (TypeKind::Date | TypeKind::Time(_), ArrowType::Int32)
+    );
     match bare {
         true => cast(array, &lane_type(kind)).map_err(|error| Error::invalid(format!("column {name}: {error}"))),
         false => to_lane(name, kind, array),

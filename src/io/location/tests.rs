@@ -71,7 +71,8 @@ fn options_of_a_service_are_honoured_under_every_name_of_theirs() {
 
 #[test]
 fn an_option_that_is_not_honoured_is_refused_by_name() {
-    let wrong: [(&str, &[(&str, &str)], &str); 17] = [
+    type Given<'a> = &'a [(&'a str, &'a str)];
+    let wrong: [(&str, Given<'_>, &str); 17] = [
         ("s3://b/t", &[("s3.colour", "red")], "s3.colour"),
         ("s3://b/t", &[("fs.s3a.encryption.algorithm", "SSE-KMS")], "fs.s3a.encryption.algorithm"),
         ("s3://b/t", &[("s3.access-key", "a")], "go together"),

@@ -1255,7 +1255,8 @@ fn keys_are_shown_by_no_output_whatever_the_store_repeats() {
     let azure = "abfss://c@account.dfs.core.windows.net/t";
     let place = Place::new();
     let s3 = ["s3.access-key=CANARYid", "s3.secret-key=CANARYsecret", "s3.session-token=CANARY+token/=="];
-    let cases: [(&str, Vec<String>, &[(&str, &str)]); 5] = [
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Vec<String>, Variables<'_>); 5] = [
         ("s3://b/t", s3.map(String::from).into_iter().chain([format!("s3.endpoint={at}")]).collect(), &[]),
         (
             "s3://b/t",

@@ -4,17 +4,18 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use forebay::Error;
-use forebay::files::{AvroIndex, Opened, PageColumn, PagedFile, Pages};
+use forebay::files::{Opened, PageColumn, PageIndex, PagedFile, Pages};
 use forebay::format::{FileIndex, IndexedAs};
 use forebay::predicate::{Expr, parse};
-use forebay::schema::Schema;
+use forebay::schema::{FileFormat, Schema};
 use forebay::types::{DataType, TypeKind};
 
 use super::Target;
 
-pub(super) const TARGETS: [Target; 3] = [
+pub(super) const TARGETS: [Target; 4] = [
     Target { name: "parquet", run: parquet },
     Target { name: "avro", run: avro },
+    Target { name: "orc", run: orc },
     Target { name: "file-index", run: file_index },
 ];
 
@@ -58,7 +59,15 @@ fn decode(pages: &Pages, bytes: &Bytes) {
     if pages.rows() > ROWS {
         return;
     }
-    let system = [("_SEQUENCE_NUMBER", TypeKind::BigInt), ("_VALUE_KIND", TypeKind::TinyInt)];
+    let system = [
+        ("_SEQUENCE_NUMBER", TypeKind::BigInt),
+        ("_VALUE_KIND", TypeKind::TinyInt),
+        // Columns of the seeds that old releases wrote.
+        ("k", TypeKind::Int),
+        ("b", TypeKind::STRING),
+        ("c", TypeKind::Double),
+        ("d", TypeKind::Decimal { precision: 9, scale: 2 }),
+    ];
     let columns = schema.fields.iter().map(|field| (field.name.as_str(), field.data_type.kind.clone()));
     for (name, kind) in columns.chain(system) {
         let Some(leaf) = pages.leaf(name) else { continue };
@@ -84,17 +93,29 @@ fn parquet(bytes: &[u8]) -> Result<(), String> {
 }
 
 fn avro(bytes: &[u8]) -> Result<(), String> {
+    indexed(&FileFormat::Avro, bytes)
+}
+
+fn orc(bytes: &[u8]) -> Result<(), String> {
+    indexed(&FileFormat::Orc, bytes)
+}
+
+fn indexed(format: &FileFormat, bytes: &[u8]) -> Result<(), String> {
     let bytes = Bytes::copy_from_slice(bytes);
-    let mut index = AvroIndex::new("input.avro", bytes.len() as u64);
+    let Some(mut index) = PageIndex::of(format, "input", bytes.len() as u64, true) else {
+        return Err(format!("{format:?} takes no index"));
+    };
     while let Some(range) = index.wanted() {
         let (start, end) = (range.start as usize, (range.end as usize).min(bytes.len()));
-        let Some(piece) = bytes.get(start..end) else { return Err(format!("bytes {range:?} are wanted")) };
-        if index.feed(piece).is_err() {
+        if start > end {
+            return Err(format!("bytes {range:?} of {} are wanted", bytes.len()));
+        }
+        if index.feed(&bytes.slice(start..end)).is_err() {
             return Ok(());
         }
     }
     if let Ok(pages) = index.finish() {
-        decode(&Pages::Avro(Box::new(pages)), &bytes);
+        decode(&pages, &bytes);
     }
     Ok(())
 }

@@ -134,6 +134,7 @@ fn target_of(name: &str, path: &Path) -> Option<&'static str> {
             if masks { "deletion-vector" } else { "hash-index" }
         }
         _ if name.ends_with(".index") => "file-index",
+        _ if name.ends_with(".orc") => "orc",
         _ => return None,
     })
 }

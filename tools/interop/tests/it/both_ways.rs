@@ -3,7 +3,8 @@
 use forebay::Error;
 use forebay::types::{DataType, Datum, RowKind};
 use forebay_interop::{
-    Engine, Model, Op, Random, Server, Shape, TableSpec, View, Writer, assert_same_rows, create, open, seeds, write_once,
+    Engine, Model, Op, Random, Server, Shape, TableSpec, View, Writer, assert_same_rows, create, open, seeds,
+    write_once,
 };
 
 use crate::support::{agreed, check, place, random_compaction, server_write};
