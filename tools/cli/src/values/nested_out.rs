@@ -18,7 +18,7 @@ pub enum NestedView {
     /// What stands before each field, and the fields.
     Row(Vec<(Vec<u8>, LaneView)>),
     /// A VARIANT, whatever it holds.
-    Variant(VariantView),
+    Variant(Box<VariantView>),
 }
 
 impl NestedView {
@@ -46,7 +46,7 @@ impl NestedView {
                 });
                 Ok(Self::Row(fields.collect::<forebay::Result<_>>()?))
             }
-            TypeKind::Variant => VariantView::new(name, lane).map(Self::Variant),
+            TypeKind::Variant => Ok(Self::Variant(Box::new(VariantView::new(name, lane)?))),
             scalar => Err(forebay::Error::bug(format!("column {name}: {scalar} has no parts"))),
         }
     }

@@ -141,7 +141,7 @@ pub async fn names_of_partitions_stay_as_they_are(place: Place) {
         assert_eq!(store.read(&path).await.unwrap(), "x", "{name}");
         assert!(store.list_dirs("").await.unwrap().contains(&name.to_string()), "{name}");
         assert_eq!(names(&store, &format!("{name}/bucket-0")).await, ["data-1.parquet"], "{name}");
-        let failed = store.delete_all(&[path.clone()]).await;
+        let failed = store.delete_all(std::slice::from_ref(&path)).await;
         assert!(failed.is_empty() && !store.exists(&path).await.unwrap(), "{name}: {failed:?}");
     }
 }

@@ -98,7 +98,8 @@ fn port(kind: &str) -> u16 {
 
 /// The ports of a server. It ends with this program, because its input ends then.
 pub fn ports(kind: &str) -> Vec<u16> {
-    static RUNNING: OnceLock<Mutex<HashMap<String, (Vec<u16>, Child)>>> = OnceLock::new();
+    type Running = HashMap<String, (Vec<u16>, Child)>;
+    static RUNNING: OnceLock<Mutex<Running>> = OnceLock::new();
     let mut running = RUNNING.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((ports, _)) = running.get(kind) {
         return ports.clone();

@@ -154,7 +154,7 @@ async fn a_table_on_a_web_server_is_read_and_never_written() {
     let refused =
         |error: Error| assert!(matches!(&error, Error::Unsupported(words) if words.contains("http://")), "{error}");
     refused(there.writer().await.err().expect("a writer is refused"));
-    refused(there.compact().full().run().await.err().expect("a compaction is refused"));
+    refused(there.compact().full().run().await.expect_err("a compaction is refused"));
     refused(
         there
             .maintain()
@@ -164,11 +164,10 @@ async fn a_table_on_a_web_server_is_read_and_never_written() {
             .retain_max(1)
             .run()
             .await
-            .err()
-            .expect("an expiry is refused"),
+            .expect_err("an expiry is refused"),
     );
-    refused(there.clone().drop().await.err().expect("a drop is refused"));
-    refused(there.create_tag("x", &forebay::At::Latest, None).await.err().expect("a tag is refused"));
+    refused(there.clone().drop().await.expect_err("a drop is refused"));
+    refused(there.create_tag("x", &forebay::At::Latest, None).await.expect_err("a tag is refused"));
     refused(
         Table::create(&format!("http://127.0.0.1:{port}/u"), spec.schema(), [])
             .await
