@@ -134,7 +134,8 @@ pub fn datum_of(value: &Value, data_type: &DataType) -> Datum {
         }
         TypeKind::Map(map) => pairs_of(value, &map.key, &map.value),
         TypeKind::Multiset(element) => pairs_of(value, element, &DataType::INT),
-        TypeKind::Row(fields) => {
+        TypeKind::Row(_) | TypeKind::Variant => {
+            let fields = data_type.kind.stored_fields().unwrap_or_default();
             let cell = |name: &str| value.get(name).unwrap_or(&Value::Null);
             Datum::Row(fields.iter().map(|field| datum_of(cell(&field.name), &field.data_type)).collect())
         }
