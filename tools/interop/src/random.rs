@@ -68,6 +68,6 @@ pub fn seeds(usual: u64) -> impl Iterator<Item = u64> {
     };
     range.inspect(|seed| {
         let test = std::thread::current().name().unwrap_or("the test").to_string();
-        println!("seed {seed}; replay: FOREBAY_INTEROP_SEED={seed} cargo test -p forebay-interop {test}");
+        println!("seed {seed}; replay: FOREBAY_INTEROP_SEED={seed} cargo test --test interop {test}");
     })
 }

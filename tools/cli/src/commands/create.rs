@@ -305,6 +305,6 @@ mod tests {
             assert_eq!(parse_column(text).unwrap_err().code(), 2, "{text}");
         }
         assert_eq!(parse_column("a ARRAY<INT>").unwrap(), column("a", "ARRAY<INT>", None));
-        assert_eq!(parse_column("a VARIANT").unwrap_err().code(), 1);
+        assert_eq!(parse_column("a GEOMETRY").unwrap_err().code(), 1);
     }
 }

@@ -176,7 +176,9 @@ mod tests {
 
     #[test]
     fn numbers_with_an_exponent_or_many_digits_are_doubles() {
-        assert_eq!(round_trip("1e3"), "1000.0");
+        // A double without a fraction shows none.
+        assert_eq!(round_trip("1e3"), "1000");
+        assert_eq!(round_trip("2.5e-1"), "0.25");
         assert_eq!(decimal("0.1234567890123456789012345678901234567890"), None);
         assert_eq!(decimal("-12.50"), Some((-1250, 2)));
     }
