@@ -48,6 +48,7 @@ impl FileFormat {
         let coarse = match &data_type.kind {
             TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => "microseconds",
             TypeKind::Time(4..) => "milliseconds",
+            TypeKind::Variant => return Some("Avro files hold no VARIANT".to_string()),
             kind => return kind.parts().into_iter().find_map(|part| self.refusal(part)),
         };
         Some(format!("{data_type} is finer than {coarse}, and Avro files hold no finer values"))

@@ -75,6 +75,12 @@ impl Shape {
         Self { nested: NESTED.split_at(3).0, ..self }
     }
 
+    /// With values of the nested types that ORC files can hold.
+    #[must_use]
+    pub const fn with_nested_but_variants(self) -> Self {
+        Self { nested: NESTED.split_at(4).0, ..self }
+    }
+
     /// With values of nested types.
     #[must_use]
     pub const fn with_nested(self) -> Self {
