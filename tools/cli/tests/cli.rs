@@ -471,7 +471,7 @@ fn variants_are_any_json_and_go_round_in_every_format() {
         let words = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && words.contains("VARIANT"), "{name}: {words}");
     }
-    let refused = place.fails(2, &["read", "./t", "--where", "v = 1"]);
+    let refused = place.fails(1, &["read", "./t", "--where", "v = 1"]);
     assert!(refused.contains("nested"), "{refused}");
 }
 

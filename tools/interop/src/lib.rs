@@ -29,7 +29,7 @@ pub use model::{Model, Op, Operations};
 pub use ours::{Writer, changes_of, create, lanes, open, rows_at, rows_of, schema_at, snapshots_of, write_once};
 pub use random::{Random, seeds};
 pub use server::{Engine, Server};
-pub use service::CatalogService;
+pub use service::{CatalogService, binary};
 pub use spec::{Shape, TableSpec};
 pub use values::{ALL_KINDS, random_kind, random_value};
 pub use view::{View, assert_same, assert_same_rows, difference};

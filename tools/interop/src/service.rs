@@ -1,7 +1,7 @@
 //! `forebay catalog serve` as a process, on a warehouse of its own.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use forebay::Catalog;
@@ -9,6 +9,12 @@ use serde_json::{Value, json};
 
 /// What its clients must show.
 const TOKEN: &str = "no/secret+at=all";
+
+/// The command line as it stands beside the tests: `cargo build --bin forebay` makes it.
+pub fn binary() -> PathBuf {
+    let here = std::env::current_exe().expect("the test's own path");
+    here.parent().and_then(Path::parent).expect("target/debug").join("forebay")
+}
 
 /// A catalog service. It ends with this handle.
 pub struct CatalogService {
@@ -18,11 +24,10 @@ pub struct CatalogService {
 }
 
 impl CatalogService {
-    /// Starts one on a free port. The binary stands beside the tests: `cargo build -p forebay-cli` makes it.
+    /// Starts one on a free port.
     pub fn start() -> Self {
         let warehouse = tempfile::Builder::new().prefix("forebay-warehouse-").tempdir().expect("a directory");
-        let here = std::env::current_exe().expect("the test's own path");
-        let binary = here.parent().and_then(Path::parent).expect("target/debug").join("forebay");
+        let binary = binary();
         let errors = || if std::env::var_os("INTEROP_LOG").is_some() { Stdio::inherit() } else { Stdio::null() };
         let child = Command::new(&binary)
             .args(["catalog", "serve", "--json", "--verbose", "--listen", "127.0.0.1:0", "--name", "interop"])
@@ -34,7 +39,7 @@ impl CatalogService {
             .stderr(errors())
             .spawn();
         let mut child = child.unwrap_or_else(|error| {
-            panic!("{}: {error}; make it by cargo build -p forebay-cli", binary.display());
+            panic!("{}: {error}; make it by cargo build --bin forebay", binary.display());
         });
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a piped output")).read_line(&mut line).expect("a line");

@@ -25,14 +25,14 @@ fn rows() -> i64 {
     std::env::var("FOREBAY_LIVING_ROWS").map_or(15_000, |text| text.parse().unwrap())
 }
 
-/// The command line, built in the profile and the directory of this test.
+/// The command line.
 fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("FOREBAY_LIVING_BINARY") {
         return path.into();
     }
-    let built = Command::new(env!("CARGO")).args(["build", "-q", "-p", "forebay-cli"]).status().unwrap();
-    assert!(built.success(), "the binary is not built");
-    std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("forebay")
+    let built = forebay_interop::binary();
+    assert!(built.is_file(), "{}: make it by cargo build --bin forebay", built.display());
+    built
 }
 
 fn row(id: i64, n: i64) -> Row {

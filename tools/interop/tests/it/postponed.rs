@@ -10,9 +10,9 @@ use forebay_interop::{
 use crate::flink::{sql, table};
 use crate::support::{agreed, place, server_write};
 
-/// A table whose rows wait.
-fn postponed(random: &mut Random) -> Option<TableSpec> {
-    let mut spec = TableSpec::random(random, Shape::ALL.with_key().in_avro().with_nested());
+/// A table whose rows wait, with partitions of some kinds.
+fn postponed(random: &mut Random, partitions: &'static [usize]) -> Option<TableSpec> {
+    let mut spec = TableSpec::random(random, Shape { partitions, ..Shape::ALL.with_key().in_avro().with_nested() });
     for name in ["bucket", "bucket-key", "bucket-function.type", "changelog-producer"] {
         spec.options.remove(name);
     }
@@ -36,7 +36,7 @@ async fn we_move_what_java_and_we_left_waiting() {
     let mut tried = 0;
     for seed in seeds(10) {
         let mut random = Random::new(seed);
-        let Some(spec) = postponed(&mut random) else { continue };
+        let Some(spec) = postponed(&mut random, Shape::ALL.partitions) else { continue };
         tried += 1;
         let (place, mut model) = (place(), Model::new(&spec));
         let path = place.path().join("t");
@@ -71,7 +71,8 @@ async fn java_moves_what_we_left_waiting() {
     let mut tried = 0;
     for seed in seeds(4) {
         let mut random = Random::new(seed);
-        let Some(spec) = postponed(&mut random) else { continue };
+        // Java's job names partitions by texts: it passes over the rows of an empty one, and fails on timestamps.
+        let Some(spec) = postponed(&mut random, &[1, 2, 3, 4, 12]) else { continue };
         tried += 1;
         let (place, mut model) = (place(), Model::new(&spec));
         let path = table(place.path(), "t");
