@@ -6,7 +6,7 @@
 //!        └── mutate (seed, round) ──┴── target.run ── an error or a value
 //! ```
 //!
-//! `tests/corpus.rs` runs every target over its kept corpus and over mutations of it; `cargo run -p forebay-fuzz -- seed`
+//! `tests/corpus.rs` runs every target over its kept corpus and over mutations of it; `cargo run --bin forebay-fuzz -- seed`
 //! makes the corpus anew, `-- run` goes on for as long as one likes.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

@@ -30,7 +30,7 @@ fn run(target: &Target, what: &str, bytes: &[u8]) {
     };
     let path = std::env::temp_dir().join(format!("forebay-fuzz-{}", target.name));
     std::fs::write(&path, bytes).unwrap();
-    let replay = format!("cargo run -p forebay-fuzz -- replay {} {}", target.name, path.display());
+    let replay = format!("cargo run --bin forebay-fuzz -- replay {} {}", target.name, path.display());
     panic!("target {}, {what}: {failed}\nreplay: {replay}", target.name);
 }
 
