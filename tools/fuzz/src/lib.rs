@@ -1,5 +1,5 @@
-//! Hostile bytes: for every decoder a [`Target`], a function of bytes that must come back: no panic, no hang, and what was
-//! decoded is encoded and decoded again to the same value.
+//! Hostile bytes: for each decoder of the library's files, messages and texts a [`Target`], a function of bytes that must
+//! come back: no panic, no hang. What was decoded of a metadata file or a message is encoded, and decoded to the same value.
 //!
 //! ```text
 //! corpus/<target>/*  ──────────────┐
@@ -8,8 +8,6 @@
 //!
 //! `tests/corpus.rs` runs every target over its kept corpus and over mutations of it; `cargo run --bin forebay-fuzz -- seed`
 //! makes the corpus anew, `-- run` goes on for as long as one likes.
-
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod files;
 mod metadata;

@@ -22,7 +22,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// A condition that was read is bound, and says itself so that it is read again as the same.
+/// A condition that was read is bound.
 fn condition(bytes: &[u8]) -> Result<(), String> {
     let (Some(text), Some(schema)) = (text(bytes), SCHEMA.as_ref()) else { return Ok(()) };
     drop(LikePattern::parse(text));
