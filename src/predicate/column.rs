@@ -3,20 +3,48 @@
 use super::expr::{Comparison, Expr, Leaf, Test};
 use super::like::LikePattern;
 use super::literal::Literal;
+use super::path::Step;
 use crate::error::Result;
+use crate::types::DataType;
 
-/// A column on the way to a condition.
+/// A column, or a value inside of it, on the way to a condition.
 #[derive(Debug, Clone)]
-pub struct Column(String);
+pub struct Column {
+    pub(super) name: String,
+    pub(super) path: Vec<Step>,
+}
 
 /// Begins a condition on a column.
 pub fn col(name: impl Into<String>) -> Column {
-    Column(name.into())
+    Column { name: name.into(), path: Vec::new() }
 }
 
 impl Column {
     fn test(self, test: Test) -> Expr {
-        Expr::Leaf(Leaf { column: self.0, kind: None, test })
+        Expr::Leaf(Leaf { column: self.name, path: self.path, kind: None, test })
+    }
+    pub(super) fn step(mut self, step: Step) -> Self {
+        self.path.push(step);
+        self
+    }
+    /// The name, where no path leads further.
+    pub(super) fn alone(self) -> Option<String> {
+        self.path.is_empty().then_some(self.name)
+    }
+    /// A field of a ROW: `column.name`
+    #[must_use]
+    pub fn field(self, name: impl Into<String>) -> Self {
+        self.step(Step::Field(name.into()))
+    }
+    /// The value that a MAP has for a key, NULL where it has none: `column['key']`; of a MULTISET, how often it holds it
+    #[must_use]
+    pub fn key(self, key: impl Into<Literal>) -> Self {
+        self.step(Step::Key(key.into()))
+    }
+    /// The value as one of another type, as old columns are read as retyped ones: `cast(column as type)`
+    #[must_use]
+    pub fn cast(self, to: DataType) -> Self {
+        self.step(Step::Cast(to.nullable()))
     }
     pub(super) fn compare(self, comparison: Comparison, literal: impl Into<Literal>) -> Expr {
         self.test(Test::Compare(comparison, literal.into()))

@@ -1,19 +1,17 @@
 //! Which rows of a batch a condition is true for, by Arrow's kernels: a column at a time, never a row.
 
-use std::sync::Arc;
-
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, Scalar};
 use arrow_buffer::BooleanBuffer;
 use arrow_ord::cmp;
 use arrow_ord::ord::make_comparator;
-use arrow_schema::{ArrowError, DataType as ArrowType, SortOptions};
+use arrow_schema::{ArrowError, SortOptions};
 
 use super::expr::{Comparison, Expr, Leaf, Test};
-use super::lane::{canonical_f32, canonical_f64, datum_lane};
+use super::lane::{datum_lane, with_one_nan};
 use super::like::LikePattern;
 use super::literal::Literal;
+use super::path;
 use crate::error::{Error, Result};
 use crate::types::lane_type;
 
@@ -87,46 +85,26 @@ fn evaluate_leaf(leaf: &Leaf, batch: &RecordBatch) -> Result<BooleanArray> {
     if *lane.data_type() != lane_type(kind) {
         return Err(Error::bug(format!("column {} is {} and no lane of {kind}", leaf.column, lane.data_type())));
     }
+    let (lane, kind) = path::follow(&leaf.path, lane, kind).map_err(|error| leaf.named(error))?;
     match &leaf.test {
         Test::IsNull => {
             let nulls = lane.nulls().map(|nulls| !nulls.inner());
             Ok(BooleanArray::new(nulls.unwrap_or_else(|| BooleanBuffer::new_unset(lane.len())), None))
         }
         Test::Compare(comparison, literal) => {
-            let literals = datum_lane(kind, &[value_of(literal)?])?;
-            compare(*comparison, &with_one_nan(lane), literals)
+            let literals = datum_lane(&kind, &[value_of(literal)?])?;
+            compare(*comparison, &with_one_nan(&lane), literals)
         }
         Test::In(literals) => {
             let values = literals.iter().map(value_of).collect::<Result<Vec<_>>>()?;
-            is_in(&with_one_nan(lane), &datum_lane(kind, &values)?)
+            is_in(&with_one_nan(&lane), &datum_lane(&kind, &values)?)
         }
-        Test::Like(pattern) => Ok(like(lane, pattern)),
+        Test::Like(pattern) => Ok(like(&lane, pattern)),
     }
 }
 
 fn value_of(literal: &Literal) -> Result<&crate::types::Datum> {
     literal.datum().ok_or_else(|| Error::bug("a condition is not bound"))
-}
-
-/// Arrow orders NaNs by their bits; Java knows one NaN.
-fn with_one_nan(lane: &ArrayRef) -> ArrayRef {
-    match lane.data_type() {
-        ArrowType::Float32 => {
-            let floats = lane.as_primitive::<Float32Type>();
-            match floats.values().iter().any(|value| value.is_nan()) {
-                true => Arc::new(floats.unary::<_, Float32Type>(canonical_f32)),
-                false => Arc::clone(lane),
-            }
-        }
-        ArrowType::Float64 => {
-            let floats = lane.as_primitive::<Float64Type>();
-            match floats.values().iter().any(|value| value.is_nan()) {
-                true => Arc::new(floats.unary::<_, Float64Type>(canonical_f64)),
-                false => Arc::clone(lane),
-            }
-        }
-        _ => Arc::clone(lane),
-    }
 }
 
 fn bug(error: ArrowError) -> Error {

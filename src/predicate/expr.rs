@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::like::LikePattern;
 use super::literal::Literal;
-use super::text::datum_text;
+use super::path::{self, Step};
 use crate::error::{Error, Result};
 use crate::schema::Schema;
 use crate::types::{Datum, TypeKind};
@@ -19,15 +19,17 @@ pub enum Expr {
     Or(Vec<Expr>),
     /// True when the other is false.
     Not(Box<Expr>),
-    /// One test of one column.
+    /// One test of one column, or of a value inside of it.
     Leaf(Leaf),
 }
 
-/// One test of one column.
+/// One test of one column, or of a value inside of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Leaf {
     /// The column's name.
     pub column: String,
+    /// The way from the column to the value that is tested; of the column itself it is empty.
+    pub path: Vec<Step>,
     /// The column's type, once bound.
     pub kind: Option<TypeKind>,
     /// The test.
@@ -211,6 +213,7 @@ impl Expr {
                     merged.collect()
                 })
             }
+            Self::Leaf(leaf) if !leaf.path.is_empty() => BTreeMap::new(),
             Self::Leaf(leaf) => {
                 let values = match &leaf.test {
                     Test::Compare(Comparison::Eq, Literal::Datum(value)) => vec![value.clone()],
@@ -240,19 +243,15 @@ fn sorted(mut values: Vec<Datum>) -> Vec<Datum> {
 impl Leaf {
     fn bind(&self, schema: &Schema) -> Result<Self> {
         let position = schema.require(&self.column)?;
-        let kind = schema.fields[position].data_type.kind.clone();
+        let column = schema.fields[position].data_type.kind.clone();
+        let (path, kind) = path::bind(&self.path, &column).map_err(|error| self.named(error))?;
         if kind.is_nested() && !matches!(self.test, Test::IsNull) {
             return Err(Error::unsupported(format!(
                 "a condition on column {} of nested type {kind}, other than IS NULL and IS NOT NULL",
                 self.column
             )));
         }
-        let typed = |literal: &Literal| {
-            literal.to_datum(&kind).map_err(|error| match error {
-                Error::Invalid(text) => Error::invalid(format!("column {}: {text}", self.column)),
-                other => other,
-            })
-        };
+        let typed = |literal: &Literal| literal.to_datum(&kind).map_err(|error| self.named(error));
         let test = match &self.test {
             Test::Compare(comparison, literal) => Test::Compare(*comparison, Literal::Datum(typed(literal)?)),
             Test::In(literals) => {
@@ -265,7 +264,15 @@ impl Leaf {
             }
             Test::Like(pattern) => Test::Like(pattern.clone()),
         };
-        Ok(Self { column: self.column.clone(), kind: Some(kind), test })
+        Ok(Self { column: self.column.clone(), path, kind: Some(column), test })
+    }
+
+    /// An error about the column, which does not name it yet.
+    pub(super) fn named(&self, error: Error) -> Error {
+        match error {
+            Error::Invalid(text) => Error::invalid(format!("column {}: {text}", self.column)),
+            other => other,
+        }
     }
 }
 
@@ -291,15 +298,9 @@ impl fmt::Display for Expr {
 
 impl fmt::Display for Leaf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", self.column.replace('`', "``"))?;
-        let shown = |literal: &Literal| match literal {
-            Literal::Boolean(value) => value.to_string(),
-            Literal::Number(text) => text.clone(),
-            Literal::Text(text) => quoted(text),
-            Literal::Bytes(bytes) => format!("X'{}'", datum_text(&TypeKind::BYTES, &Datum::Bytes(bytes.clone()))),
-            Literal::Datum(value @ Datum::Bytes(_)) => format!("X'{}'", datum_text(&TypeKind::BYTES, value)),
-            Literal::Datum(value) => quoted(&datum_text(self.kind.as_ref().unwrap_or(&TypeKind::STRING), value)),
-        };
+        path::print(f, &self.column, self.kind.as_ref(), &self.path)?;
+        let kind = self.kind.as_ref().and_then(|kind| path::target(&self.path, kind).ok()).unwrap_or(TypeKind::STRING);
+        let shown = |literal: &Literal| path::shown(literal, &kind);
         match &self.test {
             Test::Compare(comparison, literal) => write!(f, " {} {}", comparison.sign(), shown(literal)),
             Test::In(literals) => {
@@ -312,6 +313,10 @@ impl fmt::Display for Leaf {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+pub(super) fn quoted_name(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
 }

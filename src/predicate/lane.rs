@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float32Type, Float64Type};
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array,
     Int16Array, Int32Array, Int64Array, PrimitiveArray, StringArray, Time32MillisecondArray, TimestampMicrosecondArray,
     TimestampMillisecondArray,
 };
+
+use arrow_schema::DataType as ArrowType;
 
 use crate::error::{Error, Result};
 use crate::types::{Datum, TypeKind};
@@ -84,12 +87,33 @@ fn decimal(lane: &PrimitiveArray<Decimal128Type>, precision: u8, scale: u8) -> R
     Ok(Arc::new(lane.map_err(|error| Error::bug(error.to_string()))?))
 }
 
+/// Arrow orders NaNs by their bits; Java knows one NaN.
+pub fn with_one_nan(lane: &ArrayRef) -> ArrayRef {
+    match lane.data_type() {
+        ArrowType::Float32 => {
+            let floats = lane.as_primitive::<Float32Type>();
+            match floats.values().iter().any(|value| value.is_nan()) {
+                true => Arc::new(floats.unary::<_, Float32Type>(canonical_f32)),
+                false => Arc::clone(lane),
+            }
+        }
+        ArrowType::Float64 => {
+            let floats = lane.as_primitive::<Float64Type>();
+            match floats.values().iter().any(|value| value.is_nan()) {
+                true => Arc::new(floats.unary::<_, Float64Type>(canonical_f64)),
+                false => Arc::clone(lane),
+            }
+        }
+        _ => Arc::clone(lane),
+    }
+}
+
 /// Every NaN as the one that Arrow's total order puts last.
-pub(super) fn canonical_f32(value: f32) -> f32 {
+fn canonical_f32(value: f32) -> f32 {
     if value.is_nan() { f32::NAN } else { value }
 }
 
 /// Every NaN as the one that Arrow's total order puts last.
-pub(super) fn canonical_f64(value: f64) -> f64 {
+fn canonical_f64(value: f64) -> f64 {
     if value.is_nan() { f64::NAN } else { value }
 }

@@ -1,4 +1,4 @@
-//! What a reader may ask: conditions over columns and literals.
+//! What a reader may ask: conditions over columns, or values inside of them, and literals.
 //!
 //! ```text
 //! col("a").gt(5) ----bind----> Expr --evaluate--> which rows of a batch are true
@@ -19,6 +19,7 @@ mod lane;
 mod like;
 mod literal;
 mod parse;
+mod path;
 mod prune;
 mod text;
 
@@ -26,10 +27,11 @@ pub use assign::{Assigned, Assignment, assign};
 pub use column::{Column, col};
 pub use evaluate::evaluate;
 pub use expr::{Comparison, Expr, Leaf, Test};
-pub use lane::datum_lane;
+pub use lane::{datum_lane, with_one_nan};
 pub use like::LikePattern;
 pub use literal::Literal;
 pub use parse::{parse, parse_assignment};
+pub use path::{Step, value_of_key};
 pub use prune::{ColumnRange, may_match};
 pub use text::{datum_text, parse_datum};
 

@@ -81,6 +81,8 @@ fn chances(expr: &Expr, range_of: &dyn Fn(&str) -> Option<ColumnRange>) -> Chanc
             let inner = chances(inner, range_of);
             Chances { yes: inner.no, no: inner.yes }
         }
+        // What is known of a column is not known of the values that a path leads to.
+        Expr::Leaf(leaf) if !leaf.path.is_empty() => OPEN,
         Expr::Leaf(leaf) => range_of(&leaf.column).map_or(OPEN, |range| of_leaf(leaf, &range)),
     }
 }

@@ -91,6 +91,80 @@ fn floats_compare_as_java_does() {
     }
 }
 
+/// Rows of `tags MAP<STRING, BIGINT>`, `place ROW<city STRING, n INT>` and `code STRING`, cut out of longer ones.
+fn nested_rows() -> (Schema, RecordBatch) {
+    use arrow_array::builder::{Int64Builder, MapBuilder, StringBuilder};
+    use arrow_array::{Int32Array, StringArray, StructArray};
+    let place: DataType = "ROW<city STRING, n INT>".parse().unwrap();
+    let map = DataType::map(DataType::STRING.not_null(), DataType::BIGINT);
+    let schema = Schema::builder().column("tags", map).column("place", place).column("code", DataType::STRING);
+    let mut tags = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    let maps = [
+        vec![("a", Some(9))],
+        vec![("a", Some(1)), ("b", Some(2))],
+        vec![("b", Some(3))],
+        vec![("a", None)],
+        vec![],
+        vec![("a", Some(4))],
+    ];
+    for (at, row) in maps.iter().enumerate() {
+        for (key, value) in row {
+            tags.keys().append_value(key);
+            tags.values().append_option(*value);
+        }
+        tags.append(at != 5).unwrap(); // NULL, with an entry of its own below
+    }
+    let cities = StringArray::from(vec![Some("X"), Some("A"), Some("B"), None, Some("A"), Some("A")]);
+    let numbers = Int32Array::from(vec![0, 1, 2, 3, 4, 5]);
+    let schema = schema.build().unwrap();
+    let arrow_schema::DataType::Struct(fields) = crate::types::lane_type(&schema.fields[1].data_type.kind) else {
+        unreachable!()
+    };
+    let places = StructArray::new(
+        fields,
+        vec![Arc::new(cities), Arc::new(numbers)],
+        Some(vec![true, true, true, true, false, true].into()),
+    );
+    let codes = StringArray::from(vec![Some("0"), Some("7"), Some("007"), None, Some("8"), Some("-1")]);
+    let lanes: Vec<ArrayRef> = vec![Arc::new(tags.finish()), Arc::new(places), Arc::new(codes)];
+    let lanes = lanes.iter().zip(&schema.fields).map(|(lane, field)| {
+        arrow_cast::cast(lane, &crate::types::lane_type(&field.data_type.kind)).unwrap().slice(1, 5)
+    });
+    let fields: Vec<_> = schema.fields.iter().map(|field| lane_field(&field.name, &field.data_type)).collect();
+    let rows = RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), lanes.collect()).unwrap();
+    (schema, rows)
+}
+
+#[test]
+fn a_value_inside_of_a_column_is_tested_like_a_column() {
+    let (schema, rows) = nested_rows();
+    for (text, wanted) in [
+        ("tags['a'] = 1", [T, U, U, U, U]),
+        ("tags['b'] >= 2", [T, T, U, U, U]),
+        ("tags['a'] is null", [F, T, T, T, T]),
+        ("not tags['b'] in (2, 7)", [F, T, U, U, U]),
+        ("place.city = 'A'", [T, F, U, U, T]),
+        ("place.n > 1", [F, T, T, U, T]),
+        ("place.city is null", [F, F, T, T, F]),
+        ("cast(code as int) = 7", [T, T, U, F, F]),
+        ("code = '7'", [T, F, U, F, F]),
+        ("cast(place.n as string) like '1%'", [T, F, F, U, F]),
+        ("cast(tags['b'] as boolean)", [T, T, U, U, U]),
+    ] {
+        let expr = parse(text, &schema).unwrap();
+        assert_eq!(truth(&evaluate(&expr, &rows).unwrap()), wanted, "{text}");
+        // What is known of the column says nothing of the value inside of it.
+        let known =
+            |_: &str| Some(ColumnRange { row_count: 5, ..ColumnRange::constant(&Datum::String("0".into()), 5) });
+        assert!(may_match(&expr, &known) || text == "code = '7'", "{text}");
+        assert!(may_match(&expr.clone().negate(), &known), "not {text}");
+        assert!(expr.key_equalities().is_empty() || text == "code = '7'", "{text}");
+    }
+    let unread = parse("cast(code as date) is null", &schema).unwrap();
+    let error = evaluate(&unread, &rows).unwrap_err();
+    assert!(matches!(&error, Error::Invalid(text) if text.starts_with("column code: ")), "{error}");
+}
+
 #[test]
 fn every_type_is_compared_in_its_lane() {
     let millis = |millis| Datum::Timestamp { millis, nanos: 0 };
@@ -268,7 +342,7 @@ fn expression() -> impl Strategy<Value = Expr> {
             TypeKind::VarChar(_) => prop_oneof![compare, list, Just(Test::IsNull), like].boxed(),
             _ => prop_oneof![compare, list, Just(Test::IsNull)].boxed(),
         };
-        test.prop_map(move |test| Expr::Leaf(Leaf { column: name.to_string(), kind: None, test }))
+        test.prop_map(move |test| Expr::Leaf(Leaf { column: name.to_string(), path: vec![], kind: None, test }))
     });
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![

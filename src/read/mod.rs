@@ -11,6 +11,7 @@ mod slab;
 mod spill;
 mod split_reader;
 mod stream;
+mod top;
 
 pub(crate) use columns::{Origin, WorkColumns};
 pub use diff::DiffSplit;
@@ -18,3 +19,5 @@ pub use slab::MergedSlab;
 pub(crate) use spill::{Spill, SpillFormat, SpillWriter};
 pub use split_reader::{BucketReader, CompactedBatches, ReadRequest, Rows, SplitReader};
 pub use stream::{RowStream, SplitBatches};
+pub use top::Sort;
+pub(crate) use top::check_order;

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use arrow_select::filter::{filter as keep_rows, filter_record_batch};
 use tokio::runtime::Handle;
@@ -53,6 +53,31 @@ pub struct ReadRequest {
     pub batch_rows: usize,
     /// Leave `TIMESTAMP(7..9)` as `Decimal128(38, 9)` seconds, which hold all years.
     pub wide_timestamps: bool,
+}
+
+impl ReadRequest {
+    /// The columns of the batches.
+    pub fn shown_schema(&self) -> SchemaRef {
+        let fields = self.select.iter().map(|at| &self.schema.fields[*at]);
+        let columns = fields.map(|field| (field.name.as_str(), &field.data_type));
+        if self.wide_timestamps { lane_schema(columns) } else { external_schema(columns) }
+    }
+
+    /// Lanes of the shown columns as they come out.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a time that Arrow's nanoseconds do not reach.
+    pub fn show(&self, lanes: RecordBatch) -> Result<RecordBatch> {
+        if self.wide_timestamps {
+            return Ok(lanes);
+        }
+        let fields = self.select.iter().map(|at| &self.schema.fields[*at]);
+        let columns = fields.zip(lanes.columns());
+        let columns = columns.map(|(field, lane)| to_external(&field.name, &field.data_type.kind, lane));
+        let options = RecordBatchOptions::new().with_row_count(Some(lanes.num_rows()));
+        RecordBatch::try_new_with_options(self.shown_schema(), columns.collect::<Result<_>>()?, &options)
+            .map_err(|error| Error::bug(error.to_string()))
+    }
 }
 
 /// Reads splits of one table.
@@ -165,6 +190,11 @@ impl SplitReader {
         self
     }
 
+    /// The schemas of all files that are read.
+    pub(super) fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
+        self.schemas.values()
+    }
+
     pub(super) fn runtime(&self) -> &Handle {
         &self.runtime
     }
@@ -176,9 +206,7 @@ impl SplitReader {
 
     /// The columns of the batches.
     pub fn shown_schema(&self) -> SchemaRef {
-        let fields = self.request.select.iter().map(|at| &self.request.schema.fields[*at]);
-        let columns = fields.map(|field| (field.name.as_str(), &field.data_type));
-        if self.request.wide_timestamps { lane_schema(columns) } else { external_schema(columns) }
+        self.request.shown_schema()
     }
 
     /// The rows of a split, decoded ahead of the caller. Blocks while it is iterated: use it on the blocking pool.
@@ -487,16 +515,7 @@ impl SplitReader {
 
     fn show(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let shown = batch.project(&self.work.shown).map_err(|error| Error::bug(error.to_string()))?;
-        if self.request.wide_timestamps {
-            return Ok(shown);
-        }
-        let fields = self.request.select.iter().map(|at| &self.request.schema.fields[*at]);
-        let columns = fields.zip(shown.columns());
-        let columns = columns.map(|(field, lane)| to_external(&field.name, &field.data_type.kind, lane));
-        let schema = self.shown_schema();
-        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(shown.num_rows()));
-        RecordBatch::try_new_with_options(schema, columns.collect::<Result<_>>()?, &options)
-            .map_err(|error| Error::bug(error.to_string()))
+        self.request.show(shown)
     }
 }
 

@@ -82,6 +82,8 @@ impl SplitReader {
 /// The rows of a read. Dropping it ends the work behind it.
 pub struct RowStream {
     schema: SchemaRef,
+    /// Batches that are there already.
+    ready: VecDeque<RecordBatch>,
     reader: SplitReader,
     waiting: VecDeque<Split>,
     running: VecDeque<SplitBatches>,
@@ -94,7 +96,14 @@ impl RowStream {
     pub fn new(reader: SplitReader, splits: Vec<Split>, limit: Option<usize>) -> Self {
         let schema = reader.shown_schema();
         let left = limit.unwrap_or(usize::MAX);
-        Self { schema, reader, waiting: splits.into(), running: VecDeque::new(), left }
+        Self { schema, ready: VecDeque::new(), reader, waiting: splits.into(), running: VecDeque::new(), left }
+    }
+
+    /// Rows that are there already, in batches of so many.
+    pub(crate) fn of_rows(reader: SplitReader, rows: &RecordBatch, batch_rows: usize) -> Self {
+        let starts = (0..rows.num_rows()).step_by(batch_rows.max(1));
+        let ready = starts.map(|start| rows.slice(start, batch_rows.max(1).min(rows.num_rows() - start))).collect();
+        Self { schema: rows.schema(), ready, ..Self::new(reader, Vec::new(), None) }
     }
 
     /// The columns of the batches.
@@ -118,6 +127,9 @@ impl RowStream {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        if let Some(batch) = self.ready.pop_front() {
+            return Poll::Ready(Some(Ok(batch)));
+        }
         loop {
             if self.left == 0 {
                 self.waiting.clear();

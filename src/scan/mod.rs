@@ -20,6 +20,7 @@ pub use between::{Between, BetweenPart, BetweenPlan, plan_between};
 pub use count::counted;
 pub use partitions::PartitionTest;
 pub use plan::{PlanRules, bound, plan_changes, plan_rows};
+pub(crate) use prune::Pruner;
 pub use vectors::{FileVectors, Vectors, load_vectors};
 
 use futures::future::try_join;
@@ -29,7 +30,6 @@ use crate::format::{ManifestEntry, Snapshot, SnapshotId, Split};
 use crate::history::{FileFilter, History};
 use crate::predicate::Expr;
 use crate::schema::{Schema, SchemaId, TableOptions, Use};
-use prune::Pruner;
 
 /// The splits of a read.
 #[derive(Debug, Clone)]

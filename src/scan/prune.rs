@@ -144,11 +144,21 @@ impl Pruner {
     }
 
     fn statistics_may_match(&self, file: &DataFileMeta) -> bool {
-        let (Some(filter), Some(known)) = (&self.value, self.known.get(&file.schema_id)) else { return true };
-        let Ok(row_count) = u64::try_from(file.row_count) else { return true };
-        let columns = known.schema.columns();
-        let stats = file.value_column_stats(&columns).unwrap_or_default();
-        may_match(filter, &|column| {
+        let Some(filter) = &self.value else { return true };
+        let Some(ranges) = self.ranges_of(file) else { return true };
+        may_match(filter, &ranges)
+    }
+
+    /// What a file's statistics tell of a column's values; `None` where they tell nothing.
+    pub fn range_of(&self, file: &DataFileMeta, column: &str) -> Option<ColumnRange> {
+        self.ranges_of(file)?(column)
+    }
+
+    fn ranges_of(&self, file: &DataFileMeta) -> Option<impl Fn(&str) -> Option<ColumnRange>> {
+        let known = self.known.get(&file.schema_id)?;
+        let row_count = u64::try_from(file.row_count).ok()?;
+        let stats = file.value_column_stats(&known.schema.columns()).unwrap_or_default();
+        Some(move |column: &str| {
             let Some(at) = known.positions.get(column)? else {
                 return Some(ColumnRange::constant(&Datum::Null, row_count)); // the file does not have the column
             };

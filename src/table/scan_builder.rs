@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::Split;
 use crate::history::History;
 use crate::predicate::Expr;
-use crate::read::{ReadRequest, RowStream, SplitReader};
+use crate::read::{ReadRequest, RowStream, Sort, SplitReader, check_order};
 use crate::scan::{At, Plan, ShownLevels, at_or_told, counted, plan, schema_of, shown_schema};
 use crate::schema::{Schema, TableOptions};
 
@@ -20,13 +20,15 @@ pub struct ScanBuilder {
     at: Option<At>,
     levels: ShownLevels,
     limit: Option<usize>,
+    order: Vec<Sort>,
     wide_timestamps: bool,
 }
 
 impl ScanBuilder {
     pub(super) fn new(history: History, schema: Arc<Schema>) -> Self {
         let levels = ShownLevels::Visible;
-        Self { history, schema, select: None, filter: None, at: None, levels, limit: None, wide_timestamps: false }
+        let (select, filter, at, limit, order) = (None, None, None, None, Vec::new());
+        Self { history, schema, select, filter, at, levels, limit, order, wide_timestamps: false }
     }
 
     /// Shows these columns, in this order.
@@ -62,6 +64,14 @@ impl ScanBuilder {
     #[must_use]
     pub fn limit(mut self, rows: usize) -> Self {
         self.limit = Some(rows);
+        self
+    }
+
+    /// Shows the first rows of an order, as many as the limit says, in that order: they are held in memory. Files whose
+    /// statistics tell that none of their rows is among them are not read.
+    #[must_use]
+    pub fn order_by(mut self, order: impl IntoIterator<Item = Sort>) -> Self {
+        self.order = order.into_iter().collect();
         self
     }
 
@@ -117,7 +127,7 @@ impl ScanBuilder {
             return Ok(rows.min(most));
         }
         let limit = usize::try_from(most - rows).ok();
-        let bare = Self { select: Some(Vec::new()), limit, ..self.clone() };
+        let bare = Self { select: Some(Vec::new()), limit, order: Vec::new(), ..self.clone() };
         let mut batches = bare.read_with(plan.schema, plan.filter, splits).await?;
         while let Some(batch) = batches.next_batch().await? {
             rows += batch.num_rows() as u64;
@@ -145,7 +155,28 @@ impl ScanBuilder {
         };
         let batch_rows = TableOptions::parse(&schema)?.read_batch_rows;
         let request = ReadRequest { schema, select, filter, batch_rows, wide_timestamps: self.wide_timestamps };
+        if !self.order.is_empty() {
+            return self.read_ordered(request, splits).await;
+        }
         let reader = SplitReader::new(&self.history, request, &splits).await?;
         Ok(RowStream::new(reader, splits, self.limit))
+    }
+
+    async fn read_ordered(&self, shown: ReadRequest, splits: Vec<Split>) -> Result<RowStream> {
+        check_order(&self.order, &shown.schema)?;
+        let limit =
+            self.limit.ok_or_else(|| Error::invalid("an order needs a limit: the first rows of it are shown"))?;
+        let mut ordered = ReadRequest { wide_timestamps: true, ..shown.clone() };
+        for sort in &self.order {
+            let at = shown.schema.require(&sort.column)?;
+            if !ordered.select.contains(&at) {
+                ordered.select.push(at);
+            }
+        }
+        let reader = SplitReader::new(&self.history, ordered, &splits).await?;
+        let rows = reader.first_rows(splits, &self.order, limit).await?;
+        let columns: Vec<usize> = (0..shown.select.len()).collect();
+        let rows = rows.project(&columns).map_err(|error| Error::bug(error.to_string()))?;
+        Ok(RowStream::of_rows(reader, &shown.show(rows)?, shown.batch_rows))
     }
 }

@@ -16,6 +16,7 @@ mod indexes;
 mod lookup;
 mod modify;
 mod nested;
+mod order;
 mod other_schemas;
 mod overwrite;
 mod row_groups;

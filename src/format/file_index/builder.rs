@@ -1,9 +1,7 @@
 //! The indexes of one data file while it is written. What is held does not grow with the width of rows: a bloom filter
 //! has its size from the start, the other kinds take a few bytes for each row and hold each distinct value once.
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, UInt32Array};
-use arrow_select::take::take;
+use arrow_array::ArrayRef;
 
 use super::bitmap::BitmapBuilder;
 use super::bloom::BloomBuilder;
@@ -13,8 +11,9 @@ use super::distinct::Distinct;
 use super::numbers::NumbersBuilder;
 use super::range_bitmap::RangeBitmapBuilder;
 use crate::error::{Error, Result};
+use crate::predicate::value_of_key;
 use crate::schema::{ColumnIndex, FileIndexKind, Schema};
-use crate::types::TypeKind;
+use crate::types::{Datum, TypeKind};
 
 /// One index to write.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,7 +98,7 @@ impl FileIndexBuilder {
                 None => {
                     let lane = lane_of(column.column)?;
                     let lane = match &column.key {
-                        Some(key) => values_of(&lane, key)?,
+                        Some(key) => value_of_key(&lane, &TypeKind::STRING, &Datum::String(key.clone()))?,
                         None => lane,
                     };
                     Cells::of(&column.values, &lane)?
@@ -137,17 +136,4 @@ impl FileIndexBuilder {
         }
         encode(&columns)
     }
-}
-
-/// The values of one key in a lane of maps; NULL where a map does not have it.
-fn values_of(lane: &ArrayRef, key: &str) -> Result<ArrayRef> {
-    let maps = lane.as_map_opt().ok_or_else(|| Error::bug("an index of a key over a lane of no maps"))?;
-    let keys =
-        maps.keys().as_string_opt::<i32>().ok_or_else(|| Error::bug("an index of a map without texts as keys"))?;
-    let place = |row: usize| {
-        let (start, end) = (maps.value_offsets()[row] as usize, maps.value_offsets()[row + 1] as usize);
-        (maps.is_valid(row)).then(|| (start..end).find(|at| keys.value(*at) == key)).flatten().map(|at| at as u32)
-    };
-    let places: UInt32Array = (0..maps.len()).map(place).collect();
-    take(maps.values(), &places, None).map_err(|error| Error::bug(error.to_string()))
 }

@@ -19,9 +19,9 @@ use super::numbers::Numbers;
 use super::range_bitmap::RangeBitmap;
 use crate::error::{Error, Result};
 use crate::format::DeletionVector;
-use crate::predicate::{Comparison, Expr, Leaf, LikePattern, Literal, Test};
+use crate::predicate::{Comparison, Expr, Leaf, LikePattern, Literal, Step, Test};
 use crate::schema::Schema;
-use crate::types::TypeKind;
+use crate::types::{Datum, TypeKind};
 
 /// Rows of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +92,17 @@ impl IndexedAs {
         let stored = written.fields.iter().find(|stored| stored.id == field.id)?;
         let kind = &stored.data_type.kind;
         (*kind == field.data_type.kind).then(|| Self { name: stored.name.clone(), kind: kind.clone() })
+    }
+
+    /// What the file has an index of, if any: the column itself, or the values of one key of a MAP.
+    fn along(self, path: &[Step]) -> Option<Self> {
+        match (path, &self.kind) {
+            ([], _) => Some(self),
+            ([Step::Key(Literal::Datum(Datum::String(key)))], TypeKind::Map(map)) => {
+                Some(Self { name: format!("{}[{key}]", self.name), kind: map.value.kind.clone() })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -192,7 +203,8 @@ impl Selector<'_> {
     }
 
     fn leaf(&mut self, leaf: &Leaf, negated: bool) -> Result<Selection> {
-        let Some(column) = (self.column_of)(&leaf.column) else { return Ok(Selection::All) };
+        let column = (self.column_of)(&leaf.column).and_then(|column| column.along(&leaf.path));
+        let Some(column) = column else { return Ok(Selection::All) };
         let Some(kind) = CellKind::of(&column.kind) else { return Ok(Selection::All) };
         let Some(ask) = ask(&leaf.test, &column.kind, negated) else { return Ok(Selection::All) };
         if !self.opened.contains_key(&column.name) {

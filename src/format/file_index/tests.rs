@@ -296,4 +296,18 @@ fn the_values_of_a_map_key_are_a_column_of_their_own() {
     assert_eq!(select("m[a]", "c = 1"), Selection::Rows([0].into()));
     assert_eq!(select("m[a]", "c is null"), Selection::Rows([1, 2, 3].into()));
     assert!(select("m[c]", "c = 1").is_empty());
+
+    // A condition on the key finds it by the column.
+    let along = |text: &str| {
+        let condition = parse(text, &schema).unwrap();
+        let as_written = |column: &str| IndexedAs::of(&schema, &schema, column);
+        FileIndex::select_within(&bytes, "f", &condition, 4, &as_written).unwrap()
+    };
+    assert_eq!(along("m['a'] = 1"), Selection::Rows([0].into()));
+    assert_eq!(along("not m['a'] = 1"), Selection::Rows(RoaringBitmap::new()));
+    assert_eq!(along("m['a'] is null"), Selection::Rows([1, 2, 3].into()));
+    assert!(along("m['c'] > 1 and m['c'] = 1").is_empty());
+    for other in ["m['b'] = 3", "m is null", "cast(m['a'] as STRING) = '1'"] {
+        assert_eq!(along(other), Selection::All, "{other}");
+    }
 }

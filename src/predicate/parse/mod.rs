@@ -7,22 +7,24 @@
 //!                           | "like" 'text' ) | column "is" ["not"] "null"
 //! literal = ["-"] number | 'text' | X'00ff' | true | false | DATE 'text' | TIME 'text' | TIMESTAMP 'text'
 //!         | "cast" "(" literal "as" type ")"
-//! column  = name | `name` | "name"
+//! column  = name { "." name | "[" literal "]" } | "cast" "(" column "as" type ")"
+//! name    = word | `name` | "name"
 //! ```
 //!
-//! Quotes are doubled inside of their kind. Each literal is typed by its column as it is read, so an error
+//! `.` leads to a field of a ROW, `[` `]` to the value of a key of a MAP. Quotes are doubled inside of their kind. Each literal is typed by its column as it is read, so an error
 //! tells the position of the literal that does not fit.
 
+mod operand;
 mod token;
 
+use self::operand::Operand;
 use self::token::{Token, tokens};
 use super::assign::{Assigned, Assignment};
-use super::column::{Column, col};
+use super::column::Column;
 use super::expr::{Comparison, Expr};
 use super::literal::Literal;
 use crate::error::{Error, Result};
 use crate::schema::Schema;
-use crate::types::DataType;
 
 /// The most bytes of a condition.
 const MAX_LENGTH: usize = 1 << 20;
@@ -55,13 +57,17 @@ pub fn parse_assignment(text: &str, schema: &Schema) -> Result<Assignment> {
     }
     let mut parser = Parser { tokens: tokens(text)?, next: 0, end: text.chars().count() + 1, depth: 0, schema };
     let Operand::Column(column) = parser.operand()? else { return Err(at(1, "expected a column to set")) };
+    let column =
+        column.alone().ok_or_else(|| at(1, "expected a column to set: a value inside of one cannot be set alone"))?;
     parser.need_sign("=")?;
     let value_at = parser.position();
     let value = match parser.take_word("null") {
         true => Assigned::Null,
         false => match parser.operand()? {
             Operand::Literal(literal) => Assigned::Literal(literal),
-            Operand::Column(name) => Assigned::Column(name),
+            Operand::Column(column) => Assigned::Column(
+                column.alone().ok_or_else(|| at(value_at, "expected a literal, null or a whole column"))?,
+            ),
         },
     };
     match parser.peek() {
@@ -83,12 +89,6 @@ struct Parser<'a> {
     end: usize,
     depth: usize,
     schema: &'a Schema,
-}
-
-/// One side of a comparison.
-enum Operand {
-    Column(String),
-    Literal(Literal),
 }
 
 impl Parser<'_> {
@@ -149,11 +149,14 @@ impl Parser<'_> {
         Ok(single_or(parts, Expr::And))
     }
 
-    fn one(&mut self) -> Result<Expr> {
+    /// One level further down, from which the caller comes back up.
+    fn deeper(&mut self) -> Result<()> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(self.wrong(format!("nested deeper than {MAX_DEPTH}")));
-        }
+        if self.depth > MAX_DEPTH { Err(self.wrong(format!("nested deeper than {MAX_DEPTH}"))) } else { Ok(()) }
+    }
+
+    fn one(&mut self) -> Result<Expr> {
+        self.deeper()?;
         let expr = if self.take_word("not") {
             self.one()?.negate()
         } else if self.take_sign("(") {
@@ -170,14 +173,14 @@ impl Parser<'_> {
     fn test(&mut self) -> Result<Expr> {
         let start = self.position();
         match self.operand()? {
-            Operand::Column(name) => self.test_of_column(start, &name),
+            Operand::Column(column) => self.test_of_column(start, &column),
             Operand::Literal(literal) => match (self.comparison(), literal) {
                 (Some(comparison), literal) => {
                     let column_at = self.position();
-                    let Operand::Column(name) = self.operand()? else {
+                    let Operand::Column(column) = self.operand()? else {
                         return Err(at(column_at, "expected a column: one side of a comparison must be one"));
                     };
-                    self.compare(&name, column_at, comparison.flipped(), literal, start)
+                    self.compare(&column, column_at, comparison.flipped(), literal, start)
                 }
                 (None, Literal::Boolean(true)) => Ok(Expr::And(vec![])),
                 (None, Literal::Boolean(false)) => Ok(Expr::Or(vec![])),
@@ -186,30 +189,30 @@ impl Parser<'_> {
         }
     }
 
-    fn test_of_column(&mut self, start: usize, name: &str) -> Result<Expr> {
-        self.schema.require(name).map_err(|error| at(start, text_of(error)))?;
+    fn test_of_column(&mut self, start: usize, column: &Column) -> Result<Expr> {
+        self.bound(start, false, column.clone().is_null())?; // there is such a column, and the path leads somewhere
         if let Some(comparison) = self.comparison() {
             let literal_at = self.position();
             let literal = self.literal()?;
-            return self.compare(name, start, comparison, literal, literal_at);
+            return self.compare(column, start, comparison, literal, literal_at);
         }
         if self.take_word("is") {
             let negated = self.take_word("not");
             if !self.take_word("null") {
                 return Err(self.expected("null"));
             }
-            return self.bound(start, negated, col(name).is_null());
+            return self.bound(start, negated, column.clone().is_null());
         }
         let negated = self.take_word("not");
         if self.take_word("in") {
-            return self.in_list(start, name, negated);
+            return self.in_list(start, column, negated);
         }
         if self.take_word("between") {
-            let low = self.bound_literal(name, Column::ge)?;
+            let low = self.bound_literal(column, Column::ge)?;
             if !self.take_word("and") {
                 return Err(self.expected("and"));
             }
-            let high = self.bound_literal(name, Column::le)?;
+            let high = self.bound_literal(column, Column::le)?;
             let both = Expr::And(vec![low, high]);
             return Ok(if negated { both.negate() } else { both });
         }
@@ -218,40 +221,40 @@ impl Parser<'_> {
             let Some(Token::Text(pattern)) = self.take() else {
                 return Err(at(pattern_at, "expected a pattern in quotes"));
             };
-            let like = col(name).like(&pattern).map_err(|error| at(pattern_at, text_of(error)))?;
+            let like = column.clone().like(&pattern).map_err(|error| at(pattern_at, text_of(error)))?;
             return self.bound(start, negated, like);
         }
         if negated {
             return Err(self.expected("in, between or like"));
         }
         // A boolean column is a condition of its own.
-        match col(name).eq(true).bind(self.schema) {
+        match column.clone().eq(true).bind(self.schema) {
             Ok(expr) => Ok(expr),
             Err(_) => Err(self.expected("a comparison")),
         }
     }
 
-    fn in_list(&mut self, start: usize, name: &str, negated: bool) -> Result<Expr> {
+    fn in_list(&mut self, start: usize, column: &Column, negated: bool) -> Result<Expr> {
         self.need_sign("(")?;
         let mut literals = Vec::new();
         loop {
             let literal_at = self.position();
             let literal = self.literal()?;
             // Bound alone first, so that the error tells which literal does not fit.
-            self.compare(name, literal_at, Comparison::Eq, literal.clone(), literal_at)?;
+            self.compare(column, literal_at, Comparison::Eq, literal.clone(), literal_at)?;
             literals.push(literal);
             if !self.take_sign(",") {
                 break;
             }
         }
         self.need_sign(")")?;
-        self.bound(start, negated, col(name).is_in(literals))
+        self.bound(start, negated, column.clone().is_in(literals))
     }
 
-    fn bound_literal(&mut self, name: &str, make: fn(Column, Literal) -> Expr) -> Result<Expr> {
+    fn bound_literal(&mut self, column: &Column, make: fn(Column, Literal) -> Expr) -> Result<Expr> {
         let literal_at = self.position();
         let literal = self.literal()?;
-        self.bound(literal_at, false, make(col(name), literal))
+        self.bound(literal_at, false, make(column.clone(), literal))
     }
 
     fn bound(&self, position: usize, negated: bool, expr: Expr) -> Result<Expr> {
@@ -261,14 +264,14 @@ impl Parser<'_> {
 
     fn compare(
         &self,
-        name: &str,
-        name_at: usize,
+        column: &Column,
+        column_at: usize,
         comparison: Comparison,
         literal: Literal,
         literal_at: usize,
     ) -> Result<Expr> {
-        self.schema.require(name).map_err(|error| at(name_at, text_of(error)))?;
-        self.bound(literal_at, false, col(name).compare(comparison, literal))
+        self.bound(column_at, false, column.clone().is_null())?;
+        self.bound(literal_at, false, column.clone().compare(comparison, literal))
     }
 
     fn comparison(&mut self) -> Option<Comparison> {
@@ -283,103 +286,6 @@ impl Parser<'_> {
         };
         self.next += 1;
         Some(comparison)
-    }
-
-    fn literal(&mut self) -> Result<Literal> {
-        let start = self.position();
-        match self.operand()? {
-            Operand::Literal(literal) => Ok(literal),
-            Operand::Column(_) => Err(at(start, "expected a literal (texts stand in single quotes)")),
-        }
-    }
-
-    fn operand(&mut self) -> Result<Operand> {
-        let literal = match self.peek() {
-            Some(Token::Number(_) | Token::Text(_) | Token::Bytes(_)) => match self.take() {
-                Some(Token::Number(text)) => Literal::Number(text),
-                Some(Token::Bytes(bytes)) => Literal::Bytes(bytes),
-                Some(Token::Text(text)) => Literal::Text(text),
-                _ => return Err(self.expected("a literal")),
-            },
-            Some(Token::Sign(sign @ ("-" | "+"))) => {
-                let sign = if *sign == "-" { "-" } else { "" };
-                self.next += 1;
-                match self.take() {
-                    Some(Token::Number(text)) => Literal::Number(format!("{sign}{text}")),
-                    _ => {
-                        self.next -= 1;
-                        return Err(self.expected("a number"));
-                    }
-                }
-            }
-            Some(Token::Name(name)) => {
-                let name = name.clone();
-                self.next += 1;
-                return Ok(Operand::Column(name));
-            }
-            Some(Token::Word(word)) => {
-                let word = word.clone();
-                return self.operand_of_word(&word);
-            }
-            _ => return Err(self.expected("a column or a literal")),
-        };
-        Ok(Operand::Literal(literal))
-    }
-
-    fn operand_of_word(&mut self, word: &str) -> Result<Operand> {
-        let lower = word.to_ascii_lowercase();
-        let next = self.tokens.get(self.next + 1).map(|(_, token)| token.clone());
-        let literal = match (lower.as_str(), next) {
-            ("true", _) => Literal::Boolean(true),
-            ("false", _) => Literal::Boolean(false),
-            ("null", _) => return Err(self.wrong("nothing compares to null: write is null or is not null")),
-            ("and" | "or" | "not" | "in" | "is" | "between" | "like", _) => {
-                return Err(self.expected("a column or a literal (a column of such a name stands in backticks)"));
-            }
-            ("cast", Some(Token::Sign("("))) => return self.cast().map(Operand::Literal),
-            ("date" | "time" | "timestamp" | "timestamp_ltz", Some(Token::Text(text))) => {
-                self.next += 1;
-                Literal::Text(text)
-            }
-            _ => {
-                self.next += 1;
-                return Ok(Operand::Column(word.to_string()));
-            }
-        };
-        self.next += 1;
-        Ok(Operand::Literal(literal))
-    }
-
-    /// A literal of a type: `CAST('2024-01-01' AS DATE)`. It is a value of that type exactly, or an error.
-    fn cast(&mut self) -> Result<Literal> {
-        self.next += 2;
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(self.wrong(format!("nested deeper than {MAX_DEPTH}")));
-        }
-        let start = self.position();
-        let literal = self.literal()?;
-        if !self.take_word("as") {
-            return Err(self.expected("as"));
-        }
-        let type_at = self.position();
-        let mut text = String::new();
-        let mut open = 0;
-        while let Some(token) = self.peek() {
-            let part = match token {
-                Token::Sign(")") if open == 0 => break,
-                Token::Word(part) | Token::Number(part) => part.as_str(),
-                Token::Sign(part @ ("(" | ")" | ",")) => part,
-                _ => return Err(self.expected("a type")),
-            };
-            open = open + usize::from(part == "(") - usize::from(part == ")");
-            text = format!("{text} {part}");
-            self.next += 1;
-        }
-        self.need_sign(")")?;
-        let data_type: DataType = text.trim().parse().map_err(|error| at(type_at, text_of(error)))?;
-        self.depth -= 1;
-        literal.cast(&data_type.kind).map_err(|error| at(start, text_of(error)))
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::predicate::col;
 use crate::types::{DataType, Datum, TypeKind};
 
 fn schema() -> Schema {
@@ -14,6 +15,9 @@ fn schema() -> Schema {
         .column("raw", DataType::BYTES)
         .column("größe", DataType::DOUBLE)
         .column("date", DataType::DATE)
+        .column("tags", DataType::map(DataType::STRING.not_null(), DataType::BIGINT))
+        .column("place", "ROW<city STRING, at ROW<x DOUBLE, `y z` DOUBLE>>".parse::<DataType>().unwrap())
+        .column("seen", DataType::multiset(DataType::DATE.not_null()))
         .build()
         .unwrap()
 }
@@ -67,6 +71,28 @@ fn a_condition_is_read_as_it_is_built() {
     same("ok = cast('true' as boolean)", col("ok").eq(true));
     same("true", Expr::And(vec![]));
     same("false or n = 1", Expr::Or(vec![Expr::Or(vec![]), col("n").eq(1)]));
+}
+
+#[test]
+fn a_path_leads_into_a_column() {
+    same("tags['a'] > 5", col("tags").key("a").gt(5));
+    same("5 = tags['it''s']", col("tags").key("it's").eq(5));
+    same("place.city in ('A', 'B')", col("place").field("city").is_in(["A", "B"]));
+    same("`place`.at.`y z` between .5 and 1", col("place").field("at").field("y z").between(0.5, 1));
+    same("place is null or place.at is not null", col("place").is_null().or(col("place").field("at").is_not_null()));
+    same("seen['2024-01-01'] >= 2", col("seen").key("2024-01-01").ge(2));
+    same("cast(status as int) = 5", col("status").cast(DataType::INT).eq(5));
+    same(
+        "'2024' <= cast(cast(at as date) as string)",
+        col("at").cast(DataType::DATE).cast(DataType::STRING).ge("2024"),
+    );
+    same("cast(tags['a'] as decimal(12, 2)) = 1.5", col("tags").key("a").cast(DataType::decimal(12, 2)).eq("1.5"));
+    same("cast(place.city as boolean)", col("place").field("city").cast(DataType::BOOLEAN).eq(true));
+    same("cast(n as string) like '1%'", col("n").cast(DataType::STRING).starts_with("1"));
+    same(
+        "cast(day as timestamp(3)) < timestamp '2024-01-01 00:00:00'",
+        col("day").cast(DataType::timestamp(3)).lt("2024-01-01 00:00:00"),
+    );
 }
 
 #[test]
@@ -132,6 +158,19 @@ fn an_error_tells_the_position() {
         ("n = cast(1 as int", 18),
         ("n = cast(300 as tinyint)", 10),
         ("n = cast(1 as map<int, int>)", 18),
+        ("n.x = 1", 1),
+        ("n['x'] = 1", 1),
+        ("place.nope = 1", 1),
+        ("place. = 1", 8),
+        ("place.at = 1", 12),
+        ("tags[5] = 1", 1),
+        ("tags[n] = 1", 6),
+        ("tags['a' = 1", 10),
+        ("tags['a'] = 'x'", 13),
+        ("cast(ok as date) is null", 1),
+        ("cast(n as row<a int>) is null", 14),
+        ("cast(n as variant) is null", 1),
+        ("1 = cast(nope as int)", 5),
     ] {
         let error = parse(text, &schema()).unwrap_err();
         let wanted = format!("position {position}:");
@@ -144,6 +183,7 @@ fn deep_and_long_conditions_are_refused() {
     let deep = format!("{}n = 1{}", "(".repeat(100_000), ")".repeat(100_000));
     assert!(matches!(parse(&deep, &schema()), Err(Error::Invalid(_))));
     assert!(matches!(parse(&"not ".repeat(100_000), &schema()), Err(Error::Invalid(_))));
+    assert!(matches!(parse(&"tags[".repeat(100_000), &schema()), Err(Error::Invalid(_))));
     assert!(matches!(parse(&" ".repeat(2 << 20), &schema()), Err(Error::Invalid(_))));
     let wide = format!("n in ({})", (0..10_000).map(|n| n.to_string()).collect::<Vec<_>>().join(","));
     assert!(parse(&wide, &schema()).is_ok());

@@ -41,7 +41,7 @@ impl fmt::Display for Token {
 }
 
 /// Longer signs first.
-const SIGNS: [&str; 13] = ["<>", "<=", ">=", "!=", "==", "<", ">", "=", "(", ")", ",", "-", "+"];
+const SIGNS: [&str; 16] = ["<>", "<=", ">=", "!=", "==", "<", ">", "=", "(", ")", "[", "]", ",", ".", "-", "+"];
 
 pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>> {
     let mut scanner = Scanner { rest: text, position: 1 };

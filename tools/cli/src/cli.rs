@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use forebay::read::Sort;
 
 /// Upserts, exactly-once commits, merged reads and changes on Apache Paimon tables, without a JVM.
 #[derive(Debug, Parser)]
@@ -302,14 +303,15 @@ pub struct Read {
     /// The columns, in this order
     #[arg(short, long, value_name = "COLUMN,..", value_delimiter = ',')]
     pub select: Vec<String>,
-    /// Which rows: "amount > 100 and status in ('open', 'paid')"
+    /// Which rows: "amount > 100 and status in ('open', 'paid')", "place.city = 'Berlin'", "tags['color'] = 'red'",
+    /// "cast(code as INT) > 5"
     #[arg(short = 'w', long = "where", value_name = "EXPR")]
     pub filter: Option<String>,
     /// As of which point
     #[command(flatten)]
     pub point: Point,
     /// The changes between two points instead of rows, the first one exclusive: two tags, two snapshots' numbers or two times
-    #[arg(long, value_name = "A..B", conflicts_with_all = ["Point", "limit", "read_optimized"])]
+    #[arg(long, value_name = "A..B", conflicts_with_all = ["Point", "limit", "order_by", "read_optimized"])]
     pub between: Option<String>,
     /// Which changes: what was written (delta), the changelog, or the rows that differ [default: of two tags diff, else
     /// delta without a changelog producer and changelog with one]
@@ -321,8 +323,11 @@ pub struct Read {
     /// At most so many rows
     #[arg(short = 'n', long, value_name = "ROWS")]
     pub limit: Option<usize>,
+    /// The first rows of an order, in that order: "amount desc", "day, amount desc nulls first"; NULL is smaller than all
+    #[arg(long, value_name = "COLUMN [asc|desc] [nulls first|last],..", value_delimiter = ',', requires = "limit")]
+    pub order_by: Vec<Sort>,
     /// Only how many rows there are: told by the table's metadata where it can
-    #[arg(long, conflicts_with_all = ["select", "output"])]
+    #[arg(long, conflicts_with_all = ["select", "output", "order_by"])]
     pub count: bool,
     /// How rows come out [default: table; jsonl with --json]
     #[arg(long, value_enum)]

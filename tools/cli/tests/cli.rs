@@ -137,6 +137,17 @@ fn rows_go_in_and_come_out_merged() {
     assert_eq!(place.ok(&["read", "./t", "--count"]), format!("{rows}\n"));
     assert_eq!(place.ok(&["read", "./t", "--count", "--json", "--where", "id = 1"]), "{\"count\":1}\n");
     assert!(place.fails(2, &["read", "./t", "--count", "--select", "id"]).contains("--count"));
+    let by_id = ["read", "./t", "--json", "--select", "id", "--order-by", "id desc, name", "--limit", "1"];
+    assert_eq!(place.ok(&by_id), "{\"id\":9007199254740993}\n");
+    assert_eq!(
+        place.ok(&["read", "./t", "--json", "--select", "id", "--order-by", "amount", "--limit", "2"]),
+        "{\"id\":9007199254740993}\n{\"id\":1}\n"
+    );
+    assert!(place.fails(2, &["read", "./t", "--order-by", "id"]).contains("--limit"));
+    assert!(place.fails(2, &["read", "./t", "--order-by", "id up", "--limit", "1"]).contains("expected a column"));
+    assert!(place.fails(1, &["read", "./t", "--order-by", "nope", "--limit", "1"]).contains("nope"));
+    let cast = ["read", "./t", "--json", "--select", "id", "--where", "cast(id as string) like '9%'"];
+    assert_eq!(place.ok(&cast), "{\"id\":9007199254740993}\n");
     assert_eq!(
         place.ok(&["read", "./t", "--output", "csv"]),
         "id,name,amount,at\n1,b,2.00,\n9007199254740993,\"\",,1969-12-31T23:59:59.999\n"

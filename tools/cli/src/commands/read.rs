@@ -45,6 +45,7 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
     if let Some(limit) = args.limit {
         scan = scan.limit(limit);
     }
+    scan = scan.order_by(args.order_by.iter().cloned());
     if let Some(text) = &args.filter {
         // A look back has the columns of its time.
         let schema = scan.schema().await?;

@@ -1,0 +1,140 @@
+//! One side of a comparison: a literal, or a column with the way to a value inside of it.
+
+use super::token::Token;
+use super::{Parser, at, text_of};
+use crate::error::Result;
+use crate::predicate::column::{Column, col};
+use crate::predicate::literal::Literal;
+use crate::predicate::path::Step;
+use crate::types::DataType;
+
+/// One side of a comparison.
+pub(super) enum Operand {
+    Column(Column),
+    Literal(Literal),
+}
+
+impl Parser<'_> {
+    pub(super) fn literal(&mut self) -> Result<Literal> {
+        let start = self.position();
+        match self.operand()? {
+            Operand::Literal(literal) => Ok(literal),
+            Operand::Column(_) => Err(at(start, "expected a literal (texts stand in single quotes)")),
+        }
+    }
+
+    pub(super) fn operand(&mut self) -> Result<Operand> {
+        let literal = match self.peek() {
+            Some(Token::Number(_) | Token::Text(_) | Token::Bytes(_)) => match self.take() {
+                Some(Token::Number(text)) => Literal::Number(text),
+                Some(Token::Bytes(bytes)) => Literal::Bytes(bytes),
+                Some(Token::Text(text)) => Literal::Text(text),
+                _ => return Err(self.expected("a literal")),
+            },
+            Some(Token::Sign(sign @ ("-" | "+"))) => {
+                let sign = if *sign == "-" { "-" } else { "" };
+                self.next += 1;
+                match self.take() {
+                    Some(Token::Number(text)) => Literal::Number(format!("{sign}{text}")),
+                    _ => {
+                        self.next -= 1;
+                        return Err(self.expected("a number"));
+                    }
+                }
+            }
+            Some(Token::Name(name)) => {
+                let name = name.clone();
+                self.next += 1;
+                return self.column(name);
+            }
+            Some(Token::Word(word)) => {
+                let word = word.clone();
+                return self.operand_of_word(&word);
+            }
+            _ => return Err(self.expected("a column or a literal")),
+        };
+        Ok(Operand::Literal(literal))
+    }
+
+    fn operand_of_word(&mut self, word: &str) -> Result<Operand> {
+        let lower = word.to_ascii_lowercase();
+        let next = self.tokens.get(self.next + 1).map(|(_, token)| token.clone());
+        let literal = match (lower.as_str(), next) {
+            ("true", _) => Literal::Boolean(true),
+            ("false", _) => Literal::Boolean(false),
+            ("null", _) => return Err(self.wrong("nothing compares to null: write is null or is not null")),
+            ("and" | "or" | "not" | "in" | "is" | "between" | "like", _) => {
+                return Err(self.expected("a column or a literal (a column of such a name stands in backticks)"));
+            }
+            ("cast", Some(Token::Sign("("))) => return self.cast(),
+            ("date" | "time" | "timestamp" | "timestamp_ltz", Some(Token::Text(text))) => {
+                self.next += 1;
+                Literal::Text(text)
+            }
+            _ => {
+                self.next += 1;
+                return self.column(word.to_string());
+            }
+        };
+        self.next += 1;
+        Ok(Operand::Literal(literal))
+    }
+
+    /// Behind a column's name: `.field` and `[key]`, as often as they come.
+    fn column(&mut self, name: String) -> Result<Operand> {
+        let mut column = col(name);
+        loop {
+            if self.take_sign(".") {
+                let field = match self.peek() {
+                    Some(Token::Word(name) | Token::Name(name)) => name.clone(),
+                    _ => return Err(self.expected("the name of a field")),
+                };
+                self.next += 1;
+                column = column.field(field);
+            } else if self.take_sign("[") {
+                self.deeper()?;
+                column = column.key(self.literal()?);
+                self.need_sign("]")?;
+                self.depth -= 1;
+            } else {
+                return Ok(Operand::Column(column));
+            }
+        }
+    }
+
+    /// A literal of a type, `CAST('2024-01-01' AS DATE)`, which is a value of that type exactly or an error; or what a
+    /// column's values are as another type.
+    fn cast(&mut self) -> Result<Operand> {
+        self.next += 2;
+        self.deeper()?;
+        let start = self.position();
+        let operand = self.operand()?;
+        if !self.take_word("as") {
+            return Err(self.expected("as"));
+        }
+        let type_at = self.position();
+        let mut text = String::new();
+        let mut open = 0;
+        while let Some(token) = self.peek() {
+            let part = match token {
+                Token::Sign(")") if open == 0 => break,
+                Token::Word(part) | Token::Number(part) => part.as_str(),
+                Token::Sign(part @ ("(" | ")" | ",")) => part,
+                _ => return Err(self.expected("a type")),
+            };
+            open = open + usize::from(part == "(") - usize::from(part == ")");
+            text = format!("{text} {part}");
+            self.next += 1;
+        }
+        self.need_sign(")")?;
+        let data_type: DataType = text.trim().parse().map_err(|error| at(type_at, text_of(error)))?;
+        self.depth -= 1;
+        match operand {
+            Operand::Column(column) => Ok(Operand::Column(column.step(Step::Cast(data_type.nullable())))),
+            Operand::Literal(literal) => {
+                let literal = literal.cast(&data_type.kind).map_err(|error| at(start, text_of(error)))?;
+                Ok(Operand::Literal(literal))
+            }
+        }
+    }
+}
