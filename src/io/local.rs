@@ -8,7 +8,8 @@
 //! .snapshot-7.<uuid>.tmp --fsync--> link snapshot-7 --fsync directory--> acknowledged
 //! ```
 //!
-//! Directory syncs are shared: writers of one directory that finish together pay one sync. Temporary names follow
+//! Directory syncs are shared: writers of one directory that finish together pay one sync. A large file is synced part by
+//! part, so that a commit beside it does not wait for all of it. Temporary names follow
 //! Paimon's (`.<name>.<uuid>.tmp`), so that Java's orphan cleaner takes what a crash leaves.
 
 use std::collections::HashMap;
@@ -199,7 +200,8 @@ impl MultipartUpload for LocalUpload {
                 write_at(&file, chunk, offset).map_err(|cause| before("write", &path, cause))?;
                 offset += chunk.len() as u64;
             }
-            Ok(())
+            // Part by part: many unsynced bytes at once would hold up everybody else's sync of a small file.
+            file.sync_data().map_err(|cause| before("sync", &path, cause))
         }))
     }
 
