@@ -9,6 +9,7 @@
 //! `tests/corpus.rs` runs every target over its kept corpus and over mutations of it; `cargo run --bin forebay-fuzz -- seed`
 //! makes the corpus anew, `-- run` goes on for as long as one likes.
 
+mod bodies;
 mod files;
 mod metadata;
 mod mutate;
@@ -31,7 +32,8 @@ pub struct Target {
 
 /// All targets.
 pub fn targets() -> Vec<Target> {
-    metadata::TARGETS.iter().chain(&files::TARGETS).chain(&words::TARGETS).copied().collect()
+    let metadata = metadata::TARGETS.iter().chain(&bodies::TARGETS);
+    metadata.chain(&files::TARGETS).chain(&words::TARGETS).copied().collect()
 }
 
 /// The directory of the kept corpus.

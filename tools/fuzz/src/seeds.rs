@@ -23,7 +23,7 @@ const OF_EACH: usize = 6;
 const LARGEST: usize = 12 << 10;
 
 /// Texts by target.
-const TEXTS: [(&str, &[&str]); 4] = [
+const TEXTS: [(&str, &[&str]); 8] = [
     (
         "condition",
         &[
@@ -31,6 +31,32 @@ const TEXTS: [(&str, &[&str]); 4] = [
             "k in (1, -2, 3) or y >= '2024-01-31' and o is not null",
             "t < '2024-01-31 12:00:00.123' and n > cast('1969-12-31T23:59:59.999999999' as timestamp(9))",
             "\"s\" <> 'it''s' and b = x'00ff' and f >= 1e-300",
+            "cast(i as string) like '1%' and cast(cast(s as double) as int) in (1, 2) or s[1].x = 2",
+        ],
+    ),
+    ("order", &["s", "i desc", "k asc nulls last", "desc desc nulls first"]),
+    (
+        "view",
+        &[
+            r#"{"fields":[{"id":0,"name":"a","type":"INT NOT NULL"},{"id":1,"name":"r","type":{"type":"ROW","fields":[{"id":2,"name":"x","type":"STRING"}]}}],"query":"select 1","dialects":{"flink":"select 2"},"comment":"c","options":{"k":"v"}}"#,
+        ],
+    ),
+    (
+        "told-schema",
+        &[
+            r#"{"fields":[{"id":0,"name":"a","type":"BIGINT NOT NULL","description":"d"},{"id":1,"name":"m","type":{"type":"MAP","key":"STRING NOT NULL","value":{"type":"ARRAY","element":"DECIMAL(10, 2)"}}}],"partitionKeys":["a"],"primaryKeys":["a"],"options":{"bucket":"4"},"comment":"c"}"#,
+        ],
+    ),
+    (
+        "request-body",
+        &[
+            r#"{"changes":[{"action":"addColumn","fieldNames":["a","b"],"dataType":"INT","comment":"c","move":{"fieldName":"b","referenceFieldName":"x","type":"AFTER"}},{"action":"updateColumnType","fieldNames":["a"],"newDataType":"BIGINT","keepNullability":false},{"action":"setOption","key":"k","value":"v"}]}"#,
+            r#"{"changes":[{"action":"updateColumnPosition","move":{"fieldName":"b","type":"FIRST"}},{"action":"renameColumn","fieldNames":["a"],"newName":"b"},{"action":"dropColumn","fieldNames":["c"]},{"action":"updateColumnDefaultValue","fieldNames":["a"],"newDefaultValue":"5"}]}"#,
+            r#"{"changes":[{"action":"addDialect","dialect":"flink","query":"select 1"},{"action":"updateComment","comment":null},{"action":"dropDialect","dialect":"flink"}]}"#,
+            r#"{"identifier":{"database":"d","object":"t$branch_b"},"schema":{"fields":[{"id":0,"name":"a","type":"INT"}],"partitionKeys":[],"primaryKeys":[],"options":{},"comment":null}}"#,
+            r#"{"tableId":"1","baseSnapshotUuid":"u","snapshot":{"version":3,"id":1,"schemaId":0,"baseManifestList":"b","deltaManifestList":"d","commitUser":"u","commitIdentifier":1,"commitKind":"APPEND","timeMillis":1,"totalRecordCount":1,"deltaRecordCount":1},"statistics":[]}"#,
+            r#"{"source":{"database":"d","object":"t"},"destination":{"database":"d","object":"u"}}"#,
+            r#"{"name":"d","options":{"k":"v"},"removals":["a"],"updates":{"b":"c"}}"#,
         ],
     ),
     ("assignment", &["s = 'x'", "i = null", "d = 12.50", "k = i", "t = '2024-01-31 00:00:00'"]),

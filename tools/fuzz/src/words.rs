@@ -4,16 +4,18 @@ use std::sync::LazyLock;
 
 use forebay::TableName;
 use forebay::predicate::{LikePattern, parse, parse_assignment, parse_datum};
+use forebay::read::Sort;
 use forebay::schema::{Schema, TableOptions, parse_duration, parse_memory_size};
 
-use super::Target;
 use super::files::wide_schema;
+use super::{Target, same};
 
-pub(super) const TARGETS: [Target; 4] = [
+pub(super) const TARGETS: [Target; 5] = [
     Target { name: "condition", run: condition },
     Target { name: "assignment", run: assignment },
     Target { name: "value", run: value },
     Target { name: "option", run: option },
+    Target { name: "order", run: order },
 ];
 
 static SCHEMA: LazyLock<Option<Schema>> = LazyLock::new(|| wide_schema(&[]).ok());
@@ -22,13 +24,19 @@ fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// A condition that was read is bound.
+/// A condition that was read is bound, and reads back from its print.
 fn condition(bytes: &[u8]) -> Result<(), String> {
     let (Some(text), Some(schema)) = (text(bytes), SCHEMA.as_ref()) else { return Ok(()) };
     drop(LikePattern::parse(text));
     let Ok(condition) = parse(text, schema) else { return Ok(()) };
-    drop(condition.bind(schema));
-    Ok(())
+    let shown = |condition: forebay::predicate::Expr| format!("{condition:?}"); // a NaN is not equal to itself
+    same("a condition", &shown(condition.clone()), condition.bind(schema).map(shown))?;
+    same("a condition", &shown(condition.clone()), parse(&condition.to_string(), schema).map(shown))
+}
+
+fn order(bytes: &[u8]) -> Result<(), String> {
+    let Some(Ok(sort)) = text(bytes).map(str::parse::<Sort>) else { return Ok(()) };
+    same("an order", &sort, sort.to_string().parse())
 }
 
 fn assignment(bytes: &[u8]) -> Result<(), String> {
