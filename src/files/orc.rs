@@ -12,6 +12,7 @@ mod lanes;
 mod paged;
 mod reader;
 mod stripes;
+mod tree;
 
 pub use paged::{OrcIndex, OrcPages};
 pub(super) use reader::OrcReader;

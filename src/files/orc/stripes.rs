@@ -10,7 +10,7 @@ use orc_rust::reader::metadata::{FileMetadata, read_metadata};
 use orc_rust::schema::RootDataType;
 use orc_rust::stripe::{Stripe, StripeMetadata};
 
-use super::{corrupt, undecoded};
+use super::{corrupt, tree, undecoded};
 use crate::error::Result;
 
 /// Pieces of a file, each with its place.
@@ -30,10 +30,16 @@ impl Pieces {
 }
 
 /// What the decoder reads from: the pieces at hand. Tells what it lacks.
-struct Given<'a> {
+pub(super) struct Given<'a> {
     size: u64,
     pieces: &'a Pieces,
-    missing: Cell<Option<Range<u64>>>,
+    pub(super) missing: Cell<Option<Range<u64>>>,
+}
+
+impl<'a> Given<'a> {
+    pub(super) fn new(size: u64, pieces: &'a Pieces) -> Self {
+        Self { size, pieces, missing: Cell::new(None) }
+    }
 }
 
 fn no_stream() -> IoError {
@@ -72,7 +78,10 @@ impl ChunkReader for Given<'_> {
 /// # Errors
 /// [`crate::Error::Corrupt`] when this is no end of an ORC file.
 pub(super) fn footer(size: u64, pieces: &Pieces) -> Result<std::result::Result<FileMetadata, Range<u64>>> {
-    let mut given = Given { size, pieces, missing: Cell::new(None) };
+    if let Err(missing) = tree::check(size, pieces)? {
+        return Ok(Err(missing));
+    }
+    let mut given = Given::new(size, pieces);
     match read_metadata(&mut given) {
         Ok(metadata) => {
             check(&metadata, size)?;
