@@ -8,8 +8,8 @@
 //! .snapshot-7.<uuid>.tmp --fsync--> link snapshot-7 --fsync directory--> acknowledged
 //! ```
 //!
-//! Directory syncs are shared: writers of one directory that finish together pay one sync. A large file is synced part by
-//! part, so that a commit beside it does not wait for all of it. Temporary names follow
+//! Directory syncs are shared: writers of one directory that finish together pay one sync. The parts of a large
+//! file go to the disk as they are written, so that a commit beside it does not wait for all of them. Temporary names follow
 //! Paimon's (`.<name>.<uuid>.tmp`), so that Java's orphan cleaner takes what a crash leaves.
 
 use std::collections::HashMap;
@@ -192,7 +192,7 @@ struct LocalUpload {
 #[async_trait]
 impl MultipartUpload for LocalUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        let mut offset = self.offset;
+        let (start, mut offset) = (self.offset, self.offset);
         self.offset += data.content_length() as u64;
         let (file, path) = (Arc::clone(&self.file), self.path.clone());
         Box::pin(blocking(move || {
@@ -200,8 +200,8 @@ impl MultipartUpload for LocalUpload {
                 write_at(&file, chunk, offset).map_err(|cause| before("write", &path, cause))?;
                 offset += chunk.len() as u64;
             }
-            // Part by part: many unsynced bytes at once would hold up everybody else's sync of a small file.
-            file.sync_data().map_err(|cause| before("sync", &path, cause))
+            start_writing_back(&file, start, offset - start);
+            Ok(())
         }))
     }
 
@@ -248,6 +248,17 @@ fn write_at(mut file: &File, bytes: &[u8], offset: u64) -> std::io::Result<()> {
     file.seek(SeekFrom::Start(offset))?;
     file.write_all(bytes)
 }
+
+/// Asks the system to begin with bytes that were written. Were all of a large file left to its sync, everybody else's sync
+/// of a small file would wait for them.
+#[cfg(target_os = "linux")]
+fn start_writing_back(file: &File, offset: u64, length: u64) {
+    // Advice: that it is not taken loses nothing, the sync at the end counts. Pages in use stay in memory.
+    let _ = rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(length), rustix::fs::Advice::DontNeed);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn start_writing_back(_file: &File, _offset: u64, _length: u64) {}
 
 fn remove_quietly(path: &FsPath) -> StoreResult<()> {
     match std::fs::remove_file(path) {
