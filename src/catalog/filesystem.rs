@@ -70,6 +70,14 @@ impl Filesystem {
         }
     }
 
+    /// A table may not have the name of a view.
+    async fn check_no_view(&self, table: &TableName) -> Result<()> {
+        match self.store.exists(&view_path(table)).await? {
+            true => Err(Error::already_exists(format!("view {table}"))),
+            false => Ok(()),
+        }
+    }
+
     async fn require_view(&self, name: &TableName) -> Result<(String, View)> {
         let path = view_path(name);
         match self.store.try_read(&path).await? {
@@ -163,15 +171,14 @@ impl CatalogBackend for Filesystem {
 
     async fn create_table(&self, table: &TableName, schema: &Schema) -> Result<()> {
         self.require(table.database()).await?;
-        if self.store.exists(&view_path(table)).await? {
-            return Err(Error::already_exists(format!("view {table}")));
-        }
+        self.check_no_view(table).await?;
         Table::create_store(self.table_store(table)?, schema.clone()).await.map(drop)
     }
 
     async fn rename_table(&self, from: &TableName, to: &TableName) -> Result<()> {
         self.find_table(from).await?;
         self.require(to.database()).await?;
+        self.check_no_view(to).await?;
         self.store.rename_dir(&from.directory(), &to.directory()).await
     }
 
@@ -184,8 +191,9 @@ impl CatalogBackend for Filesystem {
         if files.is_empty() {
             self.require(database).await?;
         }
-        let mut names: Vec<String> =
-            files.iter().filter_map(|file| file.name.strip_suffix(".json").map(str::to_string)).collect();
+        let names = files.iter().filter_map(|file| file.name.strip_suffix(".json"));
+        let names = names.filter(|name| check_object_name("view", name).is_ok());
+        let mut names: Vec<String> = names.map(str::to_string).collect();
         names.sort();
         Ok(names)
     }

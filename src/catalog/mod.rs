@@ -47,11 +47,16 @@ impl Catalog {
         let mut options: BTreeMap<String, String> =
             options.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         if let Some(uri) = rest::uri_of(warehouse) {
-            return Ok(Self::behind(Arc::new(rest::RestCatalog::open(uri, None, options, &Env::system())?)));
+            if let Some(other) = options.remove("metastore").filter(|told| told != "rest") {
+                return Err(Error::invalid(format!("metastore={other}, and the warehouse is a catalog service's")));
+            }
+            let name = options.remove("warehouse");
+            return Ok(Self::behind(Arc::new(rest::RestCatalog::open(uri, name, options, &Env::system())?)));
         }
         match options.get("metastore").map(String::as_str) {
             None | Some("filesystem") => Ok(Self::of(open_location(warehouse, &options, &Env::system())?)),
             Some("rest") => {
+                options.remove("metastore");
                 let uri = options.remove("uri").ok_or_else(|| Error::invalid("metastore=rest needs option uri"))?;
                 let warehouse = Some(warehouse.to_string());
                 Ok(Self::behind(Arc::new(rest::RestCatalog::open(&uri, warehouse, options, &Env::system())?)))

@@ -104,6 +104,9 @@ async fn tables_are_renamed_on_disk_and_refused_elsewhere() {
     assert!(matches!(local.rename_table(&name("a.t"), &name("b.u")).await, Err(Error::AlreadyExists(_))));
     assert!(matches!(local.rename_table(&name("a.t"), &name("c.u")).await, Err(Error::NotFound(_))));
     assert!(matches!(local.rename_table(&name("a.x"), &name("b.x")).await, Err(Error::NotFound(_))));
+    local.create_view(&name("b.v"), &View::default()).await.unwrap();
+    assert!(matches!(local.rename_table(&name("a.t"), &name("b.v")).await, Err(Error::AlreadyExists(_))));
+    assert_eq!(local.list_tables("a").await.unwrap(), ["t"]);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ mod walk;
 pub use counting::{CountingStore, Counts};
 pub use faulty::{Fault, FaultPlan, FaultyStore, Gate};
 pub use local::LocalStore;
-pub use location::{Location, Service, open_location};
+pub use location::{Location, Service, is_store_option, open_location};
 pub use op::{Op, PathClass};
 pub use path::{check_name, check_path};
 pub use secret::{Secret, Secrets};

@@ -494,11 +494,10 @@ impl TableStore {
             let target = PathBuf::from(format!("/{full}"));
             return self.env.blocking(move || remove_local(&target)).await;
         }
-        for file in self.list_recursive(directory).await? {
-            let path = if directory.is_empty() { file.name } else { format!("{directory}/{}", file.name) };
-            self.delete(&path).await?;
-        }
-        Ok(())
+        let files = self.list_recursive(directory).await?.into_iter().map(|file| file.name);
+        let below = |name: String| if directory.is_empty() { name } else { format!("{directory}/{name}") };
+        let failed = self.delete_all(&files.map(below).collect::<Vec<_>>()).await;
+        failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
     /// Creates a directory and those above it. Object stores have none: nothing to do.

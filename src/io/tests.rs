@@ -39,7 +39,7 @@ fn hostile_paths_are_refused() {
 }
 
 #[test]
-fn locations_are_read_keeping_nulls_written() {
+fn locations_are_read_as_they_are_written() {
     let local = |path: &str| Location::Local(path.into());
     let remote = |service, scheme, authority: &str, prefix: &str| Location::Remote {
         service,
@@ -101,7 +101,7 @@ fn secrets_are_not_shown_and_unknown_store_options_are_refused() {
 }
 
 #[tokio::test]
-async fn partition_directories_are_on_disk_exactly_keeping_nulls_named() {
+async fn partition_directories_are_on_disk_exactly_as_they_are_named() {
     let (directory, store) = local();
     // Names of golden part_string_odd, and what percent-encoding paths would spoil.
     for name in

@@ -64,7 +64,7 @@ impl Rules {
                     Err(error) => return Some(Err(error)),
                 }
             }
-            if select.len() == self.schema.fields.len() && select.is_sorted() {
+            if select.iter().copied().eq(0..self.schema.fields.len()) {
                 self.cache.put(kept, Kept::Row(Arc::from(values.as_slice())));
             }
             return Some(Ok(Some(values)));

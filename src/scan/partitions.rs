@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{RecordBatch, RecordBatchOptions};
 
 use super::partition_filter;
 use crate::error::{Error, Result};
@@ -62,15 +62,24 @@ impl PartitionTest {
         if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(partition) {
             return Ok(*known);
         }
-        let values = partition.decode(&self.types)?;
-        let lanes = values.iter().zip(&self.types).map(|(value, t)| value.repeat(&t.kind, 1));
-        let names = self.schema.partition_keys.iter().map(String::as_str);
-        let fields = lane_schema(names.zip(self.types.iter().map(|t| t.clone().nullable())));
-        let row = RecordBatch::try_new(fields, lanes.collect::<Result<Vec<ArrayRef>>>()?);
-        let row = row.map_err(|error| Error::bug(error.to_string()))?;
-        let truth = evaluate(&self.filter, &row)?;
-        let matches = truth.true_count() == 1;
+        let matches = is_true_for(&self.filter, &self.schema, &self.types, partition)?;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(partition.clone(), matches);
         Ok(matches)
     }
+}
+
+/// Whether a bound condition on partition columns alone is true for a partition, whose columns have these types.
+///
+/// # Errors
+/// [`Error::Corrupt`] for a partition that cannot be decoded.
+pub(super) fn is_true_for(filter: &Expr, schema: &Schema, types: &[DataType], partition: &BinaryRow) -> Result<bool> {
+    let values = partition.decode(types)?;
+    let lanes = values.iter().zip(types).map(|(value, it)| value.repeat(&it.kind, 1)).collect::<Result<_>>()?;
+    let names = schema.partition_keys.iter().map(String::as_str);
+    let fields = lane_schema(names.zip(types.iter().map(|it| it.clone().nullable())));
+    // A table without partitions has one of no columns.
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    let row = RecordBatch::try_new_with_options(fields, lanes, &options);
+    let row = row.map_err(|error| Error::bug(error.to_string()))?;
+    Ok(evaluate(filter, &row)?.true_count() == 1)
 }

@@ -230,14 +230,14 @@ impl KeyPlaces {
             let next = sources.len() + 1;
             sources.entry(number).or_insert(next);
         }
-        let keeping_nulls: Vec<(usize, usize)> = steps.iter().map(|step| (0, step.row)).collect();
+        let as_they_are: Vec<(usize, usize)> = steps.iter().map(|step| (0, step.row)).collect();
         let moved: Vec<(usize, usize)> =
             steps.iter().map(|step| step.instead.map_or((0, step.row), |number| (sources[&number], 0))).collect();
         let mut by_source: Vec<u32> = vec![0; sources.len()];
         sources.iter().for_each(|(number, source)| by_source[source - 1] = *number);
         let gathered = columns.iter().enumerate().map(|(at, column)| {
             let (arrays, indices) = match self.partition_columns.iter().position(|it| *it == at) {
-                None => (vec![column.as_ref()], &keeping_nulls),
+                None => (vec![column.as_ref()], &as_they_are),
                 Some(key) => {
                     let others = by_source.iter().map(|number| self.lanes[number][key].as_ref());
                     (std::iter::once(column.as_ref()).chain(others).collect(), &moved)

@@ -201,7 +201,7 @@ async fn rows_are_counted_as_they_are_read() {
         assert_eq!(counting.counts().at(Op::Get, PathClass::Data) == 0, by_files, "{options:?}");
         assert_eq!(table.scan().limit(5).count().await.unwrap(), 5);
         assert_eq!(table.scan().limit(5000).count().await.unwrap(), rows);
-        for condition in CONDITIONS {
+        for condition in CONDITIONS.into_iter().chain(["true", "false"]) {
             let filter = parse(condition, table.schema()).unwrap();
             let wanted = read(&table, condition).await.unwrap().len() as u64;
             assert_eq!(table.scan().filter(filter).count().await.unwrap(), wanted, "{options:?}: {condition}");

@@ -165,6 +165,28 @@ async fn a_cold_lookup_makes_few_requests_and_a_warm_one_none() {
     assert_eq!(counting.reset().total(), 0, "the old file is still warm");
 }
 
+/// A row that is kept whole is that of the table's columns, whatever another handle of the cache shows.
+#[tokio::test]
+async fn handles_that_share_a_cache_show_each_their_own_columns() {
+    let (table, _) = counted(numbers()).await;
+    commit(&table, &upserts(0..10, 1)).await;
+    let cache = LookupCache::new(4 << 20).unwrap();
+    let key = [Datum::BigInt(5)];
+    let [id, name, amount] = <[Datum; 3]>::try_from(number(5, 1)).unwrap();
+    for (select, wanted) in [
+        (["id", "id", "amount"], [&id, &id, &amount]),
+        (["name", "name", "name"], [&name, &name, &name]),
+        (["id", "name", "amount"], [&id, &name, &amount]),
+        (["amount", "name", "id"], [&amount, &name, &id]),
+    ] {
+        let lookup = table.lookup().select(select).cache(&cache).open().await.unwrap();
+        for round in ["cold", "warm"] {
+            let row = lookup.get_one(&key).await.unwrap().unwrap();
+            assert_eq!(row.iter().collect::<Vec<_>>(), wanted, "{select:?}, {round}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn memory_stays_in_its_budget_however_much_is_read() {
     let (table, _) = counted(numbers()).await;

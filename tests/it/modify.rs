@@ -355,3 +355,19 @@ async fn a_file_of_which_nothing_is_left_goes() {
         assert_eq!(rows(&table).await, [row(3, 1, Some(3), "x")]);
     }
 }
+
+#[tokio::test]
+async fn a_condition_of_no_column_is_true_for_all_rows_or_for_none() {
+    for options in KINDS {
+        let place = tempfile::tempdir().unwrap();
+        let table = create(&place, options).await;
+        append(&table, &(0..20).map(|id| row(id, id as i32 % 3, Some(1), "a")).collect::<Vec<_>>()).await;
+        assert_eq!(delete(&table, "false").await.unwrap().rows, Some(0), "{options:?}");
+        let tried = table.delete(condition(&table, "true")).dry_run().run().await.unwrap();
+        assert_eq!((tried.rows, rows(&table).await.len()), (Some(20), 20), "{options:?}");
+        assert_eq!(update(&table, &["n = 2"], "true").await.unwrap().rows, Some(20), "{options:?}");
+        assert!(rows(&table).await.iter().all(|row| row[2] == Datum::Int(2)), "{options:?}");
+        assert_eq!(delete(&table, "true").await.unwrap().rows, Some(20), "{options:?}");
+        assert!(rows(&table).await.is_empty(), "{options:?}");
+    }
+}

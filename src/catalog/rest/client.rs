@@ -1,5 +1,6 @@
 //! Requests to a catalog service. The token is in no message and in no log.
 
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -47,11 +48,17 @@ impl From<Refusal> for Error {
 }
 
 /// A service's address, with what goes into every request.
-#[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
     uri: String,
     env: Env,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the headers, which are secrets perhaps.
+        write!(f, "Client({})", self.uri)
+    }
 }
 
 impl Client {
@@ -60,9 +67,15 @@ impl Client {
             true => uri.to_string(),
             false => format!("http://{uri}"),
         };
-        let parsed = url::Url::parse(&uri).map_err(|error| Error::invalid(format!("option uri: {uri:?}: {error}")))?;
+        // What is wrong is told without the text itself: it may have a password in it.
+        let parsed = url::Url::parse(&uri).map_err(|error| Error::invalid(format!("option uri: {error}")))?;
         if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
-            return Err(Error::invalid(format!("option uri: {uri:?} is no http address")));
+            return Err(Error::invalid("option uri: no http address"));
+        }
+        if !parsed.username().is_empty() || parsed.password().is_some() || parsed.query().is_some() {
+            return Err(Error::invalid(
+                "option uri: a user, password or query in it would be shown; give option token or header.Authorization",
+            ));
         }
         let mut map = HeaderMap::new();
         for (name, value) in headers {
@@ -76,7 +89,9 @@ impl Client {
             value.set_sensitive(true);
             map.insert(reqwest::header::AUTHORIZATION, value);
         }
-        let http = reqwest::Client::builder().default_headers(map).connect_timeout(CONNECT).timeout(ANSWER).build();
+        let http = reqwest::Client::builder().default_headers(map).connect_timeout(CONNECT).timeout(ANSWER);
+        // Followed, a POST would become a GET, and headers would go to another host.
+        let http = http.redirect(reqwest::redirect::Policy::none()).build();
         let http = http.map_err(|error| Error::invalid(format!("HTTP client: {}", words(&error))))?;
         Ok(Self { http, uri: uri.trim_end_matches('/').to_string(), env: env.clone() })
     }
@@ -158,6 +173,10 @@ impl Client {
         }
         match status.is_success() {
             true => Ok(bytes),
+            false if status.is_redirection() => Err(Refusal::Certain(Error::invalid(format!(
+                "option uri: the catalog is elsewhere ({} to {verb:?} {path}); redirects are not followed",
+                status.as_u16()
+            )))),
             false => Err(refusal(status.as_u16(), &bytes, &format!("{verb:?} {path}"))),
         }
     }

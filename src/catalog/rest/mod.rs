@@ -9,36 +9,37 @@
 
 mod changes;
 mod client;
+mod publisher;
 #[cfg(test)]
 mod tests;
 pub mod wire;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 pub use changes::{decode_changes, encode_changes};
 
-use self::client::{Client, Refusal, Verb, encoded};
+use self::client::{Client, Verb, encoded};
+use self::publisher::RestPublisher;
 use self::wire::{
-    AlterDatabase, Changes, CommitAnswer, CommitTable, ConfigAnswer, CreateDatabase, CreateObject, DatabaseAnswer,
-    Identifier, Page, Rename, TableAnswer, object_of,
+    AlterDatabase, Changes, ConfigAnswer, CreateDatabase, CreateObject, DatabaseAnswer, Identifier, Page, Rename,
+    TableAnswer, object_of,
 };
 use super::TableName;
 use super::backend::{CatalogBackend, Database, FoundTable};
-use crate::commit::{Publisher, PutIfAbsent};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::format::{Snapshot, View, ViewChange, encode_told_schema};
-use crate::history::History;
-use crate::io::{Created, Secret, open_location};
-use crate::schema::{Schema, SchemaChange};
+use crate::format::{View, ViewChange, encode_told_schema};
+use crate::io::{Secret, is_store_option, open_location};
+use crate::schema::Schema;
 
 /// Options that a service's client has no use for.
-const HARMLESS: [&str; 5] = ["metastore", "warehouse", "case-sensitive", "cache-enabled", "io-cache.enabled"];
+const HARMLESS: [&str; 3] = ["case-sensitive", "cache-enabled", "io-cache.enabled"];
 
 /// The address in a location `rest+http://..` or `rest+https://..`.
 pub(super) fn uri_of(location: &str) -> Option<&str> {
@@ -46,7 +47,6 @@ pub(super) fn uri_of(location: &str) -> Option<&str> {
 }
 
 /// A warehouse behind a catalog service.
-#[derive(Debug)]
 pub struct RestCatalog {
     client: Arc<Client>,
     /// The name the service has for the warehouse.
@@ -56,8 +56,15 @@ pub struct RestCatalog {
     settled: OnceCell<Settled>,
 }
 
+impl fmt::Debug for RestCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the options, which may be keys of the store.
+        write!(f, "RestCatalog({:?}, {:?})", self.client, self.warehouse)
+    }
+}
+
 /// What client and service agreed on.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Settled {
     /// `/v1` or `/v1/<prefix>`.
     root: String,
@@ -66,7 +73,7 @@ struct Settled {
 }
 
 impl RestCatalog {
-    /// No request is made.
+    /// No request is made. `warehouse` is the name the service has for the warehouse.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad address or option; [`Error::Unsupported`] for options and token providers that this
@@ -89,7 +96,7 @@ impl RestCatalog {
             .filter_map(|(key, value)| Some((key.strip_prefix("header.")?.to_string(), value.clone())))
             .collect();
         options.retain(|key, _| !key.starts_with("header.") && !HARMLESS.contains(&key.as_str()));
-        if let Some(key) = options.keys().find(|key| !key.starts_with("s3.") && *key != "prefix") {
+        if let Some(key) = options.keys().find(|key| !is_store_option(key) && *key != "prefix") {
             return Err(Error::unsupported(format!("option {key} of a REST catalog")));
         }
         let client = Arc::new(Client::new(uri, token.as_ref(), &headers, env)?);
@@ -119,7 +126,7 @@ impl RestCatalog {
             Some(prefix) if !prefix.is_empty() => format!("/v1/{}", encoded(prefix)),
             _ => "/v1".to_string(),
         };
-        options.retain(|key, _| key.starts_with("s3."));
+        options.retain(|key, _| is_store_option(key));
         Ok(Settled { root, store: options })
     }
 
@@ -196,13 +203,10 @@ impl CatalogBackend for RestCatalog {
         let path = self.path(&["databases", table.database(), "tables", &object_of(table)]).await?;
         let told: TableAnswer = self.client.call(Verb::Get, &path, None::<&Value>).await?;
         let store = open_location(&told.path, &self.settled().await?.store, &self.env)?;
-        // Of an external table the service knows the place alone.
-        if told.is_external {
-            return Ok(FoundTable { store, publisher: Arc::new(PutIfAbsent) });
-        }
         let whole = TableName::new(table.database(), table.table())?;
         let root = self.settled().await?.root.clone();
-        let publisher = RestPublisher { client: Arc::clone(&self.client), root, table: whole, id: told.id };
+        let (client, is_external) = (Arc::clone(&self.client), told.is_external);
+        let publisher = RestPublisher { client, root, table: whole, id: told.id, is_external };
         Ok(FoundTable { store, publisher: Arc::new(publisher) })
     }
 
@@ -244,56 +248,5 @@ impl CatalogBackend for RestCatalog {
 
     async fn drop_view(&self, name: &TableName) -> Result<()> {
         self.delete(&["databases", name.database(), "views", name.table()]).await
-    }
-}
-
-/// The service as the one that makes a table's snapshots visible.
-#[derive(Debug)]
-struct RestPublisher {
-    client: Arc<Client>,
-    root: String,
-    table: TableName,
-    id: Option<String>,
-}
-
-impl RestPublisher {
-    fn path(&self, history: &History, action: &str) -> Result<String> {
-        let table = self.table.clone().with_branch(history.branch.as_deref().unwrap_or("main"))?;
-        let (database, object) = (encoded(table.database()), encoded(&object_of(&table)));
-        Ok(format!("{}/databases/{database}/tables/{object}{action}", self.root))
-    }
-}
-
-#[async_trait]
-impl Publisher for RestPublisher {
-    async fn publish(&self, history: &History, base: Option<&Snapshot>, snapshot: &Snapshot) -> Result<Created> {
-        let body = CommitTable {
-            table_id: self.id.clone(),
-            base_snapshot_uuid: base.and_then(|base| base.uuid.clone()),
-            snapshot: serde_json::to_value(snapshot).map_err(|error| Error::bug(format!("JSON: {error}")))?,
-            statistics: json!([]),
-        };
-        let path = self.path(history, "/commit")?;
-        match self.client.call::<CommitAnswer>(Verb::Post, &path, Some(&body)).await {
-            Ok(CommitAnswer { success: true }) => Ok(Created::Won),
-            Ok(CommitAnswer { success: false }) => Ok(Created::Exists),
-            Err(Refusal::Doubt(words)) => Ok(Created::Unknown(words)),
-            Err(Refusal::Certain(error)) => Err(error),
-        }
-    }
-
-    fn is_final(&self) -> bool {
-        true
-    }
-
-    async fn change_schema(&self, history: &History, changes: &[SchemaChange]) -> Result<bool> {
-        let body = Changes { changes: encode_changes(changes)? };
-        let path = self.path(history, "")?;
-        self.client.tell(Verb::Post, &path, Some(&body)).await?;
-        Ok(true)
-    }
-
-    fn check_own(&self, what: &str) -> Result<()> {
-        Err(Error::unsupported(format!("{what}: table {} is a catalog service's", self.table)))
     }
 }

@@ -1,9 +1,16 @@
 //! Tests of what is said, without a service.
 
+use std::sync::Mutex;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
 use super::*;
 use crate::catalog::Catalog;
+use crate::commit::CommitProperties;
 use crate::format::{decode_told_schema, encode_told_schema};
-use crate::schema::Place;
+use crate::schema::{Place, SchemaChange};
 use crate::types::{DataType, TypeKind};
 
 fn path(name: &str) -> Vec<String> {
@@ -90,15 +97,89 @@ fn options_that_a_client_does_not_honour_are_refused_by_name() {
         (vec![uri, ("token.provider", "bear")], "token"),
         (vec![uri, ("dlf.region", "x")], "dlf.region"),
         (vec![("uri", "ftp://x")], "uri"),
+        (vec![("uri", "http://user:verysecret@h")], "uri"),
+        (vec![("uri", "http://user:verysecret@")], "uri"),
         (vec![uri, ("token", "a\nb")], "token"),
     ] {
         let words = open(&options).unwrap_err().to_string();
         assert!(words.contains(named), "{options:?}: {words}");
-        assert!(!words.contains("a\nb"), "a token is shown");
+        assert!(!words.contains("a\nb") && !words.contains("verysecret"), "a secret is shown");
     }
     assert!(Catalog::open("w", [("metastore", "hive")]).unwrap_err().to_string().contains("metastore=hive"));
-    let shown = format!("{:?}", open(&[uri, ("token", "verysecret")]).unwrap());
-    assert!(!shown.contains("verysecret"), "{shown}");
+    for secret in ["token", "s3.secret-key", "header.X-Api-Key", "fs.azure.account.key"] {
+        let shown = format!("{:?}", open(&[uri, (secret, "verysecret")]).unwrap());
+        assert!(!shown.contains("verysecret"), "{secret}: {shown}");
+    }
+    let elsewhere = Catalog::open("rest+http://127.0.0.1:1", [("metastore", "filesystem")]);
+    assert!(elsewhere.unwrap_err().to_string().contains("metastore=filesystem"));
+}
+
+/// A service that answers each request by the first of these whose beginning fits, and keeps what it was asked.
+async fn answering(answers: &'static [(&'static str, &'static str, String)]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            while !is_whole(&request) && client.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
+            let request = String::from_utf8_lossy(&request).into_owned();
+            let (_, head, body) = answers.iter().find(|(beginning, ..)| request.starts_with(beginning)).unwrap();
+            kept.lock().unwrap().push(request);
+            let length = body.len();
+            let answer = format!("HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+            client.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (uri, asked)
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length =
+        head.to_ascii_lowercase().lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    body.len() >= length.unwrap_or(0)
+}
+
+#[tokio::test]
+async fn a_redirect_is_no_success() {
+    let elsewhere =
+        [("GET /v1/config", "200 OK", "{}".to_string()), ("POST", "301 Moved\r\nlocation: /", String::new())];
+    let (uri, asked) = answering(Vec::leak(elsewhere.into())).await;
+    let catalog = Catalog::open(&format!("rest+{uri}"), [("warehouse", "a b")]).unwrap();
+    let error = catalog.create_database("d").await.unwrap_err();
+    assert!(matches!(&error, Error::Invalid(words) if words.contains("301")), "{error}");
+    let asked = asked.lock().unwrap();
+    assert!(asked[0].starts_with("GET /v1/config?warehouse=a+b ") && asked.len() == 2, "{asked:?}");
+}
+
+#[tokio::test]
+async fn an_external_table_is_committed_to_by_its_files_and_altered_by_the_service() {
+    let directory = tempfile::tempdir().unwrap();
+    let schema = Schema::builder().column("k", DataType::BIGINT).build().unwrap();
+    let path = directory.path().join("t");
+    let location = path.to_str().unwrap();
+    crate::Table::create(location, schema, []).await.unwrap();
+    let told = json!({"id": "1", "path": location, "isExternal": true}).to_string();
+    let answers = [
+        ("GET /v1/config", "200 OK", "{}".to_string()),
+        ("GET /v1/databases/d/tables/t ", "200 OK", told),
+        ("POST /v1/databases/d/tables/t ", "200 OK", String::new()),
+    ];
+    let (uri, asked) = answering(Vec::leak(answers.into())).await;
+    let catalog = Catalog::open(&format!("rest+{uri}"), [("", ""); 0]).unwrap();
+    let name: TableName = "d.t".parse().unwrap();
+    let table = catalog.table(&name).await.unwrap();
+    let mut committer = table.committer("u").unwrap();
+    let committed = committer.commit(1, Vec::new(), CommitProperties::default()).await.unwrap();
+    assert_eq!(committed.snapshot_id().unwrap(), 1);
+    let change = [SchemaChange::SetComment(Some("c".into()))];
+    catalog.alter_table(&name, &change).await.unwrap();
+    assert_eq!(table.history().schemas.ids().await.unwrap(), [0], "the service writes the schema");
+    assert!(asked.lock().unwrap().last().unwrap().contains("updateComment"));
+    assert!(matches!(table.drop().await, Err(Error::Unsupported(_))));
 }
 
 #[tokio::test]

@@ -93,18 +93,18 @@ pub(super) fn footer(size: u64, pieces: &Pieces) -> Result<std::result::Result<F
 
 /// Every stripe lies in the file, and all rows are in stripes.
 fn check(metadata: &FileMetadata, size: u64) -> Result<()> {
-    let mut rows = 0_u64;
+    let mut rows = Some(0_u64);
     for stripe in metadata.stripe_metadatas() {
         let lengths = [stripe.index_length(), stripe.data_length(), stripe.footer_length()];
         let end = lengths.iter().try_fold(stripe.offset(), |end, length| end.checked_add(*length));
         if end.is_none_or(|end| end > size) {
             return Err(corrupt(format!("a stripe lies at {}, {lengths:?} bytes", stripe.offset())));
         }
-        rows = rows.saturating_add(stripe.number_of_rows());
+        rows = rows.and_then(|rows| rows.checked_add(stripe.number_of_rows()));
     }
-    match rows == metadata.number_of_rows() {
+    match rows == Some(metadata.number_of_rows()) {
         true => Ok(()),
-        false => Err(corrupt(format!("{rows} rows in stripes, {} in the footer", metadata.number_of_rows()))),
+        false => Err(corrupt(format!("{rows:?} rows in stripes, {} in the footer", metadata.number_of_rows()))),
     }
 }
 

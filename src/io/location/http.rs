@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -25,6 +26,9 @@ use crate::io::walk::walk;
 const MAX_PAGE: u64 = 16 << 20;
 /// Files whose size is asked for at one time.
 const PARALLEL: usize = 8;
+/// How long a server may take to be reached, and to show a directory: as for files.
+const CONNECT: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(30);
 const READ_ONLY: &str = "files of a web server are only read: there is no create-if-absent";
 
 pub(super) fn open(scheme: &str, authority: &str, options: &BTreeMap<String, String>) -> Result<Opened> {
@@ -34,8 +38,8 @@ pub(super) fn open(scheme: &str, authority: &str, options: &BTreeMap<String, Str
     let builder = HttpBuilder::new().with_url(&base);
     let builder = builder.with_config(ClientConfigKey::AllowHttp, (scheme == "http").to_string());
     let files = builder.build().map_err(|error| settings("HTTP", &error, &secrets))?;
-    let pages =
-        reqwest::Client::builder().build().map_err(|error| Error::invalid(format!("settings of HTTP: {error}")))?;
+    let pages = reqwest::Client::builder().connect_timeout(CONNECT).timeout(ANSWER).build();
+    let pages = pages.map_err(|error| Error::invalid(format!("settings of HTTP: {error}")))?;
     let store = WebStore { files: Arc::new(files), pages, base: url };
     Ok(Opened { read_only: Some(READ_ONLY), ..Opened::new(Arc::new(store), secrets, &[]) })
 }

@@ -32,6 +32,15 @@ use super::store::{DELETES_AT_ONCE, Kind, TableStore};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
+/// What the names of options of all stores begin with, in lower case.
+const STORE_OPTIONS: [&str; 8] = ["s3.", "s3a.", "fs.", "gs.", "azure.", "hadoop.", "http.", "https."];
+
+/// Whether an option is one of a store, whichever it is: [`open_location`] looks at no others.
+pub fn is_store_option(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    STORE_OPTIONS.iter().any(|beginning| name.starts_with(beginning))
+}
+
 /// Opens the store of a location. Nothing is created and no request is made. Options of other stores are passed over.
 ///
 /// # Errors

@@ -48,14 +48,17 @@ impl Asked {
         serde_json::from_slice(&self.body).map_err(|error| Refusal::wrong(format!("the request's body: {error}")))
     }
 
-    /// One page of sorted names, of those that fit the pattern: the names and where the next page begins.
+    /// Whether a name fits the pattern that the query has under this key, if any.
+    pub fn fits(&self, pattern: &str, name: &str) -> bool {
+        self.query(pattern).is_none_or(|pattern| like(pattern, name))
+    }
+
+    /// One page of names in order, of those that fit the pattern: the names and where the next page begins.
     pub fn page(&self, names: Vec<String>, pattern: &str) -> Result<(Vec<String>, Option<String>), Refusal> {
-        let pattern = self.query(pattern);
         let after = self.query("pageToken");
-        let fits = |name: &String| {
-            pattern.is_none_or(|pattern| like(pattern, name)) && after.is_none_or(|after| name.as_str() > after)
-        };
-        let mut names: Vec<String> = names.into_iter().filter(fits).collect();
+        let wanted = |name: &String| self.fits(pattern, name) && after.is_none_or(|after| name.as_str() > after);
+        let mut names: Vec<String> = names.into_iter().filter(wanted).collect();
+        names.sort_unstable();
         let most = match self.query("maxResults").map(str::parse::<usize>) {
             None | Some(Ok(0)) => MAX_PAGE,
             Some(Ok(most)) => most.min(MAX_PAGE),
@@ -65,6 +68,13 @@ impl Asked {
         names.truncate(most);
         let next = names.last().filter(|_| more).cloned();
         Ok((names, next))
+    }
+
+    /// One page of `database.object` names as identifiers.
+    pub fn page_of_objects(&self, names: Vec<String>) -> Result<(Vec<Value>, Option<String>), Refusal> {
+        let (names, next) = self.page(names, "")?;
+        let parts = names.iter().filter_map(|name| name.split_once('.'));
+        Ok((parts.map(|(database, object)| json!({"database": database, "object": object})).collect(), next))
     }
 }
 
@@ -77,7 +87,7 @@ fn decoded(part: &str) -> String {
 }
 
 /// SQL's LIKE: `%` stands for any text, `_` for any letter, and a backslash before either for itself.
-pub fn like(pattern: &str, text: &str) -> bool {
+fn like(pattern: &str, text: &str) -> bool {
     let text: Vec<char> = text.chars().collect();
     // Where in the text the pattern may have come to so far.
     let mut at = vec![false; text.len() + 1];
@@ -228,6 +238,13 @@ mod tests {
         assert_eq!(page("").unwrap(), (names.clone(), None));
         assert_eq!(page("maxResults=4").unwrap().1, None);
         assert!(page("maxResults=x").is_err());
+        // A hyphen comes before a dot: databases in order do not give names in order.
+        let names: Vec<String> = ["a.t", "a-b.t", "a-b.u"].map(String::from).to_vec();
+        let page = |query: &str| Asked::new("GET", "/", query, Bytes::new()).page_of_objects(names.clone()).unwrap();
+        let (first, token) = page("maxResults=2");
+        let (second, end) = page(&format!("maxResults=2&pageToken={}", token.unwrap()));
+        let found: Vec<&Value> = first.iter().chain(&second).map(|object| &object["database"]).collect();
+        assert_eq!((found, end), (vec![&json!("a-b"), &json!("a-b"), &json!("a")], None));
     }
 
     #[test]

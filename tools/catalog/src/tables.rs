@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::Service;
 use crate::answer::{Refusal, Resource};
-use crate::routes::{Answer, Asked, like};
+use crate::routes::{Answer, Asked};
 
 /// An error about a table.
 pub fn refused(table: &TableName) -> impl Fn(Error) -> Refusal {
@@ -107,26 +107,20 @@ pub async fn details(service: &Service, asked: &Asked, database: &str) -> Answer
 pub async fn list_all(service: &Service, asked: &Asked) -> Answer {
     let mut names = Vec::new();
     let failed = |error| Refusal::of(error, Resource::Database, "");
-    for database in service.catalog.list_databases().await.map_err(failed)? {
-        if asked.query("databaseNamePattern").is_some_and(|pattern| !like(pattern, &database)) {
-            continue;
-        }
+    let databases = service.catalog.list_databases().await.map_err(failed)?;
+    for database in databases.into_iter().filter(|database| asked.fits("databaseNamePattern", database)) {
         match service.catalog.list_tables(&database).await {
-            Ok(tables) => names.extend(tables.into_iter().map(|table| (database.clone(), table))),
+            Ok(mut tables) => {
+                tables.retain(|table| asked.fits("tableNamePattern", table));
+                names.extend(tables.into_iter().map(|table| format!("{database}.{table}")));
+            }
+            // It was dropped meanwhile.
             Err(Error::NotFound(_)) => {}
             Err(error) => return Err(failed(error)),
         }
     }
-    let whole = names.iter().map(|(database, table)| format!("{database}.{table}")).collect();
-    let (page, next) = asked.page(whole, "")?;
-    let pattern = asked.query("tableNamePattern");
-    let shown: Vec<Value> = page
-        .iter()
-        .filter_map(|name| name.split_once('.'))
-        .filter(|(_, table)| pattern.is_none_or(|pattern| like(pattern, table)))
-        .map(|(database, table)| json!({"database": database, "object": table}))
-        .collect();
-    Ok(json!({"tables": shown, "nextPageToken": next}))
+    let (tables, next) = asked.page_of_objects(names)?;
+    Ok(json!({"tables": tables, "nextPageToken": next}))
 }
 
 /// One of them.

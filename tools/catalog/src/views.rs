@@ -58,22 +58,22 @@ pub async fn details(service: &Service, asked: &Asked, database: &str) -> Answer
 
 /// A page of the views of all databases.
 pub async fn list_all(service: &Service, asked: &Asked) -> Answer {
-    let failed = |error| Refusal::of(error, Resource::Database, "");
     let mut names = Vec::new();
-    for database in service.catalog.list_databases().await.map_err(failed)? {
-        let views = service.catalog.list_views(&database).await.map_err(failed)?;
-        names.extend(views.into_iter().map(|view| format!("{database}.{view}")));
+    let failed = |error| Refusal::of(error, Resource::Database, "");
+    let databases = service.catalog.list_databases().await.map_err(failed)?;
+    for database in databases.into_iter().filter(|database| asked.fits("databaseNamePattern", database)) {
+        match service.catalog.list_views(&database).await {
+            Ok(mut views) => {
+                views.retain(|view| asked.fits("viewNamePattern", view));
+                names.extend(views.into_iter().map(|view| format!("{database}.{view}")));
+            }
+            // It was dropped meanwhile.
+            Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(failed(error)),
+        }
     }
-    let (page, next) = asked.page(names, "")?;
-    let (databases, views) = (asked.query("databaseNamePattern"), asked.query("viewNamePattern"));
-    let fits = |pattern: Option<&str>, name: &str| pattern.is_none_or(|pattern| crate::routes::like(pattern, name));
-    let page: Vec<Value> = page
-        .iter()
-        .filter_map(|name| name.split_once('.'))
-        .filter(|(database, view)| fits(databases, database) && fits(views, view))
-        .map(|(database, view)| json!({"database": database, "object": view}))
-        .collect();
-    Ok(json!({"views": page, "nextPageToken": next}))
+    let (views, next) = asked.page_of_objects(names)?;
+    Ok(json!({"views": views, "nextPageToken": next}))
 }
 
 /// One of them.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::{Int64Array, RecordBatch};
 use forebay::commit::Publisher;
@@ -170,11 +171,13 @@ async fn of_commits_at_once_each_number_has_one_winner_and_none_is_lost() {
     assert_eq!(count(&catalog.table(&name("d.t")).await.unwrap()).await, 300);
 }
 
-/// Passes requests on to a service, and breaks off the first answers to commits after the service has given them.
-async fn lossy(service: SocketAddr, losses: usize) -> SocketAddr {
+/// Passes requests on to a service, and breaks off the first answers to commits after the service has given them. Tells
+/// how many are left to be broken off.
+async fn lossy(service: SocketAddr, losses: usize) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let left = Arc::new(std::sync::atomic::AtomicUsize::new(losses));
+    let left = Arc::new(AtomicUsize::new(losses));
+    let told = Arc::clone(&left);
     tokio::spawn(async move {
         loop {
             let (mut client, _) = listener.accept().await.unwrap();
@@ -196,7 +199,7 @@ async fn lossy(service: SocketAddr, losses: usize) -> SocketAddr {
                             Ok(0) | Err(_) => return,
                             Ok(length) => {
                                 let spend = |left: usize| left.checked_sub(1);
-                                let order = std::sync::atomic::Ordering::SeqCst;
+                                let order = Ordering::SeqCst;
                                 if std::mem::take(&mut commits) && left.fetch_update(order, order, spend).is_ok() {
                                     return;
                                 }
@@ -208,7 +211,7 @@ async fn lossy(service: SocketAddr, losses: usize) -> SocketAddr {
             });
         }
     });
-    address
+    (address, told)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,13 +220,15 @@ async fn a_commit_whose_answer_is_lost_is_found_committed_once() {
     let catalog = running.client(&[]);
     catalog.create_database("d").await.unwrap();
     catalog.create_table(&name("d.t"), schema()).await.unwrap();
-    let through = client(lossy(running.address, 2).await, &[]);
+    let (address, left) = lossy(running.address, 2).await;
+    let through = client(address, &[]);
     let table = through.table(&name("d.t")).await.unwrap();
     for commit in 0..4 {
         write(&table, commit * 10..commit * 10 + 10).await.snapshot_id().unwrap();
     }
     assert_eq!(table.history().snapshots.ids().await.unwrap().len(), 4);
     assert_eq!(count(&table).await, 40);
+    assert_eq!(left.load(Ordering::SeqCst), 0, "no answer was lost");
 }
 
 #[tokio::test]

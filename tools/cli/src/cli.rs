@@ -110,7 +110,8 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Types: BOOLEAN TINYINT SMALLINT INT BIGINT FLOAT DOUBLE DECIMAL(p,s) CHAR(n) VARCHAR(n) STRING BINARY(n) \
-                        VARBINARY(n) BYTES DATE TIME(p) TIMESTAMP(p) TIMESTAMP_LTZ(p), each with or without NOT NULL.\n\
+                        VARBINARY(n) BYTES DATE TIME(p) TIMESTAMP(p) TIMESTAMP_LTZ(p) ARRAY<t> MAP<k, v> MULTISET<t> ROW<name t, ..> \
+                        VARIANT, each with or without NOT NULL.\n\
                         A table with a primary key gets option bucket=1 when none is given."
 )]
 pub struct Create {
@@ -142,31 +143,15 @@ pub struct Create {
     pub if_not_exists: bool,
 }
 
-/// Arguments of `write`.
+/// How rows come in: what `write` and `load` have in common.
 #[derive(Debug, Args)]
-#[command(after_help = "CSV: the first line names the columns. An empty field is NULL, \"\" is an empty text.\n\
-                        JSON lines: an object a line; decimals and 64-bit integers exact, timestamps 2023-11-14T22:13:20.123456 \
-                        (with Z for TIMESTAMP_LTZ), bytes base64.\n\
-                        changes: {\"kind\":\"+I\",\"row\":{..}} a line, as `forebay changes` prints them.\n\n\
-                        With --commit-user, a rerun of the same input continues behind the last commit of that user and \
-                        duplicates nothing, as long as that commit's snapshot has not expired.")]
-pub struct Write {
-    /// The table: a location or db.table
-    pub table: String,
-    /// Input files; standard input when none is given, or for '-'
-    pub files: Vec<PathBuf>,
+pub struct Incoming {
     /// The input's format; by default told from the file's extension
     #[arg(short, long, value_enum)]
     pub format: Option<InputFormat>,
-    /// Commit after so many rows; by default once, at the end
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub commit_every: Option<u64>,
     /// Before the first row, add columns that the table lacks and widen those that are too narrow (Parquet and Arrow files)
     #[arg(long)]
     pub merge_schema: bool,
-    /// A stable name that makes a rerun continue where it was
-    #[arg(long, value_name = "NAME")]
-    pub commit_user: Option<String>,
     /// The memory that rows are buffered in before they are written: 256mb, 1gb (option write-buffer-size)
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
@@ -181,6 +166,38 @@ pub struct Write {
     pub options: Vec<(String, String)>,
 }
 
+impl Incoming {
+    /// The table's options for this run.
+    pub fn table_options(&self) -> Vec<(String, String)> {
+        let memory = self.memory.iter().map(|size| ("write-buffer-size".to_string(), size.clone()));
+        self.options.iter().cloned().chain(memory).collect()
+    }
+}
+
+/// Arguments of `write`.
+#[derive(Debug, Args)]
+#[command(after_help = "CSV: the first line names the columns. An empty field is NULL, \"\" is an empty text.\n\
+                        JSON lines: an object a line; decimals and 64-bit integers exact, timestamps 2023-11-14T22:13:20.123456 \
+                        (with Z for TIMESTAMP_LTZ), bytes base64.\n\
+                        changes: {\"kind\":\"+I\",\"row\":{..}} a line, as `forebay changes` prints them.\n\n\
+                        With --commit-user, a rerun of the same input continues behind the last commit of that user and \
+                        duplicates nothing, as long as that commit's snapshot has not expired.")]
+pub struct Write {
+    /// The table: a location or db.table
+    pub table: String,
+    /// Input files; standard input when none is given, or for '-'
+    pub files: Vec<PathBuf>,
+    /// Commit after so many rows; by default once, at the end
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub commit_every: Option<u64>,
+    /// A stable name that makes a rerun continue where it was
+    #[arg(long, value_name = "NAME")]
+    pub commit_user: Option<String>,
+    /// What comes in
+    #[command(flatten)]
+    pub incoming: Incoming,
+}
+
 /// Arguments of `load`.
 #[derive(Debug, Args)]
 #[command(after_help = "One commit, at the end: all files or none. Formats are those of `forebay write`.\n\
@@ -193,33 +210,18 @@ pub struct Load {
     /// Input files; '-' is standard input
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// The input's format; by default told from the file's extension
-    #[arg(short, long, value_enum)]
-    pub format: Option<InputFormat>,
     /// Put the rows in the place of what is there
     #[arg(long)]
     pub overwrite: bool,
     /// Replace this partition; repeat for each of its columns, or for several values of one
     #[arg(short, long = "partition", value_name = "COLUMN=VALUE", value_parser = key_value, requires = "overwrite")]
     pub partitions: Vec<(String, String)>,
-    /// Before the first row, add columns that the table lacks and widen those that are too narrow (Parquet and Arrow files)
-    #[arg(long)]
-    pub merge_schema: bool,
     /// A name for this load alone: a rerun that finds a commit of it does nothing
     #[arg(long, value_name = "NAME")]
     pub commit_user: Option<String>,
-    /// The memory that rows are buffered in before they are written: 256mb, 1gb (option write-buffer-size)
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<String>,
-    /// CSV: an unquoted text that stands for NULL, besides the empty one
-    #[arg(long, value_name = "TEXT")]
-    pub null: Option<String>,
-    /// CSV: what stands between fields; 'tab' for a tabulator
-    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
-    pub delimiter: Option<u8>,
-    /// A table option for this run only
-    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
-    pub options: Vec<(String, String)>,
+    /// What comes in
+    #[command(flatten)]
+    pub incoming: Incoming,
 }
 
 /// What `delete` and `update` have in common.

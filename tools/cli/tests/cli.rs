@@ -448,6 +448,10 @@ fn nested_columns_go_round_in_every_format() {
     place.ok(&["create", "./by_schema", "--schema", "schema.json", "--primary-key", "id"]);
     place.feed_ok(&["write", "./by_schema", "--format", "jsonl"], rows);
     assert_eq!(place.ok(&["read", "./by_schema", "--json"]), rows);
+    // A schema file of a table has nested types as JSON.
+    place.ok(&["create", "./by_file", "--schema", "t/schema/schema-0"]);
+    place.feed_ok(&["write", "./by_file", "--format", "jsonl"], rows);
+    assert_eq!(place.ok(&["read", "./by_file", "--json"]), rows);
 }
 
 #[test]
@@ -1077,6 +1081,8 @@ fn rows_are_loaded_deleted_updated_and_truncated() {
         assert_eq!((&told["means"], &told["truncated"]["stored_rows"]), (&"partitions".into(), &1.into()), "{told}");
         place.ok(&["truncate", table]);
         assert_eq!(rows(table), Vec::<String>::new());
+        place.ok(&["load", table, "a.csv", "-o", "commit.user-prefix=nightly"]);
+        assert!(place.ok(&["inspect", table, "snapshots", "--json"]).contains("\"commit_user\":\"nightly_"));
     }
 }
 

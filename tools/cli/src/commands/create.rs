@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use forebay::catalog::TableName;
+use forebay::format::decode_type;
 use forebay::schema::{Schema, validate};
 use forebay::types::DataType;
 use forebay::{Error, Table};
@@ -237,15 +238,13 @@ fn from_file(path: &Path) -> Result<Parts> {
     };
     let schema: FileSchema =
         schema.map_err(|error| failed(format!("is neither an array of fields nor a schema ({error})")))?;
-    let column = |field: FileField| {
-        let name = field.name;
-        let text = field.data_type.as_str().ok_or_else(|| {
-            let kind = field.data_type.get("type").and_then(|kind| kind.as_str()).unwrap_or("of an unknown kind");
-            Failure::from(Error::unsupported(format!("{shown}: column {name:?} has the nested type {kind}")))
-        })?;
-        let data_type =
-            text.parse().map_err(|error: Error| Failure::from(error).context(format!("{shown}, column {name:?}")))?;
-        Ok(Column { name, data_type, description: field.description, default_value: field.default_value })
+    let column = |FileField { name, data_type, description, default_value }: FileField| {
+        let data_type = match &data_type {
+            serde_json::Value::String(text) => text.parse(),
+            nested => decode_type(nested),
+        };
+        let data_type = data_type.map_err(|error| Failure::from(error).context(format!("{shown}, column {name:?}")))?;
+        Ok(Column { name, data_type, description, default_value })
     };
     Ok(Parts {
         columns: schema.fields.into_iter().map(column).collect::<Result<_>>()?,

@@ -21,14 +21,14 @@ use crate::values::csv_in::Dialect;
 
 /// Loads the files.
 pub async fn run(args: Load, common: &Common) -> Result<()> {
-    let sources = feed::sources(&args.files, args.format)?;
-    let mut options = args.options.clone();
-    options.extend(args.memory.iter().map(|size| ("write-buffer-size".to_string(), size.clone())));
-    if args.merge_schema {
-        super::write::merge_columns(&args.table, &args.options, common, &sources).await?;
+    let incoming = &args.incoming;
+    let sources = feed::sources(&args.files, incoming.format)?;
+    if incoming.merge_schema {
+        super::write::merge_columns(&args.table, &incoming.options, common, &sources).await?;
     }
-    let table = super::open_table(&args.table, common, &options).await?;
-    let dialect = Dialect { delimiter: feed::delimiter_of(&args.files, args.delimiter), null: args.null.clone() };
+    let table = super::open_table(&args.table, common, &incoming.table_options()).await?;
+    let delimiter = feed::delimiter_of(&args.files, incoming.delimiter);
+    let dialect = Dialect { delimiter, null: incoming.null.clone() };
     let env = Env::system();
     let start = env.monotonic();
     let mut target = Target::open(&args, &table).await?;
@@ -177,7 +177,7 @@ impl Target {
             return Ok(Self::Instead { writer: Box::new(overwrite.writer().await?), replaced });
         }
         let once = user.is_some();
-        let user = user.unwrap_or_else(|| Env::system().uuid());
+        let user = user.map_or_else(|| super::new_user(table), Ok)?;
         let writer = Box::new(table.stream_writer(&user).await?);
         Ok(Self::Beside { writer, committer: Box::new(table.committer(&user)?), once, pending: Vec::new() })
     }

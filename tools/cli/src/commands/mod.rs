@@ -26,7 +26,7 @@ use forebay::catalog::{Catalog, TableName};
 use forebay::history::History;
 use forebay::io::open_location;
 use forebay::scan::At;
-use forebay::schema::Schema;
+use forebay::schema::{Schema, TableOptions};
 use forebay::{Env, Table};
 
 use crate::cli::{Cli, Command, Common, Point};
@@ -171,6 +171,15 @@ fn commit_user(user: String) -> Result<String> {
         true => Err(Failure::usage("the commit user's name is empty")),
         false => Ok(user),
     }
+}
+
+/// A commit user of this run alone.
+fn new_user(table: &Table) -> Result<String> {
+    let unique = Env::system().uuid();
+    Ok(match TableOptions::parse(table.schema())?.commit.user_prefix {
+        Some(prefix) => format!("{prefix}_{unique}"),
+        None => unique,
+    })
 }
 
 /// Tells that a commit of the same user is there.

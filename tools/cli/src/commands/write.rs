@@ -13,7 +13,6 @@ use forebay::Env;
 use forebay::Table;
 use forebay::commit::{CommitOutcome, CommitProperties, Committer};
 use forebay::format::Snapshot;
-use forebay::schema::TableOptions;
 use forebay::table::CompactReport;
 use forebay::write::{ChangeBatch, StreamWriter};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -32,34 +31,27 @@ const CHECK: &str = "forebay.input.check";
 
 /// Writes the input.
 pub async fn run(args: Write, common: &Common) -> Result<()> {
-    let sources = feed::sources(&args.files, args.format)?;
-    let mut options = args.options.clone();
-    options.extend(args.memory.iter().map(|size| ("write-buffer-size".to_string(), size.clone())));
-    if args.merge_schema {
-        merge_columns(&args.table, &args.options, common, &sources).await?;
+    let incoming = &args.incoming;
+    let sources = feed::sources(&args.files, incoming.format)?;
+    if incoming.merge_schema {
+        merge_columns(&args.table, &incoming.options, common, &sources).await?;
     }
-    let table = super::open_table(&args.table, common, &options).await?;
+    let table = super::open_table(&args.table, common, &incoming.table_options()).await?;
     let env = Env::system();
     let stable = args.commit_user.is_some();
     let user = match args.commit_user {
-        Some(user) => user,
-        None => match TableOptions::parse(table.schema())?.commit.user_prefix {
-            Some(prefix) => format!("{prefix}_{}", env.uuid()),
-            None => env.uuid(),
-        },
+        Some(user) => super::commit_user(user)?,
+        None => super::new_user(&table)?,
     };
-    if user.trim().is_empty() {
-        return Err(Failure::usage("the commit user's name is empty"));
-    }
     let committer = table.committer(&user)?;
     let resume = match stable {
         true => table.history().snapshots.latest_of_user(&user).await?.map(|last| mark_of(&last)).transpose()?,
         false => None,
     };
-    let delimiter = feed::delimiter_of(&args.files, args.delimiter);
+    let delimiter = feed::delimiter_of(&args.files, incoming.delimiter);
     let input = Input {
         sources,
-        dialect: Dialect { delimiter, null: args.null },
+        dialect: Dialect { delimiter, null: incoming.null.clone() },
         commit_every: args.commit_every,
         resume: resume.map(|(_, mark)| mark),
     };
@@ -72,7 +64,8 @@ pub async fn run(args: Write, common: &Common) -> Result<()> {
     let bar = progress(feed::size(&input.sources));
     let writer = table.stream_writer(&user).await?;
     let start = env.monotonic();
-    let mut run = Run { writer, committer, last: resume, rows: 0, uncommitted: 0, commits: 0, snapshot: None };
+    let mut run =
+        Run { writer, committer, last: resume, rows: 0, uncommitted: 0, commits: 0, snapshot: None, in_doubt: false };
     let written = run.all(input, &table, &bar).await;
     bar.finish_and_clear();
     if let Err(failure) = written {
@@ -169,6 +162,8 @@ struct Run {
     uncommitted: u64,
     commits: u64,
     snapshot: Option<i64>,
+    /// Whether the commit behind the last one may have taken place.
+    in_doubt: bool,
 }
 
 impl Run {
@@ -231,6 +226,7 @@ impl Run {
             }
             Ok(CommitOutcome::Unknown { reason }) => {
                 // Its files may be live: nothing is deleted.
+                self.in_doubt = true;
                 let what = format!("whether commit {identifier} took place is not known: {reason}");
                 return Err(Failure::new("storage", what));
             }
@@ -251,10 +247,16 @@ impl Run {
     /// What is visible after a failure.
     fn told(&self) -> String {
         match self.last {
-            Some((identifier, mark)) => format!(
-                "the last commit is {identifier} (the first {} rows), nothing behind it is visible",
-                output::count(mark.rows)
-            ),
+            Some((identifier, mark)) => {
+                let rows = output::count(mark.rows);
+                match self.in_doubt {
+                    true => format!("the commit before it is {identifier} (the first {rows} rows)"),
+                    false => {
+                        format!("the last commit is {identifier} (the first {rows} rows), nothing behind it is visible")
+                    }
+                }
+            }
+            None if self.in_doubt => "there is no commit before it".into(),
             None => "nothing was committed".into(),
         }
     }

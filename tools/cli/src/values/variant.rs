@@ -106,6 +106,45 @@ fn decimal(text: &str) -> Option<(i128, u8)> {
     (unscaled.unsigned_abs() < 10_u128.pow(38)).then_some((unscaled, scale))
 }
 
+/// Arrays and objects inside of each other, as deep as JSON is read.
+const MAX_DEPTH: usize = 127;
+
+/// Looks at the arrays and objects of a value before a decoder that calls itself for each of them: they are not too deep,
+/// and are no more than its bytes can be, which parts that overlap would be.
+fn check_shape(value: &[u8]) -> Result<(), String> {
+    let mut waiting = vec![(value, 0)];
+    let mut seen = 0;
+    while let Some((bytes, depth)) = waiting.pop() {
+        seen += 1;
+        if seen > value.len() {
+            return Err("its parts overlap".into());
+        }
+        let Some(parts) = parts(bytes) else { return Err("it is cut off".into()) };
+        if depth == MAX_DEPTH && !parts.is_empty() {
+            return Err(format!("arrays and objects more than {MAX_DEPTH} deep"));
+        }
+        waiting.extend(parts.into_iter().map(|part| (part, depth + 1)));
+    }
+    Ok(())
+}
+
+/// The parts of an array or an object, each with all that follows it; none of another value.
+fn parts(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let (head, rest) = bytes.split_first()?;
+    let size = |shift: u8| usize::from((head >> shift) & 3) + 1;
+    let (id, offset, large) = match head & 3 {
+        2 => (size(4), size(2), (head >> 6) & 1 == 1),
+        3 => (0, size(2), (head >> 4) & 1 == 1),
+        _ => return Some(Vec::new()),
+    };
+    let (count, rest) = rest.split_at_checked(if large { 4 } else { 1 })?;
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |number, byte| (number << 8) | usize::from(*byte));
+    let count = number(count);
+    let (_, rest) = rest.split_at_checked(count.checked_mul(id)?)?;
+    let (offsets, values) = rest.split_at_checked(count.checked_add(1)?.checked_mul(offset)?)?;
+    offsets.chunks(offset).take(count).map(|at| values.get(number(at)..)).collect()
+}
+
 /// A column of VARIANT values, each of them looked through once.
 pub struct VariantView {
     values: BinaryArray,
@@ -117,10 +156,12 @@ impl VariantView {
     pub fn new(name: &str, lane: &ArrayRef) -> forebay::Result<Self> {
         let rows: &StructArray = lane.as_struct();
         let view = Self { values: rows.column(0).as_binary().clone(), metadata: rows.column(1).as_binary().clone() };
+        let damaged = |why: String| forebay::Error::invalid(format!("column {name}: a damaged VARIANT: {why}"));
         for row in (0..rows.len()).filter(|row| rows.is_valid(*row)) {
+            check_shape(view.values.value(row)).map_err(damaged)?;
             let valid = Variant::try_new(view.metadata.value(row), view.values.value(row));
             let json = valid.and_then(|variant| variant.to_json(&mut std::io::sink()));
-            json.map_err(|error| forebay::Error::invalid(format!("column {name}: a damaged VARIANT: {error}")))?;
+            json.map_err(|error| damaged(error.to_string()))?;
         }
         Ok(view)
     }
@@ -172,6 +213,39 @@ mod tests {
         ] {
             assert_eq!(round_trip(json), json);
         }
+    }
+
+    fn shown(value: &[u8]) -> forebay::Result<String> {
+        let fields: Fields =
+            ["value", "metadata"].map(|name| Field::new(name, DataType::Binary, false)).to_vec().into();
+        let binary = |bytes: &[u8]| Arc::new(BinaryArray::from(vec![bytes])) as ArrayRef;
+        let lane: ArrayRef = Arc::new(StructArray::new(fields, vec![binary(value), binary(&[1, 0, 0])], None));
+        let mut out = Vec::new();
+        VariantView::new("v", &lane)?.write_json(0, &mut out);
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    /// An array of one element.
+    fn around(value: Vec<u8>) -> Vec<u8> {
+        let end = u32::try_from(value.len()).unwrap().to_le_bytes();
+        [&[0b1111, 1, 0, 0, 0, 0][..], &end, &value].concat()
+    }
+
+    #[test]
+    fn a_value_that_would_break_the_stack_or_go_on_for_ever_is_damaged() {
+        let deep = |depth: usize| (0..depth).fold(vec![0b1100, 5], |value, _| around(value));
+        assert_eq!(shown(&deep(2)).unwrap(), "[[5]]");
+        assert!(shown(&deep(MAX_DEPTH)).is_ok());
+        for hostile in [deep(MAX_DEPTH + 1), deep(2000)] {
+            assert!(shown(&hostile).unwrap_err().to_string().contains("deep"));
+        }
+        // Two elements at one place, and so on in each of them.
+        let twice = (0..60).fold(vec![0b1100, 5], |value: Vec<u8>, _| {
+            let end = u16::try_from(value.len()).unwrap().to_le_bytes();
+            [&[0b0111, 2, 0, 0, 0, 0][..], &end, &value].concat()
+        });
+        assert!(shown(&twice).unwrap_err().to_string().contains("overlap"));
+        assert!(shown(&[]).is_err() && shown(&[0b1111, 1, 0]).is_err());
     }
 
     #[test]
