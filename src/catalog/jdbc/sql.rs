@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, MySqlPool, PgPool, Row, SqlitePool};
+use sqlx::{AssertSqlSafe, Connection, MySqlPool, PgPool, Row, SqlitePool};
 use tokio::sync::OnceCell;
 
 use super::address::Dialect;
@@ -165,24 +165,27 @@ impl Database {
 
     /// Tells the database to change something; answers how many rows it changed.
     pub(super) async fn execute(&self, statement: &Statement) -> Result<u64, Failure> {
-        let done = each!(self.pool().await, Db, pool => {
-            query!(Db, statement, self.dialect).execute(pool).await.map(|done| done.rows_affected())
-        });
-        done.map_err(|error| self.failure(&error))
+        each!(self.pool().await, Db, pool => {
+            let mut connection = pool.acquire().await.map_err(|error| self.unreached(&error))?;
+            let done = query!(Db, statement, self.dialect).execute(&mut *connection).await;
+            done.map(|done| done.rows_affected()).map_err(|error| self.failure(&error))
+        })
     }
 
     /// Does all of them or none; answers how many rows each changed.
     pub(super) async fn together(&self, statements: &[Statement]) -> Result<Vec<u64>, Failure> {
         let mut counts = Vec::with_capacity(statements.len());
         let done: Result<(), sqlx::Error> = each!(self.pool().await, Db, pool => {
+            let mut connection = pool.acquire().await.map_err(|error| self.unreached(&error))?;
             async {
-                let mut transaction = pool.begin().await?;
+                let mut transaction = connection.begin().await?;
                 for statement in statements {
                     let done = query!(Db, statement, self.dialect).execute(&mut *transaction).await?;
                     counts.push(done.rows_affected());
                 }
                 transaction.commit().await
-            }.await
+            }
+            .await
         });
         done.map(|()| counts).map_err(|error| self.failure(&error))
     }
@@ -190,7 +193,8 @@ impl Database {
     /// Tells the database to change something and to answer with rows of texts.
     pub(super) async fn returning(&self, statement: &Statement) -> Result<Vec<Vec<Option<String>>>, Failure> {
         let rows = each!(self.pool().await, Db, pool => {
-            let rows = query!(Db, statement, self.dialect).fetch_all(pool).await;
+            let mut connection = pool.acquire().await.map_err(|error| self.unreached(&error))?;
+            let rows = query!(Db, statement, self.dialect).fetch_all(&mut *connection).await;
             rows.and_then(|rows| {
                 let texts = |row: &<Db as sqlx::Database>::Row| (0..row.len()).map(|at| row.try_get(at)).collect();
                 rows.iter().map(texts).collect::<Result<Vec<Vec<Option<String>>>, sqlx::Error>>()
@@ -220,6 +224,14 @@ impl Database {
     /// The first column of rows.
     pub(super) async fn column(&self, statement: &Statement) -> Result<Vec<String>> {
         Ok(self.rows(statement).await?.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+    }
+
+    /// What was not connected was not asked.
+    fn unreached(&self, error: &sqlx::Error) -> Failure {
+        match self.failure(error) {
+            Failure::Doubt(words) | Failure::Duplicate(words) => Failure::Certain(Error::storage(words)),
+            failure => failure,
+        }
     }
 
     fn failure(&self, error: &sqlx::Error) -> Failure {

@@ -44,7 +44,8 @@ impl JdbcPlace {
     /// A warehouse anywhere, whose database may lie in a directory.
     pub fn with_warehouse(sql: Sql, directory: tempfile::TempDir, warehouse: &str) -> Self {
         let uri = match sql {
-            Sql::Sqlite => format!("jdbc:sqlite:{}", directory.path().join("catalog.db").display()),
+            // Java leaves statements open, which would lock its own writers out without a log.
+            Sql::Sqlite => format!("jdbc:sqlite:{}?journal_mode=WAL", directory.path().join("catalog.db").display()),
             Sql::Postgres => format!("jdbc:postgresql://127.0.0.1:{}/paimon", port("postgres")),
             Sql::MySql => format!("jdbc:mysql://127.0.0.1:{}/paimon?sslMode=DISABLED", port("mysql")),
         };

@@ -267,17 +267,23 @@ async fn the_lock_is_honoured(engine: Engine, database: Sql) {
     let ours = place.client();
     ours.create_database("d").await.unwrap();
     let table = ours.create_table(&name("d.t"), schema()).await.unwrap();
-    // Java holds it: the commit waits for it.
+    // Java holds it: the commit waits for it. Whoever looks has started before.
+    let mut looks = Server::get(engine);
+    assert_eq!(sql(&mut looks, &place, &locks(&place)), json!([]));
+    java(&mut server, &place, "tables", json!({"database": "d"}));
     let held = std::thread::spawn({
         let catalog = place.json();
         move || {
-            let hold = json!({"do": "hold", "table": "d.t", "millis": 1500});
+            let hold = json!({"do": "hold", "table": "d.t", "millis": 3000});
             told(&mut server, &catalog, "catalog", hold);
             server
         }
     });
-    let mut looks = Server::get(engine);
-    while sql(&mut looks, &place, &locks(&place)) == json!([]) {
+    for round in 0.. {
+        if sql(&mut looks, &place, &locks(&place)) != json!([]) {
+            break;
+        }
+        assert!(round < 1000, "Java holds no lock");
         env.sleep(Duration::from_millis(5)).await;
     }
     let began = env.monotonic();
