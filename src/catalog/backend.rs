@@ -1,5 +1,5 @@
-//! What stands behind a [`super::Catalog`]: a directory of the warehouse, or a service. A database of a catalog kept in
-//! SQL would be a third.
+//! What stands behind a [`super::Catalog`]: a directory of the warehouse, the same with its names in a database, or a
+//! service.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,12 +1,14 @@
-//! Databases, tables and views by name: in a directory of the warehouse, or at a catalog service.
+//! Databases, tables and views by name: in a directory of the warehouse, in a database, or at a catalog service.
 //!
 //! [`Catalog`] is the handle; [`CatalogBackend`] is what stands behind it, and hands out each table with its files and
 //! with the [`crate::commit::Publisher`] that makes its snapshots visible.
 //!
-//! Spec: `format-spec/layout.md`, `format-spec/rest-catalog.md`.
+//! Spec: `format-spec/layout.md`, `format-spec/rest-catalog.md`, `format-spec/jdbc-catalog.md`.
 
 mod backend;
 mod filesystem;
+#[cfg(feature = "jdbc")]
+mod jdbc;
 mod name;
 pub mod rest;
 #[cfg(test)]
@@ -34,11 +36,13 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Opens a warehouse: by its location, or, where option `metastore` is `rest` or the location begins with
-    /// `rest+http://` or `rest+https://`, at a catalog service. Nothing is created and no request is made.
+    /// Opens a warehouse: by its location; with option `metastore=jdbc`, by its location and the database at option `uri`
+    /// that knows its names; or, where option `metastore` is `rest` or the location begins with `rest+http://` or
+    /// `rest+https://`, at a catalog service. Nothing is created and no request is made.
     ///
     /// # Errors
-    /// [`Error::Invalid`] and [`Error::Unsupported`] as [`open_location`]; the same for an option of the service.
+    /// [`Error::Invalid`] and [`Error::Unsupported`] as [`open_location`]; the same for an option of the service or the
+    /// database.
     pub fn open<K, V>(warehouse: &str, options: impl IntoIterator<Item = (K, V)>) -> Result<Self>
     where
         K: Into<String>,
@@ -61,8 +65,22 @@ impl Catalog {
                 let warehouse = Some(warehouse.to_string());
                 Ok(Self::behind(Arc::new(rest::RestCatalog::open(&uri, warehouse, options, &Env::system())?)))
             }
-            Some(other) => Err(Error::unsupported(format!("metastore={other} (known: filesystem, rest)"))),
+            Some("jdbc") => {
+                let uri = options.remove("uri").ok_or_else(|| Error::invalid("metastore=jdbc needs option uri"))?;
+                Self::open_jdbc(&uri, warehouse, options)
+            }
+            Some(other) => Err(Error::unsupported(format!("metastore={other} (known: filesystem, jdbc, rest)"))),
         }
+    }
+
+    #[cfg(feature = "jdbc")]
+    fn open_jdbc(uri: &str, warehouse: &str, options: BTreeMap<String, String>) -> Result<Self> {
+        Ok(Self::behind(Arc::new(jdbc::JdbcCatalog::open(uri, warehouse, options, &Env::system())?)))
+    }
+
+    #[cfg(not(feature = "jdbc"))]
+    fn open_jdbc(_: &str, _: &str, _: BTreeMap<String, String>) -> Result<Self> {
+        Err(Error::unsupported("metastore=jdbc: this build leaves it out; build forebay with feature \"jdbc\""))
     }
 
     /// The warehouse at a store's root.

@@ -1,7 +1,8 @@
 //! The door through which a snapshot becomes visible.
 //!
-//! A committer prepares; a publisher decides who wins a number. There are two: the snapshot's own file, created if absent,
-//! and a catalog service that does so for all its clients. Spec: `format-spec/commit.md`, `format-spec/rest-catalog.md`.
+//! A committer prepares; a publisher decides who wins a number. There are three: the snapshot's own file, created if absent;
+//! the same with a catalog's lock around it; and a catalog service that does so for all its clients. Spec:
+//! `format-spec/commit.md`, `format-spec/jdbc-catalog.md`, `format-spec/rest-catalog.md`.
 
 use std::fmt;
 
@@ -37,13 +38,21 @@ pub trait Publisher: fmt::Debug + Send + Sync {
         Ok(false)
     }
 
-    /// Refuses what a handle of this table cannot do by itself: make and delete branches, and drop the table.
+    /// Refuses what a handle of this table cannot do by itself: make and delete branches.
     ///
     /// # Errors
     /// [`crate::Error::Unsupported`] that names it.
     fn check_own(&self, what: &str) -> Result<()> {
         let _ = what;
         Ok(())
+    }
+
+    /// Refuses to let a handle of this table drop it, where others know of the table too.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unsupported`].
+    fn check_drop(&self) -> Result<()> {
+        self.check_own("dropping the table by its handle")
     }
 }
 

@@ -48,7 +48,7 @@ impl fmt::Debug for Secrets {
 impl Secrets {
     /// Of these values, and of the variables of the environment whose names begin with one of the prefixes and speak of
     /// a secret.
-    pub(super) fn gather<'a>(given: impl IntoIterator<Item = &'a Secret>, prefixes: &[&str]) -> Self {
+    pub(crate) fn gather<'a>(given: impl IntoIterator<Item = &'a Secret>, prefixes: &[&str]) -> Self {
         let mut values: Vec<String> = given.into_iter().map(|secret| secret.expose().to_string()).collect();
         for (name, value) in std::env::vars_os() {
             let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };

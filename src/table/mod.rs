@@ -130,7 +130,7 @@ impl Table {
     /// catalog service, which drops it.
     pub async fn drop(self) -> Result<()> {
         self.main_only("dropping the table")?;
-        self.publisher.check_own("dropping the table by its handle")?;
+        self.publisher.check_drop()?;
         delete_table(&self.history.store).await
     }
 

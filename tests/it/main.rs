@@ -13,6 +13,8 @@ mod expiry;
 mod formats;
 mod goldens;
 mod indexes;
+#[cfg(feature = "jdbc")]
+mod jdbc;
 mod lookup;
 mod modify;
 mod nested;

@@ -27,8 +27,13 @@ pub struct Common {
     /// its token in FOREBAY_CATALOG_TOKEN)
     #[arg(long, global = true, env = "FOREBAY_WAREHOUSE", value_name = "LOCATION", help_heading = "Common options")]
     pub warehouse: Option<String>,
+    /// The catalog that knows the warehouse's names: a Paimon JDBC catalog (jdbc:postgresql://HOST/DB, jdbc:mysql://HOST/DB,
+    /// jdbc:sqlite:FILE; user and password in FOREBAY_JDBC_USER and FOREBAY_JDBC_PASSWORD), or a REST catalog
+    /// (http://HOST:PORT), whose --warehouse is a name
+    #[arg(long, global = true, env = "FOREBAY_CATALOG", value_name = "URI", help_heading = "Common options")]
+    pub catalog: Option<String>,
     /// An option of the store, as Paimon names it (s3.endpoint, fs.gs.auth.type, fs.azure.account.key, ..), or of the catalog
-    /// (metastore=rest, uri, header.NAME, ..); credentials are better left to the environment (AWS_*, GOOGLE_*, AZURE_*)
+    /// (catalog-key, lock.enabled, jdbc.sslmode, header.NAME, ..); credentials are better left to the environment (AWS_*, GOOGLE_*, AZURE_*)
     #[arg(long = "store", global = true, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Common options")]
     pub store: Vec<(String, String)>,
     /// Machine output: JSON on standard output, errors as a JSON object on standard error

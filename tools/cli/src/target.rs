@@ -108,8 +108,12 @@ impl Target {
 mod tests {
     use super::*;
 
+    fn nothing() -> Common {
+        Common { warehouse: None, catalog: None, store: Vec::new(), json: false, branch: None }
+    }
+
     fn parse(text: &str, warehouse: Option<&str>) -> Result<Target> {
-        let common = Common { warehouse: warehouse.map(str::to_string), store: Vec::new(), json: false, branch: None };
+        let common = Common { warehouse: warehouse.map(str::to_string), ..nothing() };
         Target::parse(text, &common)
     }
 
@@ -117,9 +121,8 @@ mod tests {
     fn a_branch_and_the_highest_level_stand_behind_the_name() {
         let common = |branch: Option<&str>| Common {
             warehouse: Some("/w".into()),
-            store: Vec::new(),
-            json: false,
             branch: branch.map(str::to_string),
+            ..nothing()
         };
         for (text, told, wanted) in [
             ("shop.orders", None, ("shop.orders", None, false)),

@@ -21,7 +21,10 @@ impl Place {
         command
             .current_dir(self.0.path())
             .env_remove("FOREBAY_WAREHOUSE")
+            .env_remove("FOREBAY_CATALOG")
             .env_remove("FOREBAY_CATALOG_TOKEN")
+            .env_remove("FOREBAY_JDBC_USER")
+            .env_remove("FOREBAY_JDBC_PASSWORD")
             .args(line);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -1312,4 +1315,35 @@ fn keys_are_shown_by_no_output_whatever_the_store_repeats() {
             }
         }
     }
+}
+
+#[test]
+fn the_names_of_a_warehouse_stand_in_a_database() {
+    let place = Place::new();
+    let catalog = ["--warehouse", "./w", "--catalog", "jdbc:sqlite:c.db", "--store", "lock.enabled=true"];
+    let with = |line: &[&'static str]| [line, &catalog].concat();
+    let columns = ["create", "shop.orders", "--column", "id BIGINT NOT NULL", "--column", "v STRING", "-k", "id"];
+    place.ok(&with(&columns));
+    place.file("feed.csv", "id,v\n1,a\n2,b\n");
+    place.ok(&with(&["write", "shop.orders", "feed.csv"]));
+    place.ok(&with(&["alter", "shop.orders", "--add-column", "w INT"]));
+    assert_eq!(place.ok(&with(&["read", "shop.orders", "--count"])).trim(), "2");
+    assert!(place.ok(&with(&["list"])).contains("orders"));
+    // Without the catalog there is a directory, and with another key nothing.
+    assert!(place.ok(&["list", "--warehouse", "./w"]).contains("orders"));
+    let other = [&catalog[..], &["--store", "catalog-key=other"]].concat();
+    assert!(!place.ok(&[&["list"], &other[..]].concat()).contains("orders"));
+    let sets = ["--catalog", "jdbc:sqlite:c.db"];
+    place.ok(&[&["compact", "--warehouse", "./w"], &sets[..]].concat());
+    place.ok(&with(&["drop", "shop.orders", "--yes"]));
+    assert!(!place.ok(&["list", "--warehouse", "./w"]).contains("orders"));
+    // What names no catalog, two of them, and what none has.
+    place.fails(2, &["list", "--warehouse", "./w", "--catalog", "mysql://h/d"]);
+    place.fails(2, &["list", "--warehouse", "rest+http://127.0.0.1:1", "--catalog", "jdbc:sqlite:c.db"]);
+    place.fails(2, &with(&["list", "--store", "uri=jdbc:sqlite:d.db"]));
+    let words = place.fails(1, &["list", "--warehouse", "./w", "--catalog", "jdbc:oracle:thin:CANARY"]);
+    assert!(words.contains("jdbc:oracle") && !words.contains("CANARY"), "{words}");
+    let refused = ["list", "--warehouse", "./w", "--catalog", "jdbc:mysql://127.0.0.1:1/d?password=CANARY&sslMode=odd"];
+    let words = place.fails(1, &refused);
+    assert!(words.contains("sslMode") && !words.contains("CANARY"), "{words}");
 }

@@ -10,6 +10,7 @@
 //! A panic is how a test fails, so this library panics where a test could only do the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod database;
 mod json;
 mod layout;
 mod model;
@@ -21,6 +22,7 @@ mod spec;
 mod values;
 mod view;
 
+pub use database::{JdbcPlace, PASSWORD, Sql};
 pub use json::{comparable, datum_of, json_of, json_row, row_of};
 pub use layout::{
     avro_forms, data_directories, file_forms, files_below, manifest_forms, parquet_forms, schema_form, snapshot_forms,

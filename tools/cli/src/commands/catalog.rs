@@ -22,7 +22,9 @@ async fn run_service(args: Serve, common: &Common) -> Result<()> {
     let Some(warehouse) = &common.warehouse else {
         return Err(Failure::usage("which warehouse?").help("give --warehouse, or set FOREBAY_WAREHOUSE"));
     };
-    if warehouse.starts_with("rest+") || common.store.iter().any(|(key, value)| key == "metastore" && value == "rest") {
+    let rest = common.store.iter().any(|(key, value)| key == "metastore" && value == "rest")
+        || common.catalog.as_ref().is_some_and(|uri| uri.starts_with("http"));
+    if warehouse.starts_with("rest+") || rest {
         return Err(Failure::usage("a catalog service is served already").help("name the warehouse's own location"));
     }
     let location = Location::parse(warehouse)?.to_string().trim_end_matches('/').to_string();
@@ -33,7 +35,7 @@ async fn run_service(args: Serve, common: &Common) -> Result<()> {
     }
     let last = location.rsplit('/').find(|part| !part.is_empty()).unwrap_or("warehouse").to_string();
     let service = Service {
-        catalog: forebay::Catalog::open(warehouse, common.store.iter().cloned())?,
+        catalog: super::open_catalog(warehouse, common)?,
         name: args.name.unwrap_or(last),
         location: location.clone(),
         token,

@@ -64,16 +64,41 @@ pub async fn run(cli: Cli) -> Result<()> {
     }
 }
 
-/// Opens a warehouse. The token of a catalog service is better left to the environment than typed.
+/// Where a JDBC catalog's user and password are.
+const JDBC_USER: &str = "FOREBAY_JDBC_USER";
+const JDBC_PASSWORD: &str = "FOREBAY_JDBC_PASSWORD";
+
+/// Opens a warehouse, by its catalog where one is named. Secrets are better left to the environment than typed.
 fn open_catalog(warehouse: &str, common: &Common) -> Result<Catalog> {
     let mut options = common.store.clone();
-    let told = |key: &str, value: &str| common.store.iter().any(|(k, v)| k == key && (value.is_empty() || v == value));
-    let service = warehouse.starts_with("rest+") || told("metastore", "rest");
-    if let Ok(token) = std::env::var(catalog::TOKEN)
-        && service
-        && !told("token", "")
-    {
-        options.push(("token".to_string(), token));
+    let told = |options: &[(String, String)], key: &str| options.iter().any(|(k, _)| k == key);
+    if let Some(uri) = &common.catalog {
+        let kind = match uri {
+            uri if uri.starts_with("jdbc:") => "jdbc",
+            uri if uri.starts_with("http://") || uri.starts_with("https://") => "rest",
+            _ => {
+                let help = "jdbc:postgresql://HOST/DB, jdbc:mysql://HOST/DB, jdbc:sqlite:FILE or http://HOST:PORT";
+                return Err(Failure::usage("--catalog names no catalog").help(help));
+            }
+        };
+        if warehouse.starts_with("rest+") || ["metastore", "uri"].iter().any(|key| told(&options, key)) {
+            return Err(Failure::usage("which catalog: that of --catalog, or the one the warehouse or --store names?"));
+        }
+        options.extend([("metastore".to_string(), kind.to_string()), ("uri".to_string(), uri.clone())]);
+    }
+    let kind = match options.iter().find(|(key, _)| key == "metastore").map(|(_, value)| value.as_str()) {
+        _ if warehouse.starts_with("rest+") => "rest",
+        kind => kind.unwrap_or_default(),
+    };
+    let environment: &[(&str, &str)] = match kind {
+        "rest" => &[("token", catalog::TOKEN)],
+        "jdbc" => &[("jdbc.user", JDBC_USER), ("jdbc.password", JDBC_PASSWORD)],
+        _ => &[],
+    };
+    for (key, variable) in environment {
+        if let (Ok(value), false) = (std::env::var(variable), told(&options, key)) {
+            options.push(((*key).to_string(), value));
+        }
     }
     Ok(Catalog::open(warehouse, options)?)
 }

@@ -16,6 +16,7 @@ mod flink;
 mod form;
 mod formats;
 mod indexes;
+mod jdbc;
 mod living;
 mod mixed;
 mod names;

@@ -4,6 +4,7 @@
 
 mod checks;
 mod java;
+mod jdbc;
 mod secrets;
 mod servers;
 mod tables;

@@ -1,5 +1,8 @@
 package forebay.interop;
 
+import java.sql.ResultSet;
+import java.sql.Statement;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.paimon.catalog.Catalog;
@@ -7,6 +10,7 @@ import org.apache.paimon.catalog.CatalogContext;
 import org.apache.paimon.catalog.CatalogFactory;
 import org.apache.paimon.catalog.Identifier;
 import org.apache.paimon.catalog.PropertyChange;
+import org.apache.paimon.jdbc.JdbcCatalog;
 import org.apache.paimon.options.Options;
 import org.apache.paimon.partition.Partition;
 import org.apache.paimon.schema.Schema;
@@ -23,6 +27,9 @@ import org.apache.paimon.view.ViewImpl;
 
 /** Commands to a catalog: "catalog" holds its options, "table" is database.table, and each command opens it anew. */
 final class CatalogCommands {
+    /** Of a JDBC catalog the tables hold on to connections, so each is opened once for reads and writes. */
+    private static final Map<String, Catalog> KEPT = new HashMap<>();
+
     private CatalogCommands() {}
 
     private static Catalog open(JsonNode arguments) {
@@ -35,8 +42,11 @@ final class CatalogCommands {
     }
 
     static FileStoreTable table(JsonNode arguments) {
+        JsonNode options = arguments.get("catalog");
+        boolean kept = "jdbc".equals(options.path("metastore").asText());
+        Catalog catalog = kept ? KEPT.computeIfAbsent(options.toString(), key -> open(arguments)) : open(arguments);
         try {
-            return (FileStoreTable) open(arguments).getTable(name(arguments));
+            return (FileStoreTable) catalog.getTable(name(arguments));
         } catch (Catalog.TableNotExistException e) {
             throw new RuntimeException(e);
         }
@@ -71,6 +81,10 @@ final class CatalogCommands {
                                 Server.text(arguments, "database"),
                                 List.of(PropertyChange.setProperty(set.getKey(), set.getValue())),
                                 false);
+                    }
+                    for (String key : Tables.names(arguments.get("remove"))) {
+                        catalog.alterDatabase(
+                                Server.text(arguments, "database"), List.of(PropertyChange.removeProperty(key)), false);
                     }
                     break;
                 case "database":
@@ -166,11 +180,45 @@ final class CatalogCommands {
                 case "drop_view":
                     catalog.dropView(name(arguments), false);
                     break;
+                case "hold": // the lock of a table, for some time
+                    long millis = Server.number(arguments, "millis", 0);
+                    answer.put("locked", ((JdbcCatalog) catalog).runWithLock(name(arguments), () -> {
+                        Thread.sleep(millis);
+                        return true;
+                    }));
+                    break;
+                case "repair":
+                    catalog.repairTable(name(arguments));
+                    break;
+                case "sql": // what stands in the catalog's database
+                    answer.set("rows", rows((JdbcCatalog) catalog, Server.text(arguments, "sql")));
+                    break;
                 default:
                     throw new IllegalArgumentException("unknown word in " + arguments);
             }
         }
         return answer;
+    }
+
+    /** The rows of a query as texts, or the number of rows that a statement changed. */
+    private static ArrayNode rows(JdbcCatalog catalog, String sql) throws Exception {
+        return catalog.getConnections().run(connection -> {
+            ArrayNode rows = Json.array();
+            try (Statement statement = connection.createStatement()) {
+                if (!statement.execute(sql)) {
+                    return rows.add(statement.getUpdateCount());
+                }
+                try (ResultSet found = statement.getResultSet()) {
+                    while (found.next()) {
+                        ArrayNode row = rows.addArray();
+                        for (int at = 1; at <= found.getMetaData().getColumnCount(); at++) {
+                            row.add(found.getString(at));
+                        }
+                    }
+                }
+            }
+            return rows;
+        });
     }
 
     private static ArrayNode names(List<String> names) {
