@@ -34,7 +34,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::format::{Snapshot, View, ViewChange, encode_told_schema};
 use crate::history::History;
-use crate::io::{Created, Secret, open_location};
+use crate::io::{Created, Secret, is_own_option, open_location};
 use crate::schema::{Schema, SchemaChange};
 
 /// Options that a service's client has no use for.
@@ -89,7 +89,8 @@ impl RestCatalog {
             .filter_map(|(key, value)| Some((key.strip_prefix("header.")?.to_string(), value.clone())))
             .collect();
         options.retain(|key, _| !key.starts_with("header.") && !HARMLESS.contains(&key.as_str()));
-        if let Some(key) = options.keys().find(|key| !key.starts_with("s3.") && *key != "prefix") {
+        let known = |key: &str| key.starts_with("s3.") || key == "prefix" || is_own_option(key);
+        if let Some(key) = options.keys().find(|key| !known(key)) {
             return Err(Error::unsupported(format!("option {key} of a REST catalog")));
         }
         let client = Arc::new(Client::new(uri, token.as_ref(), &headers, env)?);
@@ -120,6 +121,9 @@ impl RestCatalog {
             _ => "/v1".to_string(),
         };
         options.retain(|key, _| key.starts_with("s3."));
+        // What this process may reach and keep is for nobody else to say.
+        let own = self.options.iter().filter(|(key, _)| is_own_option(key));
+        options.extend(own.map(|(key, value)| (key.clone(), value.clone())));
         Ok(Settled { root, store: options })
     }
 

@@ -33,7 +33,7 @@ async fn run_service(args: Serve, common: &Common) -> Result<()> {
     }
     let last = location.rsplit('/').find(|part| !part.is_empty()).unwrap_or("warehouse").to_string();
     let service = Service {
-        catalog: forebay::Catalog::open(warehouse, common.store.iter().cloned())?,
+        catalog: forebay::Catalog::open(warehouse, common.options())?,
         name: args.name.unwrap_or(last),
         location: location.clone(),
         token,

@@ -66,7 +66,7 @@ pub async fn run(cli: Cli) -> Result<()> {
 
 /// Opens a warehouse. The token of a catalog service is better left to the environment than typed.
 fn open_catalog(warehouse: &str, common: &Common) -> Result<Catalog> {
-    let mut options = common.store.clone();
+    let mut options = common.options();
     let told = |key: &str, value: &str| common.store.iter().any(|(k, v)| k == key && (value.is_empty() || v == value));
     let service = warehouse.starts_with("rest+") || told("metastore", "rest");
     if let Ok(token) = std::env::var(catalog::TOKEN)
@@ -97,7 +97,7 @@ struct View {
 async fn open_view(name: &str, common: &Common, options: &[(String, String)]) -> Result<View> {
     let address = Address::parse(name, common)?;
     let table = match address.target {
-        Target::Location(location) => Table::open(&location, common.store.iter().cloned()).await?,
+        Target::Location(location) => Table::open(&location, common.options()).await?,
         Target::Named { warehouse, database, table } => {
             open_catalog(&warehouse, common)?.table(&TableName::new(database, table)?).await?
         }
@@ -127,7 +127,7 @@ async fn open_history(name: &str, common: &Common) -> Result<History> {
     }
     let history = History::new(match address.target {
         Target::Location(location) => {
-            open_location(&location, &common.store.iter().cloned().collect(), &Env::system())?
+            open_location(&location, &common.options().into_iter().collect(), &Env::system())?
         }
         Target::Named { warehouse, database, table } => {
             open_catalog(&warehouse, common)?.require_table(&TableName::new(database, table)?).await?
