@@ -135,7 +135,7 @@ fn going(entries: &[Arc<ManifestEntry>], which: Leavers, kept: &[&str]) -> Vec<S
     let schema = schema.build().unwrap();
     let options = TableOptions::parse(&schema).unwrap();
     let kept: HashSet<String> = kept.iter().map(ToString::to_string).collect();
-    let mut files = GoingFiles::new(&schema, &options, &kept);
+    let mut files = GoingFiles::new(&schema, &options, &kept, &|_: &str| true);
     files.left(entries, 7, which).unwrap();
     files.into_files().into_iter().map(|file| file.path).collect()
 }

@@ -164,7 +164,7 @@ async fn a_block_that_is_damaged_cut_or_of_another_file_is_fetched_again() {
     let place = Place::new(options(directory.path(), 1 << 20));
     place.put(&file(0), content(100)).await;
     place.put(&file(1), Bytes::from(vec![9; 100])).await;
-    let whole = |number| place.read(&file(number), 0..100);
+    let whole = async |number| place.read(&file(number), 0..100).await;
     whole(0).await;
     let path = blocks_in(directory.path()).remove(0);
     let good = std::fs::read(&path).unwrap();
