@@ -23,7 +23,8 @@ const STRATEGIES: [&[(&str, &str)]; 4] = [
 
 fn outside(spec: TableSpec, place: &Path, options: &[(&str, &str)]) -> TableSpec {
     let at = |name: &str| place.join(name).display().to_string();
-    let spec = spec.option("data-file.external-paths", &format!("file:{}, file://{}/", at("a"), at("b")));
+    // Without a blank: Java's orphan clean does not pass over it, as its writers do.
+    let spec = spec.option("data-file.external-paths", &format!("file:{},file://{}/", at("a"), at("b")));
     options.iter().fold(spec, |spec, (name, value)| spec.option(&format!("data-file.external-paths.{name}"), value))
 }
 
