@@ -256,7 +256,7 @@ impl Catalog {
         self.require_table(to).await
     }
 
-    /// Drops a table with all its files.
+    /// Drops a table with all files of its directory. Those outside of it (`data-file.external-paths`) stay.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`]; part of the files may be gone then.

@@ -14,7 +14,7 @@ use super::plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_buc
 use super::rewrite::Rewrite;
 use super::vectors::BucketVectors;
 use crate::error::{Error, Result};
-use crate::files::{FileLayout, FileNames, WriteSpec};
+use crate::files::{FileLayout, FileNames, WriteSpec, require_roots};
 use crate::format::{
     CommitMessage, CompactTask, DataFileMeta, DeletionVectorRange, FileSource, IndexManifestEntry, Snapshot,
     SnapshotId, Split, bucket_directory, written_paths,
@@ -54,6 +54,7 @@ impl Compactor {
     pub fn new(history: History, schema: Arc<Schema>, options: TableOptions, limits: CompactLimits) -> Result<Self> {
         let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
         WriteSpec::check(&schema, &options, &layout)?;
+        require_roots(&history.store, &options)?;
         let throttle = Throttle::new(history.store.env(), Handle::current(), limits.bytes_per_second);
         Expiry::at(&schema, &options, 0)?;
         let lookups = LookupCache::new(limits.memory / 4)?;
@@ -272,7 +273,7 @@ impl Compactor {
             reader: reader.with_memory(memory),
             inputs,
             keys,
-            names: FileNames::new(env, directory),
+            names: FileNames::new(env, &self.options, directory),
             data,
             changelog,
             before: self.before(task),

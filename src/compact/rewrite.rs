@@ -14,7 +14,7 @@ use super::steps::{Step, StepRules, steps};
 use super::vectors::BucketVectors;
 use crate::error::{Error, Result};
 use crate::files::{FileEncoding, FileNames, RollingWriter, RowGroup, RowGroups, WriteSpec, read_ahead};
-use crate::format::{CommitMessage, CompactTask, DataFileMeta, Split, written_paths};
+use crate::format::{CommitMessage, CompactTask, DataFileMeta, Split, data_file_path, written_paths};
 use crate::io::TableStore;
 use crate::lsm::{Before, CompactMerge, Compacted, KeyBound, MergedBatch};
 use crate::read::{BucketReader, CompactedBatches, MergedSlab, SplitReader};
@@ -147,7 +147,7 @@ impl Rewrite {
         let (copies, left) =
             keys.part(&self.inputs, sections, &rules, |file| match self.may_copy(file, task, &rules) {
                 true => {
-                    let path = self.names.path(&file.file_name);
+                    let path = data_file_path(self.names.directory(), file)?;
                     RowGroups::open(&self.store, &self.runtime, (&path, file), &self.data)
                 }
                 false => Ok(None),

@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::format::{
-    CommitMessage, DataFileMeta, DeletionVector, IndexManifestEntry, VectorForm, encode_deletion_vectors, index_path,
+    CommitMessage, DataFileMeta, DeletionVector, IndexManifestEntry, VectorForm, encode_deletion_vectors,
+    index_outside, index_path,
 };
 use crate::io::TableStore;
 use crate::scan::{FileVectors, load_vectors};
@@ -100,17 +101,20 @@ impl BucketVectors {
         }
         let form = if options.bitmap64 { VectorForm::Bits64 } else { VectorForm::Bits32 };
         let uuid = store.env().uuid();
+        let pick = if options.external_roots.is_empty() { 0 } else { store.env().random_u64() };
         for (number, vectors) in by_file(&left, options).into_iter().enumerate() {
             let (bytes, ranges) = encode_deletion_vectors(vectors, form)?;
+            let (bucket, name) = ((&message.partition, message.bucket), format!("index-{uuid}-{number}"));
+            let external_path = index_outside(schema, options, bucket, &name, pick.wrapping_add(number as u64))?;
             let entry = IndexManifestEntry {
                 partition: message.partition.clone(),
                 bucket: message.bucket,
                 index_type: IndexManifestEntry::DELETION_VECTORS.to_string(),
-                file_name: format!("index-{uuid}-{number}"),
+                file_name: name,
                 file_size: i64::try_from(bytes.len()).map_err(|_| Error::bug("a file of more than 2^63 bytes"))?,
                 row_count: i64::try_from(ranges.len()).map_err(|_| Error::bug("more than 2^63 vectors"))?,
                 deletion_vectors: Some(ranges),
-                external_path: None,
+                external_path,
                 global_index: None,
             };
             // Named first: what fails is deleted with the message.

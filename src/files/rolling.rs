@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
@@ -15,9 +14,9 @@ use tokio::runtime::Handle;
 
 use super::format::{FileEncoding, FormatWriter};
 use super::layout::{ColumnSource, FileColumn, FileLayout};
+use super::names::{FileNames, NewFile};
 use super::row_groups::{RowGroup, RowGroups};
 use super::writer::{First, Slab};
-use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::format::{
     BinaryRow, ColumnStats, DataFileMeta, FileIndexBuilder, FileSource as Origin, INDEX_SUFFIX, IndexedColumn,
@@ -26,36 +25,6 @@ use crate::format::{
 use crate::io::{BlockingUpload, TableStore};
 use crate::schema::StatsMode;
 use crate::types::{DataType, RowKind};
-
-/// The names of the files of one bucket: `<prefix><uuid>-<n>.<extension>`, all kinds from one counter.
-#[derive(Debug)]
-pub struct FileNames {
-    directory: String,
-    uuid: String,
-    next: AtomicU64,
-}
-
-impl FileNames {
-    /// Names for files in `directory` (relative to the table).
-    pub fn new(env: &Env, directory: String) -> Self {
-        Self { directory, uuid: env.uuid(), next: AtomicU64::new(0) }
-    }
-
-    fn next(&self, spec: &WriteSpec) -> String {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        format!("{}{}-{number}.{}", spec.prefix, self.uuid, spec.extension)
-    }
-
-    /// The path of a file.
-    pub fn path(&self, name: &str) -> String {
-        format!("{}/{name}", self.directory)
-    }
-
-    /// The paths of a data file and of the files beside it.
-    pub fn paths(&self, file: &DataFileMeta) -> impl Iterator<Item = String> {
-        std::iter::once(&file.file_name).chain(&file.extra_files).map(|name| self.path(name))
-    }
-}
 
 /// How the files of a table are written.
 #[derive(Debug, Clone)]
@@ -118,7 +87,7 @@ pub struct RollingWriter<'a> {
 }
 
 struct Open {
-    name: String,
+    file: NewFile,
     writer: FormatWriter,
     first_key: BinaryRow,
     last_key: BinaryRow,
@@ -208,31 +177,31 @@ impl<'a> RollingWriter<'a> {
     }
 
     fn begin(&self, first: &First<'_>, first_key: BinaryRow) -> Result<Open> {
-        let name = self.names.next(self.spec);
-        let upload = BlockingUpload::new(self.store.upload(&self.names.path(&name))?, self.runtime.clone());
-        let writer = FormatWriter::begin(self.spec, &name, upload, first)?;
+        let file = self.names.next(self.spec);
+        let upload = BlockingUpload::new(self.store.upload(&file.path())?, self.runtime.clone());
+        let writer = FormatWriter::begin(self.spec, &file.name, upload, first)?;
         let indexes = &self.spec.indexes;
         let index = (!indexes.is_empty()).then(|| FileIndexBuilder::new(indexes)).transpose()?;
-        Ok(Open { name, writer, last_key: first_key.clone(), first_key, sequence: None, retractions: 0, index })
+        Ok(Open { file, writer, last_key: first_key.clone(), first_key, sequence: None, retractions: 0, index })
     }
 
     /// Keeps the indexes of a file: as bytes for its description, or under a name beside it.
-    fn keep_index(&self, name: &str, index: FileIndexBuilder) -> Result<Index> {
+    fn keep_index(&self, file: &NewFile, index: FileIndexBuilder) -> Result<Index> {
         let bytes = index.finish()?;
         if bytes.len() as u64 <= self.spec.index_in_manifest {
             return Ok(Index { embedded: Some(Bytes::from(bytes)), beside: Vec::new() });
         }
-        let name = format!("{name}{INDEX_SUFFIX}");
-        let mut upload = BlockingUpload::new(self.store.upload(&self.names.path(&name))?, self.runtime.clone());
+        let name = format!("{}{INDEX_SUFFIX}", file.name);
+        let mut upload = BlockingUpload::new(self.store.upload(&file.beside(&name))?, self.runtime.clone());
         upload.write_all(&bytes).map_err(Error::from_io)?;
         upload.finish()?;
         Ok(Index { embedded: None, beside: vec![name] })
     }
 
     /// Deletes what was kept beside a file that did not come to be. What cannot be deleted is an orphan.
-    fn drop_index(&self, index: &Index) {
+    fn drop_index(&self, file: &NewFile, index: &Index) {
         for name in &index.beside {
-            let path = self.names.path(name);
+            let path = file.beside(name);
             if let Err(error) = self.runtime.block_on(self.store.delete(&path)) {
                 tracing::warn!(%path, %error, "the index of a file that could not be written stays behind");
             }
@@ -248,11 +217,12 @@ impl<'a> RollingWriter<'a> {
         let rows = open.writer.rows() as i64;
         let (upload, columns) = open.writer.finish(&self.spec.layout)?;
         let stats = Stats::of(self.spec, columns)?;
-        let index = open.index.map(|index| self.keep_index(&open.name, index)).transpose()?.unwrap_or_default();
-        let size = upload.finish().inspect_err(|_| self.drop_index(&index))?;
+        let index = open.index.map(|index| self.keep_index(&open.file, index)).transpose()?.unwrap_or_default();
+        let size = upload.finish().inspect_err(|_| self.drop_index(&open.file, &index))?;
         let (min_sequence_number, max_sequence_number) = open.sequence.unwrap_or((0, 0));
+        let external_path = open.file.external_path();
         self.done.push(DataFileMeta {
-            file_name: open.name,
+            file_name: open.file.name,
             file_size: i64::try_from(size).map_err(|_| Error::bug("a file of more than 2^63 bytes"))?,
             row_count: rows,
             min_key: open.first_key,
@@ -269,7 +239,7 @@ impl<'a> RollingWriter<'a> {
             embedded_file_index: index.embedded,
             file_source: Some(self.spec.origin),
             value_stats_cols: stats.columns,
-            external_path: None,
+            external_path,
             first_row_id: None,
             write_cols: None,
             write_cols_sequences: None,

@@ -3,8 +3,11 @@
 
 use std::collections::HashSet;
 
-use super::{BinaryRow, CommitMessage, IndexManifestEntry, data_file_path, holding_name, layout, partition_path};
-use crate::error::{Error, Result};
+use super::{
+    BinaryRow, CommitMessage, IndexManifestEntry, beside_path, data_file_path, holding_name, layout, outside,
+    partition_path,
+};
+use crate::error::Result;
 use crate::schema::{Schema, TableOptions};
 
 /// The directory of a bucket, relative to the table.
@@ -18,13 +21,13 @@ pub fn bucket_directory(schema: &Schema, options: &TableOptions, partition: &Bin
     layout::bucket_dir(options.data_file_path_directory.as_deref(), &partition, bucket)
 }
 
-/// The path of an index file, relative to the table.
+/// The path of an index file: relative to the table, or where its entry says that it lies outside.
 ///
 /// # Errors
-/// As [`bucket_directory`]; [`Error::Unsupported`] for a file that lies outside of the table.
+/// As [`bucket_directory`]; [`crate::Error::Corrupt`] for a path outside that does not lead to the file's name.
 pub fn index_path(schema: &Schema, options: &TableOptions, file: &IndexManifestEntry) -> Result<String> {
-    if let Some(path) = &file.external_path {
-        return Err(Error::unsupported(format!("index file outside of the table: {path}")));
+    if let Some(told) = &file.external_path {
+        return outside::path_of(told, &file.file_name);
     }
     if !options.index_file_in_data_dir {
         return layout::index(&file.file_name);
@@ -33,11 +36,30 @@ pub fn index_path(schema: &Schema, options: &TableOptions, file: &IndexManifestE
     Ok(format!("{directory}/{}", layout::check_name("index file", &file.file_name)?))
 }
 
-/// The paths of all files that a message's writer wrote below the table: not of those that it only moved, nor of those
-/// whose names are `kept`. A file that buckets share is named for each of them, by its own name.
+/// Where a new index file lies outside of the table: in the directory of the data, under the root that `pick` chooses;
+/// `None` for a table that keeps it inside.
 ///
 /// # Errors
-/// As [`bucket_directory`]; [`Error::Corrupt`] for a name that is none.
+/// As [`bucket_directory`].
+pub fn index_outside(
+    schema: &Schema,
+    options: &TableOptions,
+    (partition, bucket): (&BinaryRow, i32),
+    name: &str,
+    pick: u64,
+) -> Result<Option<String>> {
+    let Some(root) = options.external_roots.pick(pick).filter(|_| options.index_file_in_data_dir) else {
+        return Ok(None);
+    };
+    let directory = bucket_directory(schema, options, partition, bucket)?;
+    Ok(Some(outside::told(&format!("{root}/{directory}/{name}"))))
+}
+
+/// The paths of all files that a message's writer wrote: not of those that it only moved, nor of those whose names are
+/// `kept`. A file that buckets share is named for each of them, by its own name.
+///
+/// # Errors
+/// As [`bucket_directory`]; [`crate::Error::Corrupt`] for a name that is none.
 pub fn written_paths(
     schema: &Schema,
     options: &TableOptions,
@@ -49,16 +71,16 @@ pub fn written_paths(
     let mut paths = Vec::new();
     for file in message.written_files() {
         let name = layout::check_name("data file", &file.file_name)?;
-        if file.external_path.is_some() || moved.contains(name) || kept(&holding_name(name)?) {
+        if moved.contains(name) || kept(&holding_name(name)?) {
             continue;
         }
         paths.push(data_file_path(&directory, file)?);
         for extra in &file.extra_files {
-            paths.push(format!("{directory}/{}", layout::check_name("extra file", extra)?));
+            paths.push(beside_path(&directory, file, extra)?);
         }
     }
     for file in message.written_index_files() {
-        if file.external_path.is_none() && !kept(&file.file_name) {
+        if !kept(&file.file_name) {
             paths.push(index_path(schema, options, file)?);
         }
     }

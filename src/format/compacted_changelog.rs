@@ -8,7 +8,9 @@
 //!
 //! Spec: `format-spec/data-files.md`, compacted changelog files.
 
-use super::{DataFileMeta, layout};
+use std::borrow::Cow;
+
+use super::{DataFileMeta, layout, outside};
 use crate::error::{Error, Result};
 
 const PREFIX: &str = "compacted-changelog-";
@@ -31,16 +33,33 @@ pub struct CompactedChangelog {
 /// The path of the bytes of a data file, from the directory of its bucket.
 ///
 /// # Errors
-/// [`Error::Corrupt`] for a name that is none.
+/// [`Error::Corrupt`] for a name that is none, and for a path outside of the table that does not lead to that name.
 pub fn data_file_path(bucket_directory: &str, file: &DataFileMeta) -> Result<String> {
     let name = layout::check_name("data file", &file.file_name)?;
+    let directory = data_file_directory(bucket_directory, file)?;
     Ok(match CompactedChangelog::of_name(name)? {
         Some(told) => {
-            let siblings = bucket_directory.rsplit_once('/').map(|(parent, _)| format!("{parent}/"));
+            let siblings = directory.rsplit_once('/').map(|(parent, _)| format!("{parent}/"));
             format!("{}bucket-{}/{}", siblings.unwrap_or_default(), told.bucket, told.file_name)
         }
-        None => format!("{bucket_directory}/{name}"),
+        None => format!("{directory}/{name}"),
     })
+}
+
+/// The paths of the files beside a data file, such as its index: they lie where it does.
+///
+/// # Errors
+/// As [`data_file_path`].
+pub fn beside_path(bucket_directory: &str, file: &DataFileMeta, name: &str) -> Result<String> {
+    let name = layout::check_name("extra file", name)?;
+    Ok(format!("{}/{name}", data_file_directory(bucket_directory, file)?))
+}
+
+fn data_file_directory<'a>(bucket_directory: &'a str, file: &DataFileMeta) -> Result<Cow<'a, str>> {
+    match &file.external_path {
+        None => Ok(Cow::Borrowed(bucket_directory)),
+        Some(told) => Ok(Cow::Owned(outside::directory_of(told, &file.file_name)?)),
+    }
 }
 
 /// The name of the file that holds the bytes of a data file.

@@ -1,5 +1,7 @@
 //! A table's files: every request of the rooms above goes through [`TableStore`].
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -13,6 +15,8 @@ use object_store::{Error as StoreError, GetOptions, GetRange, ObjectStore, Objec
 
 use super::error::{from_store, is_certain, plain};
 use super::local::{LocalStore, Unsynced};
+use super::location::Location;
+use super::outside::Outside;
 use super::path::{check_path, join};
 use super::secret::Secrets;
 use super::upload::Upload;
@@ -75,6 +79,7 @@ pub struct TableStore {
     location: Arc<str>,
     kind: Kind,
     secrets: Secrets,
+    outside: Arc<Outside>,
     env: Env,
 }
 
@@ -86,7 +91,32 @@ impl fmt::Debug for TableStore {
 
 impl TableStore {
     pub(super) fn assemble(inner: Arc<dyn ObjectStore>, root: String, location: String, kind: Kind, env: Env) -> Self {
-        Self { inner, root: root.into(), location: location.into(), kind, secrets: Secrets::default(), env }
+        let (root, location, secrets, outside) = (root.into(), location.into(), Secrets::default(), Arc::default());
+        Self { inner, root, location, kind, secrets, outside, env }
+    }
+
+    /// The local disk from its root.
+    pub(super) fn local_disk(env: &Env) -> Self {
+        let inner = Arc::new(LocalStore::new(env.clone()));
+        Self::assemble(inner, String::new(), "/".to_string(), Kind::Local, env.clone())
+    }
+
+    /// The same store from its top, which has this address.
+    pub(super) fn at_top(&self, address: &str) -> Self {
+        Self { root: "".into(), location: address.into(), ..self.clone() }
+    }
+
+    /// With the files outside of the root that may be reached.
+    pub(super) fn reaching(self, outside: &Arc<Outside>) -> Self {
+        Self { outside: Arc::clone(outside), ..self }
+    }
+
+    /// The same store, from which the files below these locations are reached too.
+    ///
+    /// # Errors
+    /// As [`super::Location::parse`].
+    pub fn allowing<'a>(&self, locations: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        Ok(self.clone().reaching(&Arc::new(Outside::allowing(locations, &BTreeMap::new())?)))
     }
 
     /// With the secrets that no error may show.
@@ -158,6 +188,17 @@ impl TableStore {
         &self.location
     }
 
+    /// The root, parsed; nothing for a store without an address.
+    pub(super) fn parsed_location(&self) -> Option<Location> {
+        let location = Location::parse(&self.location).ok()?;
+        let same = match (&self.kind, &location) {
+            (Kind::Local, Location::Local(_)) | (Kind::Memory, Location::Memory { .. }) => true,
+            (Kind::Remote { .. }, Location::Remote { .. }) => true,
+            _ => false,
+        };
+        same.then_some(location)
+    }
+
     /// The root as a directory of the local disk.
     pub fn local_path(&self) -> Option<PathBuf> {
         matches!(self.kind, Kind::Local).then(|| PathBuf::from(format!("/{}", self.root)))
@@ -177,7 +218,8 @@ impl TableStore {
     /// # Errors
     /// [`Error::Invalid`] for a path that leaves the root.
     pub fn object(&self, path: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
-        Ok((Arc::clone(&self.inner), self.file(path)?))
+        let (store, file) = self.find(path)?;
+        Ok((Arc::clone(&store.inner), file))
     }
 
     fn file(&self, path: &str) -> Result<Path> {
@@ -185,20 +227,42 @@ impl TableStore {
         join(&self.root, path)
     }
 
+    /// The store that a file lies in, and its path there.
+    fn find(&self, path: &str) -> Result<(Cow<'_, Self>, Path)> {
+        match Outside::names(path) {
+            true => self.outside.place(path, self).map(|(store, file)| (Cow::Owned(store), file)),
+            false => Ok((Cow::Borrowed(self), self.file(path)?)),
+        }
+    }
+
+    /// Refuses a path outside of the root that is not below an allowed location, or lies in a store that is only read. No
+    /// request is made.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] that names the location and the option; [`Error::Invalid`] for a path that is none.
+    pub fn require_writable_at(&self, path: &str) -> Result<()> {
+        self.find(path)?.0.require_writable()
+    }
+
+    /// Whether a file may be reached: one below the root, or one outside of it that lies below an allowed location.
+    pub fn reaches(&self, path: &str) -> bool {
+        !Outside::names(path) || self.outside.check(path).is_ok()
+    }
+
     /// Reads a whole file of at most [`MAX_METADATA_BYTES`].
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Exhausted`] for a larger file, [`Error::Storage`].
     pub async fn read(&self, path: &str) -> Result<Bytes> {
-        let file = self.file(path)?;
-        let result = self.inner.get(&file).await.map_err(|error| self.failure("read", path, &error))?;
+        let (store, file) = self.find(path)?;
+        let result = store.inner.get(&file).await.map_err(|error| store.failure("read", path, &error))?;
         let size = result.meta.size;
         if size > MAX_METADATA_BYTES {
             return Err(Error::exhausted(format!(
                 "{path} has {size} bytes; at most {MAX_METADATA_BYTES} are read whole"
             )));
         }
-        let bytes = result.bytes().await.map_err(|error| self.failure("read", path, &error))?;
+        let bytes = result.bytes().await.map_err(|error| store.failure("read", path, &error))?;
         if bytes.len() as u64 != size {
             return Err(Error::storage(format!("read {path}: {} of {size} bytes came", bytes.len())));
         }
@@ -225,10 +289,10 @@ impl TableStore {
         if range.start >= range.end {
             return Ok(Bytes::new());
         }
-        let file = self.file(path)?;
+        let (store, file) = self.find(path)?;
         let asked = range.end - range.start;
         let bytes =
-            self.inner.get_range(&file, range.clone()).await.map_err(|error| self.failure("read", path, &error))?;
+            store.inner.get_range(&file, range.clone()).await.map_err(|error| store.failure("read", path, &error))?;
         if bytes.len() as u64 != asked {
             return Err(Error::corrupt(path, format!("range {range:?} gave {} bytes", bytes.len())));
         }
@@ -240,8 +304,8 @@ impl TableStore {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].
     pub async fn read_head(&self, path: &str, length: u64) -> Result<Bytes> {
-        let file = self.file(path)?;
-        self.inner.get_range(&file, 0..length).await.map_err(|error| self.failure("read", path, &error))
+        let (store, file) = self.find(path)?;
+        store.inner.get_range(&file, 0..length).await.map_err(|error| store.failure("read", path, &error))
     }
 
     /// Reads some ranges of a file, in as few requests as the store makes of ranges that lie near each other.
@@ -249,8 +313,9 @@ impl TableStore {
     /// # Errors
     /// As [`TableStore::read_range`].
     pub async fn read_ranges(&self, path: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let file = self.file(path)?;
-        let pieces = self.inner.get_ranges(&file, ranges).await.map_err(|error| self.failure("read", path, &error))?;
+        let (store, file) = self.find(path)?;
+        let pieces =
+            store.inner.get_ranges(&file, ranges).await.map_err(|error| store.failure("read", path, &error))?;
         let whole = |(range, bytes): (&Range<u64>, &Bytes)| bytes.len() as u64 == range.end.saturating_sub(range.start);
         if pieces.len() != ranges.len() || !ranges.iter().zip(&pieces).all(whole) {
             return Err(Error::corrupt(path, format!("ranges {ranges:?} gave fewer bytes")));
@@ -263,22 +328,22 @@ impl TableStore {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].
     pub async fn read_tail(&self, path: &str, length: u64) -> Result<(Bytes, u64)> {
-        let file = self.file(path)?;
+        let (store, file) = self.find(path)?;
         let ranged = |range| GetOptions { range: Some(range), ..GetOptions::default() };
-        let result = match self.inner.get_opts(&file, ranged(GetRange::Suffix(length))).await {
+        let result = match store.inner.get_opts(&file, ranged(GetRange::Suffix(length))).await {
             // Azure knows no range that is counted from the end.
             Err(StoreError::NotSupported { .. } | StoreError::NotImplemented { .. }) => {
-                let size = self.inner.head(&file).await.map_err(|error| self.failure("stat", path, &error))?.size;
+                let size = store.inner.head(&file).await.map_err(|error| store.failure("stat", path, &error))?.size;
                 if size == 0 {
                     return Ok((Bytes::new(), 0));
                 }
-                self.inner.get_opts(&file, ranged(GetRange::Bounded(size.saturating_sub(length)..size))).await
+                store.inner.get_opts(&file, ranged(GetRange::Bounded(size.saturating_sub(length)..size))).await
             }
             result => result,
         };
-        let result = result.map_err(|error| self.failure("read", path, &error))?;
+        let result = result.map_err(|error| store.failure("read", path, &error))?;
         let size = result.meta.size;
-        let bytes = result.bytes().await.map_err(|error| self.failure("read", path, &error))?;
+        let bytes = result.bytes().await.map_err(|error| store.failure("read", path, &error))?;
         Ok((bytes, size))
     }
 
@@ -287,8 +352,8 @@ impl TableStore {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].
     pub async fn size(&self, path: &str) -> Result<u64> {
-        let file = self.file(path)?;
-        Ok(self.inner.head(&file).await.map_err(|error| self.failure("stat", path, &error))?.size)
+        let (store, file) = self.find(path)?;
+        Ok(store.inner.head(&file).await.map_err(|error| store.failure("stat", path, &error))?.size)
     }
 
     /// Whether a file is there.
@@ -330,10 +395,10 @@ impl TableStore {
     }
 
     async fn put(&self, path: &str, bytes: Bytes, options: PutOptions) -> Result<()> {
-        self.require_writable()?;
-        let file = self.file(path)?;
-        let done = self.inner.put_opts(&file, bytes.into(), options).await;
-        done.map(|_| ()).map_err(|error| self.failure("write", path, &error))
+        let (store, file) = self.find(path)?;
+        store.require_writable()?;
+        let done = store.inner.put_opts(&file, bytes.into(), options).await;
+        done.map(|_| ()).map_err(|error| store.failure("write", path, &error))
     }
 
     /// Creates a file if it is absent: over all processes, one caller wins.
@@ -341,16 +406,16 @@ impl TableStore {
     /// # Errors
     /// Only failures that are certain to have had no effect: a bad path, no permission, no room.
     pub async fn create(&self, path: &str, bytes: Bytes) -> Result<Created> {
-        self.require_writable()?;
-        let file = self.file(path)?;
+        let (store, file) = self.find(path)?;
+        store.require_writable()?;
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.inner.put_opts(&file, bytes.into(), options).await {
+        match store.inner.put_opts(&file, bytes.into(), options).await {
             Ok(_) => Ok(Created::Won),
             Err(
                 StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } | StoreError::NotModified { .. },
             ) => Ok(Created::Exists),
-            Err(error) if is_certain(&error) => Err(self.failure("create", path, &error)),
-            Err(error) => Ok(Created::Unknown(plain(&error, &self.secrets))),
+            Err(error) if is_certain(&error) => Err(store.failure("create", path, &error)),
+            Err(error) => Ok(Created::Unknown(plain(&error, &store.secrets))),
         }
     }
 
@@ -359,13 +424,13 @@ impl TableStore {
     /// # Errors
     /// [`Error::Invalid`] for a path that leaves the root, [`Error::Unsupported`] for a store that is only read.
     pub fn upload(&self, path: &str) -> Result<Upload> {
-        self.require_writable()?;
-        let part_bytes = match self.kind {
+        let (store, file) = self.find(path)?;
+        store.require_writable()?;
+        let part_bytes = match store.kind {
             Kind::Local => LOCAL_PART_BYTES,
             Kind::Memory | Kind::Remote { .. } => REMOTE_PART_BYTES,
         };
-        let file = self.file(path)?;
-        Ok(Upload::new(Arc::clone(&self.inner), file, path.to_string(), part_bytes, self.secrets.clone()))
+        Ok(Upload::new(Arc::clone(&store.inner), file, path.to_string(), part_bytes, store.secrets.clone()))
     }
 
     /// The files of one directory, in no order. A directory that is not there has none.
@@ -418,11 +483,11 @@ impl TableStore {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn delete(&self, path: &str) -> Result<()> {
-        self.require_writable()?;
-        let file = self.file(path)?;
-        match self.inner.delete(&file).await {
+        let (store, file) = self.find(path)?;
+        store.require_writable()?;
+        match store.inner.delete(&file).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.failure("delete", path, &error)),
+            Err(error) => Err(store.failure("delete", path, &error)),
         }
     }
 
@@ -430,13 +495,24 @@ impl TableStore {
     /// the files that may still be there, each with what the store said.
     pub async fn delete_all(&self, paths: &[String]) -> Vec<(String, Error)> {
         let mut failed = Vec::new();
-        let mut files = Vec::new();
+        let mut stores: Vec<(Cow<'_, Self>, Vec<(&String, Path)>)> = Vec::new();
         for path in paths {
-            match self.require_writable().and_then(|()| self.file(path)) {
-                Ok(file) => files.push((path, file)),
+            let found = self.find(path);
+            match found.and_then(|(store, file)| store.require_writable().map(|()| (store, file))) {
                 Err(error) => failed.push((path.clone(), error)),
+                Ok((store, file)) => match stores.iter_mut().find(|(known, _)| known.location == store.location) {
+                    Some((_, files)) => files.push((path, file)),
+                    None => stores.push((store, vec![(path, file)])),
+                },
             }
         }
+        for (store, files) in &stores {
+            store.delete_files(files, &mut failed).await;
+        }
+        failed
+    }
+
+    async fn delete_files(&self, files: &[(&String, Path)], failed: &mut Vec<(String, Error)>) {
         let at_once = match self.kind {
             Kind::Remote { deletes_at_once, .. } => deletes_at_once,
             Kind::Local | Kind::Memory => DELETES_AT_ONCE,
@@ -455,7 +531,6 @@ impl TableStore {
                 }
             }
         }
-        failed
     }
 
     /// Removes a directory if nothing is in it, and tells whether it did. Object stores have none: nothing to do.
@@ -463,8 +538,8 @@ impl TableStore {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn remove_empty_dir(&self, directory: &str) -> Result<bool> {
-        let full = self.file(directory)?;
-        let Some(_) = self.local_path() else { return Ok(false) };
+        let (store, full) = self.find(directory)?;
+        let Some(_) = store.local_path() else { return Ok(false) };
         let target = PathBuf::from(format!("/{full}"));
         self.env.blocking(move || remove_empty_local(&target)).await
     }

@@ -435,3 +435,58 @@ async fn an_s3_server_keeps_names_conditions_and_uploads() {
     store.delete_dir("").await.unwrap();
     assert!(store.list_recursive("").await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn files_outside_of_the_root_are_reached_below_allowed_locations_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let options = BTreeMap::from([(ALLOW_EXTERNAL.to_string(), format!("{},memory://outside/y", at("x").display()))]);
+    let location = at("t");
+    let store = open_location(location.to_str().unwrap(), &options, &Env::system()).unwrap();
+    let near = format!("file://{}/bucket-0/f", at("x").display());
+    let far = "memory://outside/y/bucket-0/f".to_string();
+    for path in [&near, &far] {
+        assert!(store.reaches(path));
+        store.require_writable_at(path).unwrap();
+        store.write(path, bytes("0123")).await.unwrap();
+        assert_eq!(store.read(path).await.unwrap(), bytes("0123"));
+        assert_eq!(store.read_range(path, 1..3).await.unwrap(), bytes("12"));
+        assert_eq!(store.size(path).await.unwrap(), 4);
+        let mut upload = store.upload(path).unwrap();
+        upload.push(bytes("4567")).await.unwrap();
+        upload.finish().await.unwrap();
+        assert_eq!(store.read_ranges(path, &[0..1, 3..4]).await.unwrap(), [bytes("4"), bytes("7")]);
+    }
+    assert!(at("x").join("bucket-0/f").is_file() && !location.exists());
+    store.write("bucket-0/g", bytes("g")).await.unwrap();
+    let all =
+        [near.clone(), "bucket-0/g".to_string(), far.clone(), format!("file://{}/z/f", directory.path().display())];
+    let failed = store.delete_all(&all).await;
+    assert_eq!(failed.iter().map(|(path, _)| path).collect::<Vec<_>>(), [&all[3]]);
+    for path in &all[..3] {
+        assert!(!store.exists(path).await.unwrap(), "{path}");
+    }
+    // The allowed location itself is nobody's to remove.
+    assert!(store.remove_empty_dir(&format!("file://{}/bucket-0", at("x").display())).await.unwrap());
+    assert!(store.remove_empty_dir(&format!("file://{}", at("x").display())).await.is_err());
+    // Nothing is listed, made or removed there as a directory.
+    assert!(store.list(&near).await.is_err());
+    assert!(store.delete_dir(&near).await.is_err());
+    assert!(store.create_dir(&near).await.is_err());
+    let plain = TableStore::local(&location, &Env::system()).unwrap();
+    for path in [&near, &far] {
+        assert!(!plain.reaches(path));
+        assert!(matches!(plain.read(path).await, Err(Error::Unsupported(_))));
+        assert!(matches!(plain.write(path, bytes("x")).await, Err(Error::Unsupported(_))));
+        assert!(matches!(plain.delete(path).await, Err(Error::Unsupported(_))));
+    }
+}
+
+#[test]
+fn an_unknown_option_of_the_cache_is_refused_whatever_the_store() {
+    for location in ["/tmp/t", "memory://m/t", "s3://b/t"] {
+        let options = BTreeMap::from([("local-cache.max-age".to_string(), "1 d".to_string())]);
+        let error = open_location(location, &options, &Env::system()).unwrap_err();
+        assert!(error.to_string().contains("local-cache.max-age"), "{error}");
+    }
+}

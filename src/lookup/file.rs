@@ -20,7 +20,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::files::{KIND_NAME, PageAt, PageBounds, PageColumn, Pages, SEQUENCE_NAME, format_of};
-use crate::format::{DataFileMeta, DeletionVector};
+use crate::format::{DataFileMeta, DeletionVector, data_file_path};
 use crate::lsm::Keys;
 use crate::read::Origin;
 use crate::types::{DataType, TypeKind};
@@ -32,7 +32,7 @@ use super::rules::Rules;
 pub(super) struct LookupFile {
     /// Tells the file, as one schema sees it, from all others.
     pub id: u128,
-    /// Its path below the table.
+    /// Its path.
     pub path: String,
     pub meta: Arc<DataFileMeta>,
     /// Its rows that are none.
@@ -46,10 +46,7 @@ impl LookupFile {
         meta: &Arc<DataFileMeta>,
         masked: Option<Arc<DeletionVector>>,
     ) -> Result<Self> {
-        if meta.external_path.is_some() {
-            return Err(Error::unsupported(format!("data file {} outside of the table", meta.file_name)));
-        }
-        let path = format!("{directory}/{}", meta.file_name);
+        let path = data_file_path(directory, meta)?;
         format_of(&path)?; // refuses formats that are not read
         let (size, schema) = (meta.file_size.to_le_bytes(), rules.schema.id.to_le_bytes());
         // Schemas of branches have numbers of their own.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::format::{
     FileKind, FileSource, GoingFile, IndexManifestEntry, ManifestEntry, ManifestFileMeta, Snapshot, SnapshotId,
-    bucket_directory, data_file_path, holding_name, index_path, layout,
+    beside_path, bucket_directory, data_file_path, holding_name, index_path, layout,
 };
 use crate::schema::{Schema, TableOptions};
 
@@ -27,14 +27,21 @@ pub(super) struct GoingFiles<'a> {
     options: &'a TableOptions,
     /// Names of files that stay.
     kept: &'a HashSet<String>,
+    /// Whether a path may be reached: one outside of the table must be allowed.
+    reaches: &'a (dyn Fn(&str) -> bool + Sync),
     files: BTreeMap<String, GoingFile>,
-    /// Files outside of the table's root.
+    /// Files outside of the table's root that may not be reached.
     pub(super) outside: u64,
 }
 
 impl<'a> GoingFiles<'a> {
-    pub(super) fn new(schema: &'a Schema, options: &'a TableOptions, kept: &'a HashSet<String>) -> Self {
-        Self { schema, options, kept, files: BTreeMap::new(), outside: 0 }
+    pub(super) fn new(
+        schema: &'a Schema,
+        options: &'a TableOptions,
+        kept: &'a HashSet<String>,
+        reaches: &'a (dyn Fn(&str) -> bool + Sync),
+    ) -> Self {
+        Self { schema, options, kept, reaches, files: BTreeMap::new(), outside: 0 }
     }
 
     pub(super) fn into_files(self) -> Vec<GoingFile> {
@@ -83,15 +90,11 @@ impl<'a> GoingFiles<'a> {
         if self.kept.contains(&holding_name(&file.file_name)?) {
             return Ok(());
         }
-        if file.external_path.is_some() {
-            self.outside += 1;
-            return Ok(());
-        }
         let directory = bucket_directory(self.schema, self.options, &entry.partition, entry.bucket)?;
         let bytes = u64::try_from(file.file_size).unwrap_or(0);
         self.add(data_file_path(&directory, file)?, last, bytes);
         for extra in &file.extra_files {
-            self.add(format!("{directory}/{}", layout::check_name("extra file", extra)?), last, 0);
+            self.add(beside_path(&directory, file, extra)?, last, 0);
         }
         Ok(())
     }
@@ -113,13 +116,8 @@ impl<'a> GoingFiles<'a> {
     /// An index manifest and the files it names.
     pub(super) fn index(&mut self, name: &str, files: &[IndexManifestEntry], id: SnapshotId) -> Result<()> {
         for file in files.iter().filter(|file| !self.kept.contains(&file.file_name)) {
-            match file.external_path {
-                Some(_) => self.outside += 1,
-                None => {
-                    let path = index_path(self.schema, self.options, file)?;
-                    self.add(path, id, u64::try_from(file.file_size).unwrap_or(0));
-                }
-            }
+            let path = index_path(self.schema, self.options, file)?;
+            self.add(path, id, u64::try_from(file.file_size).unwrap_or(0));
         }
         self.metadata(name, None, id)
     }
@@ -142,6 +140,10 @@ impl<'a> GoingFiles<'a> {
 
     /// What several snapshots name goes with the last of them.
     fn add(&mut self, path: String, last: SnapshotId, bytes: u64) {
+        if !(self.reaches)(&path) {
+            self.outside += 1;
+            return;
+        }
         let going = self.files.entry(path.clone()).or_insert(GoingFile { path, last, bytes });
         going.last = going.last.max(last);
     }

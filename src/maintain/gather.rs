@@ -17,8 +17,21 @@ use crate::schema::{ChangelogProducer, Schema, TableOptions};
 /// The files of a plan.
 pub(super) struct Gathered {
     pub(super) files: Vec<GoingFile>,
-    /// Files outside of the table's root.
+    /// Files outside of the table's root that may not be reached.
     pub(super) outside: u64,
+}
+
+impl Gathered {
+    fn of(files: GoingFiles<'_>) -> Self {
+        let outside = files.outside;
+        if outside > 0 {
+            tracing::warn!(
+                outside,
+                "expiry: files outside of the table, in locations that are not allowed, stay behind"
+            );
+        }
+        Self { outside, files: files.into_files() }
+    }
 }
 
 /// Reads for one table.
@@ -58,7 +71,8 @@ impl Gather<'_> {
     ) -> Result<Gathered> {
         let Some((end, going)) = chain.split_last() else { return Err(Error::bug("expiry without a snapshot")) };
         roots::metadata(self.manifests(), end, &mut kept).await?;
-        let mut files = GoingFiles::new(self.schema, self.options, &kept);
+        let reaches = |path: &str| self.history.store.reaches(path);
+        let mut files = GoingFiles::new(self.schema, self.options, &kept, &reaches);
         let keeps_deltas = decoupled && self.without_producer();
         let leavers = if keeps_deltas { Leavers::Compacted } else { Leavers::All };
         for snapshot in chain.iter().skip(1) {
@@ -80,7 +94,7 @@ impl Gather<'_> {
             }
             files.statistics(snapshot)?;
         }
-        Ok(Gathered { outside: files.outside, files: files.into_files() })
+        Ok(Gathered::of(files))
     }
 
     /// What goes with changelogs. `stays` is the changelog or snapshot behind them, `earliest` the oldest snapshot.
@@ -95,7 +109,8 @@ impl Gather<'_> {
         if stays.id != earliest.id {
             self.lists_of(stays, &mut kept).await?;
         }
-        let mut files = GoingFiles::new(self.schema, self.options, &kept);
+        let reaches = |path: &str| self.history.store.reaches(path);
+        let mut files = GoingFiles::new(self.schema, self.options, &kept, &reaches);
         for changelog in going {
             if changelog.changelog_manifest_list.is_some() {
                 self.changelog(&mut files, changelog).await?;
@@ -110,7 +125,7 @@ impl Gather<'_> {
             let delta = self.manifests().delta_files(earliest, &FileFilter::default()).await?;
             files.left(&delta, earliest.id - 1, Leavers::Flushed)?;
         }
-        Ok(Gathered { outside: files.outside, files: files.into_files() })
+        Ok(Gathered::of(files))
     }
 
     /// What goes with a tag whose snapshot has expired; `earliest` is the oldest snapshot. Of what was taken already
@@ -123,7 +138,8 @@ impl Gather<'_> {
     ) -> Result<Gathered> {
         roots::state(self.manifests(), earliest, &mut kept).await?;
         roots::changelogs(self.history, self.manifests(), &mut kept).await?;
-        let mut files = GoingFiles::new(self.schema, self.options, &kept);
+        let reaches = |path: &str| self.history.store.reaches(path);
+        let mut files = GoingFiles::new(self.schema, self.options, &kept, &reaches);
         let live = self.manifests().live_files(tagged, &FileFilter::default()).await;
         files.live(&if_there(live)?.unwrap_or_default(), tagged.id)?;
         self.state_lists(&mut files, tagged).await?;
@@ -133,7 +149,7 @@ impl Gather<'_> {
             files.index(name, &entries, tagged.id)?;
         }
         files.statistics(tagged)?;
-        Ok(Gathered { outside: files.outside, files: files.into_files() })
+        Ok(Gathered::of(files))
     }
 
     async fn state_lists(&self, files: &mut GoingFiles<'_>, snapshot: &Snapshot) -> Result<()> {

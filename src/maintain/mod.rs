@@ -12,7 +12,7 @@
 //!   tells the next expiry which files those are;
 //! - a file goes only if it left the chain at or before the oldest snapshot that stays, and no tag, no branch and no
 //!   changelog that stays names it; what cannot be read is taken to name everything;
-//! - nothing outside of the table's root goes, and no snapshot younger than what a commit under way may rest on.
+//! - nothing outside of the table's root goes, but below locations that the caller allows; and no snapshot younger than what a commit under way may rest on.
 //!
 //! Spec: `format-spec/expiry.md`.
 

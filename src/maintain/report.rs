@@ -20,7 +20,7 @@ pub struct ExpireReport {
     pub failed: u64,
     /// What the store said about the first of them.
     pub first_failure: Option<String>,
-    /// Files outside of the table's root, which stay.
+    /// Files outside of the table's root in locations that are not allowed, which stay.
     pub outside: u64,
     /// Of a dry run: the files that would go.
     pub would_go: Vec<GoingFile>,

@@ -135,7 +135,7 @@ fn going(entries: &[Arc<ManifestEntry>], which: Leavers, kept: &[&str]) -> Vec<S
     let schema = schema.build().unwrap();
     let options = TableOptions::parse(&schema).unwrap();
     let kept: HashSet<String> = kept.iter().map(ToString::to_string).collect();
-    let mut files = GoingFiles::new(&schema, &options, &kept);
+    let mut files = GoingFiles::new(&schema, &options, &kept, &|_: &str| true);
     files.left(entries, 7, which).unwrap();
     files.into_files().into_iter().map(|file| file.path).collect()
 }
@@ -156,16 +156,20 @@ fn a_file_that_only_moves_stays_and_one_that_leaves_goes() {
 }
 
 #[test]
-fn side_files_go_with_their_file_and_files_elsewhere_stay() {
+fn side_files_go_with_their_file_and_files_elsewhere_where_it_is_allowed() {
     let schema = Schema::builder().column("id", DataType::BIGINT.not_null()).primary_key(["id"]).option("bucket", "1");
     let schema = schema.build().unwrap();
     let options = TableOptions::parse(&schema).unwrap();
     let kept = HashSet::new();
-    let mut files = GoingFiles::new(&schema, &options, &kept);
+    let reaches = |path: &str| !path.contains("://") || path.starts_with("s3://ours/");
+    let mut files = GoingFiles::new(&schema, &options, &kept, &reaches);
     let mut with_index = data_file("a", 10);
     with_index.extra_files = vec!["a.index".to_string()];
     let mut elsewhere = data_file("b", 10);
     elsewhere.external_path = Some("s3://other/b".to_string());
+    let mut ours = data_file("c", 10);
+    ours.external_path = Some("s3://ours/x/c".to_string());
+    ours.extra_files = vec!["c.index".to_string()];
     let mut climbing = data_file("../../etc/passwd", 10);
     climbing.row_count = 1;
     let entry = |file| {
@@ -180,8 +184,11 @@ fn side_files_go_with_their_file_and_files_elsewhere_stay() {
     };
     files.left(&entry(with_index), 3, Leavers::All).unwrap();
     files.left(&entry(elsewhere), 3, Leavers::All).unwrap();
+    files.left(&entry(ours), 3, Leavers::All).unwrap();
     assert!(files.left(&entry(climbing), 3, Leavers::All).is_err());
     assert_eq!(files.outside, 1);
-    let paths: Vec<_> = files.into_files().into_iter().map(|file| (file.path, file.last)).collect();
-    assert_eq!(paths, [("bucket-0/a".to_string(), 3), ("bucket-0/a.index".to_string(), 3)]);
+    let going = files.into_files();
+    let paths: Vec<_> = going.iter().map(|file| (file.path.as_str(), file.last)).collect();
+    let wanted = ["bucket-0/a", "bucket-0/a.index", "s3://ours/x/c", "s3://ours/x/c.index"];
+    assert_eq!(paths, wanted.map(|path| (path, 3)));
 }

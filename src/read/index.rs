@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use crate::error::{Error, Result};
-use crate::format::{DataFileMeta, FileIndex, HeadRead, INDEX_SUFFIX, IndexedAs, Selection};
+use crate::format::{DataFileMeta, FileIndex, HeadRead, INDEX_SUFFIX, IndexedAs, Selection, beside_path};
 use crate::io::TableStore;
 use crate::predicate::Expr;
 use crate::schema::Schema;
@@ -19,7 +19,7 @@ const FIRST: u64 = 256 << 10;
 pub(super) struct IndexOf<'a> {
     pub(super) store: &'a TableStore,
     pub(super) runtime: &'a Handle,
-    /// The directory of the file.
+    /// The directory of the file's bucket.
     pub(super) directory: &'a str,
     pub(super) file: &'a DataFileMeta,
     /// The schema that it was written with, and the one that the condition speaks of.
@@ -44,7 +44,7 @@ impl IndexOf<'_> {
         if names.next().is_some() {
             return Err(Error::corrupt(&file.file_name, "two index files"));
         }
-        self.select_beside(&format!("{}/{name}", self.directory), condition, rows, &column_of)
+        self.select_beside(&beside_path(self.directory, file, name)?, condition, rows, &column_of)
     }
 
     fn select_beside(

@@ -232,9 +232,6 @@ impl SplitReader {
 
     pub(super) fn files_of(&self, split: &Split) -> Result<Arc<Located>> {
         let directory = bucket_directory(&self.request.schema, &self.options, &split.partition, split.bucket)?;
-        if let Some(outside) = split.files.iter().find(|file| file.external_path.is_some()) {
-            return Err(Error::unsupported(format!("data file {} outside of the table", outside.file_name)));
-        }
         let partition = PartitionValues::of(&self.request.schema, &split.partition)?;
         let vectors = load_vectors(&self.history.store, &self.request.schema, &self.options, &split.vectors);
         let vectors = self.runtime.block_on(vectors)?;
@@ -250,7 +247,7 @@ impl SplitReader {
         bounds: Bounds,
     ) -> Box<dyn Iterator<Item = Result<FileBatch>> + Send> {
         let (this, located, file) = (self.clone(), Arc::clone(located), Arc::clone(file));
-        let path = format!("{}/{}", located.directory, file.file_name);
+        let path = shown_path(&located.directory, &file);
         read_ahead(&self.runtime, path, move || this.open_here(&located, &file, versions, bounds))
     }
 
@@ -641,20 +638,25 @@ struct Place {
 
 impl Located {
     fn place(&self, file: &DataFileMeta) -> Result<Place> {
-        let own = format!("{}/{}", self.directory, file.file_name);
+        let path = data_file_path(&self.directory, file)?;
         match CompactedChangelog::of_name(&file.file_name)? {
             Some(told) => {
-                let path = data_file_path(&self.directory, file)?;
-                let format = known_format(&own, &told.format)?;
+                let format = known_format(&shown_path(&self.directory, file), &told.format)?;
                 Ok(Place { path, start: told.start, size: told.length, format })
             }
             None => {
-                let size = u64::try_from(file.file_size).map_err(|_| Error::corrupt(&own, "_FILE_SIZE is negative"))?;
-                let format = format_of(&own)?;
-                Ok(Place { path: own, start: 0, size, format })
+                let size =
+                    u64::try_from(file.file_size).map_err(|_| Error::corrupt(&path, "_FILE_SIZE is negative"))?;
+                let format = format_of(&path)?;
+                Ok(Place { path, start: 0, size, format })
             }
         }
     }
+}
+
+/// The path of a data file by its own name, for errors.
+fn shown_path(directory: &str, file: &DataFileMeta) -> String {
+    file.external_path.clone().unwrap_or_else(|| format!("{directory}/{}", file.file_name))
 }
 
 #[cfg(test)]

@@ -23,9 +23,10 @@ pub use evolution::column_mapping;
 pub use option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, Stance, find_option, option_keys};
 pub use options::{
     BetweenMode, BetweenPoints, BucketFunction, ChangelogProducer, ColumnIndex, ColumnMergeOptions, CommitOptions,
-    CompactionOptions, Compression, DynamicBucketOptions, FileFormat, FileIndexKind, FileIndexOptions, FormatOptions,
-    LookupCompact, ManifestOptions, MergeEngine, MergeOptions, NullKeys, ParquetOptions, PostponeOptions, QuietHours,
-    RecordExpiry, RetentionLimits, RetentionOptions, ScanOptions, ScanPoint, SequenceGroup, StatsOptions, TableOptions,
+    CompactionOptions, Compression, DynamicBucketOptions, ExternalRoots, FileFormat, FileIndexKind, FileIndexOptions,
+    FormatOptions, LookupCompact, ManifestOptions, MergeEngine, MergeOptions, NullKeys, ParquetOptions,
+    PostponeOptions, QuietHours, RecordExpiry, RetentionLimits, RetentionOptions, ScanOptions, ScanPoint,
+    SequenceGroup, StatsOptions, TableOptions,
 };
 pub use options_page::options_page;
 pub use units::{StatsMode, parse_duration, parse_memory_size};

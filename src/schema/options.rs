@@ -249,6 +249,8 @@ pub struct TableOptions {
     pub changelog_file_prefix: String,
     /// The directory below the table that holds the data.
     pub data_file_path_directory: Option<String>,
+    /// The roots outside of the table that new data files are spread over.
+    pub external_roots: ExternalRoots,
     /// Keep index files beside the data instead of in `index/`.
     pub index_file_in_data_dir: bool,
     /// Keep deletion vectors (`deletion-vectors.enabled`).
@@ -358,6 +360,7 @@ impl TableOptions {
             data_file_prefix: read.string("data-file.prefix"),
             changelog_file_prefix: read.string("changelog-file.prefix"),
             data_file_path_directory: read.text("data-file.path-directory").map(ToString::to_string),
+            external_roots: ExternalRoots::read(&read)?,
             index_file_in_data_dir: read.boolean("index-file-in-data-file-dir")?,
             deletion_vectors: read.boolean("deletion-vectors.enabled")?,
             merge_on_read: read.boolean("deletion-vectors.merge-on-read")?,
@@ -414,6 +417,7 @@ impl TableOptions {
 }
 
 mod compaction;
+mod external;
 mod formats;
 mod indexes;
 mod merge;
@@ -422,6 +426,7 @@ mod retention;
 mod scan;
 
 pub use compaction::{CompactionOptions, LookupCompact, QuietHours, RecordExpiry};
+pub use external::ExternalRoots;
 pub use formats::{Compression, FileFormat, FormatOptions};
 pub(super) use indexes::index_refusals;
 pub use indexes::{ColumnIndex, FileIndexKind, FileIndexOptions};

@@ -123,7 +123,7 @@ impl Table {
         self
     }
 
-    /// Deletes the table with all its files.
+    /// Deletes the table with all files of its directory. Those outside of it (`data-file.external-paths`) stay.
     ///
     /// # Errors
     /// [`Error::Storage`]; part of the files may be gone then. [`Error::Unsupported`] on a branch, and on a table of a

@@ -18,7 +18,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use super::channels::{Channel, class_of, first_channel};
 use super::key_index::KeyIndex;
 use crate::error::{Error, Result};
-use crate::format::{BinaryRow, IndexFile, IndexRead, decode_hash_index, encode_hash_index, index_path};
+use crate::format::{BinaryRow, IndexFile, IndexRead, decode_hash_index, encode_hash_index, index_outside, index_path};
 use crate::history::History;
 use crate::schema::{Schema, TableOptions};
 
@@ -251,15 +251,17 @@ impl DynamicBuckets {
             let mut files = Vec::new();
             for (bucket, hashes) in index.changed_hashes() {
                 let bytes = encode_hash_index(&hashes);
+                let (name, place) = (format!("index-{}-{}", self.uuid, self.written), (partition, bucket));
+                let external_path = index_outside(&self.schema, &self.options, place, &name, self.written)?;
                 let file = IndexFile {
                     partition: partition.clone(),
                     bucket,
                     index_type: HASH.to_string(),
-                    file_name: format!("index-{}-{}", self.uuid, self.written),
+                    file_name: name,
                     file_size: bytes.len() as i64,
                     row_count: hashes.len() as i64,
                     deletion_vectors: None,
-                    external_path: None,
+                    external_path,
                     global_index: None,
                 };
                 self.written += 1;

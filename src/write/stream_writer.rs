@@ -21,7 +21,7 @@ use super::settings::Settings;
 use super::take_up::{Gone, check_same};
 use crate::compact::join_changelogs;
 use crate::error::{Error, Result};
-use crate::files::FileNames;
+use crate::files::{FileNames, require_roots};
 use crate::format::layout::{self, POSTPONE_BUCKET};
 use crate::format::{BinaryRow, CommitKind, CommitMessage, Snapshot, SnapshotId, bucket_directory, written_paths};
 use crate::history::History;
@@ -101,6 +101,7 @@ impl StreamWriter {
     ) -> Result<Self> {
         history.store.require_writable()?;
         let settings = Settings::new(schema, options)?;
+        require_roots(&history.store, &settings.options)?;
         let postpone = match settings.options.bucket {
             BucketMode::Postpone => Some(postpone_prefix(&history, &settings.options, commit_user)?),
             _ => None,
@@ -363,7 +364,7 @@ impl StreamWriter {
     fn bucket_state(&self, target: u32) -> Result<BucketState> {
         let (partition, bucket) = self.target(target)?;
         let directory = bucket_directory(&self.settings.schema, &self.settings.options, partition, *bucket)?;
-        let names = FileNames::new(self.history.store.env(), directory);
+        let names = FileNames::new(self.history.store.env(), &self.settings.options, directory);
         Ok(BucketState { names: Arc::new(names), rows: Vec::new(), next_sequence: 0, done: Vec::new() })
     }
 

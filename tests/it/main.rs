@@ -10,6 +10,7 @@ mod defaults;
 mod deletion_vectors;
 mod engines;
 mod expiry;
+mod external;
 mod formats;
 mod goldens;
 mod indexes;

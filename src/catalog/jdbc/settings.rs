@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use crate::error::{Error, Result};
-use crate::io::Secret;
+use crate::io::{Secret, is_own_option, is_store_option};
 use crate::schema::parse_duration;
 
 /// Options that change nothing here: they tune caches and engines, or were read before.
@@ -21,8 +21,6 @@ const HARMLESS: [&str; 8] = [
 ];
 /// Beginnings of such options.
 const HARMLESS_BEGINNINGS: [&str; 2] = ["cache.", "client."];
-/// Beginnings of the options of stores, which refuse by themselves what they do not honour.
-const STORES: [&str; 9] = ["s3.", "s3a.", "fs.", "gs.", "azure.", "http.", "https.", "hadoop.", "local-cache."];
 /// How locations of stores begin on which Java locks unless it is told not to.
 const OBJECT_STORES: [&str; 9] = ["s3", "emr", "oss", "wasb", "abfs", "gs", "cosn", "obs", "http"];
 
@@ -145,8 +143,7 @@ impl Options {
     fn rest(mut self) -> Result<BTreeMap<String, String>> {
         let harmless = |key: &str| HARMLESS.contains(&key) || HARMLESS_BEGINNINGS.iter().any(|it| key.starts_with(it));
         self.0.retain(|key, _| !harmless(key));
-        let stores = |key: &str| STORES.iter().any(|it| key.to_ascii_lowercase().starts_with(it));
-        match self.0.keys().find(|key| !stores(key)) {
+        match self.0.keys().find(|key| !is_store_option(key) && !is_own_option(key)) {
             Some(key) => Err(Error::unsupported(format!("option {key} of a JDBC catalog"))),
             None => Ok(self.0),
         }

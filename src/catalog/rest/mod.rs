@@ -35,7 +35,7 @@ use super::backend::{CatalogBackend, Database, FoundTable};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::format::{View, ViewChange, encode_told_schema};
-use crate::io::{Secret, is_store_option, open_location};
+use crate::io::{Secret, is_own_option, is_store_option, open_location};
 use crate::schema::Schema;
 
 /// Options that a service's client has no use for.
@@ -96,7 +96,8 @@ impl RestCatalog {
             .filter_map(|(key, value)| Some((key.strip_prefix("header.")?.to_string(), value.clone())))
             .collect();
         options.retain(|key, _| !key.starts_with("header.") && !HARMLESS.contains(&key.as_str()));
-        if let Some(key) = options.keys().find(|key| !is_store_option(key) && *key != "prefix") {
+        let known = |key: &str| is_store_option(key) || key == "prefix" || is_own_option(key);
+        if let Some(key) = options.keys().find(|key| !known(key)) {
             return Err(Error::unsupported(format!("option {key} of a REST catalog")));
         }
         let client = Arc::new(Client::new(uri, token.as_ref(), &headers, env)?);
@@ -127,6 +128,9 @@ impl RestCatalog {
             _ => "/v1".to_string(),
         };
         options.retain(|key, _| is_store_option(key));
+        // What this process may reach and keep is for nobody else to say.
+        let own = self.options.iter().filter(|(key, _)| is_own_option(key));
+        options.extend(own.map(|(key, value)| (key.clone(), value.clone())));
         Ok(Settled { root, store: options })
     }
 

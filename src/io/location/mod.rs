@@ -25,7 +25,9 @@ use object_store::memory::InMemory;
 
 pub use text::{Location, Service};
 
+use super::cache::{BlockCache, CacheOptions};
 use super::local::LocalStore;
+use super::outside::Outside;
 use super::remote::RemoteStore;
 use super::secret::{Secret, Secrets};
 use super::store::{DELETES_AT_ONCE, Kind, TableStore};
@@ -47,25 +49,45 @@ pub fn is_store_option(name: &str) -> bool {
 /// As [`Location::parse`]; [`Error::Unsupported`] for a service that this build leaves out and for an option of the
 /// service that is not honoured, by name; [`Error::Invalid`] for a malformed option.
 pub fn open_location(text: &str, options: &BTreeMap<String, String>, env: &Env) -> Result<TableStore> {
-    let location = Location::parse(text)?;
+    open_parsed(Location::parse(text)?, options, &Arc::new(Outside::of(options)?), env)
+}
+
+/// The store of a location, from which files outside of it are reached where they are allowed.
+pub(super) fn open_parsed(
+    location: Location,
+    options: &BTreeMap<String, String>,
+    outside: &Arc<Outside>,
+    env: &Env,
+) -> Result<TableStore> {
     let shown = location.to_string();
+    let cache = CacheOptions::of(options)?;
+    let cached = |store: Arc<dyn ObjectStore>, address: &str| -> Result<Arc<dyn ObjectStore>> {
+        match cache {
+            Some(cache) => Ok(BlockCache::open(cache)?.wrap(store, address, env)),
+            None => Ok(store),
+        }
+    };
     match location {
         Location::Local(path) => {
             let root = path.to_string_lossy().trim_matches('/').to_string();
             let store = Arc::new(LocalStore::new(env.clone()));
-            Ok(TableStore::assemble(store, root, shown, Kind::Local, env.clone()))
+            Ok(TableStore::assemble(store, root, shown, Kind::Local, env.clone()).reaching(outside))
         }
         Location::Memory { name, prefix } => {
-            Ok(TableStore::assemble(memory_store(&name), prefix, shown, Kind::Memory, env.clone()))
+            let store = cached(memory_store(&name), &format!("memory://{name}"))?;
+            let store = TableStore::assemble(store, prefix, shown, Kind::Memory, env.clone());
+            Ok(store.reaching(outside))
         }
         Location::Remote { service, scheme, authority, prefix } => {
             let opened = open_service(service, scheme, &authority, options)?;
             let address = format!("{scheme}://{authority}");
             let store = Arc::new(RemoteStore::new(opened.store, address.clone(), opened.walked));
             let bucket = format!("{address} at {}", opened.endpoint.unwrap_or_default());
+            let store = cached(store, &bucket)?;
             let (read_only, deletes_at_once) = (opened.read_only, opened.deletes_at_once);
             let kind = Kind::Remote { bucket, read_only, deletes_at_once };
-            Ok(TableStore::assemble(store, prefix, shown, kind, env.clone()).keeping(opened.secrets))
+            let store = TableStore::assemble(store, prefix, shown, kind, env.clone());
+            Ok(store.keeping(opened.secrets).reaching(outside))
         }
     }
 }

@@ -10,7 +10,7 @@ const ONLY_CODECS: &str =
     "only these codecs: gzip, lz4 and none of Parquet alone; null, deflate and zstandard of Avro alone";
 const BLOB: &str = "BLOB columns are refused by their type";
 const VARIANT: &str = "VARIANT values are written whole; shredded ones are refused when they are read";
-const GATE_EXTERNAL: &str = "no effect unless data-file.external-paths, which is refused for writing";
+const SPREADS: &[&str] = &["none", "specific-fs", "round-robin", "weight-robin"];
 const SPEED: &str = "a speed setting of Java's code; this engine has its own";
 
 keys! {
@@ -29,13 +29,12 @@ keys! {
     "data-file.prefix": Text = "data-", HONOURED, "first letters of data file names";
     "data-file.path-directory": Text, HONOURED, "directory below the table that holds the data";
     "data-file.thin-mode": Boolean = "false", HONOURED, "do not store key columns twice";
-    "data-file.external-paths": Text, unwritable(&[], "data is written below the table only"),
-        "other roots for new data files";
+    "data-file.external-paths": Text, HONOURED, "other roots for new data files; their locations must be allowed";
     "data-file.external-paths.strategy":
         Enum(&["none", "specific-fs", "round-robin", "entropy-inject", "weight-robin"]) = "none",
-        harmless(GATE_EXTERNAL), "how such a root is chosen";
-    "data-file.external-paths.specific-fs": Text, harmless(GATE_EXTERNAL), "the one scheme such roots may have";
-    "data-file.external-paths.weights": Text, harmless(GATE_EXTERNAL), "shares of such roots";
+        unwritable(SPREADS, "files are not spread by a hash of their names"), "how such a root is chosen";
+    "data-file.external-paths.specific-fs": Text, HONOURED, "the one scheme such roots may have";
+    "data-file.external-paths.weights": Text, HONOURED, "shares of such roots";
     "index-file-in-data-file-dir": Boolean = "false", HONOURED,
         "keep index files beside the data";
     "changelog-file.prefix": Text = "changelog-", HONOURED, "first letters of changelog file names";

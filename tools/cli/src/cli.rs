@@ -36,12 +36,34 @@ pub struct Common {
     /// (catalog-key, lock.enabled, jdbc.sslmode, header.NAME, ..); credentials are better left to the environment (AWS_*, GOOGLE_*, AZURE_*)
     #[arg(long = "store", global = true, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Common options")]
     pub store: Vec<(String, String)>,
+    /// A location outside of tables in which their files may lie (data-file.external-paths); repeat for each. Anywhere else
+    /// outside of a table nothing is read, written or expired
+    #[arg(
+        long,
+        global = true,
+        env = "FOREBAY_ALLOW_EXTERNAL",
+        value_name = "LOCATION",
+        value_delimiter = ',',
+        help_heading = "Common options"
+    )]
+    pub allow_external: Vec<String>,
     /// Machine output: JSON on standard output, errors as a JSON object on standard error
     #[arg(long, global = true, help_heading = "Common options")]
     pub json: bool,
     /// The branch of the table; the same as the name TABLE$branch_NAME
     #[arg(long, global = true, value_name = "NAME", help_heading = "Common options")]
     pub branch: Option<String>,
+}
+
+impl Common {
+    /// The options that stores and catalogs are opened with.
+    pub fn options(&self) -> Vec<(String, String)> {
+        let mut options = self.store.clone();
+        if !self.allow_external.is_empty() {
+            options.push((forebay::io::ALLOW_EXTERNAL.to_string(), self.allow_external.join(",")));
+        }
+        options
+    }
 }
 
 /// The point of a table's history that is shown; one of them at the most.

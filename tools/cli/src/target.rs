@@ -108,22 +108,24 @@ impl Target {
 mod tests {
     use super::*;
 
-    fn nothing() -> Common {
-        Common { warehouse: None, catalog: None, store: Vec::new(), json: false, branch: None }
+    fn common(branch: Option<&str>) -> Common {
+        Common {
+            warehouse: Some("/w".into()),
+            catalog: None,
+            store: Vec::new(),
+            allow_external: Vec::new(),
+            json: false,
+            branch: branch.map(str::to_string),
+        }
     }
 
     fn parse(text: &str, warehouse: Option<&str>) -> Result<Target> {
-        let common = Common { warehouse: warehouse.map(str::to_string), ..nothing() };
+        let common = Common { warehouse: warehouse.map(str::to_string), ..common(None) };
         Target::parse(text, &common)
     }
 
     #[test]
     fn a_branch_and_the_highest_level_stand_behind_the_name() {
-        let common = |branch: Option<&str>| Common {
-            warehouse: Some("/w".into()),
-            branch: branch.map(str::to_string),
-            ..nothing()
-        };
         for (text, told, wanted) in [
             ("shop.orders", None, ("shop.orders", None, false)),
             ("shop.orders$branch_v1.2", None, ("shop.orders", Some("v1.2"), false)),

@@ -25,6 +25,7 @@ impl Place {
             .env_remove("FOREBAY_CATALOG_TOKEN")
             .env_remove("FOREBAY_JDBC_USER")
             .env_remove("FOREBAY_JDBC_PASSWORD")
+            .env_remove("FOREBAY_ALLOW_EXTERNAL")
             .args(line);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -1346,4 +1347,38 @@ fn the_names_of_a_warehouse_stand_in_a_database() {
     let refused = ["list", "--warehouse", "./w", "--catalog", "jdbc:mysql://127.0.0.1:1/d?password=CANARY&sslMode=odd"];
     let words = place.fails(1, &refused);
     assert!(words.contains("sslMode") && !words.contains("CANARY"), "{words}");
+}
+
+#[test]
+fn files_outside_of_a_table_are_touched_where_it_is_allowed() {
+    let place = Place::new();
+    let roots = format!("data-file.external-paths=file:{}", place.path("x"));
+    let create = ["create", "t", "--column", "id BIGINT NOT NULL", "--column", "name STRING", "--primary-key", "id"];
+    let create: Vec<&str> = create
+        .into_iter()
+        .chain(["-o", &roots, "-o", "data-file.external-paths.strategy=round-robin", "-o", "write-only=true"])
+        .collect();
+    place.ok(&create);
+    let refused = place.feed(&["write", "t", "--format", "jsonl"], &rows(0, 5));
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("--allow-external"), "{}", text(&refused.stderr));
+    assert!(!Path::new(&place.path("x")).exists());
+    let allowed = ["--allow-external", "./other", "--allow-external", "./x"];
+    let with = |line: &[&'static str]| -> Vec<&str> { line.iter().copied().chain(allowed).collect() };
+    for to in [5, 8] {
+        place.feed_ok(&with(&["write", "t", "--format", "jsonl"]), &rows(0, to));
+    }
+    assert_eq!(place.ok(&with(&["read", "t", "--output", "jsonl"])).lines().count(), 8);
+    for line in [&["read", "t"][..], &["lookup", "t", "3"], &["compact", "t", "--full"]] {
+        let error = place.fails(1, line);
+        assert!(error.contains(&place.path("x")) && error.contains("--allow-external"), "{line:?}: {error}");
+        let line: Vec<&str> = line.iter().copied().chain(["--allow-external", "./xx"]).collect();
+        place.fails(1, &line);
+    }
+    let mut by_variable = place.command(&["lookup", "t", "3", "--output", "jsonl"]);
+    let output = by_variable.env("FOREBAY_ALLOW_EXTERNAL", format!("/nowhere,{}", place.path("x"))).output().unwrap();
+    assert!(text(&output.stdout).contains("row 3"), "{}", text(&output.stderr));
+    // What is asked of the cache is refused by name, whatever the store.
+    let error = place.fails(1, &["list", "--warehouse", ".", "--store", "local-cache.max-age=1 d"]);
+    assert!(error.contains("local-cache.max-age"), "{error}");
 }

@@ -18,12 +18,19 @@ use crate::{Op, Row, TableSpec};
 
 /// Creates a table.
 pub async fn create(path: &Path, spec: &TableSpec) -> Table {
-    Table::create(text(path), spec.schema(), []).await.unwrap_or_else(|error| panic!("create: {error}: {spec:?}"))
+    Table::create(text(path), spec.schema(), allowed(path))
+        .await
+        .unwrap_or_else(|error| panic!("create: {error}: {spec:?}"))
 }
 
 /// Opens a table.
 pub async fn open(path: &Path) -> Table {
-    Table::open(text(path), []).await.unwrap_or_else(|error| panic!("open {}: {error}", path.display()))
+    Table::open(text(path), allowed(path)).await.unwrap_or_else(|error| panic!("open {}: {error}", path.display()))
+}
+
+/// A table's files may lie beside it.
+fn allowed(path: &Path) -> Option<(String, String)> {
+    Some((forebay::io::ALLOW_EXTERNAL.to_string(), path.parent()?.to_str()?.to_string()))
 }
 
 fn text(path: &Path) -> &str {

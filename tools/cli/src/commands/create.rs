@@ -22,7 +22,7 @@ pub async fn run(args: Create, common: &Common) -> Result<()> {
     let target = Target::parse(&args.table, common)?;
     let (schema, defaulted) = schema_of(&args)?;
     let created = match &target {
-        Target::Location(location) => Table::create(location, schema, common.store.iter().cloned()).await,
+        Target::Location(location) => Table::create(location, schema, common.options()).await,
         Target::Named { warehouse, database, table } => {
             let catalog = super::open_catalog(warehouse, common)?;
             let name = TableName::new(database, table)?;

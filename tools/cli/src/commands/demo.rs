@@ -47,7 +47,7 @@ pub async fn run(args: Demo, common: &Common) -> Result<()> {
         return Err(Failure::usage("--scale must lie above 0 and be at most 1000"));
     }
     let location = place(args.dir.as_deref())?;
-    let table = Table::create(&location, orders_schema(args.buckets)?, common.store.iter().cloned()).await?;
+    let table = Table::create(&location, orders_schema(args.buckets)?, common.options()).await?;
     say(&format!(
         "A table of TPC-H orders at {location}: primary key o_orderkey, {} buckets, changelog-producer input.\n",
         args.buckets

@@ -28,11 +28,15 @@ pub async fn run(args: Drop, common: &Common) -> Result<()> {
             table.location()
         )));
     }
+    let outside = table.schema().option("data-file.external-paths").map(str::to_string);
     match &target {
         Target::Location(_) => table.drop().await?,
         Target::Named { warehouse, database, table } => {
             super::open_catalog(warehouse, common)?.drop_table(&TableName::new(database, table)?).await?;
         }
+    }
+    if let Some(roots) = outside {
+        output::note(&format!("files outside of the table stay where they are: {}", output::clean(&roots)));
     }
     told(common, &target.shown(), true)
 }

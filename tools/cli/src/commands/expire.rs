@@ -114,7 +114,8 @@ fn tell(report: &ExpireReport, dry_run: bool, common: &Common) -> Result<()> {
         lines.push(format!("the changes of {} stay", counted(&report.changelogs_kept, "snapshot")));
     }
     if report.outside > 0 {
-        lines.push(format!("{} files outside of the table stay where they are", output::count(report.outside)));
+        let files = output::count(report.outside);
+        lines.push(format!("{files} files outside of the table stay where they are: allow them by --allow-external"));
     }
     lines.push(match &report.stop {
         Some(stop) => format!("the others stay: {stop}"),

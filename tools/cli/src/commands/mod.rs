@@ -70,7 +70,7 @@ const JDBC_PASSWORD: &str = "FOREBAY_JDBC_PASSWORD";
 
 /// Opens a warehouse, by its catalog where one is named. Secrets are better left to the environment than typed.
 fn open_catalog(warehouse: &str, common: &Common) -> Result<Catalog> {
-    let mut options = common.store.clone();
+    let mut options = common.options();
     let told = |options: &[(String, String)], key: &str| options.iter().any(|(k, _)| k == key);
     if let Some(uri) = &common.catalog {
         let kind = match uri {
@@ -122,7 +122,7 @@ struct View {
 async fn open_view(name: &str, common: &Common, options: &[(String, String)]) -> Result<View> {
     let address = Address::parse(name, common)?;
     let table = match address.target {
-        Target::Location(location) => Table::open(&location, common.store.iter().cloned()).await?,
+        Target::Location(location) => Table::open(&location, common.options()).await?,
         Target::Named { warehouse, database, table } => {
             open_catalog(&warehouse, common)?.table(&TableName::new(database, table)?).await?
         }
@@ -152,7 +152,7 @@ async fn open_history(name: &str, common: &Common) -> Result<History> {
     }
     let history = History::new(match address.target {
         Target::Location(location) => {
-            open_location(&location, &common.store.iter().cloned().collect(), &Env::system())?
+            open_location(&location, &common.options().into_iter().collect(), &Env::system())?
         }
         Target::Named { warehouse, database, table } => {
             open_catalog(&warehouse, common)?.require_table(&TableName::new(database, table)?).await?

@@ -11,6 +11,7 @@ mod deletion_vectors;
 mod engines;
 mod evolution;
 mod expiry;
+mod external;
 mod filters;
 mod flink;
 mod form;

@@ -48,3 +48,13 @@ on!(azurite, Azurite);
 on!(gcs, Gcs);
 #[cfg(feature = "services")]
 on!(hdfs, Hdfs);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cached_table_of_moto_is_fetched_once() {
+    tables::a_cached_table_is_fetched_once(servers::place(servers::Store::Moto)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cached_table_of_azurite_is_fetched_once() {
+    tables::a_cached_table_is_fetched_once(servers::place(servers::Store::Azurite)).await;
+}

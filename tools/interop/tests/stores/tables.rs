@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use forebay::io::{BlockCache, CacheOptions, CachedKind};
 use forebay::types::Datum;
 use forebay::{Start, Table};
 use forebay_interop::{Row, TableSpec, changes_of, lanes, rows_at, rows_of};
@@ -62,6 +63,33 @@ pub async fn a_table_lives_in_the_store(place: Place) {
     // What is dropped is gone.
     table.drop().await.unwrap();
     assert!(place.open().list_recursive("").await.unwrap().is_empty());
+}
+
+/// What one handle fetched, another one reads from the local disk: manifests and data are not asked for again.
+pub async fn a_cached_table_is_fetched_once(mut place: Place) {
+    let directory = tempfile::tempdir().unwrap();
+    let options = [("enabled", "true"), ("max-size", "64 mb"), ("whitelist", "meta,data,bucket-index")];
+    let dir = ("dir", directory.path().to_str().unwrap());
+    let named =
+        options.into_iter().chain([dir]).map(|(name, value)| (format!("local-cache.{name}"), value.to_string()));
+    place.options.extend(named);
+    let kinds = vec![CachedKind::Meta, CachedKind::Data, CachedKind::BucketIndex];
+    let cache = BlockCache::open(CacheOptions { kinds, ..CacheOptions::new(directory.path(), 64 << 20) }).unwrap();
+    let spec = TableSpec::of(&["day STRING", "id INT", "v STRING"])
+        .partition(&["day"])
+        .key(&["day", "id"])
+        .option("bucket", "2");
+    Table::create(&place.location, spec.schema(), place.options.clone()).await.unwrap();
+    write(place.location.clone(), place.options.clone(), "one").await;
+    let first = shown(&open(&place).await).await;
+    let fetched = cache.counts();
+    assert!(fetched.misses > 0 && !first.is_empty());
+    assert_eq!(shown(&open(&place).await).await, first);
+    assert_eq!(cache.counts().misses, fetched.misses, "something was fetched again");
+    assert!(cache.counts().hits > fetched.hits);
+    // New snapshots are seen.
+    write(place.location.clone(), place.options.clone(), "two").await;
+    assert_eq!(shown(&open(&place).await).await, wanted());
 }
 
 /// Commits rows of one writer's own, and rows of a key that both write.
