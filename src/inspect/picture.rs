@@ -23,6 +23,7 @@ use super::text::{number, shown, size};
 use crate::error::Result;
 use crate::format::ManifestEntry;
 use crate::history::History;
+use crate::scan::At;
 use crate::lsm::KeyBound;
 
 /// Buckets that are drawn.
@@ -36,12 +37,12 @@ const SIZE_BAR: usize = 10;
 /// Characters of a key.
 const KEY_TEXT: usize = 16;
 
-/// Draws the newest snapshot.
+/// Draws a snapshot.
 ///
 /// # Errors
 /// [`crate::Error::NotFound`] where there is no table, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
-pub async fn picture(history: &History) -> Result<String> {
-    let contents = Contents::load(history).await?;
+pub async fn picture(history: &History, at: &At) -> Result<String> {
+    let contents = Contents::load(history, at).await?;
     let Some(snapshot) = contents.snapshot else {
         return Ok(format!("no snapshot yet, schema {}\n", contents.schema.id));
     };
