@@ -55,7 +55,7 @@ fn schema() -> Schema {
         .partition_by(["day"])
         .primary_key(["day", "id"])
         .option("bucket", "2")
-        .option("row-tracking.enabled", "true")
+        .option("data-evolution.enabled", "true")
         .option("no.such.option", "x")
         .build()
         .unwrap()
@@ -208,10 +208,10 @@ async fn the_files_of_a_table_are_listed() {
 #[tokio::test]
 async fn options_are_told_even_where_they_are_not_honoured() {
     let batch = options(&table(&[]).await).await.unwrap();
-    assert_eq!(shown(&batch, "option"), ["bucket", "no.such.option", "row-tracking.enabled"]);
+    assert_eq!(shown(&batch, "option"), ["bucket", "data-evolution.enabled", "no.such.option"]);
     assert_eq!(shown(&batch, "here")[0], "honoured");
-    assert_eq!(shown(&batch, "here")[1], "refused (not known)");
-    assert!(shown(&batch, "here")[2].contains("row ids are not supported"), "{:?}", shown(&batch, "here"));
+    assert!(shown(&batch, "here")[1].contains("spread over files"), "{:?}", shown(&batch, "here"));
+    assert_eq!(shown(&batch, "here")[2], "refused (not known)");
 }
 
 #[tokio::test]

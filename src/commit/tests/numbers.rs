@@ -75,8 +75,8 @@ async fn a_compacted_file_keeps_the_numbers_of_its_rows_and_takes_no_ids() {
         max_sequence_number: 2,
         ..file("c", 0, 1, 10)
     };
-    must(&mut committer, 3, compact(before, after)).await;
-    assert_eq!(delta(&table, 3).await.last(), Some(&("c".into(), None, (1, 2))));
+    let id = must(&mut committer, 3, compact(before, after)).await;
+    assert_eq!(delta(&table, id).await.last(), Some(&("c".into(), None, (1, 2))));
     assert_eq!(table.latest().await.unwrap().next_row_id, Some(10));
 }
 
