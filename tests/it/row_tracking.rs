@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use forebay::predicate::{self, Expr, col, parse_assignment};
-use forebay::schema::{Place, ROW_ID, ROW_SEQUENCE, Schema, SchemaChange};
+use forebay::schema::{ROW_ID, ROW_SEQUENCE, Schema, SchemaChange};
 use forebay::table::ScanBuilder;
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::{At, Error, Table};
@@ -35,8 +35,7 @@ async fn append(table: &Table, numbers: std::ops::Range<i32>) {
 
 /// The id and the snapshot of each row by its number.
 async fn ids(scan: ScanBuilder) -> BTreeMap<i32, (i64, i64)> {
-    let columns = Schema::builder().column("n", DataType::INT).column("i", DataType::BIGINT);
-    let columns = columns.column("s", DataType::BIGINT).build().unwrap();
+    let columns = schema(&[]).with_row_tracking();
     let rows = all_rows(&columns, scan.select(["n", ROW_ID, ROW_SEQUENCE]).read().await.unwrap()).await.unwrap();
     let count = rows.len();
     let number = |datum: &Datum| match datum {
@@ -127,13 +126,12 @@ async fn row_ids_outlive_changes_of_the_columns() {
     let table = create(&place, &[TRACKED]).await;
     append(&table, 0..6).await;
     let change = SchemaChange::AddColumn {
-        parent: Vec::new(),
-        name: "more".into(),
+        path: vec!["more".into()],
         data_type: DataType::STRING,
         comment: None,
-        place: Place::Last,
+        place: None,
     };
-    let table = table.alter([change]).await.unwrap();
+    let table = table.alter(&[change]).await.unwrap();
     append(&table, 6..12).await;
     let known = ids(table.scan()).await;
     assert_eq!((known.len(), known[&6]), (12, (6, 2)));

@@ -201,7 +201,7 @@ async fn grow_branch(store: &TableStore) -> BTreeMap<i64, Vec<String>> {
     }
     branch.compact().full().run().await.unwrap();
     let comment = SchemaChange::SetOption("num-sorted-run.compaction-trigger".into(), "7".into());
-    let branch = branch.alter([comment]).await.unwrap();
+    let branch = branch.alter(&[comment]).await.unwrap();
     commit_changes(&branch, "branch-sink", 3, &[row(3, 3)]).await;
     branch.create_tag("own", &At::Latest, None).await.unwrap();
     let mut rows = BTreeMap::new();
