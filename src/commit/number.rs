@@ -22,11 +22,7 @@ pub(super) struct Numbered {
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a base that does not tell the next row id; [`Error::Exhausted`] when there is none.
-pub(super) fn numbered(
-    changes: &Changes,
-    base: Option<&Snapshot>,
-    options: &TableOptions,
-) -> Result<Option<Numbered>> {
+pub(super) fn numbered(changes: &Changes, base: Option<&Snapshot>, options: &TableOptions) -> Result<Option<Numbered>> {
     let snapshot = base.map_or(0, |base| base.id).saturating_add(1);
     if options.row_tracking {
         let first = next_row_id(base)?;
@@ -51,12 +47,7 @@ fn next_row_id(base: Option<&Snapshot>) -> Result<i64> {
 }
 
 /// Rows of new files get the ids from `first` on; files that a compaction wrote have them as a column.
-fn with_row_ids(
-    changes: &Changes,
-    snapshot: SnapshotId,
-    first: i64,
-    by_partition: bool,
-) -> Result<Numbered> {
+fn with_row_ids(changes: &Changes, snapshot: SnapshotId, first: i64, by_partition: bool) -> Result<Numbered> {
     let mut whole = changes.clone();
     if by_partition {
         whole.entries.sort_by(|a, b| a.partition.cmp(&b.partition)); // stable: the order inside a partition stays
@@ -93,9 +84,8 @@ fn stamped(file: &DataFileMeta, snapshot: SnapshotId) -> DataFileMeta {
 /// Every version in a new file is as new as the snapshot.
 fn in_order(changes: &Changes, snapshot: SnapshotId) -> Changes {
     let mut whole = changes.clone();
-    let new = |entry: &&mut ManifestEntry| {
-        entry.kind == FileKind::Add && entry.file.file_source == Some(FileSource::Append)
-    };
+    let new =
+        |entry: &&mut ManifestEntry| entry.kind == FileKind::Add && entry.file.file_source == Some(FileSource::Append);
     for entry in whole.entries.iter_mut().filter(new) {
         let file = DataFileMeta {
             min_sequence_number: snapshot,

@@ -23,8 +23,8 @@ use super::text::{number, shown, size};
 use crate::error::Result;
 use crate::format::ManifestEntry;
 use crate::history::History;
-use crate::scan::At;
 use crate::lsm::KeyBound;
+use crate::scan::At;
 
 /// Buckets that are drawn.
 const MAX_BUCKETS: usize = 24;

@@ -93,7 +93,9 @@ impl Rules {
             None => lanes.next().ok_or_else(|| Error::bug("a column was not read")),
         };
         let lane = |column: &Column| match lane(column)? {
-            numbers if *column == Column::Sequence && self.options.snapshot_ordering => in_order(bucket, hits, &numbers),
+            numbers if *column == Column::Sequence && self.options.snapshot_ordering => {
+                in_order(bucket, hits, &numbers)
+            }
             lane => Ok(lane),
         };
         columns.iter().map(lane).collect()

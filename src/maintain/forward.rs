@@ -136,7 +136,9 @@ async fn bring(history: &History, path: &str, bytes: &Bytes) -> Result<()> {
     }
     match (history.pointers.try_read(path).await?, created) {
         (Some(found), _) if found == *bytes => Ok(()),
-        (Some(_), _) => Err(Error::conflict(format!("fast-forward: {path} of the table was made by another meanwhile"))),
+        (Some(_), _) => {
+            Err(Error::conflict(format!("fast-forward: {path} of the table was made by another meanwhile")))
+        }
         (None, Created::Unknown(words)) => Err(Error::storage(format!("create {path}: {words}"))),
         (None, _) => Err(Error::storage(format!("create {path}: it is said to exist and is not there"))),
     }

@@ -80,7 +80,9 @@ async fn move_pointers(history: &History, source: &History, target: &History, to
                 (Some(found), _) if found == seal => return Ok(()),
                 (Some(_), _) => {}
                 (None, Created::Unknown(words)) => return Err(Error::storage(format!("create {path}: {words}"))),
-                (None, _) => return Err(Error::storage(format!("create {path}: it is said to exist and is not there"))),
+                (None, _) => {
+                    return Err(Error::storage(format!("create {path}: it is said to exist and is not there")));
+                }
             },
         }
     }
@@ -124,7 +126,9 @@ async fn copy_pointers(history: &History, source: &History, target: &History, to
                 (Some(found), _) if found == bytes => {}
                 (Some(_), _) => return Err(Error::already_exists(format!("branch {to:?}"))),
                 (None, Created::Unknown(words)) => return Err(Error::storage(format!("create {path}: {words}"))),
-                (None, _) => return Err(Error::storage(format!("create {path}: it is said to exist and is not there"))),
+                (None, _) => {
+                    return Err(Error::storage(format!("create {path}: it is said to exist and is not there")));
+                }
             },
         }
     }

@@ -186,7 +186,11 @@ fn check_tracking(schema: &Schema, options: &TableOptions) -> Result<()> {
     if !options.sequence_fields.is_empty() {
         return Err(Error::invalid("option sequence.snapshot-ordering does not go with sequence.field"));
     }
-    if schema.option("write-only").or(schema.option("write.compaction-skip")).is_none_or(|text| !text.eq_ignore_ascii_case("true")) {
+    if schema
+        .option("write-only")
+        .or(schema.option("write.compaction-skip"))
+        .is_none_or(|text| !text.eq_ignore_ascii_case("true"))
+    {
         return Err(Error::invalid(
             "option sequence.snapshot-ordering needs write-only = true: rows have no snapshot before their commit, so a \
              job of its own compacts them",

@@ -89,7 +89,8 @@ async fn rows_keep_their_ids_through_masks_and_compactions() {
 #[tokio::test]
 async fn conditions_on_row_ids_find_their_rows() {
     let place = tempfile::tempdir().unwrap();
-    let table = create(&place, &[TRACKED, ("deletion-vectors.enabled", "true"), ("file-index.bitmap.columns", "n")]).await;
+    let table =
+        create(&place, &[TRACKED, ("deletion-vectors.enabled", "true"), ("file-index.bitmap.columns", "n")]).await;
     append(&table, 0..10).await;
     append(&table, 10..20).await;
     for compacted in [false, true] {
@@ -125,12 +126,8 @@ async fn row_ids_outlive_changes_of_the_columns() {
     let place = tempfile::tempdir().unwrap();
     let table = create(&place, &[TRACKED]).await;
     append(&table, 0..6).await;
-    let change = SchemaChange::AddColumn {
-        path: vec!["more".into()],
-        data_type: DataType::STRING,
-        comment: None,
-        place: None,
-    };
+    let change =
+        SchemaChange::AddColumn { path: vec!["more".into()], data_type: DataType::STRING, comment: None, place: None };
     let table = table.alter(&[change]).await.unwrap();
     append(&table, 6..12).await;
     let known = ids(table.scan()).await;
@@ -160,7 +157,10 @@ async fn what_would_give_rows_other_ids_is_refused_by_name() {
     let update = table.update(assignments, col("n").eq(2)).run().await;
     let delete = table.delete(col("n").eq(2)).run().await;
     for refused in [update, delete] {
-        assert!(matches!(&refused, Err(Error::Unsupported(text)) if text.contains("row-tracking.enabled")), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(Error::Unsupported(text)) if text.contains("row-tracking.enabled")),
+            "{refused:?}"
+        );
     }
     // Whole partitions go without a row written again.
     table.delete(col("day").eq(1)).run().await.unwrap();

@@ -295,7 +295,11 @@ fn a_commit_beside_a_fast_forward_wins_whole_or_comes_after_it() {
                 Err(error) => panic!("{what}: {error}"),
             }
             let until = as_set(read_at(&open(&world.raw).await, At::Snapshot(id - 1)).await.unwrap());
-            assert_eq!(until, rows.get(&(id - 1)).cloned().unwrap(), "{what}: the commit rests on a snapshot of the branch");
+            assert_eq!(
+                until,
+                rows.get(&(id - 1)).cloned().unwrap(),
+                "{what}: the commit rests on a snapshot of the branch"
+            );
         });
     }
     assert!(before > 3 && after > 0, "{before} before, {after} after");

@@ -1263,7 +1263,10 @@ fn row_ids_are_shown_and_asked_for() {
     let shown = rows(&["read", "./r$row_tracking", "--output", "csv"]);
     assert_eq!(shown, ["k,v,_ROW_ID,_SEQUENCE_NUMBER", "1,a,0,1", "2,b,1,1", "3,c,2,2"]);
     assert_eq!(rows(&["read", "./r", "--where", "_ROW_ID = 1", "--output", "csv"]), ["k,v", "2,b"]);
-    assert_eq!(rows(&["read", "./r", "--select", "_ROW_ID,k", "--where", "k > 1", "--output", "csv"])[1..], ["1,2", "2,3"]);
+    assert_eq!(
+        rows(&["read", "./r", "--select", "_ROW_ID,k", "--where", "k > 1", "--output", "csv"])[1..],
+        ["1,2", "2,3"]
+    );
     place.fails(2, &["write", "./r$row_tracking"]);
     place.fails(1, &["update", "./r", "--set", "v = 'x'", "--where", "k = 1"]);
     place.ok(&["create", "./plain", "--column", "k INT"]);

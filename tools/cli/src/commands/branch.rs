@@ -32,7 +32,9 @@ pub async fn run(args: Branch, common: &Common) -> Result<()> {
             }
             let at = table.location();
             output::note(&match done.from {
-                Some(from) if from == done.to => format!("{at}: snapshot {from} is the newest of branch {name} already"),
+                Some(from) if from == done.to => {
+                    format!("{at}: snapshot {from} is the newest of branch {name} already")
+                }
                 Some(from) => format!("{at}: snapshot {} of branch {name} follows {from}", done.to),
                 None => format!("{at}: snapshot {} of branch {name} is the newest", done.to),
             });
