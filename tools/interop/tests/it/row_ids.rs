@@ -38,6 +38,8 @@ fn theirs(server: &mut Server, path: &Path) -> BTreeMap<i64, (i64, i64)> {
 
 async fn by_turns(engine: Engine, format: &str, seeds: impl Iterator<Item = u64>) {
     let mut server = Server::get(engine);
+    // Java 2.0.0 fails where it shows the ids of rows in Avro files, and where it compacts such files, its own too.
+    let shows_ids = format == "parquet";
     for seed in seeds {
         let mut random = Random::new(seed);
         let mut spec = TableSpec::of(&["n INT", "day INT", "note STRING"]).option("row-tracking.enabled", "true");
@@ -77,18 +79,20 @@ async fn by_turns(engine: Engine, format: &str, seeds: impl Iterator<Item = u64>
                     known.remove(&i64::from(gone));
                     "we mask a row"
                 }
-                4 => {
-                    open(&path).await.compact().full().run().await.unwrap();
-                    "we compact"
-                }
-                _ => {
+                5 if shows_ids => {
                     server_compact(&mut server, &path, &spec, true);
                     "they compact"
+                }
+                _ => {
+                    open(&path).await.compact().full().run().await.unwrap();
+                    "we compact"
                 }
             });
             let what = format!("seed {seed}, {done:?}, {}: {spec:?}", engine.name());
             let found = ours(&path).await;
-            assert_eq!(found, theirs(&mut server, &path), "{what}: as {} has it", engine.name());
+            if shows_ids {
+                assert_eq!(found, theirs(&mut server, &path), "{what}: as {} has it", engine.name());
+            }
             for (n, numbers) in &known {
                 assert_eq!(found.get(n), Some(numbers), "{what}: row {n} has other numbers");
             }
