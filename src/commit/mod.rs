@@ -21,6 +21,7 @@ mod check;
 mod committer;
 mod index;
 mod manifest_merge;
+mod number;
 mod outcome;
 mod overwrite;
 mod plan;

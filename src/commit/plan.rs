@@ -27,6 +27,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) delta_list: &'a ListFile,
     pub(super) changelog_list: Option<&'a ListFile>,
     pub(super) index_manifest: Option<&'a str>,
+    /// The first row id that is left.
+    pub(super) next_row_id: Option<i64>,
 }
 
 /// The snapshot that follows `base`.
@@ -66,7 +68,7 @@ pub(super) fn next_snapshot(base: Option<&Snapshot>, changes: &Changes, around: 
         watermark: around.properties.watermark.max(base.and_then(|base| base.watermark)),
         statistics: base.filter(|base| base.schema_id == around.schema_id).and_then(|base| base.statistics.clone()),
         properties: some_unless_empty(&around.properties.properties),
-        next_row_id: base.and_then(|base| base.next_row_id),
+        next_row_id: around.next_row_id,
         operation: None,
     })
 }

@@ -9,6 +9,7 @@ use super::changes::Changes;
 use super::check;
 use super::committer::Committer;
 use super::index;
+use super::number::{self, Numbered};
 use super::outcome::{BATCH_COMMIT, CommitProperties};
 use super::overwrite::Scope;
 use super::plan::{self, Surroundings};
@@ -116,6 +117,7 @@ impl Committer {
     async fn attempts(&mut self, request: Request<'_>, draft: &mut Draft) -> Result<Published> {
         let mut lost = 0;
         let mut replacing: Option<Changes> = None;
+        let mut numbering: Option<Numbered> = None;
         loop {
             let remembered = self.base.is_some();
             let base = self.load_base().await?;
@@ -130,6 +132,17 @@ impl Committer {
                 replacing = Some(whole);
             }
             let request = Request { changes: replacing.as_ref().unwrap_or(request.changes), ..request };
+            let numbered = number::numbered(request.changes, base.snapshot.as_ref(), &self.table_options)?;
+            if numbered.is_some() && numbered != numbering {
+                draft.changes_are_others();
+            }
+            numbering = numbered;
+            let changes = numbering.as_ref().map_or(request.changes, |numbered| &numbered.changes);
+            let request = Request { changes, ..request };
+            let next_row_id = match &numbering {
+                Some(numbered) => numbered.next_row_id,
+                None => base.snapshot.as_ref().and_then(|base| base.next_row_id),
+            };
             let index = match self.check(&base, request).await? {
                 Ok(index) => index,
                 // Against a remembered base that is old, the contradiction may be gone.
@@ -141,7 +154,7 @@ impl Committer {
                     continue;
                 }
             };
-            let (snapshot, lists) = self.write_attempt(&base, request, index, draft).await?;
+            let (snapshot, lists) = self.write_attempt(&base, request, next_row_id, index, draft).await?;
             match self.create(&snapshot, &base).await? {
                 Slot::Ours { in_time } => return self.settle(snapshot, lists, &base, in_time, draft).await,
                 Slot::Unknown(reason) => return Ok(Published::Unknown(reason)),
@@ -340,6 +353,7 @@ impl Committer {
         &self,
         base: &Base,
         request: Request<'_>,
+        next_row_id: Option<i64>,
         index: Option<Vec<IndexFile>>,
         draft: &mut Draft,
     ) -> Result<(Snapshot, Lists)> {
@@ -358,6 +372,7 @@ impl Committer {
             delta_list: &lists.delta,
             changelog_list: lists.changelog.as_ref(),
             index_manifest: lists.index.as_deref(),
+            next_row_id,
         };
         let snapshot = plan::next_snapshot(base.snapshot.as_ref(), request.changes, around)?;
         Ok((snapshot, lists))

@@ -4,6 +4,7 @@ mod decisions;
 mod faults;
 mod indexes;
 mod merging;
+mod numbers;
 mod prepared;
 mod protocol;
 mod salvage;

@@ -52,6 +52,8 @@ impl Compactor {
     /// # Errors
     /// [`Error::Unsupported`] for a table that this version cannot compact.
     pub fn new(history: History, schema: Arc<Schema>, options: TableOptions, limits: CompactLimits) -> Result<Self> {
+        // Rows keep their ids: in the files that a compaction writes they are columns.
+        let schema = if options.row_tracking { Arc::new(schema.with_row_tracking()) } else { schema };
         let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
         WriteSpec::check(&schema, &options, &layout)?;
         require_roots(&history.store, &options)?;
@@ -207,7 +209,7 @@ impl Compactor {
                 task.schema_id, self.schema.id
             )));
         }
-        task.files.iter().try_for_each(refuse_unknown)?;
+        task.files.iter().try_for_each(|file| refuse_unknown(file, self.options.row_tracking))?;
         let rewrite = self.prepare(task, limits).await?;
         let task = task.clone();
         self.history.store.env().blocking(move || rewrite.run(&task)).await
@@ -392,8 +394,10 @@ impl Compactor {
 }
 
 /// What would be lost if the file were rewritten or moved by this version.
-fn refuse_unknown(file: &DataFileMeta) -> Result<()> {
+fn refuse_unknown(file: &DataFileMeta, row_tracking: bool) -> Result<()> {
     let what = match file {
+        DataFileMeta { first_row_id: Some(_), write_cols: None, .. } if row_tracking => return Ok(()),
+        _ if row_tracking && file.holds_row_ids() => return Ok(()),
         DataFileMeta { first_row_id: Some(_), .. } => "row ids",
         DataFileMeta { write_cols: Some(_), .. } => "some of the columns only",
         _ => return Ok(()),

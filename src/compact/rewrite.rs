@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::Int64Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use tokio::runtime::Handle;
 
 use super::copies::{Copies, CopyRules, Left, TaskKeys};
@@ -14,11 +16,11 @@ use super::steps::{Step, StepRules, steps};
 use super::vectors::BucketVectors;
 use crate::error::{Error, Result};
 use crate::files::{FileEncoding, FileNames, RollingWriter, RowGroup, RowGroups, WriteSpec, read_ahead};
-use crate::format::{CommitMessage, CompactTask, DataFileMeta, Split, data_file_path, written_paths};
+use crate::format::{CommitMessage, CompactTask, DataFileMeta, FileSource, Split, data_file_path, written_paths};
 use crate::io::TableStore;
 use crate::lsm::{Before, CompactMerge, Compacted, KeyBound, MergedBatch};
 use crate::read::{BucketReader, CompactedBatches, MergedSlab, SplitReader};
-use crate::schema::{MergeEngine, Schema, TableOptions};
+use crate::schema::{MergeEngine, ROW_SEQUENCE, Schema, TableOptions};
 use crate::types::DataType;
 
 /// A file of which more than one row in so many is masked is rewritten where it could stay.
@@ -168,7 +170,9 @@ impl Rewrite {
         };
         let masked = self.vectors.lock().unwrap_or_else(PoisonError::into_inner).masked_rows(&file.file_name);
         let large = u64::try_from(file.file_size).is_ok_and(|size| size >= rules.least_bytes);
-        alone && large && masked == 0 && self.expiry.is_none() && !self.force_rewrite
+        // Rows of such a file are ordered by its description.
+        let ordered = self.options.snapshot_ordering && file.file_source != Some(FileSource::Compact);
+        alone && large && !ordered && masked == 0 && self.expiry.is_none() && !self.force_rewrite
     }
 
     /// Merges sections one after another, ahead of the encoding on a thread of its own.
@@ -244,9 +248,13 @@ impl Rewrite {
     /// Puts the files of an append table together, in their order.
     fn join(&self, task: &CompactTask, message: &mut CommitMessage) -> Result<()> {
         let mut next = task.files.iter().map(|file| file.min_sequence_number).min().unwrap_or(0);
+        let tracked = self.schema.has_row_tracking();
         let batches = self.reader.read(&self.inputs)?.map(move |batch| {
             let (rows, _) = batch?;
-            let sequence = Int64Array::from_iter_values(next..next + rows.num_rows() as i64);
+            let sequence = match rows.column_by_name(ROW_SEQUENCE).filter(|_| tracked) {
+                Some(lane) => lane.as_primitive::<Int64Type>().clone(),
+                None => Int64Array::from_iter_values(next..next + rows.num_rows() as i64),
+            };
             next += rows.num_rows() as i64;
             let rows = MergedBatch { columns: rows.columns().to_vec(), sequence, kinds: None };
             Ok(Compacted { rows, changes: None })

@@ -55,6 +55,8 @@ pub struct WriteSpec {
     pub origin: Origin,
     /// The indexes that a file gets.
     pub indexes: Vec<IndexedColumn>,
+    /// The names of its columns, where they are more than those of its schema.
+    pub write_cols: Option<Vec<String>>,
     /// Bytes of its indexes beyond which they get a file of their own.
     pub index_in_manifest: u64,
 }
@@ -241,7 +243,7 @@ impl<'a> RollingWriter<'a> {
             value_stats_cols: stats.columns,
             external_path,
             first_row_id: None,
-            write_cols: None,
+            write_cols: self.spec.write_cols.clone(),
             write_cols_sequences: None,
         });
         Ok(())

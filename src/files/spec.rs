@@ -13,7 +13,9 @@ use super::rolling::WriteSpec;
 use super::writer::Encoding;
 use crate::error::{Error, Result};
 use crate::format::{Codec, FileSource, IndexedColumn};
-use crate::schema::{ChangelogProducer, Compression, FileFormat, FormatOptions, Schema, StatsMode, TableOptions};
+use crate::schema::{
+    ChangelogProducer, Compression, FileFormat, FormatOptions, ROW_ID, ROW_SEQUENCE, Schema, StatsMode, TableOptions,
+};
 
 /// Bytes of a row group where the table does not tell: compaction copies row groups that nothing touched, so that they
 /// are far smaller than files.
@@ -43,7 +45,20 @@ impl WriteSpec {
         let (stats, mode) = (options.stats.modes(&names, level), options.stats.mode_of(level));
         let indexes = IndexedColumn::of(schema, &options.file_index.columns)?;
         let spec = Self { stats, level, origin, prefix: options.data_file_prefix.clone(), indexes, ..spec };
-        Ok(spec.with_gathered_stats(options, mode))
+        Ok(spec.with_gathered_stats(options, mode).with_row_tracking(schema))
+    }
+
+    /// The same for files that hold row ids as columns: they name their columns, and of these no statistics are kept.
+    fn with_row_tracking(mut self, schema: &Schema) -> Self {
+        if schema.has_row_tracking() {
+            let own = |name: &str| name != ROW_ID && name != ROW_SEQUENCE;
+            self.write_cols = Some(names(schema).into_iter().map(str::to_string).collect());
+            for (mode, _) in self.stats.iter_mut().zip(names(schema)).filter(|(_, name)| !own(name)) {
+                *mode = StatsMode::None;
+            }
+            self.stats_dense = true;
+        }
+        self
     }
 
     /// Rows that wait in `bucket-postpone`: in Avro and without statistics, as far as all columns fit into Avro.
@@ -155,6 +170,7 @@ impl WriteSpec {
             level: 0,
             origin: FileSource::Append,
             indexes: Vec::new(),
+            write_cols: None,
             index_in_manifest: options.file_index.in_manifest,
         })
     }

@@ -4,6 +4,8 @@
 use bytes::Bytes;
 
 use super::{BinaryRow, SimpleStats};
+use crate::error::{Error, Result};
+use crate::schema::ROW_ID;
 
 mod record;
 
@@ -71,8 +73,31 @@ pub struct DataFileMeta {
     pub external_path: Option<String>,
     /// `_FIRST_ROW_ID` (row tracking).
     pub first_row_id: Option<i64>,
-    /// `_WRITE_COLS` (data evolution).
+    /// `_WRITE_COLS`: the file's columns where they are not those of its schema (row tracking, data evolution).
     pub write_cols: Option<Vec<String>>,
     /// `_WRITE_COLS_SEQUENCES` (data evolution; since 2.1, written only where it is set).
     pub write_cols_sequences: Option<Vec<i64>>,
+}
+
+impl DataFileMeta {
+    /// Whether its rows hold their ids themselves (`_ROW_ID` is a column of the file), because they came from other files.
+    pub fn holds_row_ids(&self) -> bool {
+        self.write_cols.as_ref().is_some_and(|columns| columns.iter().any(|column| column == ROW_ID))
+    }
+
+    /// Where snapshots order the versions of a key: the number that all rows of the file have, which is that of the
+    /// snapshot that brought it; `None` for a file that a compaction wrote, whose rows hold it themselves.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a file that does not tell where it comes from.
+    pub fn order_of_all(&self) -> Result<Option<i64>> {
+        match self.file_source {
+            Some(FileSource::Append) => Ok(Some(self.min_sequence_number)),
+            Some(FileSource::Compact) => Ok(None),
+            None => Err(Error::unsupported(format!(
+                "option sequence.snapshot-ordering with data file {}, which does not tell its source",
+                self.file_name
+            ))),
+        }
+    }
 }

@@ -6,6 +6,7 @@ use super::columns::Columns;
 use super::contents::{Contents, by_bucket};
 use crate::error::Result;
 use crate::history::History;
+use crate::scan::At;
 
 /// Bytes of a bucket that need no advice: fewer make small files, more make slow compactions.
 const GOOD_BYTES: std::ops::RangeInclusive<u64> = (200 << 20)..=(1 << 30);
@@ -67,13 +68,13 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// For each partition of the newest snapshot how its rows and bytes lie in buckets, and the bucket count that would fit
+/// For each partition of a snapshot how its rows and bytes lie in buckets, and the bucket count that would fit
 /// them: about half a GiB for a bucket. Bytes are those of live files, older versions included.
 ///
 /// # Errors
 /// [`crate::Error::NotFound`] where there is no table, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
-pub async fn buckets_advice(history: &History) -> Result<RecordBatch> {
-    let contents = Contents::load(history).await?;
+pub async fn buckets_advice(history: &History, at: &At) -> Result<RecordBatch> {
+    let contents = Contents::load(history, at).await?;
     let Contents { teller, files, .. } = &contents;
     let count = |value: i64| u64::try_from(value).unwrap_or(0);
     let mut names = Vec::new();

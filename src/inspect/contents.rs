@@ -1,4 +1,4 @@
-//! What the newest snapshot holds: manifests, files, partitions, buckets.
+//! What a snapshot holds: manifests, files, partitions, buckets.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -9,11 +9,12 @@ use arrow_array::RecordBatch;
 use super::columns::Columns;
 use super::text::Teller;
 use crate::error::Result;
-use crate::format::{FileSource, IndexManifestEntry, ManifestEntry, ManifestFileMeta};
+use crate::format::{FileSource, IndexManifestEntry, ManifestEntry, ManifestFileMeta, Snapshot};
 use crate::history::{FileFilter, History};
-use crate::schema::Schema;
+use crate::scan::At;
+use crate::schema::{Schema, TableOptions};
 
-/// The newest snapshot's live files with what is needed to tell them, in the order in which they are shown:
+/// A snapshot's live files with what is needed to tell them, in the order in which they are shown:
 /// by partition and bucket; level 0 first and there the newest first, then by key; append files as they are read.
 pub(super) struct Contents {
     pub(super) snapshot: Option<i64>,
@@ -25,10 +26,10 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    pub(super) async fn load(history: &History) -> Result<Self> {
+    pub(super) async fn load(history: &History, at: &At) -> Result<Self> {
         let schema = history.schemas.require_latest().await?;
         let mut teller = Teller::new(&schema)?;
-        let Some(snapshot) = history.snapshots.latest().await? else {
+        let Some(snapshot) = snapshot_at(history, &schema, at).await? else {
             return Ok(Self { snapshot: None, schema, teller, files: Vec::new(), masked: HashMap::new() });
         };
         let index = match &snapshot.index_manifest {
@@ -62,15 +63,24 @@ impl Contents {
     }
 }
 
-/// The manifests of the newest snapshot, in their order.
+/// The snapshot of a point of the table's history; nothing for a table without one.
+async fn snapshot_at(history: &History, schema: &Schema, at: &At) -> Result<Option<Snapshot>> {
+    match at {
+        // Of a table whose options cannot be read, too.
+        At::Latest => history.snapshots.latest().await,
+        at => Ok(at.find(history, &TableOptions::parse(schema)?).await?.map(|found| found.snapshot)),
+    }
+}
+
+/// The manifests of a snapshot, in their order.
 ///
 /// # Errors
-/// [`crate::Error::NotFound`] where there is no table, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
-pub async fn manifests(history: &History) -> Result<RecordBatch> {
+/// [`crate::Error::NotFound`] where there is no table, or no such snapshot, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
+pub async fn manifests(history: &History, at: &At) -> Result<RecordBatch> {
     let schema = history.schemas.require_latest().await?;
     let teller = Teller::new(&schema)?;
     let mut all: Vec<(&str, ManifestFileMeta)> = Vec::new();
-    if let Some(snapshot) = history.snapshots.latest().await? {
+    if let Some(snapshot) = snapshot_at(history, &schema, at).await? {
         for (list, name) in [
             ("base", Some(&snapshot.base_manifest_list)),
             ("delta", Some(&snapshot.delta_manifest_list)),
@@ -98,12 +108,12 @@ pub async fn manifests(history: &History) -> Result<RecordBatch> {
         .batch()
 }
 
-/// The live files of the newest snapshot, by partition and bucket.
+/// The live files of a snapshot, by partition and bucket.
 ///
 /// # Errors
-/// [`crate::Error::NotFound`] where there is no table, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
-pub async fn files(history: &History) -> Result<RecordBatch> {
-    let contents = Contents::load(history).await?;
+/// [`crate::Error::NotFound`] where there is no table, or no such snapshot, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
+pub async fn files(history: &History, at: &At) -> Result<RecordBatch> {
+    let contents = Contents::load(history, at).await?;
     let Contents { teller, files, .. } = &contents;
     let each = || files.iter();
     let stats: Vec<_> = each().map(|it| teller.stats(&it.file)).collect();
@@ -155,24 +165,24 @@ fn sums(contents: &Contents, groups: &[&[Arc<ManifestEntry>]], columns: Columns)
         .int("total_buckets", each().map(|files| files.last().map(|entry| entry.total_buckets)))
 }
 
-/// The partitions of the newest snapshot. Rows are counted as they are stored, versions and deletes included.
+/// The partitions of a snapshot. Rows are counted as they are stored, versions and deletes included.
 ///
 /// # Errors
-/// [`crate::Error::NotFound`] where there is no table, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
-pub async fn partitions(history: &History) -> Result<RecordBatch> {
-    let contents = Contents::load(history).await?;
+/// [`crate::Error::NotFound`] where there is no table, or no such snapshot, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
+pub async fn partitions(history: &History, at: &At) -> Result<RecordBatch> {
+    let contents = Contents::load(history, at).await?;
     let Contents { teller, files, .. } = &contents;
     let groups: Vec<_> = files.chunk_by(|a, b| a.partition == b.partition).collect();
     let names = groups.iter().map(|files| files.first().and_then(|entry| teller.partition(&entry.partition)));
     sums(&contents, &groups, Columns::default().text("partition", names)).batch()
 }
 
-/// The buckets of the newest snapshot. Rows are counted as they are stored, versions and deletes included.
+/// The buckets of a snapshot. Rows are counted as they are stored, versions and deletes included.
 ///
 /// # Errors
-/// [`crate::Error::NotFound`] where there is no table, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
-pub async fn buckets(history: &History) -> Result<RecordBatch> {
-    let contents = Contents::load(history).await?;
+/// [`crate::Error::NotFound`] where there is no table, or no such snapshot, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
+pub async fn buckets(history: &History, at: &At) -> Result<RecordBatch> {
+    let contents = Contents::load(history, at).await?;
     let Contents { teller, files, .. } = &contents;
     let groups: Vec<_> = by_bucket(files).collect();
     let names = groups.iter().map(|files| files.first().and_then(|entry| teller.partition(&entry.partition)));

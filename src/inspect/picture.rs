@@ -24,6 +24,7 @@ use crate::error::Result;
 use crate::format::ManifestEntry;
 use crate::history::History;
 use crate::lsm::KeyBound;
+use crate::scan::At;
 
 /// Buckets that are drawn.
 const MAX_BUCKETS: usize = 24;
@@ -36,12 +37,12 @@ const SIZE_BAR: usize = 10;
 /// Characters of a key.
 const KEY_TEXT: usize = 16;
 
-/// Draws the newest snapshot.
+/// Draws a snapshot.
 ///
 /// # Errors
 /// [`crate::Error::NotFound`] where there is no table, [`crate::Error::Corrupt`], [`crate::Error::Storage`].
-pub async fn picture(history: &History) -> Result<String> {
-    let contents = Contents::load(history).await?;
+pub async fn picture(history: &History, at: &At) -> Result<String> {
+    let contents = Contents::load(history, at).await?;
     let Some(snapshot) = contents.snapshot else {
         return Ok(format!("no snapshot yet, schema {}\n", contents.schema.id));
     };

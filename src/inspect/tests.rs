@@ -14,6 +14,7 @@ use crate::format::{
 };
 use crate::history::History;
 use crate::io::TableStore;
+use crate::scan::At;
 use crate::schema::Schema;
 use crate::types::{DataType, Datum};
 
@@ -54,7 +55,7 @@ fn schema() -> Schema {
         .partition_by(["day"])
         .primary_key(["day", "id"])
         .option("bucket", "2")
-        .option("row-tracking.enabled", "true")
+        .option("data-evolution.enabled", "true")
         .option("no.such.option", "x")
         .build()
         .unwrap()
@@ -153,7 +154,7 @@ fn shown(batch: &RecordBatch, column: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn files_are_told_with_partition_key_and_bounds() {
-    let batch = files(&table(&small()).await).await.unwrap();
+    let batch = files(&table(&small()).await, &At::Latest).await.unwrap();
     assert_eq!(
         shown(&batch, "file_name"),
         ["new.parquet", "old.parquet", "low.parquet", "high.parquet", "y.parquet", "x.parquet"]
@@ -171,11 +172,11 @@ async fn files_are_told_with_partition_key_and_bounds() {
 #[tokio::test]
 async fn partitions_and_buckets_are_sums_over_files() {
     let history = table(&small()).await;
-    let batch = partitions(&history).await.unwrap();
+    let batch = partitions(&history, &At::Latest).await.unwrap();
     assert_eq!(shown(&batch, "partition"), ["day=a", "day=b"]);
     assert_eq!(batch["record_count"].as_primitive::<Int64Type>().values(), &[161, 1]);
     assert_eq!(batch["file_count"].as_primitive::<Int64Type>().values(), &[5, 1]);
-    let batch = buckets(&history).await.unwrap();
+    let batch = buckets(&history, &At::Latest).await.unwrap();
     assert_eq!(shown(&batch, "partition"), ["day=a", "day=a", "day=b"]);
     assert_eq!(shown(&batch, "bucket"), ["0", "1", "0"]);
     assert_eq!(batch["file_size_in_bytes"].as_primitive::<Int64Type>().values(), &[97_000, 500, 500]);
@@ -191,7 +192,7 @@ async fn the_files_of_a_table_are_listed() {
     let batch = schemas(&history).await.unwrap();
     assert_eq!(shown(&batch, "columns"), ["id INT NOT NULL, day STRING NOT NULL, note STRING"]);
     assert_eq!(shown(&batch, "primary_key"), ["day, id"]);
-    let batch = manifests(&history).await.unwrap();
+    let batch = manifests(&history, &At::Latest).await.unwrap();
     assert_eq!(shown(&batch, "file_name"), ["manifest-0"]);
     assert_eq!(
         (shown(&batch, "min_partition"), shown(&batch, "max_partition")),
@@ -207,10 +208,10 @@ async fn the_files_of_a_table_are_listed() {
 #[tokio::test]
 async fn options_are_told_even_where_they_are_not_honoured() {
     let batch = options(&table(&[]).await).await.unwrap();
-    assert_eq!(shown(&batch, "option"), ["bucket", "no.such.option", "row-tracking.enabled"]);
+    assert_eq!(shown(&batch, "option"), ["bucket", "data-evolution.enabled", "no.such.option"]);
     assert_eq!(shown(&batch, "here")[0], "honoured");
-    assert_eq!(shown(&batch, "here")[1], "refused (not known)");
-    assert!(shown(&batch, "here")[2].contains("row ids are not supported"), "{:?}", shown(&batch, "here"));
+    assert!(shown(&batch, "here")[1].contains("spread over files"), "{:?}", shown(&batch, "here"));
+    assert_eq!(shown(&batch, "here")[2], "refused (not known)");
 }
 
 #[tokio::test]
@@ -220,20 +221,20 @@ async fn a_table_without_snapshots_has_empty_views() {
     let history = History::new(store);
     for rows in [
         snapshots(&history).await.unwrap(),
-        manifests(&history).await.unwrap(),
-        files(&history).await.unwrap(),
-        partitions(&history).await.unwrap(),
-        buckets(&history).await.unwrap(),
+        manifests(&history, &At::Latest).await.unwrap(),
+        files(&history, &At::Latest).await.unwrap(),
+        partitions(&history, &At::Latest).await.unwrap(),
+        buckets(&history, &At::Latest).await.unwrap(),
         consumers(&history).await.unwrap(),
     ] {
         assert_eq!(rows.num_rows(), 0);
     }
-    assert_eq!(picture(&history).await.unwrap(), "no snapshot yet, schema 0\n");
+    assert_eq!(picture(&history, &At::Latest).await.unwrap(), "no snapshot yet, schema 0\n");
 }
 
 #[tokio::test]
 async fn a_picture_shows_runs_by_level_and_key() {
-    let drawn = picture(&table(&small()).await).await.unwrap();
+    let drawn = picture(&table(&small()).await, &At::Latest).await.unwrap();
     let wanted = "\
 snapshot 1, schema 0: 6 files, 162 stored rows, 95.7 KiB in 3 buckets
 
@@ -276,15 +277,15 @@ fn vectors(known: Option<i64>) -> IndexManifestEntry {
 async fn masked_rows_are_told_by_file_and_bucket_and_in_the_picture() {
     let history = masked_table(&small(), &[vectors(Some(1_200))]).await;
     let column = |batch: &RecordBatch| shown(batch, "masked_record_count");
-    assert_eq!(column(&files(&history).await.unwrap()), ["0", "0", "7", "1200", "0", "0"]);
-    assert_eq!(column(&buckets(&history).await.unwrap()), ["1207", "0", "0"]);
-    assert_eq!(column(&partitions(&history).await.unwrap()), ["1207", "0"]);
-    let drawn = picture(&history).await.unwrap();
+    assert_eq!(column(&files(&history, &At::Latest).await.unwrap()), ["0", "0", "7", "1200", "0", "0"]);
+    assert_eq!(column(&buckets(&history, &At::Latest).await.unwrap()), ["1207", "0", "0"]);
+    assert_eq!(column(&partitions(&history, &At::Latest).await.unwrap()), ["1207", "0"]);
+    let drawn = picture(&history, &At::Latest).await.unwrap();
     assert!(drawn.contains("90 rows  2 files\n        1,207 of these rows masked\n"), "{drawn}");
     let history = masked_table(&small(), &[vectors(None)]).await;
-    assert_eq!(column(&files(&history).await.unwrap())[2..4], ["7", "-"]);
-    assert_eq!(column(&buckets(&history).await.unwrap())[0], "-");
-    assert!(picture(&history).await.unwrap().contains("  some of these rows masked\n"));
+    assert_eq!(column(&files(&history, &At::Latest).await.unwrap())[2..4], ["7", "-"]);
+    assert_eq!(column(&buckets(&history, &At::Latest).await.unwrap())[0], "-");
+    assert!(picture(&history, &At::Latest).await.unwrap().contains("  some of these rows masked\n"));
 }
 
 #[tokio::test]
@@ -301,7 +302,7 @@ async fn a_picture_of_many_files_stays_small_and_narrow() {
             ));
         }
     }
-    let drawn = picture(&table(&entries).await).await.unwrap();
+    let drawn = picture(&table(&entries).await, &At::Latest).await.unwrap();
     assert!(drawn.lines().count() < 24 * 30, "{}", drawn.lines().count());
     assert!(drawn.contains(".. and 16 more runs") && drawn.ends_with(".. and 16 more buckets with 640 files\n"));
     for line in drawn.lines() {
@@ -314,8 +315,8 @@ async fn nothing_is_written() {
     let history = table(&small()).await;
     let before = history.store.list_recursive("").await.unwrap().len();
     for _ in 0..2 {
-        files(&history).await.unwrap();
-        picture(&history).await.unwrap();
+        files(&history, &At::Latest).await.unwrap();
+        picture(&history, &At::Latest).await.unwrap();
     }
     assert_eq!(history.store.list_recursive("").await.unwrap().len(), before);
     let _ = Arc::new(history);

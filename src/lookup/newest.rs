@@ -88,9 +88,15 @@ impl Rules {
         let ranks: Vec<u32> = hits.iter().map(|hit| hit.rank).collect();
         let keys = request.take(&ranks)?;
         let mut lanes = lanes.into_iter();
-        let lane = |column: &Column| match key_of(column) {
+        let mut lane = |column: &Column| match key_of(column) {
             Some(key) => Ok(Arc::clone(&keys[key])),
             None => lanes.next().ok_or_else(|| Error::bug("a column was not read")),
+        };
+        let lane = |column: &Column| match lane(column)? {
+            numbers if *column == Column::Sequence && self.options.snapshot_ordering => {
+                in_order(bucket, hits, &numbers)
+            }
+            lane => Ok(lane),
         };
         columns.iter().map(lane).collect()
     }
@@ -214,6 +220,14 @@ impl Rules {
         };
         self.history.store.env().computing(work).await
     }
+}
+
+/// The numbers by which snapshots order versions: those of the files, where they tell them.
+fn in_order(bucket: &BucketFiles, hits: &[Hit], numbers: &ArrayRef) -> Result<ArrayRef> {
+    let numbers = sequence_lane("", numbers)?;
+    let of = |(hit, own): (&Hit, &i64)| Ok(bucket.files[hit.file as usize].meta.order_of_all()?.unwrap_or(*own));
+    let told = hits.iter().zip(numbers.values()).map(of).collect::<Result<Vec<i64>>>()?;
+    Ok(Arc::new(Int64Array::from(told)))
 }
 
 /// Sequence numbers of a file's rows.

@@ -75,9 +75,19 @@ async fn copy(branch: &History, name: &str, path: &str, bytes: Bytes) -> Result<
 /// [`Error::NotFound`]; [`Error::Invalid`] for a bad name; the store's errors: then repeat it.
 pub async fn delete_branch(history: &History, name: &str) -> Result<()> {
     let directory = layout::branch(name)?;
-    if !history.branches.list().await?.iter().any(|other| other == name) {
-        return Err(Error::not_found(format!("branch {name:?}")));
-    }
+    existing(history, name).await?;
     history.store.delete_dir(&format!("{directory}/{}", layout::SNAPSHOT_DIR)).await?;
     history.store.delete_dir(&directory).await
+}
+
+/// A branch that is there.
+pub(super) async fn existing(history: &History, name: &str) -> Result<History> {
+    let branch = history.on_branch(name)?;
+    if branch.branch.is_none() {
+        return Err(Error::invalid(format!("branch name {name:?} is the table's own")));
+    }
+    match history.branches.list().await?.iter().any(|other| other == name) {
+        true => Ok(branch),
+        false => Err(Error::not_found(format!("branch {name:?}"))),
+    }
 }

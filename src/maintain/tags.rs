@@ -10,8 +10,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::expire::Expirer;
-use super::gather::Gather;
+use super::gather::{Gather, Gathered};
 use super::report::ExpireReport;
 use super::roots::{self, Listing};
 use crate::env::Env;
@@ -29,6 +31,17 @@ pub struct NewTag {
     pub snapshot: Snapshot,
     /// After this time whoever expires tags may delete it; this version never does.
     pub time_retained: Option<Duration>,
+}
+
+impl NewTag {
+    fn encode(&self, env: &Env) -> Result<Bytes> {
+        let value = Tag {
+            create_time: self.time_retained.map(|_| local_calendar(env)).transpose()?,
+            time_retained: self.time_retained.map(|time| (time.as_secs(), time.subsec_nanos())),
+            snapshot: self.snapshot.clone(),
+        };
+        value.encode()
+    }
 }
 
 /// Whether what the tag points at was there when the tag was there already.
@@ -53,6 +66,13 @@ fn local_calendar(env: &Env) -> Result<[i32; 7]> {
     Ok([year, month, day, hour, minute, second, local.subsec_nanosecond()])
 }
 
+/// What goes with a tag.
+struct Left {
+    gathered: Gathered,
+    notes: Vec<String>,
+    end: SnapshotId,
+}
+
 impl Expirer {
     /// Makes a tag. The one that creates its file wins.
     ///
@@ -63,16 +83,10 @@ impl Expirer {
         let history = &self.history;
         let path = layout::tag(&tag.name)?;
         history.store.require_conditional_create().await?;
-        let env = history.store.env();
         // A snapshot that is read from a tag has expired perhaps: then that tag keeps it.
         let kept_by_tag = !history.snapshots.exists(tag.snapshot.id).await?;
         let id = tag.snapshot.id;
-        let value = Tag {
-            create_time: tag.time_retained.map(|_| local_calendar(env)).transpose()?,
-            time_retained: tag.time_retained.map(|time| (time.as_secs(), time.subsec_nanos())),
-            snapshot: tag.snapshot,
-        };
-        let bytes = value.encode()?;
+        let bytes = tag.encode(history.store.env())?;
         let exists = || Error::already_exists(format!("tag {:?}", tag.name));
         match history.pointers.create(&path, bytes.clone()).await? {
             Created::Won => {}
@@ -92,6 +106,64 @@ impl Expirer {
         Err(Error::not_found(what))
     }
 
+    /// Gives a tag another name: the new file appears before the old one goes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::AlreadyExists`] for the new name; [`Error::Invalid`] for a bad one; the store's errors,
+    /// after which both may be there: then repeat it.
+    pub async fn rename_tag(&self, from: &str, to: &str) -> Result<()> {
+        let history = &self.history;
+        let (old, new) = (layout::tag(from)?, layout::tag(to)?);
+        if old == new {
+            return Err(Error::invalid(format!("tag {from:?} has that name")));
+        }
+        history.store.require_conditional_create().await?;
+        let not_found = || Error::not_found(format!("tag {from:?}"));
+        let bytes = history.pointers.try_read(&old).await?.ok_or_else(not_found)?;
+        match history.pointers.create(&new, bytes.clone()).await? {
+            Created::Won => {}
+            created => match (history.pointers.try_read(&new).await?, created) {
+                (Some(found), _) if found == bytes => {}
+                (Some(_), _) => return Err(Error::already_exists(format!("tag {to:?}"))),
+                (None, Created::Unknown(words)) => return Err(Error::storage(format!("create {new}: {words}"))),
+                (None, _) => return Err(Error::storage(format!("create {new}: it is said to exist and is not there"))),
+            },
+        }
+        // Whoever deletes the old one from now on sees the new one; whoever did before has left it nothing.
+        if history.pointers.try_read(&old).await?.as_ref() != Some(&bytes) {
+            self.delete_tag(to).await?;
+            return Err(not_found());
+        }
+        history.pointers.delete(&old).await
+    }
+
+    /// Points a tag at another snapshot, and deletes what it alone kept. Between the two it is one or the other.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the tag, and when the snapshot expired meanwhile (then there is no such tag any more);
+    /// [`Error::Corrupt`] and the store's errors, after which it may be either: then repeat it.
+    pub async fn replace_tag(&self, tag: NewTag) -> Result<SnapshotId> {
+        let history = &self.history;
+        let path = layout::tag(&tag.name)?;
+        let before = history.tags.load(&tag.name).await?.snapshot;
+        let id = tag.snapshot.id;
+        let kept_by_tag = !history.snapshots.exists(id).await?;
+        let bytes = tag.encode(history.store.env())?;
+        let left = if before.id == id { None } else { self.kept_by_alone(&tag.name, &before).await? };
+        history.pointers.replace(&path, bytes).await?;
+        let same = before.id == id && kept_by_tag;
+        if !same && !still_kept(history, &tag.name, id, kept_by_tag).await? {
+            self.delete_tag(&tag.name).await?;
+            let what = format!("snapshot {id}: it expired while tag {:?} was pointed at it; the tag is gone", tag.name);
+            return Err(Error::not_found(what));
+        }
+        let mut report = ExpireReport::default();
+        if let Some(left) = left {
+            self.take(left, &mut report).await?;
+        }
+        Ok(id)
+    }
+
     /// Deletes a tag, and what it alone kept if its snapshot has expired. On a branch the files stay: they may be those of
     /// other branches.
     ///
@@ -102,6 +174,18 @@ impl Expirer {
         let history = &self.history;
         let (path, mut report) = (layout::tag(name)?, ExpireReport::default());
         let tagged = history.tags.load(name).await?.snapshot;
+        let left = self.kept_by_alone(name, &tagged).await?;
+        history.pointers.delete(&path).await?;
+        if let Some(left) = left {
+            self.take(left, &mut report).await?;
+        }
+        Ok(report)
+    }
+
+    /// What a tag alone keeps of a snapshot that has expired, noted so that a crash leaves it to the next run. `None` where
+    /// nothing goes with it.
+    async fn kept_by_alone(&self, name: &str, tagged: &Snapshot) -> Result<Option<Left>> {
+        let history = &self.history;
         let gone = !history.snapshots.exists(tagged.id).await?;
         let earliest = match history.snapshots.earliest_id().await? {
             Some(earliest) if gone && history.branch.is_none() && earliest > tagged.id => {
@@ -109,22 +193,22 @@ impl Expirer {
             }
             _ => None,
         };
-        let Some(earliest) = earliest else {
-            history.pointers.delete(&path).await?;
-            return Ok(report);
-        };
+        let Some(earliest) = earliest else { return Ok(None) };
         let listing = Listing::load(history).await?;
         let others = roots::named_but(history, &listing, Some(name), 0, SnapshotId::MAX).await?;
         let gather = Gather { history, schema: &self.schema, options: &self.options };
-        let gathered = gather.tag(&tagged, &earliest, others).await?;
-        report.outside = gathered.outside;
+        let gathered = gather.tag(tagged, &earliest, others).await?;
         let end = tagged.id.saturating_add(1);
         let notes = self.write_notes(false, end, &gathered.files).await?;
-        history.pointers.delete(&path).await?;
-        // A tag or a branch may have come that keeps the same.
-        let listing = Listing::load(history).await?;
-        let kept = roots::named(history, &listing, 0, SnapshotId::MAX).await?;
-        self.finish(&notes, gathered.files, end, &kept, &mut report).await?;
-        Ok(report)
+        Ok(Some(Left { gathered, notes, end }))
+    }
+
+    /// Deletes what a tag kept that is gone, but not what another tag or a branch keeps that came meanwhile.
+    async fn take(&self, left: Left, report: &mut ExpireReport) -> Result<()> {
+        let Left { gathered, notes, end } = left;
+        report.outside = gathered.outside;
+        let listing = Listing::load(&self.history).await?;
+        let kept = roots::named(&self.history, &listing, 0, SnapshotId::MAX).await?;
+        self.finish(&notes, gathered.files, end, &kept, report).await
     }
 }

@@ -7,6 +7,7 @@ mod columns;
 mod diff;
 mod fan_in;
 mod index;
+mod row_ids;
 mod slab;
 mod spill;
 mod split_reader;

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use arrow_select::filter::{filter as keep_rows, filter_record_batch};
 use tokio::runtime::Handle;
@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use super::columns::{Origin, PartitionValues, WorkColumns};
 use super::fan_in::{Parts, Room, Spilling, parts, spilled_rows};
 use super::index::IndexOf;
+use super::row_ids::RowIds;
 use super::spill::SpillFormat;
 use crate::error::{Error, Result};
 use crate::files::{FileBatch, ReadPlan, format_of, known_format, read_ahead, read_file};
@@ -149,7 +150,11 @@ impl SplitReader {
         let mut schemas = BTreeMap::from([(schema.id, Arc::clone(&schema))]);
         for file in splits.iter().flat_map(|split| &split.files) {
             if let Entry::Vacant(missing) = schemas.entry(file.schema_id) {
-                missing.insert(history.schemas.load(file.schema_id).await?);
+                let schema = history.schemas.load(file.schema_id).await?;
+                missing.insert(match request.schema.has_row_tracking() {
+                    true => Arc::new(schema.with_row_tracking()),
+                    false => schema,
+                });
             }
         }
         Ok(Self {
@@ -263,8 +268,10 @@ impl SplitReader {
         let schema = self.schemas.get(&file.schema_id);
         let schema = schema.ok_or_else(|| Error::bug(format!("schema {} was not loaded", file.schema_id)))?;
         let rows = u64::try_from(file.row_count).map_err(|_| Error::corrupt(path, "_ROW_COUNT is negative"))?;
-        let masked = located.vectors.get(&file.file_name).filter(|vector| !vector.is_empty()).cloned();
-        let selection = self.indexed(located, file, schema, versions)?;
+        let mut masked = located.vectors.get(&file.file_name).filter(|vector| !vector.is_empty()).cloned();
+        let mut row_ids = RowIds::of(&self.request.schema, &self.work, file);
+        let counts = row_ids.as_mut().is_some_and(|ids| ids.count(&mut masked));
+        let selection = if counts { Selection::All } else { self.indexed(located, file, schema, versions)? };
         if selection.is_empty() {
             return Ok(Box::new(std::iter::empty()));
         }
@@ -274,7 +281,9 @@ impl SplitReader {
             let same = |origin: &Origin| matches!(origin, Origin::File(planned) if planned.name == column);
             origins.iter().any(same)
         };
-        let filter = self.pushed_filter(versions).and_then(|filter| filter.split_by(as_stored).0);
+        let filter = if counts { None } else { self.pushed_filter(versions) };
+        let filter = filter.and_then(|filter| filter.split_by(as_stored).0);
+        let order_of_all = if versions && self.options.snapshot_ordering { file.order_of_all()? } else { None };
         let plan = ReadPlan {
             start,
             columns: origins.iter().filter_map(Origin::planned).cloned().collect(),
@@ -297,6 +306,12 @@ impl SplitReader {
                     Origin::Partition(key, data_type) => located.partition.lane(*key, data_type, batch.rows)?,
                     file => file.lane(read.next().ok_or_else(|| Error::bug("a column was not read"))?)?,
                 });
+            }
+            if let Some(row_ids) = &mut row_ids {
+                batch = row_ids.fill(batch)?;
+            }
+            if let Some(number) = order_of_all {
+                batch.sequence = Some(Int64Array::from_value(number, batch.rows));
             }
             match &row_test {
                 Some((place, test)) => match test(&file, &batch.columns[*place])? {
@@ -330,7 +345,8 @@ impl SplitReader {
         let partitions = &self.request.schema.partition_keys;
         let usable = |column: &str| {
             let in_partition = partitions.iter().any(|key| key == column);
-            !in_partition && (!versions || keys.iter().any(|key| key == column))
+            let told_besides = self.request.schema.tracks(column);
+            !in_partition && !told_besides && (!versions || keys.iter().any(|key| key == column))
         };
         self.request.filter.clone().and_then(|filter| filter.split_by(usable).0)
     }

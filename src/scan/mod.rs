@@ -189,7 +189,7 @@ pub(crate) async fn schema_of(history: &History, handle: &Arc<Schema>, id: Schem
         let given = handle.options.iter().filter(|(name, value)| own.options.get(*name) != Some(*value));
         schema.options.extend(given.map(|(name, value)| (name.clone(), value.clone())));
     }
-    Ok(Arc::new(schema))
+    Ok(Arc::new(if handle.has_row_tracking() { schema.with_row_tracking() } else { schema }))
 }
 
 /// Which live files lie in partitions for which a filter may be true.

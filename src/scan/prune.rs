@@ -10,7 +10,7 @@ use crate::format::{BinaryRow, DataFileMeta, EntryHead, FileIndex, IndexedAs, Ma
 use crate::history::{EntryTest, FileFilter, ManifestTest};
 use crate::lsm::KeyBound;
 use crate::predicate::{ColumnRange, Expr, may_match};
-use crate::schema::{BucketFunction, BucketMode, Schema, TableOptions, column_mapping};
+use crate::schema::{BucketFunction, BucketMode, ROW_ID, Schema, TableOptions, column_mapping};
 use crate::types::{DataType, Datum, TypeKind, widen};
 
 /// Combinations of bucket keys beyond which bucket pruning is not worth it.
@@ -159,6 +159,9 @@ impl Pruner {
         let row_count = u64::try_from(file.row_count).ok()?;
         let stats = file.value_column_stats(&known.schema.columns()).unwrap_or_default();
         Some(move |column: &str| {
+            if self.schema.tracks(column) {
+                return row_ids(file, row_count).filter(|_| column == ROW_ID);
+            }
             let Some(at) = known.positions.get(column)? else {
                 return Some(ColumnRange::constant(&Datum::Null, row_count)); // the file does not have the column
             };
@@ -178,6 +181,14 @@ impl Pruner {
             })
         })
     }
+}
+
+/// The row ids of a file that the manifest tells.
+fn row_ids(file: &DataFileMeta, row_count: u64) -> Option<ColumnRange> {
+    let first = file.first_row_id.filter(|_| !file.holds_row_ids())?;
+    let last = first.checked_add(file.row_count - 1)?;
+    let bound = |id| Some(Datum::BigInt(id));
+    Some(ColumnRange { min: bound(first), max: bound(last), null_count: Some(0), row_count })
 }
 
 /// What partitions and buckets can answer. Remembers its answers.

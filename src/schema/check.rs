@@ -72,6 +72,11 @@ fn schema_refusals(schema: &Schema, usage: Use) -> Vec<Error> {
         Ok(BucketMode::Fixed(_) | BucketMode::Unaware | BucketMode::Dynamic | BucketMode::KeyDynamic) => {}
         Ok(BucketMode::Postpone) if usage == Use::Read => {}
         Ok(BucketMode::Postpone) => {
+            if schema.option("sequence.snapshot-ordering").is_some_and(|it| it.eq_ignore_ascii_case("true")) {
+                refusals.push(Error::unsupported(format!(
+                    "option sequence.snapshot-ordering = \"true\" with {shown} (rows that wait would get a second snapshot)"
+                )));
+            }
             let producer = schema.option("changelog-producer").filter(|it| !it.eq_ignore_ascii_case("none"));
             refusals.extend(producer.map(|it| {
                 Error::unsupported(format!(

@@ -10,6 +10,7 @@ mod merging;
 mod option_keys;
 mod options;
 mod options_page;
+mod row_tracking;
 mod units;
 mod validate;
 mod value;
@@ -29,6 +30,7 @@ pub use options::{
     SequenceGroup, StatsOptions, TableOptions,
 };
 pub use options_page::options_page;
+pub use row_tracking::{ROW_ID, ROW_SEQUENCE};
 pub use units::{StatsMode, parse_duration, parse_memory_size};
 pub(crate) use validate::check_overwrites_in_streams;
 pub use validate::validate;

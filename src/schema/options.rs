@@ -233,6 +233,12 @@ pub struct TableOptions {
     pub sequence_fields: Vec<String>,
     /// Whether the lowest of them is the newest.
     pub sequence_descending: bool,
+    /// Versions are ordered by the snapshot that brought them, not by their writers' numbers.
+    pub snapshot_ordering: bool,
+    /// Every row has an id (`row-tracking.enabled`).
+    pub row_tracking: bool,
+    /// The rows of a commit are numbered partition by partition.
+    pub row_ids_by_partition: bool,
     /// The column that holds the row kind.
     pub rowkind_field: Option<String>,
     /// Drop -U and -D rows, when writing and when merging.
@@ -352,6 +358,9 @@ impl TableOptions {
             changelog_producer,
             sequence_fields: read.text("sequence.field").map(split_names).unwrap_or_default(),
             sequence_descending: read.word("sequence.field.sort-order", SORT_ORDERS)?,
+            snapshot_ordering: read.boolean("sequence.snapshot-ordering")?,
+            row_tracking: read.boolean("row-tracking.enabled")?,
+            row_ids_by_partition: read.boolean("row-tracking.partition-group-on-commit")?,
             rowkind_field: read.text("rowkind.field").map(ToString::to_string),
             ignore_delete: read.boolean("ignore-delete")?,
             ignore_update_before: read.boolean("ignore-update-before")?,

@@ -21,6 +21,7 @@ pub fn validate(schema: &Schema) -> Result<TableOptions> {
     let options = TableOptions::checked(schema, Use::Write)?;
     check_buckets(schema, &options)?;
     check_sequence(schema, &options)?;
+    check_tracking(schema, &options)?;
     check_row_kinds(schema, &options)?;
     check_changelog(schema, &options)?;
     check_vectors(schema, &options)?;
@@ -167,6 +168,33 @@ fn check_sequence(schema: &Schema, options: &TableOptions) -> Result<()> {
     }
     if schema.partition_keys.iter().any(|key| !schema.primary_keys.contains(key)) {
         return Err(Error::invalid("option sequence.field needs a primary key that holds every partition column"));
+    }
+    Ok(())
+}
+
+/// What row ids and an order by snapshots need.
+fn check_tracking(schema: &Schema, options: &TableOptions) -> Result<()> {
+    if options.row_tracking && (schema.has_primary_key() || options.bucket != BucketMode::Unaware) {
+        return Err(Error::invalid("option row-tracking.enabled needs an append table without buckets (bucket = -1)"));
+    }
+    if !options.snapshot_ordering {
+        return Ok(());
+    }
+    if !schema.has_primary_key() {
+        return Err(Error::invalid("option sequence.snapshot-ordering needs a primary key"));
+    }
+    if !options.sequence_fields.is_empty() {
+        return Err(Error::invalid("option sequence.snapshot-ordering does not go with sequence.field"));
+    }
+    if schema
+        .option("write-only")
+        .or(schema.option("write.compaction-skip"))
+        .is_none_or(|text| !text.eq_ignore_ascii_case("true"))
+    {
+        return Err(Error::invalid(
+            "option sequence.snapshot-ordering needs write-only = true: rows have no snapshot before their commit, so a \
+             job of its own compacts them",
+        ));
     }
     Ok(())
 }

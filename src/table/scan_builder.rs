@@ -8,7 +8,7 @@ use crate::history::History;
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, RowStream, Sort, SplitReader, check_order};
 use crate::scan::{At, Plan, ShownLevels, at_or_told, counted, plan, schema_of, shown_schema};
-use crate::schema::{Schema, TableOptions};
+use crate::schema::{ROW_ID, Schema, TableOptions};
 
 /// A batch read: what to show of which snapshot.
 #[derive(Clone)]
@@ -21,14 +21,24 @@ pub struct ScanBuilder {
     levels: ShownLevels,
     limit: Option<usize>,
     order: Vec<Sort>,
+    row_tracking: bool,
     wide_timestamps: bool,
 }
 
 impl ScanBuilder {
     pub(super) fn new(history: History, schema: Arc<Schema>) -> Self {
-        let levels = ShownLevels::Visible;
-        let (select, filter, at, limit, order) = (None, None, None, None, Vec::new());
-        Self { history, schema, select, filter, at, levels, limit, order, wide_timestamps: false }
+        Self {
+            history,
+            schema,
+            select: None,
+            filter: None,
+            at: None,
+            levels: ShownLevels::Visible,
+            limit: None,
+            order: Vec::new(),
+            row_tracking: false,
+            wide_timestamps: false,
+        }
     }
 
     /// Shows these columns, in this order.
@@ -60,6 +70,15 @@ impl ScanBuilder {
         self
     }
 
+    /// Shows `_ROW_ID` and `_SEQUENCE_NUMBER` behind the other columns (`table$row_tracking` in Paimon): the id of each row,
+    /// which compaction leaves it, and the snapshot that brought it. Of tables with `row-tracking.enabled`, whose
+    /// selections and filters may name the two columns without this, too. A read of ids reads the files of new rows whole.
+    #[must_use]
+    pub fn row_tracking(mut self) -> Self {
+        self.row_tracking = true;
+        self
+    }
+
     /// Shows so many rows at the most.
     #[must_use]
     pub fn limit(mut self, rows: usize) -> Self {
@@ -88,7 +107,25 @@ impl ScanBuilder {
     /// # Errors
     /// [`crate::Error::NotFound`] for a snapshot that is not there.
     pub async fn schema(&self) -> Result<Arc<Schema>> {
-        shown_schema(&self.history, &self.schema, &self.point()?).await
+        shown_schema(&self.history, &self.handle()?, &self.point()?).await
+    }
+
+    /// The schema, with the columns of row tracking where they are asked for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a table without them.
+    fn handle(&self) -> Result<Arc<Schema>> {
+        let enabled = self.schema.tracks(ROW_ID);
+        if self.row_tracking && !enabled {
+            return Err(Error::invalid("row ids of a table without option row-tracking.enabled = true"));
+        }
+        let selected = self.select.iter().flatten().any(|column| self.schema.tracks(column));
+        let filtered = || self.filter.iter().flat_map(Expr::columns).any(|column| self.schema.tracks(&column));
+        let ordered = self.order.iter().any(|sort| self.schema.tracks(&sort.column));
+        match self.row_tracking || selected || ordered || filtered() {
+            true => Ok(Arc::new(self.schema.with_row_tracking())),
+            false => Ok(Arc::clone(&self.schema)),
+        }
     }
 
     /// Plans the read. Its splits may be read by other processes, each with [`ScanBuilder::read_splits`].
@@ -97,7 +134,7 @@ impl ScanBuilder {
     /// [`crate::Error::NotFound`] for a snapshot that is not there, [`crate::Error::Unsupported`] for a feature this version cannot
     /// read, [`crate::Error::Invalid`] for a filter that does not fit.
     pub async fn plan(&self) -> Result<Plan> {
-        plan(&self.history, &self.schema, &self.point()?, self.levels, self.filter.as_ref()).await
+        plan(&self.history, &self.handle()?, &self.point()?, self.levels, self.filter.as_ref()).await
     }
 
     fn point(&self) -> Result<At> {
@@ -141,8 +178,8 @@ impl ScanBuilder {
     /// The store's errors; [`crate::Error::Invalid`] for a column that is not there.
     pub async fn read_splits(&self, splits: Vec<Split>) -> Result<RowStream> {
         let schema = match splits.first() {
-            Some(split) => schema_of(&self.history, &self.schema, split.schema_id).await?,
-            None => Arc::clone(&self.schema),
+            Some(split) => schema_of(&self.history, &self.handle()?, split.schema_id).await?,
+            None => self.handle()?,
         };
         let filter = self.filter.as_ref().map(|filter| filter.bind(&schema)).transpose()?;
         self.read_with(schema, filter, splits).await
@@ -151,7 +188,8 @@ impl ScanBuilder {
     async fn read_with(&self, schema: Arc<Schema>, filter: Option<Expr>, splits: Vec<Split>) -> Result<RowStream> {
         let select = match &self.select {
             Some(names) => schema.positions(names)?,
-            None => (0..schema.fields.len()).collect(),
+            None if self.row_tracking => (0..schema.fields.len()).collect(),
+            None => (0..schema.fields.len()).filter(|at| !schema.tracks(&schema.fields[*at].name)).collect(),
         };
         let batch_rows = TableOptions::parse(&schema)?.read_batch_rows;
         let request = ReadRequest { schema, select, filter, batch_rows, wide_timestamps: self.wide_timestamps };

@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::Table;
 use crate::error::{Error, Result};
 use crate::format::SnapshotId;
-use crate::maintain::{ExpireReport, Expirer, NewTag, Retention, create_branch, delete_branch};
+use crate::maintain::{
+    ExpireReport, Expirer, Forwarded, NewTag, Retention, create_branch, delete_branch, fast_forward, rename_branch,
+};
 use crate::scan::At;
 use crate::schema::{TableOptions, Use, check_options};
 
@@ -30,23 +32,48 @@ impl Table {
         self.history.branch.as_deref()
     }
 
-    /// Gives a snapshot a name, under which it stays when it expires. With a time to live other engines delete the tag
-    /// when it is over; this one never does. Answers the snapshot.
+    /// Gives a snapshot a name, under which it stays when it expires. With a time to live (else the one of option
+    /// `tag.default-time-retained`) other engines delete the tag when it is over; this one never does. Answers the snapshot.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] for the tag; [`Error::NotFound`] for the snapshot; [`Error::Invalid`] for a bad name;
     /// options that forbid writing; the store's errors.
     pub async fn create_tag(&self, name: &str, at: &At, time_retained: Option<Duration>) -> Result<SnapshotId> {
+        let tag = self.new_tag(name, at, time_retained).await?;
+        self.expirer()?.create_tag(tag).await
+    }
+
+    async fn new_tag(&self, name: &str, at: &At, time_retained: Option<Duration>) -> Result<NewTag> {
         check_options(&self.schema, Use::Write)?;
-        let found = at.find(&self.history, &TableOptions::parse(&self.schema)?).await?;
+        let options = TableOptions::parse(&self.schema)?;
+        let time_retained = time_retained.or(options.retention.tags);
+        let found = at.find(&self.history, &options).await?;
         let Some(found) = found else {
             return Err(Error::not_found(format!("a snapshot of {} to tag", self.location())));
         };
         if found.files_since.is_some() {
             return Err(Error::invalid("a tag keeps a whole snapshot, not the files made since a time"));
         }
-        let tag = NewTag { name: name.to_string(), snapshot: found.snapshot, time_retained };
-        self.expirer()?.create_tag(tag).await
+        Ok(NewTag { name: name.to_string(), snapshot: found.snapshot, time_retained })
+    }
+
+    /// Gives a tag another name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::AlreadyExists`] for the new name; [`Error::Invalid`] for a bad one; options that forbid
+    /// writing; the store's errors: then repeat it.
+    pub async fn rename_tag(&self, from: &str, to: &str) -> Result<()> {
+        check_options(&self.schema, Use::Write)?;
+        self.expirer()?.rename_tag(from, to).await
+    }
+
+    /// Points a tag at another snapshot, and deletes what it alone kept. Answers the snapshot.
+    ///
+    /// # Errors
+    /// As [`Table::create_tag`], and [`Error::NotFound`] for the tag.
+    pub async fn replace_tag(&self, name: &str, at: &At, time_retained: Option<Duration>) -> Result<SnapshotId> {
+        let tag = self.new_tag(name, at, time_retained).await?;
+        self.expirer()?.replace_tag(tag).await
     }
 
     /// Deletes a tag, and what it alone kept if its snapshot has expired.
@@ -86,6 +113,32 @@ impl Table {
         self.publisher.check_own("deleting a branch by the table's handle")?;
         check_options(&self.schema, Use::Write)?;
         delete_branch(&self.history, name).await
+    }
+
+    /// Takes the snapshots of a branch, its schemas and its tags, that follow the table's newest snapshot. Nothing is taken
+    /// away: the branch stays, and a table that went on by itself since the branch was made is refused.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] for a table with snapshots, schemas or tags that the branch has not;
+    /// [`Error::Unsupported`] on a branch and for a table of a catalog service; options that forbid writing; the store's
+    /// errors: then repeat it.
+    pub async fn fast_forward(&self, branch: &str) -> Result<Forwarded> {
+        self.main_only("a fast-forward")?;
+        self.publisher.check_own("a fast-forward by the table's handle")?;
+        check_options(&self.schema, Use::Write)?;
+        fast_forward(&self.history, branch).await
+    }
+
+    /// Gives a branch another name. Handles with the old one fail from then on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::AlreadyExists`] for the new name; [`Error::Unsupported`] on a branch and for a table of
+    /// a catalog service; [`Error::Invalid`] for a bad name; the store's errors: then repeat it.
+    pub async fn rename_branch(&self, from: &str, to: &str) -> Result<()> {
+        self.main_only("renaming a branch")?;
+        self.publisher.check_own("renaming a branch by the table's handle")?;
+        check_options(&self.schema, Use::Write)?;
+        rename_branch(&self.history, from, to).await
     }
 
     /// # Errors

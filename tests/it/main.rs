@@ -23,6 +23,8 @@ mod order;
 mod other_schemas;
 mod overwrite;
 mod row_groups;
+mod row_tracking;
+mod snapshot_ordering;
 mod spawned;
 mod support;
 mod time;

@@ -1,12 +1,16 @@
 //! Tags and branches on a store that fails and beside an expiry: each is whole or not there, and nothing is left over.
 
+use std::collections::BTreeMap;
+
 use forebay::format::layout;
 use forebay::io::{Fault, FaultPlan, Gate, TableStore};
 use forebay::scan::At;
+use forebay::schema::SchemaChange;
+use forebay::types::{Datum, RowKind};
 use forebay::{Error, Table};
 
 use crate::expiry::{Made, SHAPES, World, make};
-use crate::support::{as_set, block_on, number, read_at};
+use crate::support::{as_set, block_on, commit_changes, number, read_at};
 
 async fn open(store: &TableStore) -> Table {
     Table::open_store(store.clone()).await.unwrap()
@@ -179,6 +183,211 @@ fn a_branch_that_is_made_or_deleted_is_whole_or_not_seen_whenever_it_crashes() {
                 }
                 let left = world.raw.list_recursive(&layout::branch("late").unwrap()).await.unwrap();
                 assert!(left.is_empty(), "{what}: {left:?}");
+            });
+        }
+    }
+}
+
+/// A branch from the table's newest snapshot with three commits, a compaction, a column more and a tag of its own.
+async fn grow_branch(store: &TableStore) -> BTreeMap<i64, Vec<String>> {
+    let table = open(store).await;
+    table.create_tag("top", &At::Latest, None).await.unwrap();
+    let branch = table.create_branch("late", Some("top")).await.unwrap();
+    let row = |id: i64, commit: i64| {
+        (RowKind::Insert, vec![Datum::BigInt(id), Datum::String(format!("branch, commit {commit}"))])
+    };
+    for commit in 1..=2 {
+        commit_changes(&branch, "branch-sink", commit, &[row(commit, commit), row(100 + commit, commit)]).await;
+    }
+    branch.compact().full().run().await.unwrap();
+    let comment = SchemaChange::SetOption("num-sorted-run.compaction-trigger".into(), "7".into());
+    let branch = branch.alter(&[comment]).await.unwrap();
+    commit_changes(&branch, "branch-sink", 3, &[row(3, 3)]).await;
+    branch.create_tag("own", &At::Latest, None).await.unwrap();
+    let mut rows = BTreeMap::new();
+    for id in branch.history().snapshots.ids().await.unwrap() {
+        rows.insert(id, as_set(read_at(&branch, At::Snapshot(id)).await.unwrap()));
+    }
+    rows
+}
+
+#[test]
+fn a_fast_forward_ends_at_one_of_the_branchs_snapshots_whenever_it_crashes() {
+    let made = block_on(make(SHAPES[0]));
+    let forward = async |store: &TableStore| Table::open_store(store.clone()).await?.fast_forward("late").await;
+    let operations = block_on(async {
+        let world = World::of(&made).await;
+        let rows = grow_branch(&world.raw).await;
+        let before = world.faulty.operations();
+        let done = forward(&world.store).await.unwrap();
+        let newest = *rows.keys().last().unwrap();
+        assert_eq!((done.from, done.to), (rows.keys().next().copied(), newest));
+        assert_eq!((done.schemas, done.tags), (1, 1));
+        assert_eq!(world.raw.read("snapshot/LATEST").await.unwrap(), newest.to_string());
+        world.faulty.operations() - before
+    });
+    assert!(operations > 10, "{operations}");
+    for (index, after_effect) in (0..operations).flat_map(|index| [(index, false), (index, true)]) {
+        block_on(async {
+            let what = format!("crash at {index}, after effect {after_effect}");
+            let world = World::of(&made).await;
+            let rows = grow_branch(&world.raw).await;
+            world.faulty.replan(FaultPlan::none().crash(index, after_effect));
+            drop(forward(&world.store).await);
+            world.faulty.revive();
+            let table = open(&world.raw).await;
+            let at = table.history().snapshots.latest_id().await.unwrap().unwrap();
+            assert_eq!(as_set(read_at(&table, At::Latest).await.unwrap()), rows[&at], "{what}");
+            // The table goes on from there, and so does the next try.
+            world.expire().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+            let done = forward(&world.raw).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+            let newest = *rows.keys().last().unwrap();
+            assert_eq!(done.to, newest, "{what}");
+            let table = open(&world.raw).await;
+            assert_eq!(as_set(read_at(&table, At::Latest).await.unwrap()), rows[&newest], "{what}");
+            assert!(table.history().tags.try_load("own").await.unwrap().is_some(), "{what}");
+            table.delete_branch("late").await.unwrap();
+            world.expire().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!(as_set(read_at(&table, At::Latest).await.unwrap()), rows[&newest], "{what}, alone");
+        });
+    }
+}
+
+#[test]
+fn a_commit_beside_a_fast_forward_wins_whole_or_comes_after_it() {
+    let made = block_on(make(SHAPES[0]));
+    let (mut before, mut after) = (0, 0);
+    let operations = block_on(async {
+        let world = World::of(&made).await;
+        grow_branch(&world.raw).await;
+        let before = world.faulty.operations();
+        open(&world.store).await.fast_forward("late").await.unwrap();
+        world.faulty.operations() - before
+    });
+    for index in 0..operations {
+        block_on(async {
+            let what = format!("at {index}");
+            let world = World::of(&made).await;
+            let rows = grow_branch(&world.raw).await;
+            let gate = Gate::default();
+            world.faulty.replan(FaultPlan::none().at(index, Fault::Pause(gate.clone())));
+            let store = world.store.clone();
+            let forward = tokio::spawn(async move { open(&store).await.fast_forward("late").await });
+            gate.reached().await;
+            let table = open(&world.raw).await;
+            let row = vec![Datum::BigInt(500), Datum::String("beside".into())];
+            let id = commit_changes(&table, "beside", 1, &[(RowKind::Insert, row)]).await;
+            gate.open();
+            let outcome = forward.await.unwrap();
+            let newest = table.history().snapshots.latest_id().await.unwrap().unwrap();
+            let shown = as_set(read_at(&open(&world.raw).await, At::Latest).await.unwrap());
+            assert!(shown.iter().any(|row| row.contains("beside")), "{what}: the commit is lost");
+            match outcome {
+                // The branch's snapshots were all there, and the commit came after them.
+                Ok(done) => {
+                    assert!(id > done.to, "{what}");
+                    after += 1;
+                }
+                Err(Error::Conflict(_)) => {
+                    assert_eq!(newest, id, "{what}: something follows the commit");
+                    before += 1;
+                }
+                Err(error) => panic!("{what}: {error}"),
+            }
+            let until = as_set(read_at(&open(&world.raw).await, At::Snapshot(id - 1)).await.unwrap());
+            assert_eq!(
+                until,
+                rows.get(&(id - 1)).cloned().unwrap(),
+                "{what}: the commit rests on a snapshot of the branch"
+            );
+        });
+    }
+    assert!(before > 3 && after > 0, "{before} before, {after} after");
+}
+
+#[test]
+fn a_branch_that_is_renamed_is_whole_under_one_name_whenever_it_crashes() {
+    let made = block_on(make(SHAPES[0]));
+    let rename = async |store: &TableStore| Table::open_store(store.clone()).await?.rename_branch("late", "new").await;
+    let operations = block_on(async {
+        let world = World::of(&made).await;
+        grow_branch(&world.raw).await;
+        let before = world.faulty.operations();
+        rename(&world.store).await.unwrap();
+        world.faulty.operations() - before
+    });
+    for (index, after_effect) in (0..operations).flat_map(|index| [(index, false), (index, true)]) {
+        block_on(async {
+            let what = format!("crash at {index}, after effect {after_effect}");
+            let world = World::of(&made).await;
+            let rows = grow_branch(&world.raw).await;
+            let wanted = rows.values().next_back().unwrap();
+            world.faulty.replan(FaultPlan::none().crash(index, after_effect));
+            drop(rename(&world.store).await);
+            world.faulty.revive();
+            let table = open(&world.raw).await;
+            let mut whole = 0;
+            for name in ["late", "new"] {
+                let Ok(branch) = table.branch(name).await else { continue };
+                if read_at(&branch, At::Latest).await.is_ok_and(|rows| as_set(rows) == *wanted) {
+                    whole += 1;
+                }
+            }
+            assert!(whole > 0, "{what}: the branch is nowhere");
+            match rename(&world.raw).await {
+                Ok(()) | Err(Error::NotFound(_)) => {}
+                Err(error) => panic!("{what}: {error}"),
+            }
+            let branch = table.branch("new").await.unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!(as_set(read_at(&branch, At::Latest).await.unwrap()), *wanted, "{what}");
+            for id in rows.keys() {
+                assert_eq!(as_set(read_at(&branch, At::Snapshot(*id)).await.unwrap()), rows[id], "{what}, {id}");
+            }
+            let left = world.raw.list_recursive(&layout::branch("late").unwrap()).await.unwrap();
+            assert!(left.is_empty(), "{what}: {left:?}");
+            world.expire().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        });
+    }
+}
+
+#[test]
+fn tags_that_are_renamed_or_replaced_are_whole_whenever_it_crashes() {
+    for replaces in [false, true] {
+        let made = block_on(make(SHAPES[1]));
+        let change = async |store: &TableStore| {
+            let table = Table::open_store(store.clone()).await?;
+            match replaces {
+                false => table.rename_tag("t2", "moved").await,
+                true => table.replace_tag("t2", &At::Latest, None).await.map(drop),
+            }
+        };
+        let operations = block_on(async {
+            let world = World::of(&made).await;
+            world.expire().await.unwrap();
+            let before = world.faulty.operations();
+            change(&world.store).await.unwrap();
+            world.check_exact(&made, "without a crash").await;
+            world.faulty.operations() - before
+        });
+        for (index, after_effect) in (0..operations).flat_map(|index| [(index, false), (index, true)]) {
+            block_on(async {
+                let what = format!("replaces: {replaces}, crash at {index}, after effect {after_effect}");
+                let world = World::of(&made).await;
+                world.expire().await.unwrap();
+                world.faulty.replan(FaultPlan::none().crash(index, after_effect));
+                drop(change(&world.store).await);
+                world.faulty.revive();
+                world.check_sound(&made, &what).await;
+                check_tags(&world, &made, &what).await;
+                let names = open(&world.raw).await.history().tags.list().await.unwrap();
+                assert!(names.iter().any(|name| name == "t2" || name == "moved"), "{what}: {names:?}");
+                match change(&world.raw).await {
+                    Ok(()) | Err(Error::NotFound(_)) => {}
+                    Err(error) => panic!("{what}: {error}"),
+                }
+                check_tags(&world, &made, &what).await;
+                world.expire().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+                world.check_exact(&made, &what).await;
             });
         }
     }

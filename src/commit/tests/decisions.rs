@@ -107,6 +107,7 @@ fn next(
         delta_list: &list,
         index_manifest: base.and_then(|base| base.index_manifest.as_deref()),
         changelog_list: (!changes.changelog.is_empty()).then_some(&list),
+        next_row_id: base.and_then(|base| base.next_row_id),
     };
     next_snapshot(base, changes, around).unwrap()
 }

@@ -43,14 +43,14 @@ fn only_a_reader_lets_unknown_options_of_engines_pass() {
 
 #[test]
 fn one_error_names_every_offending_option() {
-    let options = [("row-tracking.enabled", "true"), ("sequence.snapshot-ordering", "true"), ("write-only", "true")];
+    let options = [("data-evolution.enabled", "true"), ("primary-key.nullable", "true"), ("write-only", "true")];
     let Err(Error::Unsupported(text)) = check(&options, Use::Read) else { panic!() };
-    assert!(text.contains("row-tracking.enabled = \"true\"") && text.contains("snapshot-ordering"), "{text}");
+    assert!(text.contains("data-evolution.enabled = \"true\"") && text.contains("primary-key.nullable"), "{text}");
     assert!(!text.contains("write-only"), "{text}");
 
-    let mixed = [("row-tracking.enabled", "true"), ("target-file-size", "much")];
+    let mixed = [("data-evolution.enabled", "true"), ("target-file-size", "much")];
     let Err(Error::Invalid(text)) = check(&mixed, Use::Write) else { panic!() };
-    assert!(text.contains("row-tracking.enabled") && text.contains("target-file-size"), "{text}");
+    assert!(text.contains("data-evolution.enabled") && text.contains("target-file-size"), "{text}");
 }
 
 #[test]
@@ -83,9 +83,7 @@ fn what_differs_between_reading_and_writing() {
 #[test]
 fn what_neither_reads_nor_writes() {
     for (name, value) in [
-        ("row-tracking.enabled", "true"),
         ("data-evolution.enabled", "true"),
-        ("sequence.snapshot-ordering", "true"),
         ("incremental-to-auto-tag", "2024-01-31"),
         ("branch", "b"),
         ("scan.fallback-branch", "b"),

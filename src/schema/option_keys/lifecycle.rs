@@ -58,7 +58,7 @@ keys! {
         harmless(GATE_TAG), "how the time is spelt in a tag's name";
     "tag.create-success-file": Boolean = "false", harmless(GATE_TAG), "file that tells of a tag";
     "tag.num-retained-max": Int, harmless(EXPIRES), "most tags kept";
-    "tag.default-time-retained": Duration, harmless(GATE_TAG), "time a tag is kept";
+    "tag.default-time-retained": Duration, HONOURED, "time after which a tag may be deleted that is told none";
     "tag.time-expire-enabled": Boolean = "true", harmless(EXPIRES), "let tags expire by time";
     "tag.automatic-completion": Boolean = "false", harmless(GATE_TAG), "make tags that were missed";
     "tag.batch.customized-name": Text, harmless(GATE_TAG), "name of a batch job's tag";

@@ -76,9 +76,8 @@ keys! {
         "columns (or `map[key]`) that get an index: bloom-filter, bitmap, bsi or range-bitmap";
     "file-index.<index>.<column>.<setting>": Text, HONOURED,
         "settings of such an index: items, fpp, version, index-block-size or chunk-size";
-    "row-tracking.enabled": Boolean = "false", refused(&[], "row ids are not supported yet"), "give every row an id";
-    "row-tracking.partition-group-on-commit": Boolean = "true",
-        harmless("no effect unless row-tracking.enabled, which is refused"), "number rows partition by partition";
+    "row-tracking.enabled": Boolean = "false", HONOURED, "give every row of an append table an id";
+    "row-tracking.partition-group-on-commit": Boolean = "true", HONOURED, "number rows partition by partition";
     "data-evolution.enabled": Boolean = "false", refused(&[], "rows would be spread over files"),
         "write single columns of rows";
     "data-evolution.reassign.skip-contiguous-row-count": Long = "1000000000", harmless(GATE_EVOLUTION),

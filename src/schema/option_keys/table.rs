@@ -34,7 +34,7 @@ keys! {
     "sequence.field": List, HONOURED, "columns that tell the newest version of a key";
     "sequence.field.sort-order": Enum(&["ascending", "descending"]) = "ascending", HONOURED,
         "whether the highest or the lowest sequence.field wins";
-    "sequence.snapshot-ordering": Boolean = "false", refused(&[], "records would need their snapshot's number"),
+    "sequence.snapshot-ordering": Boolean = "false", HONOURED,
         "order versions by the snapshot that brought them";
     "rowkind.field": Text, HONOURED, "column that holds the row kind as text";
     "aggregation.remove-record-on-delete": Boolean = "false", HONOURED, "-D removes the row in aggregation";

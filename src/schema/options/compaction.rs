@@ -135,7 +135,8 @@ impl CompactionOptions {
         let record_expiry = record_expiry.map(|after| RecordExpiry { after, field });
         Ok(Self {
             record_expiry,
-            write_only: read.boolean("write-only")?,
+            // A compaction beside the writer would merge rows that have no snapshot yet.
+            write_only: read.boolean("write-only")? || read.boolean("sequence.snapshot-ordering")?,
             force_commit: read.boolean("commit.force-compact")?,
             num_levels: read
                 .optional("num-levels", number)?

@@ -33,6 +33,8 @@ pub struct RetentionOptions {
     pub clean_empty_directories: bool,
     /// A commit does not wait for the expiry after it.
     pub in_background: bool,
+    /// The time that tags are given which are told none.
+    pub tags: Option<Duration>,
 }
 
 const EXECUTION_MODES: Words<bool> = &[("sync", false), ("async", true)];
@@ -55,6 +57,7 @@ impl RetentionOptions {
             at_once: read.with("snapshot.expire.limit", number)?,
             consumer_changelog_only: read.boolean("consumer.changelog-only")?,
             clean_empty_directories: read.boolean("snapshot.clean-empty-directories")?,
+            tags: read.optional("tag.default-time-retained", parse_duration)?,
             in_background: read.word("snapshot.expire.execution-mode", EXECUTION_MODES)?,
         })
     }

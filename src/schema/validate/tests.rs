@@ -134,8 +134,30 @@ fn types_out_of_bounds_are_refused() {
 
 #[test]
 fn what_cannot_be_honoured_is_refused_before_anything_else() {
-    assert!(matches!(keyed(&[("row-tracking.enabled", "true")]), Err(Error::Unsupported(_))));
+    assert!(matches!(keyed(&[("data-evolution.enabled", "true")]), Err(Error::Unsupported(_))));
     assert!(matches!(keyed(&[("buckets", "3")]), Err(Error::Invalid(_))));
+}
+
+#[test]
+fn row_ids_are_for_append_tables_without_buckets() {
+    let tracked = |options: &[(&str, &str)]| {
+        let columns = Schema::builder().column("a", DataType::INT).option("row-tracking.enabled", "true");
+        built(columns, options)
+    };
+    assert!(tracked(&[]).is_ok_and(|options| options.row_tracking && options.row_ids_by_partition));
+    assert!(matches!(tracked(&[("bucket", "2"), ("bucket-key", "a")]), Err(Error::Invalid(_))));
+    assert!(matches!(keyed(&[("row-tracking.enabled", "true"), ("bucket", "1")]), Err(Error::Invalid(_))));
+}
+
+#[test]
+fn an_order_by_snapshots_needs_write_only_and_no_sequence_field() {
+    let ordered = ("sequence.snapshot-ordering", "true");
+    assert!(keyed(&[ordered, ("write-only", "true")]).is_ok_and(|options| options.snapshot_ordering));
+    assert!(matches!(keyed(&[ordered]), Err(Error::Invalid(text)) if text.contains("write-only")));
+    let both = [ordered, ("write-only", "true"), ("sequence.field", "version")];
+    assert!(matches!(keyed(&both), Err(Error::Invalid(text)) if text.contains("sequence.field")));
+    let waiting = [ordered, ("write-only", "true"), ("bucket", "-2")];
+    assert!(matches!(keyed(&waiting), Err(Error::Unsupported(text)) if text.contains("snapshot-ordering")));
 }
 
 #[test]

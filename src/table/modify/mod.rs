@@ -116,6 +116,7 @@ impl Modify {
                 Some(assignments) => rules::check_update(schema, &options, assignments)?,
             }
         }
+        rules::check_row_ids(&options, assignments.is_some())?;
         let user = self.commit_user.clone().unwrap_or_else(|| self.table.new_user(&options));
         let mut run = Run {
             committer: self.table.committer(&user)?,

@@ -28,6 +28,20 @@ fn check_buckets(options: &TableOptions, what: &str) -> Result<()> {
     }
 }
 
+/// Rows that are written again would get other ids.
+pub(super) fn check_row_ids(options: &TableOptions, updates: bool) -> Result<()> {
+    if !options.row_tracking || (options.deletion_vectors && !updates) {
+        return Ok(());
+    }
+    Err(Error::unsupported(match updates {
+        true => "updating rows of a table with row-tracking.enabled: they would get other row ids",
+        false => {
+            "deleting rows of a table with row-tracking.enabled and without deletion-vectors.enabled: the rows beside them \
+             would get other row ids"
+        }
+    }))
+}
+
 /// Whether rows of a key table can be deleted.
 pub(super) fn check_delete(schema: &Schema, options: &TableOptions) -> Result<()> {
     check_buckets(options, "deleting")?;

@@ -326,6 +326,10 @@ pub struct Truncate {
 
 /// Arguments of `read`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Of tables with row-tracking.enabled the name TABLE$row_tracking shows _ROW_ID and _SEQUENCE_NUMBER too; \
+                        --select and --where may name them in any case."
+)]
 pub struct Read {
     /// The table: a location or db.table
     pub table: String,
@@ -570,6 +574,9 @@ pub struct Inspect {
     /// What to look at
     #[arg(value_enum, default_value_t = View::Picture)]
     pub view: View,
+    /// Of which snapshot [default: the newest]
+    #[command(flatten)]
+    pub point: Point,
     /// How rows come out [default: table; jsonl with --json]
     #[arg(long, value_enum)]
     pub output: Option<OutputFormat>,
@@ -693,7 +700,29 @@ pub enum TagAction {
         /// Which snapshot [default: the newest]
         #[command(flatten)]
         point: Point,
-        /// The time after which other engines may delete the tag: '7 d'
+        /// The time after which other engines may delete the tag: '7 d' [default: option tag.default-time-retained]
+        #[arg(long, value_name = "TIME")]
+        time_retained: Option<String>,
+    },
+    /// Give a tag another name
+    Rename {
+        /// The table: a location or db.table
+        table: String,
+        /// The tag's name
+        name: String,
+        /// Its new name
+        to: String,
+    },
+    /// Point a tag at another snapshot, and delete what it alone kept
+    Replace {
+        /// The table: a location or db.table
+        table: String,
+        /// The tag's name
+        name: String,
+        /// Which snapshot [default: the newest]
+        #[command(flatten)]
+        point: Point,
+        /// The time after which other engines may delete the tag: '7 d' [default: option tag.default-time-retained]
         #[arg(long, value_name = "TIME")]
         time_retained: Option<String>,
     },
@@ -738,6 +767,22 @@ pub enum BranchAction {
         /// The tag it begins with
         #[arg(long, value_name = "TAG")]
         from_tag: Option<String>,
+    },
+    /// Take a branch's snapshots, schemas and tags into the table, where these follow the table's newest snapshot
+    FastForward {
+        /// The table: a location or db.table
+        table: String,
+        /// The branch's name
+        name: String,
+    },
+    /// Give a branch another name; commits under the old one fail
+    Rename {
+        /// The table: a location or db.table
+        table: String,
+        /// The branch's name
+        name: String,
+        /// Its new name
+        to: String,
     },
     /// Delete a branch; data files that only it named stay
     Delete {
@@ -899,7 +944,7 @@ pub enum View {
     Changelogs,
     /// A row for each version of the schema
     Schemas,
-    /// The manifests of the newest snapshot
+    /// The manifests of a snapshot
     Manifests,
     /// The live data files
     Files,
@@ -919,6 +964,14 @@ pub enum View {
     Branches,
     /// The levels of each bucket, drawn as text
     Picture,
+}
+
+impl View {
+    /// Whether it shows what one snapshot holds.
+    pub fn is_of_a_snapshot(self) -> bool {
+        use View::{Advice, Buckets, Files, Manifests, Partitions, Picture};
+        matches!(self, Manifests | Files | Partitions | Buckets | Advice | Picture)
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -3,9 +3,11 @@
 use crate::cli::Common;
 use crate::failure::{Failure, Result};
 
-/// What a branch's name is put behind, and what stands behind a table whose highest level alone is shown.
+/// What a branch's name is put behind, and what stands behind a table whose highest level alone is shown, or whose rows
+/// are shown with their ids.
 const BRANCH_MARK: &str = "$branch_";
 const READ_OPTIMIZED: &str = "$ro";
+const ROW_TRACKING: &str = "$row_tracking";
 
 /// A table that was named, with what stands behind its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,20 +16,30 @@ pub struct Address {
     pub target: Target,
     /// Its branch.
     pub branch: Option<String>,
-    /// Only its highest level is shown.
-    pub read_optimized: bool,
+    /// What of it is shown.
+    pub shown: Shown,
+}
+
+/// What of a table a name shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Its rows.
+    Rows,
+    /// Its highest level.
+    ReadOptimized,
+    /// Its rows with their ids and snapshots.
+    RowTracking,
 }
 
 impl Address {
-    /// Reads a name that may have `$branch_NAME` and `$ro` behind it.
+    /// Reads a name that may have `$branch_NAME` and `$ro` or `$row_tracking` behind it.
     ///
     /// # Errors
     /// As [`Target::parse`]; two different branches.
     pub fn parse(text: &str, common: &Common) -> Result<Self> {
-        let (text, read_optimized) = match text.strip_suffix(READ_OPTIMIZED) {
-            Some(text) => (text, true),
-            None => (text, false),
-        };
+        let marks = [(READ_OPTIMIZED, Shown::ReadOptimized), (ROW_TRACKING, Shown::RowTracking)];
+        let marked = marks.into_iter().find_map(|(mark, shown)| Some((text.strip_suffix(mark)?, shown)));
+        let (text, shown) = marked.unwrap_or((text, Shown::Rows));
         let (text, named) = match text.rsplit_once(BRANCH_MARK) {
             Some((text, branch)) if !branch.contains(['/', '\\']) => (text, Some(branch.to_string())),
             _ => (text, None),
@@ -38,7 +50,7 @@ impl Address {
             }
             (named, told) => named.or(told),
         };
-        Ok(Self { target: Target::parse(text, common)?, branch, read_optimized })
+        Ok(Self { target: Target::parse(text, common)?, branch, shown })
     }
 }
 
@@ -127,15 +139,16 @@ mod tests {
     #[test]
     fn a_branch_and_the_highest_level_stand_behind_the_name() {
         for (text, told, wanted) in [
-            ("shop.orders", None, ("shop.orders", None, false)),
-            ("shop.orders$branch_v1.2", None, ("shop.orders", Some("v1.2"), false)),
-            ("./t$branch_dev$ro", None, ("./t", Some("dev"), true)),
-            ("./t$ro", Some("dev"), ("./t", Some("dev"), true)),
-            ("./t$branch_dev", Some("dev"), ("./t", Some("dev"), false)),
-            ("./x$branch_a/t", None, ("./x$branch_a/t", None, false)),
+            ("shop.orders", None, ("shop.orders", None, Shown::Rows)),
+            ("shop.orders$branch_v1.2", None, ("shop.orders", Some("v1.2"), Shown::Rows)),
+            ("./t$branch_dev$ro", None, ("./t", Some("dev"), Shown::ReadOptimized)),
+            ("./t$ro", Some("dev"), ("./t", Some("dev"), Shown::ReadOptimized)),
+            ("./t$branch_dev$row_tracking", None, ("./t", Some("dev"), Shown::RowTracking)),
+            ("./t$branch_dev", Some("dev"), ("./t", Some("dev"), Shown::Rows)),
+            ("./x$branch_a/t", None, ("./x$branch_a/t", None, Shown::Rows)),
         ] {
             let address = Address::parse(text, &common(told)).unwrap();
-            assert_eq!((&*address.target.shown(), address.branch.as_deref(), address.read_optimized), wanted, "{text}");
+            assert_eq!((&*address.target.shown(), address.branch.as_deref(), address.shown), wanted, "{text}");
         }
         assert_eq!(Address::parse("./t$branch_a", &common(Some("b"))).unwrap_err().code(), 2);
         assert_eq!(parse("./t$branch_a", None).unwrap_err().code(), 2);

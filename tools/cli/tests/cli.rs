@@ -1218,9 +1218,69 @@ fn tags_and_branches_are_made_listed_and_deleted() {
         place.fails(2, &refused);
     }
     place.fails(1, &["expire", "./t$branch_dev"]);
+    // The table went on since tag one.
+    place.fails(1, &["branch", "fast-forward", "./t", "dev"]);
+    place.ok(&["branch", "rename", "./t", "dev", "trial"]);
+    place.fails(1, &["read", "./t$branch_dev"]);
+    assert_eq!(read(&["read", "./t$branch_trial", "--select", "k,v", "--output", "csv"]), "1,a 2,a 9,z");
+    place.ok(&["branch", "rename", "./t", "trial", "dev"]);
     place.fails(2, &["branch", "delete", "./t", "dev"]);
     place.ok(&["branch", "delete", "./t", "dev", "--yes"]);
     place.fails(1, &["branch", "delete", "./t", "dev", "--yes"]);
+}
+
+#[test]
+fn a_branch_from_the_newest_snapshot_is_taken_over() {
+    let place = Place::new();
+    versioned(&place);
+    place.ok(&["tag", "create", "./t", "top"]);
+    place.ok(&["branch", "create", "./t", "next", "--from-tag", "top"]);
+    place.feed_ok(&["write", "./t$branch_next", "--format", "csv"], "k,v\n9,z\n");
+    let done = place.ok(&["branch", "fast-forward", "./t", "next", "--json"]);
+    let done: serde_json::Value = serde_json::from_str(&done).unwrap();
+    assert_eq!((&done["from"], &done["to"]), (&serde_json::json!(3), &serde_json::json!(4)));
+    assert!(place.ok(&["read", "./t", "--output", "csv"]).contains("9,z"));
+    place.ok(&["branch", "fast-forward", "./t", "next"]);
+    place.fails(1, &["branch", "fast-forward", "./t", "no"]);
+
+    // The inside of any snapshot.
+    for line in [&["--at", "3"][..], &["--tag", "top"]] {
+        let drawn = place.ok(&[&["inspect", "./t", "picture"][..], line].concat());
+        assert!(drawn.starts_with("snapshot 3,"), "{drawn}");
+        let files = place.ok(&[&["inspect", "./t", "files", "--output", "csv"][..], line].concat());
+        let newest = place.ok(&["inspect", "./t", "files", "--output", "csv"]);
+        assert!(files.lines().count() < newest.lines().count(), "{files}");
+    }
+    place.fails(2, &["inspect", "./t", "snapshots", "--at", "3"]);
+    place.fails(1, &["inspect", "./t", "files", "--at", "77"]);
+
+    place.ok(&["tag", "rename", "./t", "top", "peak"]);
+    place.fails(1, &["tag", "rename", "./t", "top", "peak"]);
+    place.fails(1, &["tag", "rename", "./t", "peak", "one"]);
+    let moved = place.ok(&["tag", "replace", "./t", "peak", "--json"]);
+    let moved: serde_json::Value = serde_json::from_str(&moved).unwrap();
+    assert_eq!((&moved["tag"], &moved["snapshot"]), (&serde_json::json!("peak"), &serde_json::json!(4)));
+    place.fails(1, &["tag", "replace", "./t", "no"]);
+}
+
+#[test]
+fn row_ids_are_shown_and_asked_for() {
+    let place = Place::new();
+    place.ok(&["create", "./r", "--column", "k INT", "--column", "v STRING", "-o", "row-tracking.enabled=true"]);
+    place.feed_ok(&["write", "./r", "--format", "csv"], "k,v\n1,a\n2,b\n");
+    place.feed_ok(&["write", "./r", "--format", "csv"], "k,v\n3,c\n");
+    let rows = |line: &[&str]| place.ok(line).lines().map(str::to_string).collect::<Vec<_>>();
+    let shown = rows(&["read", "./r$row_tracking", "--output", "csv"]);
+    assert_eq!(shown, ["k,v,_ROW_ID,_SEQUENCE_NUMBER", "1,a,0,1", "2,b,1,1", "3,c,2,2"]);
+    assert_eq!(rows(&["read", "./r", "--where", "_ROW_ID = 1", "--output", "csv"]), ["k,v", "2,b"]);
+    assert_eq!(
+        rows(&["read", "./r", "--select", "_ROW_ID,k", "--where", "k > 1", "--output", "csv"])[1..],
+        ["1,2", "2,3"]
+    );
+    place.fails(2, &["write", "./r$row_tracking"]);
+    place.fails(1, &["update", "./r", "--set", "v = 'x'", "--where", "k = 1"]);
+    place.ok(&["create", "./plain", "--column", "k INT"]);
+    place.fails(1, &["read", "./plain$row_tracking"]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use arrow_array::{
 };
 use forebay::commit::CommitProperties;
 use forebay::inspect;
+use forebay::scan::At;
 use forebay::schema::Schema;
 use forebay::stream::Start;
 use forebay::types::{DataType, RowKind, external_schema};
@@ -66,7 +67,7 @@ pub async fn run(args: Demo, common: &Common) -> Result<()> {
     check(&table, &feed).await?;
     last_changes(&table, snapshot, wrote).await?;
     say("\nThe levels of each bucket (forebay inspect draws them):\n")?;
-    let picture = inspect::picture(table.history()).await?;
+    let picture = inspect::picture(table.history(), &At::Latest).await?;
     say(&format!("{}\n", output::clean_lines(picture.trim_end())))?;
     say(&format!(
         "\nTry next, on {location}:\n\

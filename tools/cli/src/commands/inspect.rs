@@ -4,10 +4,11 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array as _, RecordBatch};
 use forebay::inspect;
+use forebay::scan::At;
 use serde_json::json;
 
 use crate::cli::{Common, Inspect, OutputFormat, View};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::output;
 use crate::sink::Sink;
 use crate::values::arrow_types;
@@ -15,9 +16,14 @@ use crate::values::arrow_types;
 /// Shows a view.
 pub async fn run(args: Inspect, common: &Common) -> Result<()> {
     let history = super::open_history(&args.table, common).await?;
+    let at = match super::at_of(&args.point)? {
+        None => At::Latest,
+        Some(at) if args.view.is_of_a_snapshot() => at,
+        Some(_) => return Err(Failure::usage("this view is of the whole table, not of one of its snapshots")),
+    };
     let rows = match args.view {
         View::Picture => {
-            let picture = inspect::picture(&history).await?;
+            let picture = inspect::picture(&history, &at).await?;
             return match common.json {
                 true => output::print_json(&json!({ "picture": picture })),
                 false => output::print(&format!("{}\n", output::clean_lines(picture.trim_end()))),
@@ -26,14 +32,14 @@ pub async fn run(args: Inspect, common: &Common) -> Result<()> {
         View::Snapshots => inspect::snapshots(&history).await?,
         View::Changelogs => inspect::changelogs(&history).await?,
         View::Schemas => inspect::schemas(&history).await?,
-        View::Manifests => inspect::manifests(&history).await?,
-        View::Files => inspect::files(&history).await?,
-        View::Partitions => inspect::partitions(&history).await?,
+        View::Manifests => inspect::manifests(&history, &at).await?,
+        View::Files => inspect::files(&history, &at).await?,
+        View::Partitions => inspect::partitions(&history, &at).await?,
         View::Buckets => {
-            tell_advice(&inspect::buckets_advice(&history).await?);
-            inspect::buckets(&history).await?
+            tell_advice(&inspect::buckets_advice(&history, &at).await?);
+            inspect::buckets(&history, &at).await?
         }
-        View::Advice => inspect::buckets_advice(&history).await?,
+        View::Advice => inspect::buckets_advice(&history, &at).await?,
         View::Options => inspect::options(&history).await?,
         View::Consumers => inspect::consumers(&history).await?,
         View::Tags => inspect::tags(&history).await?,

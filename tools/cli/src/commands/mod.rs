@@ -31,7 +31,7 @@ use forebay::{Env, Table};
 
 use crate::cli::{Cli, Command, Common, Point};
 use crate::failure::{Failure, Result};
-use crate::target::{Address, Target};
+use crate::target::{Address, Shown, Target};
 use crate::values::Columns;
 
 /// Runs a command.
@@ -106,17 +106,16 @@ fn open_catalog(warehouse: &str, common: &Common) -> Result<Catalog> {
 /// Opens the table, or the branch, that an argument names.
 async fn open_table(name: &str, common: &Common, options: &[(String, String)]) -> Result<Table> {
     let view = open_view(name, common, options).await?;
-    match view.read_optimized {
-        false => Ok(view.table),
-        true => Err(Failure::usage(format!("{name:?} can only be read")).help("see forebay help read")),
+    match view.shown {
+        Shown::Rows => Ok(view.table),
+        _ => Err(Failure::usage(format!("{name:?} can only be read")).help("see forebay help read")),
     }
 }
 
 /// A table as a name shows it.
 struct View {
     table: Table,
-    /// Only its highest level.
-    read_optimized: bool,
+    shown: Shown,
 }
 
 async fn open_view(name: &str, common: &Common, options: &[(String, String)]) -> Result<View> {
@@ -141,13 +140,13 @@ async fn open_view(name: &str, common: &Common, options: &[(String, String)]) ->
     };
     let options: Vec<(String, String)> = options.iter().filter(|(key, _)| key != "branch").cloned().collect();
     let table = if options.is_empty() { table } else { table.with_options(options)? };
-    Ok(View { table, read_optimized: address.read_optimized })
+    Ok(View { table, shown: address.shown })
 }
 
 /// The history of the table that an argument names: what can be looked at although its rows could not be read.
 async fn open_history(name: &str, common: &Common) -> Result<History> {
     let address = Address::parse(name, common)?;
-    if address.read_optimized {
+    if address.shown != Shown::Rows {
         return Err(Failure::usage(format!("{name:?} can only be read")).help("see forebay help read"));
     }
     let history = History::new(match address.target {

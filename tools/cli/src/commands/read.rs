@@ -12,11 +12,13 @@ use crate::cli::{BetweenMode, Common, OutputFormat, Read};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::sink::{Change, Sink};
+use crate::target::Shown;
 
 /// Reads the rows.
 pub async fn run(args: Read, common: &Common) -> Result<()> {
-    let View { table, read_optimized } = super::open_view(&args.table, common, &args.options).await?;
-    let read_optimized = read_optimized || args.read_optimized;
+    let View { table, shown } = super::open_view(&args.table, common, &args.options).await?;
+    let read_optimized = shown == Shown::ReadOptimized || args.read_optimized;
+    let row_tracking = shown == Shown::RowTracking;
     let at = super::at_of(&args.point)?;
     let incremental = match &args.between {
         Some(text) => Some(table.incremental(between(&table, text).await?)),
@@ -25,9 +27,9 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
         None => table.incremental_by_options()?,
     };
     if let Some(incremental) = incremental {
-        if read_optimized || args.limit.is_some() || args.count {
+        if read_optimized || row_tracking || args.limit.is_some() || args.count {
             return Err(Failure::usage(
-                "the changes between two points have neither a limit, nor a count, nor a highest level",
+                "the changes between two points have neither a limit, nor a count, nor a highest level, nor row ids",
             ));
         }
         return changes(&table, incremental, &args, common).await;
@@ -39,6 +41,9 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
     if read_optimized {
         scan = scan.read_optimized();
     }
+    if row_tracking {
+        scan = scan.row_tracking();
+    }
     if !args.select.is_empty() {
         scan = scan.select(args.select.iter().map(|name| name.trim().to_string()));
     }
@@ -49,7 +54,8 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
     if let Some(text) = &args.filter {
         // A look back has the columns of its time.
         let schema = scan.schema().await?;
-        scan = scan.filter(filter(text, &schema)?);
+        let columns = if schema.tracks(schema::ROW_ID) { schema.with_row_tracking() } else { Schema::clone(&schema) };
+        scan = scan.filter(filter(text, &columns)?);
     }
     if args.count {
         let rows = scan.count().await?;
@@ -59,7 +65,10 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
         };
     }
     let plan = scan.plan().await?;
-    let columns = super::selected(&super::columns_of(&plan.schema), &args.select)?;
+    let mut columns = super::selected(&super::columns_of(&plan.schema), &args.select)?;
+    if args.select.is_empty() && !row_tracking {
+        columns.retain(|(name, _)| !plan.schema.tracks(name)); // a condition may have brought them in
+    }
     let mut rows = scan.read_splits(plan.splits).await?;
     let sink = Sink::open(format(&args, common), &columns, false)?;
     let mut failed = None;

@@ -12,11 +12,23 @@ use crate::cli::{Common, Point, Tag, TagAction};
 use crate::failure::{Failure, Result};
 use crate::output;
 
-/// Makes, deletes or lists.
+/// Makes, moves, renames, deletes or lists.
 pub async fn run(args: Tag, common: &Common) -> Result<()> {
     match args.action {
         TagAction::Create { table, name, point, time_retained } => {
-            create(&table, &name, &point, time_retained.as_deref(), common).await
+            point_at(&table, &name, &point, time_retained.as_deref(), false, common).await
+        }
+        TagAction::Replace { table, name, point, time_retained } => {
+            point_at(&table, &name, &point, time_retained.as_deref(), true, common).await
+        }
+        TagAction::Rename { table, name, to } => {
+            let table = super::open_table(&table, common, &[]).await?;
+            table.rename_tag(&name, &to).await?;
+            if common.json {
+                return output::print_json(&json!({"table": table.location(), "tag": to, "before": name}));
+            }
+            output::note(&format!("{}: tag {name} is {to}", table.location()));
+            Ok(())
         }
         TagAction::Delete { table, name } => delete(&table, &name, common).await,
         TagAction::List { table, output } => {
@@ -25,14 +37,24 @@ pub async fn run(args: Tag, common: &Common) -> Result<()> {
     }
 }
 
-async fn create(table: &str, name: &str, point: &Point, retained: Option<&str>, common: &Common) -> Result<()> {
+async fn point_at(
+    table: &str,
+    name: &str,
+    point: &Point,
+    retained: Option<&str>,
+    replaces: bool,
+    common: &Common,
+) -> Result<()> {
     let retained: Option<Duration> = retained
         .map(parse_duration)
         .transpose()
         .map_err(|error| Failure::from(error).context("--time-retained").help("give a time like '7 d' or '12 h'"))?;
     let at = super::at_of(point)?.unwrap_or(At::Latest);
     let table = super::open_table(table, common, &[]).await?;
-    let snapshot = table.create_tag(name, &at, retained).await?;
+    let snapshot = match replaces {
+        false => table.create_tag(name, &at, retained).await?,
+        true => table.replace_tag(name, &at, retained).await?,
+    };
     if common.json {
         return output::print_json(&json!({"table": table.location(), "tag": name, "snapshot": snapshot}));
     }

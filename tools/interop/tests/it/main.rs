@@ -27,6 +27,7 @@ mod postponed;
 mod removal;
 mod rest;
 mod retention;
+mod row_ids;
 mod sketches;
 mod support;
 mod time;

@@ -209,6 +209,105 @@ async fn branches_of_either_engine_are_read_and_written_by_both() {
     }
 }
 
+/// A table with a branch that went on from its newest snapshot, with a column more and a tag.
+async fn branched(path: &Path, server: &mut Server) -> Table {
+    create(path, &simple(&[("write-only", "true")])).await;
+    write_once(path, "us", 1, &[op(RowKind::Insert, 1, 1), op(RowKind::Insert, 2, 1)]).await;
+    write_once(path, "us", 2, &[op(RowKind::Insert, 1, 2)]).await;
+    let table = open(path).await;
+    table.create_tag("top", &At::Latest, None).await.unwrap();
+    table.create_branch("dev", Some("top")).await.unwrap();
+    let branch = table.branch("dev").await.unwrap();
+    for turn in 0..2 {
+        let rows = [op(RowKind::Insert, 5 + turn, turn)];
+        let batch = lanes(branch.schema(), &rows.iter().map(|op| &op.row).collect::<Vec<_>>());
+        let mut writer = branch.writer().await.unwrap();
+        writer.upsert(&batch).await.unwrap();
+        writer.commit().await.unwrap().snapshot_id().unwrap();
+        writer.close().await.unwrap();
+        let row = forebay_interop::json_row(branch.schema(), &op(RowKind::Insert, 1, 100 + turn).row);
+        let rows = json!([{"kind": "+I", "row": row}]);
+        let write = json!({"branch": "dev", "user": "java", "identifier": turn + 1, "rows": rows, "compact": "none"});
+        server.run("write", path, write);
+    }
+    branch.create_tag("own", &At::Latest, None).await.unwrap();
+    table
+}
+
+#[tokio::test]
+async fn a_fast_forward_of_either_engine_gives_the_same_table() {
+    for engine in [Engine::Java2x, Engine::Java1x] {
+        let mut server = Server::get(engine);
+        let place = place();
+        let (own, java) = (place.path().join("own"), place.path().join("java"));
+        for path in [&own, &java] {
+            let table = branched(path, &mut server).await;
+            let branch = ours(&table.branch("dev").await.unwrap(), &[]).await.unwrap();
+            match path == &own {
+                true => drop(table.fast_forward("dev").await.unwrap()),
+                false => drop(server.run("branch", path, json!({"name": "dev", "fastForward": true}))),
+            }
+            let table = open(path).await;
+            let found = ours(&table, &[]).await.unwrap();
+            assert_eq!(found, branch, "{}", path.display());
+            assert_eq!(found, theirs(&mut server, &table, path, json!({})), "{}", path.display());
+            for id in 1..=6 {
+                let found = ours(&table, &[("scan.snapshot-id", &id.to_string())]).await.unwrap();
+                assert_eq!(found, theirs(&mut server, &table, path, json!({"snapshot": id})), "snapshot {id}");
+            }
+            assert_eq!(table.history().tags.list().await.unwrap(), ["own", "top"]);
+            // Both go on from there.
+            write_once(path, "us", 3, &[op(RowKind::Insert, 9, 9)]).await;
+            let row = forebay_interop::json_row(table.schema(), &op(RowKind::Delete, 2, 0).row);
+            let rows = json!([{"kind": "-D", "row": row}]);
+            server.run("write", path, json!({"user": "java", "identifier": 9, "rows": rows, "compact": "full"}));
+            let found = ours(&open(path).await, &[]).await.unwrap();
+            assert_eq!(found, theirs(&mut server, &table, path, json!({})), "{}", path.display());
+            assert_eq!(found.len(), 4, "{found:?}");
+        }
+        // What both brought to the table is the same, file by file but for what names files.
+        let names = |path: &Path, part: &str| {
+            let mut names: Vec<String> = std::fs::read_dir(path.join(part))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .filter(|name| name != "EARLIEST")
+                .collect();
+            names.sort();
+            names
+        };
+        for part in ["snapshot", "schema", "tag"] {
+            assert_eq!(names(&own, part), names(&java, part), "{part}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn branches_and_tags_that_either_engine_renames_are_read_by_both() {
+    for engine in [Engine::Java2x, Engine::Java1x] {
+        let mut server = Server::get(engine);
+        let place = place();
+        let path = place.path().join("t");
+        let table = branched(&path, &mut server).await;
+        let branch = ours(&table.branch("dev").await.unwrap(), &[]).await.unwrap();
+        table.rename_branch("dev", "trial").await.unwrap();
+        let trial = table.branch("trial").await.unwrap();
+        assert_eq!(ours(&trial, &[]).await.unwrap(), branch);
+        assert_eq!(theirs(&mut server, &trial, &path, json!({"branch": "trial"})), branch);
+        assert!(!path.join("branch/branch-dev").exists());
+
+        table.rename_tag("top", "peak").await.unwrap();
+        let peak = ours(&table, &[("scan.tag-name", "peak")]).await.unwrap();
+        assert_eq!(theirs(&mut server, &table, &path, json!({"tag": "peak"})), peak);
+        server.run("tag", &path, json!({"name": "peak", "to": "summit"}));
+        assert_eq!(ours(&table, &[("scan.tag-name", "summit")]).await.unwrap(), peak);
+        let old = ours(&table, &[("scan.snapshot-id", "1")]).await.unwrap();
+        table.replace_tag("summit", &At::Snapshot(1), None).await.unwrap();
+        assert_eq!(theirs(&mut server, &table, &path, json!({"tag": "summit"})), old);
+        server.run("tag", &path, json!({"name": "summit", "replace": true, "snapshot": 2}));
+        assert_eq!(ours(&table, &[("scan.tag-name", "summit")]).await.unwrap(), peak);
+    }
+}
+
 #[tokio::test]
 async fn a_read_stands_where_java_s_does() {
     let mut server = Server::get(Engine::Java2x);

@@ -28,6 +28,7 @@ import org.apache.paimon.table.source.Split;
 import org.apache.paimon.table.source.StreamTableScan;
 import org.apache.paimon.table.source.TableRead;
 import org.apache.paimon.table.system.ReadOptimizedTable;
+import org.apache.paimon.table.system.RowTrackingTable;
 import org.apache.paimon.types.DataType;
 import org.apache.paimon.types.RowType;
 
@@ -47,8 +48,12 @@ final class ReadCommands {
         options.putAll(Tables.texts(arguments.get("travel")));
         table = options.isEmpty() ? table : table.copy(options);
         boolean optimized = Server.flag(arguments, "readOptimized", false);
-        ReadBuilder builder = builder(optimized ? new ReadOptimizedTable(table) : table, table.rowType(), arguments);
-        RowType type = shown(table, arguments);
+        Table shown = optimized ? new ReadOptimizedTable(table) : table;
+        if (Server.flag(arguments, "rowTracking", false)) {
+            shown = new RowTrackingTable(table);
+        }
+        ReadBuilder builder = builder(shown, shown.rowType(), arguments);
+        RowType type = shown instanceof RowTrackingTable ? shown.rowType() : shown(table, arguments);
         try (Sink sink = new Sink(arguments); Tables.Scratch scratch = new Tables.Scratch()) {
             TableRead read = read(builder, arguments, scratch);
             for (Split split : builder.newScan().plan().splits()) {

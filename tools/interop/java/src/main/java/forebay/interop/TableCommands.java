@@ -115,6 +115,10 @@ final class TableCommands {
         String name = Server.text(arguments, "name");
         if (Server.flag(arguments, "delete", false)) {
             table.deleteTag(name);
+        } else if (arguments.hasNonNull("to")) {
+            table.renameTag(name, Server.text(arguments, "to"));
+        } else if (Server.flag(arguments, "replace", false)) {
+            table.replaceTag(name, Server.number(arguments, "snapshot", 0), null);
         } else if (arguments.hasNonNull("timeRetainedMillis")) {
             Duration retained = Duration.ofMillis(Server.number(arguments, "timeRetainedMillis", 0));
             table.createTag(name, Server.number(arguments, "snapshot", 0), retained);
@@ -131,6 +135,8 @@ final class TableCommands {
         String name = Server.text(arguments, "name");
         if (Server.flag(arguments, "delete", false)) {
             table.deleteBranch(name);
+        } else if (Server.flag(arguments, "fastForward", false)) {
+            table.fastForward(name);
         } else if (arguments.hasNonNull("tag")) {
             table.createBranch(name, Server.text(arguments, "tag"));
         } else {

@@ -20,6 +20,7 @@ import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 import org.apache.paimon.table.BucketMode;
 import org.apache.paimon.table.FileStoreTable;
+import org.apache.paimon.table.SpecialFields;
 import org.apache.paimon.table.sink.CommitMessage;
 import org.apache.paimon.table.sink.RowKeyExtractor;
 import org.apache.paimon.table.sink.TableCommitImpl;
@@ -143,6 +144,10 @@ final class WriteCommands {
         AppendCompactCoordinator coordinator = new AppendCompactCoordinator(table, false);
         List<CommitMessage> messages = new ArrayList<>();
         BaseAppendFileStoreWrite writer = (BaseAppendFileStoreWrite) table.store().newWrite(user);
+        if (table.coreOptions().rowTrackingEnabled()) {
+            // As Paimon's own compaction job does: the rows keep their ids as columns.
+            writer.withWriteType(SpecialFields.rowTypeWithRowTracking(table.rowType()));
+        }
         try {
             while (true) {
                 for (AppendCompactTask task : coordinator.run()) {
