@@ -89,6 +89,9 @@ impl fmt::Debug for TableStore {
     }
 }
 
+/// Files of one store, each with the path that the caller gave.
+type FilesOfStore<'a> = Vec<(&'a String, Path)>;
+
 impl TableStore {
     pub(super) fn assemble(inner: Arc<dyn ObjectStore>, root: String, location: String, kind: Kind, env: Env) -> Self {
         let (root, location, secrets, outside) = (root.into(), location.into(), Secrets::default(), Arc::default());
@@ -191,11 +194,12 @@ impl TableStore {
     /// The root, parsed; nothing for a store without an address.
     pub(super) fn parsed_location(&self) -> Option<Location> {
         let location = Location::parse(&self.location).ok()?;
-        let same = match (&self.kind, &location) {
-            (Kind::Local, Location::Local(_)) | (Kind::Memory, Location::Memory { .. }) => true,
-            (Kind::Remote { .. }, Location::Remote { .. }) => true,
-            _ => false,
-        };
+        let same = matches!(
+            (&self.kind, &location),
+            (Kind::Local, Location::Local(_))
+                | (Kind::Memory, Location::Memory { .. })
+                | (Kind::Remote { .. }, Location::Remote { .. })
+        );
         same.then_some(location)
     }
 
@@ -495,7 +499,7 @@ impl TableStore {
     /// the files that may still be there, each with what the store said.
     pub async fn delete_all(&self, paths: &[String]) -> Vec<(String, Error)> {
         let mut failed = Vec::new();
-        let mut stores: Vec<(Cow<'_, Self>, Vec<(&String, Path)>)> = Vec::new();
+        let mut stores: Vec<(Cow<'_, Self>, FilesOfStore<'_>)> = Vec::new();
         for path in paths {
             let found = self.find(path);
             match found.and_then(|(store, file)| store.require_writable().map(|()| (store, file))) {
@@ -512,7 +516,7 @@ impl TableStore {
         failed
     }
 
-    async fn delete_files(&self, files: &[(&String, Path)], failed: &mut Vec<(String, Error)>) {
+    async fn delete_files(&self, files: &FilesOfStore<'_>, failed: &mut Vec<(String, Error)>) {
         let at_once = match self.kind {
             Kind::Remote { deletes_at_once, .. } => deletes_at_once,
             Kind::Local | Kind::Memory => DELETES_AT_ONCE,

@@ -86,7 +86,10 @@ impl FromStr for Sort {
             (true, _) => Some(true),
             (_, last) => last.then_some(false),
         };
-        let descending = take(&["desc"]) || { take(&["asc"]) && false };
+        let descending = take(&["desc"]);
+        if !descending {
+            take(&["asc"]);
+        }
         let [column] = words[..] else {
             return Err(Error::invalid(format!(
                 "an order by {text:?}: expected a column, then asc or desc, then nulls first or nulls last"
@@ -133,7 +136,7 @@ impl SplitReader {
         loop {
             while running.len() < AT_ONCE {
                 let Some((value, split)) = waiting.pop_front() else { break };
-                let beaten = best.to_beat(&kind)?;
+                let beaten = best.last_value(&kind)?;
                 if behind(first, value.as_ref(), beaten.as_ref()) {
                     waiting.clear(); // no other one is better
                     break;
@@ -141,7 +144,7 @@ impl SplitReader {
                 running.push_back((value, self.up_to(first, beaten)?.start(split)));
             }
             let Some((value, mut batches)) = running.pop_front() else { return best.finish() };
-            if behind(first, value.as_ref(), best.to_beat(&kind)?.as_ref()) {
+            if behind(first, value.as_ref(), best.last_value(&kind)?.as_ref()) {
                 continue;
             }
             while let Some((batch, _)) = batches.next().await? {
@@ -264,7 +267,7 @@ impl Best {
     }
 
     /// The first column's value in the last of the wanted rows, once there are so many.
-    fn to_beat(&mut self, kind: &TypeKind) -> Result<Option<Datum>> {
+    fn last_value(&mut self, kind: &TypeKind) -> Result<Option<Datum>> {
         if self.rows < self.wanted {
             return Ok(None);
         }

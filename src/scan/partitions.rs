@@ -19,7 +19,7 @@ use crate::types::{DataType, lane_schema};
 pub struct PartitionTest {
     schema: Arc<Schema>,
     types: Vec<DataType>,
-    filter: Expr,
+    filter: Arc<Expr>,
     files: FileFilter,
     known: Arc<Mutex<HashMap<BinaryRow, bool>>>,
 }
@@ -36,7 +36,7 @@ impl PartitionTest {
     pub fn new(schema: &Arc<Schema>, options: &TableOptions, filter: &Expr) -> Result<Self> {
         Ok(Self {
             files: partition_filter(schema, options, filter)?,
-            filter: filter.bind(schema)?,
+            filter: Arc::new(filter.bind(schema)?),
             types: schema.types_of(&schema.partition_keys)?,
             schema: Arc::clone(schema),
             known: Arc::default(),

@@ -68,7 +68,7 @@ fn the_best_rows_are_kept_however_many_come() {
     let numbers = |batch: &RecordBatch| batch.column(0).to_data().buffers()[0].typed_data::<i32>().to_vec();
     let schema = batch(vec![]).schema();
     let mut best = Best::new(schema.clone(), &[Sort::descending("n")], 3).unwrap();
-    assert_eq!(best.to_beat(&TypeKind::Int).unwrap(), None);
+    assert_eq!(best.last_value(&TypeKind::Int).unwrap(), None);
     for start in 0..8 {
         best.add(batch((0..20_000).map(|at| (at * 7919 + start) % 160_001).collect())).unwrap();
         assert!(best.rows <= SLACK + 20_000, "{} rows wait", best.rows);
@@ -79,7 +79,7 @@ fn the_best_rows_are_kept_however_many_come() {
         all.sort_unstable_by(|one, other| other.cmp(one));
         all[..3].to_vec()
     };
-    assert_eq!(best.to_beat(&TypeKind::Int).unwrap(), Some(Datum::Int(wanted[2])));
+    assert_eq!(best.last_value(&TypeKind::Int).unwrap(), Some(Datum::Int(wanted[2])));
     assert_eq!(numbers(&best.finish().unwrap()), wanted);
 
     let mut few = Best::new(schema.clone(), &[Sort::ascending("name"), Sort::ascending("n")], 10).unwrap();
