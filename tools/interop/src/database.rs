@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use forebay::Catalog;
@@ -29,6 +30,7 @@ pub struct JdbcPlace {
     /// The options of its clients, as Java names them.
     pub options: Vec<(String, String)>,
     directory: tempfile::TempDir,
+    clients: AtomicU64,
 }
 
 impl JdbcPlace {
@@ -65,7 +67,7 @@ impl JdbcPlace {
             ("cache-enabled", "false"),
         ];
         let options = options.iter().map(|(key, value)| ((*key).to_string(), (*value).to_string())).collect();
-        Self { options, directory }
+        Self { options, directory, clients: AtomicU64::new(0) }
     }
 
     /// The same place with other options.
@@ -87,9 +89,14 @@ impl JdbcPlace {
         self.directory.path().join("w").join(below)
     }
 
-    /// The options as an object.
+    /// The options of Java's client as an object: of a file each time those of a client of its own, because one that left a
+    /// statement open goes on to see the file as it was then.
     pub fn json(&self) -> Value {
-        Self::json_of(&self.options)
+        let mut options = Self::json_of(&self.options);
+        if self.option("uri").starts_with("jdbc:sqlite:") {
+            options["client"] = json!(self.clients.fetch_add(1, Ordering::Relaxed).to_string());
+        }
+        options
     }
 
     /// Options as an object.
