@@ -25,8 +25,10 @@ fn blocks(directory: &Path) -> Vec<PathBuf> {
 fn damage(random: &mut Random, directory: &Path) {
     let blocks = blocks(directory);
     for path in &blocks {
-        // A read that failed may have left tasks behind that delete blocks and keep others.
-        let Some(bytes) = std::fs::read(path).ok().filter(|_| random.chance(50)) else { continue };
+        // A read that failed may have left tasks behind that delete blocks and keep others; a cut one may be empty.
+        let Some(bytes) = std::fs::read(path).ok().filter(|bytes| !bytes.is_empty() && random.chance(50)) else {
+            continue;
+        };
         match random.below(5) {
             0 => drop(std::fs::remove_file(path)),
             1 => std::fs::write(path, &bytes[..random.below(bytes.len() as u64) as usize]).unwrap(),
