@@ -189,7 +189,7 @@ impl CompactBuilder {
         let compactor = self.compactor()?;
         let mut report = CompactReport::default();
         if let Some(postponed) = self.postponed()?.filter(|_| !self.dry_run) {
-            for moved in postponed.run().await? {
+            for moved in Box::pin(postponed.run()).await? {
                 report.postponed_rows += u64::try_from(moved.rows).unwrap_or(0);
                 report.snapshots.push(moved.snapshot_id);
             }
@@ -202,7 +202,7 @@ impl CompactBuilder {
             }
             let (tasks, held_back) = one_for_each_index_file(tasks);
             let (mut messages, mut failed) = (Vec::new(), None);
-            for result in compactor.run_all(&tasks).await {
+            for result in Box::pin(compactor.run_all(&tasks)).await {
                 match result {
                     Ok(message) => messages.push(message),
                     Err(error) => failed = failed.or(Some(error)),
@@ -214,7 +214,7 @@ impl CompactBuilder {
             let lost = report.lost_tasks;
             let idle = messages.is_empty();
             // What succeeded is worth its commit although something else failed.
-            self.table.commit_compaction(messages, &mut report).await?;
+            Box::pin(self.table.commit_compaction(messages, &mut report)).await?;
             if let Some(error) = failed {
                 return Err(error);
             }

@@ -188,9 +188,9 @@ impl OverwriteWriter {
         if self.pending.is_some() {
             return Err(Error::invalid("close: the outcome of the overwrite is not settled"));
         }
-        self.committer.finish().await;
+        Box::pin(self.committer.finish()).await;
         if self.loose && !self.options.compaction.write_only {
-            self.table.compact().run().await?;
+            Box::pin(self.table.compact().run()).await?;
         }
         Ok(())
     }

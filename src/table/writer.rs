@@ -82,16 +82,16 @@ impl TableWriter {
         if self.pending.is_some() {
             return Err(Error::invalid("close: the outcome of the last commit is not settled"));
         }
-        let messages = self.writer.finish_compactions().await;
+        let messages = Box::pin(self.writer.finish_compactions()).await;
         if !messages.is_empty() {
             // No commit of rows: it has no number among them, and makes no empty snapshot.
             let properties = CommitProperties::default();
-            let outcome = self.committer.commit(BATCH_COMMIT, messages.clone(), properties).await?;
+            let outcome = Box::pin(self.committer.commit(BATCH_COMMIT, messages.clone(), properties)).await?;
             if matches!(outcome, CommitOutcome::Conflicted { .. }) {
-                self.committer.abort(&messages).await?;
+                Box::pin(self.committer.abort(&messages)).await?;
             }
         }
-        self.committer.finish().await;
+        Box::pin(self.committer.finish()).await;
         Ok(())
     }
 

@@ -9,8 +9,14 @@ use forebay::scan::At;
 use forebay::stream::Start;
 use forebay::types::{DataType, Datum, RowKind};
 
+/// The most bytes of what a handle does.
+const LARGEST: usize = 36 << 10;
+
 /// Boxed: the test's own stack would not hold all of them.
+#[track_caller]
 fn spawnable<'a, T>(future: impl Future<Output = T> + Send + 'a) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+    let size = std::mem::size_of_val(&future);
+    assert!(size <= LARGEST, "{size} bytes: box what it waits for, a caller's stack has to hold it many times over");
     Box::pin(future)
 }
 

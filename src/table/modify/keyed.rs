@@ -55,9 +55,10 @@ impl Run {
                 return Err(error);
             }
         };
-        let tried = self.commit(messages, done).await?;
-        let compactions = writer.finish_compactions().await;
-        if let Err(error) = self.table.commit_compaction(compactions, &mut CompactReport::default()).await {
+        let tried = Box::pin(self.commit(messages, done)).await?;
+        let compactions = Box::pin(writer.finish_compactions()).await;
+        let mut report = CompactReport::default();
+        if let Err(error) = Box::pin(self.table.commit_compaction(compactions, &mut report)).await {
             tracing::warn!(%error, "the statement is committed, the compaction behind it is not");
         }
         Ok(tried)

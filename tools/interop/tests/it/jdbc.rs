@@ -123,7 +123,6 @@ async fn databases_are_both_sides(server: &mut Server, place: &JdbcPlace, ours: 
 }
 
 async fn tables_are_both_sides(server: &mut Server, place: &JdbcPlace, ours: &Catalog) {
-    let all = place.json();
     create(server, place, "shop.j");
     let made = ours.create_table(&name("shop.f"), schema()).await.unwrap();
     assert!(matches!(ours.create_table(&name("shop.j"), schema()).await, Err(Error::AlreadyExists(_))));
@@ -137,36 +136,36 @@ async fn tables_are_both_sides(server: &mut Server, place: &JdbcPlace, ours: &Ca
     // Each writes the other's table.
     for (identifier, keys) in [(1, 0..10), (2, 5..15)] {
         let arguments = json!({"table": "shop.f", "user": "u", "identifier": identifier, "rows": rows(keys)});
-        told(server, &all, "write", arguments);
+        told(server, &place.json(), "write", arguments);
     }
     write(&made, 100..110).await;
     write(&ours.table(&name("shop.j")).await.unwrap(), 0..7).await;
-    told(server, &all, "write", json!({"table": "shop.j", "user": "u", "identifier": 1, "rows": rows(5..9)}));
+    told(server, &place.json(), "write", json!({"table": "shop.j", "user": "u", "identifier": 1, "rows": rows(5..9)}));
     assert_eq!((count(ours, "shop.f").await, count(ours, "shop.j").await), (25, 9));
-    assert_eq!(told(server, &all, "read", json!({"table": "shop.f"}))["count"], 25);
-    assert_eq!(told(server, &all, "read", json!({"table": "shop.j"}))["count"], 9);
+    assert_eq!(told(server, &place.json(), "read", json!({"table": "shop.f"}))["count"], 25);
+    assert_eq!(told(server, &place.json(), "read", json!({"table": "shop.j"}))["count"], 9);
 
     // Each changes the other's schema.
     let min = "snapshot.num-retained.min";
     let changes = json!([{"add": "w", "type": "INT", "after": "k"}, {"set": min, "value": "5"}]);
-    told(server, &all, "alter", json!({"table": "shop.f", "changes": changes}));
+    told(server, &place.json(), "alter", json!({"table": "shop.f", "changes": changes}));
     assert_eq!(ours.table(&name("shop.f")).await.unwrap().schema().fields[1].name, "w");
     let set = SchemaChange::SetOption(min.into(), "5".into());
     let add = SchemaChange::AddColumn { path: vec!["w".into()], data_type: DataType::INT, comment: None, place: None };
     ours.alter_table(&name("shop.j"), &[add.clone(), set]).await.unwrap();
     assert!(matches!(ours.alter_table(&name("shop.j"), &[add]).await, Err(Error::AlreadyExists(_))));
     let row = json!([{"kind": "+I", "row": {"k": 1, "v": "new", "w": 7}}]);
-    told(server, &all, "write", json!({"table": "shop.j", "user": "u", "identifier": 2, "rows": row}));
+    told(server, &place.json(), "write", json!({"table": "shop.j", "user": "u", "identifier": 2, "rows": row}));
     let one = json!({"table": "shop.j", "filter": {"column": "k", "op": "=", "value": 1}});
-    assert_eq!(told(server, &all, "read", one)["rows"], json!([{"k": 1, "v": "new", "w": 7}]));
+    assert_eq!(told(server, &place.json(), "read", one)["rows"], json!([{"k": 1, "v": "new", "w": 7}]));
     let wanted = json!([["bucket", "2"], ["bucket-key", "k"], ["primary-key", "k"], [min, "5"]]);
     assert_eq!((sql(server, place, &of("j")), sql(server, place, &of("f"))), (wanted.clone(), wanted));
     ours.alter_table(&name("shop.f"), &[SchemaChange::RemoveOption(min.into())]).await.unwrap();
-    told(server, &all, "alter", json!({"table": "shop.f", "changes": [{"rename": "v", "to": "x"}]}));
+    told(server, &place.json(), "alter", json!({"table": "shop.f", "changes": [{"rename": "v", "to": "x"}]}));
 
     // Each renames and drops the other's.
     ours.rename_table(&name("shop.j"), &name("b.k")).await.unwrap();
-    assert_eq!(told(server, &all, "read", json!({"table": "b.k"}))["count"], 9);
+    assert_eq!(told(server, &place.json(), "read", json!({"table": "b.k"}))["count"], 9);
     assert!(matches!(ours.rename_table(&name("b.k"), &name("shop.f")).await, Err(Error::AlreadyExists(_))));
     assert!(refused(server, place, "rename", json!({"table": "b.k", "to": "shop.f"})).contains("AlreadyExist"));
     java(server, place, "rename", json!({"table": "b.k", "to": "b.l"}));
