@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::after::AfterCommit;
+use super::attempt::{Attempt, Next};
 use super::changes::Committable;
 use super::outcome::{BATCH_COMMIT, CommitOutcome, CommitProperties, DroppedCompaction};
 use super::plan::wants_snapshot;
@@ -49,6 +50,8 @@ pub struct Committer {
     pub(super) base: Option<Base>,
     /// A snapshot that was the newest not long ago.
     pub(super) stale: Option<Snapshot>,
+    /// So many commits more the base is looked at first, because others commit to the table.
+    pub(super) others_commit: u32,
     /// History was searched for this user's commits up to this snapshot.
     pub(super) searched: Option<SnapshotId>,
     /// This user's newest commit in it: identifier and snapshot.
@@ -96,6 +99,7 @@ impl Committer {
             user,
             base: None,
             stale: None,
+            others_commit: 0,
             searched: None,
             last: None,
             check_until: None,
@@ -214,25 +218,32 @@ impl Committer {
         let batch = identifier == BATCH_COMMIT;
         let ignore_empty = !self.options.force_create_snapshot && self.options.ignore_empty.unwrap_or(batch);
         let began = self.env().monotonic();
+        let around = Around { identifier, properties, began };
+        let compacts = wants_snapshot(&committable.compact, true);
+        let mut compaction = Attempt::new(self);
         let mut append = None;
         if wants_snapshot(&committable.append, ignore_empty) {
             let again = self.check_until.is_some_and(|until| !batch && identifier <= until);
             let check = again || committable.append.kind == CommitKind::Overwrite;
             let request =
                 Request { changes: &committable.append, identifier, properties, check, began, replaces: None };
-            match self.publish(request).await? {
-                Published::Done(snapshot) => append = Some(snapshot.id),
-                other => return Ok(Verdict::of(other)),
+            let follows =
+                compacts.then(|| Next { request: around.request(&committable.compact), attempt: &mut compaction });
+            match self.publish(request, Attempt::new(self), follows).await {
+                Ok(Published::Done(snapshot)) => append = Some(snapshot.id),
+                other => {
+                    compaction.draft.discard_all().await;
+                    return other.map(Verdict::of);
+                }
             }
         }
-        if !wants_snapshot(&committable.compact, true) {
+        if !compacts {
             return Ok(match append {
                 Some(snapshot_id) => Verdict::committed(snapshot_id, append, None),
                 None => Verdict::told(CommitOutcome::Empty),
             });
         }
-        let around = Around { identifier, properties, began };
-        let salvaged = self.publish_compactions(messages, &committable.compact, around).await;
+        let salvaged = self.publish_compactions(messages, &committable.compact, around, compaction).await;
         let all = || (0..messages.len()).filter(|at| messages[*at].compacts());
         let Some(appended) = append else {
             return match salvaged.published? {

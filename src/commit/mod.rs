@@ -16,6 +16,7 @@
 
 mod abort;
 mod after;
+mod attempt;
 mod changes;
 mod check;
 mod committer;

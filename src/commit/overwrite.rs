@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 
+use super::attempt::Attempt;
 use super::changes::{Changes, Committable};
 use super::committer::{Committer, Verdict};
 use super::outcome::{CommitOutcome, CommitProperties};
@@ -89,7 +90,7 @@ impl Committer {
         let began = self.env().monotonic();
         let (changes, properties, replaces) = (&changes, &properties, Some(&scope));
         let request = Request { changes, identifier, properties, check: true, began, replaces };
-        let verdict = Verdict::of(self.publish(request).await?);
+        let verdict = Verdict::of(self.publish(request, Attempt::new(self), None).await?);
         Ok(self.settled(verdict, &messages).await)
     }
 

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use futures::future::{join, try_join};
 
+use super::attempt::{Attempt, Next};
 use super::changes::Changes;
 use super::check;
 use super::committer::Committer;
 use super::index;
-use super::number::{self, Numbered};
 use super::outcome::{BATCH_COMMIT, CommitProperties};
 use super::overwrite::Scope;
-use super::plan::{self, Surroundings};
 use super::verify::{Verified, verify};
 use super::write::{Draft, Lists};
 use crate::error::{Error, Result};
@@ -31,6 +30,9 @@ pub(super) struct Base {
 
 /// How long ago a snapshot may have been the newest when `LATEST` is pointed at it.
 const HINT_AGE: Duration = Duration::from_secs(1);
+
+/// So many commits after one that met others' the base is looked at first.
+const COMMITS_TO_LOOK: u32 = 16;
 
 /// So many snapshots are looked at one by one; after more the live files are.
 const FEW_SNAPSHOTS: i64 = 32;
@@ -95,16 +97,21 @@ pub(super) struct Request<'a> {
 }
 
 impl Committer {
-    /// Makes one snapshot.
+    /// Makes one snapshot. The files of the snapshot that `follows` are written while this one is created: it need not
+    /// wait for the disk a second time.
     ///
     /// # Errors
     /// Only where it is certain that nothing became visible; the metadata files written for it are deleted then.
-    pub(super) async fn publish(&mut self, request: Request<'_>) -> Result<Published> {
-        let mut draft = Draft::new(&self.history, &self.settings);
-        let published = self.attempts(request, &mut draft).await;
+    pub(super) async fn publish(
+        &mut self,
+        request: Request<'_>,
+        mut attempt: Attempt,
+        follows: Option<Next<'_>>,
+    ) -> Result<Published> {
+        let published = self.attempts(request, &mut attempt, follows).await;
         match &published {
-            Err(_) | Ok(Published::Conflicted { .. } | Published::Already(_)) => draft.discard_all().await,
-            Ok(Published::Done(_)) => draft.discard_unused().await,
+            Err(_) | Ok(Published::Conflicted { .. } | Published::Already(_)) => attempt.draft.discard_all().await,
+            Ok(Published::Done(_)) => attempt.draft.discard_unused().await,
             Ok(Published::Unknown(_)) => {
                 // What is in the chain is found out when the caller asks.
                 self.searched = None;
@@ -114,64 +121,78 @@ impl Committer {
         published
     }
 
-    async fn attempts(&mut self, request: Request<'_>, draft: &mut Draft) -> Result<Published> {
+    async fn attempts(
+        &mut self,
+        request: Request<'_>,
+        attempt: &mut Attempt,
+        mut follows: Option<Next<'_>>,
+    ) -> Result<Published> {
         let mut lost = 0;
-        let mut replacing: Option<Changes> = None;
-        let mut numbering: Option<Numbered> = None;
+        if !attempt.is_ready() {
+            self.look_where_others_commit().await?;
+        }
         loop {
             let remembered = self.base.is_some();
             let base = self.load_base().await?;
             if let Some(found) = self.search(&base, request).await? {
                 return Ok(Published::Already(found));
             }
-            if let Some(scope) = request.replaces {
-                let whole = self.replacing(&base, request.changes, scope).await?;
-                if replacing.as_ref().is_some_and(|before| *before != whole) {
-                    draft.changes_are_others();
-                }
-                replacing = Some(whole);
-            }
-            let request = Request { changes: replacing.as_ref().unwrap_or(request.changes), ..request };
-            let numbered = number::numbered(request.changes, base.snapshot.as_ref(), &self.table_options)?;
-            if numbered.is_some() && numbered != numbering {
-                draft.changes_are_others();
-            }
-            numbering = numbered;
-            let changes = numbering.as_ref().map_or(request.changes, |numbered| &numbered.changes);
-            let request = Request { changes, ..request };
-            let next_row_id = match &numbering {
-                Some(numbered) => numbered.next_row_id,
-                None => base.snapshot.as_ref().and_then(|base| base.next_row_id),
-            };
-            let index = match self.check(&base, request).await? {
-                Ok(index) => index,
+            let (snapshot, lists) = match self.prepare(&base, request, attempt).await? {
+                Ok(prepared) => prepared,
                 // Against a remembered base that is old, the contradiction may be gone.
                 Err(reason) if !remembered || self.still_newest(&base).await? => {
-                    return Ok(Published::Conflicted { reason, certain: !draft.is_doubted() });
+                    return Ok(Published::Conflicted { reason, certain: !attempt.draft.is_doubted() });
                 }
                 Err(_) => {
                     self.stale = base.snapshot;
                     continue;
                 }
             };
-            let (snapshot, lists) = self.write_attempt(&base, request, next_row_id, index, draft).await?;
-            match self.create(&snapshot, &base).await? {
-                Slot::Ours { in_time } => return self.settle(snapshot, lists, &base, in_time, draft).await,
+            let slot = match &mut follows {
+                Some(next) => {
+                    let after = Base { snapshot: Some(snapshot.clone()), manifests: lists.manifests.clone() };
+                    join(self.create(&snapshot, &base), self.prepare_ahead(after, next)).await.0?
+                }
+                None => self.create(&snapshot, &base).await?,
+            };
+            match slot {
+                Slot::Ours { in_time } => {
+                    return self.settle(snapshot, lists, &base, in_time, &mut attempt.draft).await;
+                }
                 Slot::Unknown(reason) => return Ok(Published::Unknown(reason)),
-                Slot::Taken { doubt: true } => draft.attempt_in_doubt(),
-                Slot::Taken { doubt: false } | Slot::TooLate => draft.attempt_lost(),
+                Slot::Taken { doubt: true } => attempt.draft.attempt_in_doubt(),
+                Slot::Taken { doubt: false } | Slot::TooLate => attempt.draft.attempt_lost(),
             }
             self.stale = base.snapshot;
             // That others committed since this committer's last commit is no lost race.
-            if !remembered {
+            if remembered {
+                self.others_commit = COMMITS_TO_LOOK;
+            } else {
                 self.back_off(lost, request.began).await?;
                 lost += 1;
             }
         }
     }
 
+    /// Where others commit too, the remembered base is looked at before files are written for it.
+    async fn look_where_others_commit(&mut self) -> Result<()> {
+        if self.others_commit > 0
+            && let Some(base) = self.base.take()
+        {
+            self.others_commit -= 1;
+            match self.still_newest(&base).await? {
+                true => self.base = Some(base),
+                false => {
+                    self.others_commit = COMMITS_TO_LOOK;
+                    self.stale = base.snapshot;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Looks for contradictions, and answers the index files of the next snapshot where they change.
-    async fn check(
+    pub(super) async fn check(
         &self,
         base: &Base,
         request: Request<'_>,
@@ -347,35 +368,6 @@ impl Committer {
             self.last = Some((last.commit_identifier, last.id));
         }
         Ok(found)
-    }
-
-    async fn write_attempt(
-        &self,
-        base: &Base,
-        request: Request<'_>,
-        next_row_id: Option<i64>,
-        index: Option<Vec<IndexFile>>,
-        draft: &mut Draft,
-    ) -> Result<(Snapshot, Lists)> {
-        // Not `try_join`: a write that is dropped half-way could end after the clean-up.
-        let (lists, schema) =
-            join(draft.write(base, request.changes, index), self.history.schemas.require_latest()).await;
-        let (lists, schema) = (lists?, schema?);
-        let around = Surroundings {
-            uuid: self.env().uuid(),
-            user: &self.user,
-            identifier: request.identifier,
-            properties: request.properties,
-            schema_id: schema.id,
-            now_millis: self.env().now_millis(),
-            base_list: &lists.base,
-            delta_list: &lists.delta,
-            changelog_list: lists.changelog.as_ref(),
-            index_manifest: lists.index.as_deref(),
-            next_row_id,
-        };
-        let snapshot = plan::next_snapshot(base.snapshot.as_ref(), request.changes, around)?;
-        Ok((snapshot, lists))
     }
 
     /// Creates the snapshot file. A create whose answer is lost is tried again with the same bytes in the same slot, and

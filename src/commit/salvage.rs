@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attempt::Attempt;
 use super::changes::{Changes, Committable};
 use super::check::{apply, check};
 use super::committer::Committer;
@@ -42,6 +43,13 @@ pub(super) struct Around<'a> {
     pub(super) began: Duration,
 }
 
+impl<'a> Around<'a> {
+    pub(super) fn request(self, changes: &'a Changes) -> Request<'a> {
+        let Self { identifier, properties, began } = self;
+        Request { changes, identifier, properties, check: true, began, replaces: None }
+    }
+}
+
 impl Committer {
     /// Publishes the compactions of messages in one snapshot, without those that contradict other commits.
     pub(super) async fn publish_compactions(
@@ -49,15 +57,15 @@ impl Committer {
         messages: &[CommitMessage],
         changes: &Changes,
         around: Around<'_>,
+        mut attempt: Attempt,
     ) -> Salvaged {
         let mut left: Vec<usize> = (0..messages.len()).filter(|at| messages[*at].compacts()).collect();
         let (mut lost, mut certain) = (Vec::new(), true);
         let mut fewer: Option<Changes> = None;
         loop {
-            let Around { identifier, properties, began } = around;
             let changes = fewer.as_ref().unwrap_or(changes);
             let published =
-                self.publish(Request { changes, identifier, properties, check: true, began, replaces: None }).await;
+                self.publish(around.request(changes), std::mem::replace(&mut attempt, Attempt::new(self)), None).await;
             let Ok(Published::Conflicted { certain: this_certain, .. }) = &published else {
                 return Salvaged { published, lost, certain };
             };

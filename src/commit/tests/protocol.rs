@@ -306,6 +306,43 @@ async fn a_steady_commit_costs_few_requests_and_never_lists() {
     }
 }
 
+#[tokio::test]
+async fn the_files_of_a_commits_second_snapshot_are_written_while_its_first_is_created() {
+    let table = Table::new().await;
+    let mut committer = table.committer("sink");
+    must(&mut committer, 1, append("a")).await;
+    let before = table.faulty.trace().len();
+    let mut both = append("b");
+    both.extend(compact(vec![file("a", 0, 1, 10)], file("c", 5, 1, 10)));
+    assert_eq!(must(&mut committer, 2, both).await, 3);
+    let trace = table.faulty.trace().split_off(before);
+    let read_back = trace.iter().rposition(|(op, path, _)| *op == Op::Get && path.ends_with("snapshot-2")).unwrap();
+    let written: Vec<usize> = (0..trace.len()).filter(|at| trace[*at].1.contains("/manifest/")).collect();
+    assert!(written.len() >= 6, "{trace:?}");
+    let created = trace.iter().position(|(op, path, _)| *op == Op::Create && path.ends_with("snapshot-2")).unwrap();
+    assert!(created < read_back && written.iter().all(|at| *at < read_back), "{trace:?}");
+    table.assert_sound().await;
+    table.assert_no_orphans().await;
+}
+
+/// Counts the lists that a commit writes: one that has to begin again writes its base list twice.
+#[tokio::test]
+async fn where_others_commit_the_base_is_looked_at_before_files_are_written_for_it() {
+    let table = Table::new().await;
+    let (mut ours, mut other) = (table.committer("ours"), table.calm_committer("other"));
+    must(&mut ours, 0, append("o-0")).await;
+    for identifier in 1..40 {
+        must(&mut other, identifier, append(&format!("other-{identifier}"))).await;
+        let before = table.faulty.trace().len();
+        must(&mut ours, identifier, append(&format!("ours-{identifier}"))).await;
+        let trace = table.faulty.trace().split_off(before);
+        let lists = trace.iter().filter(|(op, path, _)| *op == Op::Put && path.contains("manifest-list-")).count();
+        assert_eq!(lists, if identifier == 1 { 3 } else { 2 }, "commit {identifier}");
+    }
+    table.assert_sound().await;
+    table.assert_no_orphans().await;
+}
+
 /// Lets another commit each time before a fresh committer creates its snapshot, so that it loses every race.
 async fn lose_races(option: (&str, &str)) -> Error {
     let table = Arc::new(Table::with_options(&[option]).await);
