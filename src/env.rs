@@ -3,13 +3,17 @@
 //! Everything that is not a function of its inputs comes through an [`Env`], so that a seed replays a
 //! run. `clippy.toml` forbids the standard clocks outside this file.
 
+mod behind;
+
 use std::fmt;
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+pub use self::behind::give_way;
 use crate::error::{Error, Result};
 
 /// Wall time, monotonic time and waiting.
@@ -113,6 +117,15 @@ impl Env {
         F: FnOnce() -> Result<T> + Send + 'static,
     {
         if self.is_seeded() { work() } else { self.blocking(work).await }
+    }
+
+    /// Begins work that nobody waits for, on threads that give way to all others; as a task of the caller's under a seed.
+    pub fn spawn_behind(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if self.is_seeded() {
+            tokio::spawn(work);
+        } else {
+            behind::spawn(work);
+        }
     }
 
     /// Runs blocking work (files, sort, encode) on the blocking pool.

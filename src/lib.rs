@@ -106,7 +106,7 @@ pub mod catalog;
 
 pub use catalog::{Catalog, TableName};
 pub use commit::CommitOutcome;
-pub use env::{Clock, Env};
+pub use env::{Clock, Env, give_way};
 pub use error::{Error, Result};
 pub use scan::At;
 pub use stream::Start;

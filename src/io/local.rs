@@ -32,6 +32,7 @@ use object_store::{
 };
 
 use super::error::BeforeEffect;
+use super::local_read::{can_read, read};
 use crate::env::Env;
 
 type StoreResult<T> = object_store::Result<T>;
@@ -120,7 +121,11 @@ impl ObjectStore for LocalStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> StoreResult<GetResult> {
-        self.inner.get_opts(location, options).await
+        if !can_read(&options) {
+            return self.inner.get_opts(location, options).await;
+        }
+        let (path, location) = (PathBuf::from(format!("/{location}")), location.clone());
+        blocking(move || read(&path, location, &options)).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> StoreResult<Vec<Bytes>> {

@@ -14,6 +14,7 @@ mod counting;
 mod error;
 mod faulty;
 mod local;
+mod local_read;
 mod location;
 mod op;
 mod outside;

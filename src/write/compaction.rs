@@ -344,11 +344,11 @@ impl WriterCompaction {
         }
     }
 
-    /// Runs a task beside the writer. When nobody takes the result any more, its files are deleted.
+    /// Runs a task beside the writer, to whose threads it gives way. When nobody takes the result any more, its files are deleted.
     fn begin(&self, task: CompactTask) -> Running {
         let (sender, receiver) = oneshot::channel();
         let (compactor, background) = (self.compactor.clone(), Arc::clone(&self.background));
-        tokio::spawn(async move {
+        self.history.store.env().spawn_behind(async move {
             let permit = background.acquire().await;
             if permit.is_err() || sender.is_closed() {
                 return;

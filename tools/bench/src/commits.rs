@@ -33,7 +33,7 @@ pub async fn run(mut args: Args) -> Outcome<()> {
     let rows: u64 = args.take_or("rows", 20_000)?;
     let keys = Keys { space: args.take_or("keys", 1_000_000)?, zipf: false };
     let buckets: u64 = args.take_or("buckets", 1)?;
-    let every = Duration::from_millis(args.take_or("every-ms", 250)?);
+    let every = Duration::from_millis(args.take_or("every-ms", 500)?);
     let rounds: usize = args.take_or("rounds", 3)?;
     args.finish()?;
     let mut times: [Times; WAYS.len()] = Default::default();

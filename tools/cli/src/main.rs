@@ -28,6 +28,10 @@ fn main() -> ExitCode {
     };
     let json = cli.common.json;
     feed::mute_panics();
+    if let cli::Command::Compact(_) | cli::Command::Expire(_) = cli.command {
+        // Writers come first. The runtime has no threads yet: they take it over.
+        forebay::give_way();
+    }
     let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from);
     let result = result.and_then(|runtime| {
         let result = runtime.block_on(commands::run(cli));
