@@ -21,7 +21,9 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::basic::Type as Physical;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
 
@@ -87,16 +89,25 @@ impl PagedFile {
     /// [`Error::Corrupt`].
     pub fn open(path: &str, size: u64, tail: &Bytes, bounds_of: Option<(&str, &TypeKind)>) -> Result<Opened> {
         contained(path, || {
-            let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
-            match reader.try_parse_sized(tail, size) {
-                Ok(()) => {}
-                Err(ParquetError::NeedMoreData(needed)) if needed as u64 > tail.len() as u64 => {
-                    return Ok(Opened::More(needed as u64));
-                }
-                Err(error) => return Err(decode_error(path, error)),
+            let parsed = |reader: &mut ParquetMetaDataReader, result| match result {
+                Ok(()) => reader.finish().map(Ok),
+                Err(ParquetError::NeedMoreData(needed)) if needed as u64 > tail.len() as u64 => Ok(Err(needed as u64)),
+                Err(error) => Err(error),
+            };
+            let mut footer = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Skip);
+            let result = footer.try_parse_sized(tail, size);
+            let metadata = match parsed(&mut footer, result).map_err(|error| decode_error(path, error))? {
+                Ok(metadata) => with_bounds_of(metadata, bounds_of.map(|(column, _)| column)),
+                Err(needed) => return Ok(Opened::More(needed)),
+            };
+            let metadata = metadata.map_err(|error| decode_error(path, error))?;
+            let mut indexes =
+                ParquetMetaDataReader::new_with_metadata(metadata).with_page_index_policy(PageIndexPolicy::Optional);
+            let result = indexes.read_page_indexes_sized(tail, size);
+            match parsed(&mut indexes, result).map_err(|error| decode_error(path, error))? {
+                Ok(metadata) => Self::of(path, size, metadata, bounds_of),
+                Err(needed) => Ok(Opened::More(needed)),
             }
-            let metadata = reader.finish().map_err(|error| decode_error(path, error))?;
-            Self::of(path, size, metadata, bounds_of)
         })
     }
 
@@ -126,7 +137,9 @@ impl PagedFile {
             Some((column, kind)) if usable => page_bounds(&full, column, kind),
             _ => None,
         };
-        let lean = ParquetMetaData::clone(full.metadata()).into_builder().set_column_index(None);
+        let metadata = Arc::clone(full.metadata());
+        drop(full);
+        let lean = Arc::unwrap_or_clone(metadata).into_builder().set_column_index(None);
         let lean = if usable { lean } else { lean.set_offset_index(None) };
         let file = Self { path: path.to_string(), metadata: load(lean.build())?, starts };
         Ok(Opened::Done(Box::new(file), bounds))
@@ -296,6 +309,25 @@ fn offsets_are_usable(metadata: &ParquetMetaData, size: u64) -> bool {
                         && pages.iter().all(inside)
             })
     })
+}
+
+/// The footer without the page bounds of any column but this one: those of a wide table take long to decode.
+fn with_bounds_of(footer: ParquetMetaData, column: Option<&str>) -> parquet::errors::Result<ParquetMetaData> {
+    let mut footer = footer.into_builder();
+    let chunk = |chunk: ColumnChunkMetaData| {
+        let wanted = chunk.column_path().parts().first().map(String::as_str) == column;
+        match wanted {
+            true => Ok(chunk),
+            false => chunk.into_builder().set_column_index_offset(None).set_column_index_length(None).build(),
+        }
+    };
+    let group = |group: RowGroupMetaData| {
+        let mut group = group.into_builder();
+        let chunks: Vec<ColumnChunkMetaData> = group.take_columns().into_iter().map(chunk).collect::<Result<_, _>>()?;
+        group.set_column_metadata(chunks).build()
+    };
+    let groups: Vec<RowGroupMetaData> = footer.take_row_groups().into_iter().map(group).collect::<Result<_, _>>()?;
+    Ok(footer.set_row_groups(groups).build())
 }
 
 /// The bounds of all pages of a column; `None` where one has none, or where its order is not Paimon's.

@@ -19,6 +19,8 @@ use crate::format::{
 };
 use crate::io::TableStore;
 
+/// A manifest of so many bytes or fewer is decoded where it is asked for: to begin a thread takes longer.
+const DECODED_IN_PLACE: usize = 16 << 10;
 /// Manifests that are read at once.
 const PARALLEL: usize = 8;
 /// Memory for what was read.
@@ -225,6 +227,7 @@ impl Manifests {
         }
         let test = if keep { None } else { filter.entry.clone() };
         let parts = manifest_parts(&bytes, &path)?;
+        let small = bytes.len() <= DECODED_IN_PLACE;
         let decoded = parts.into_iter().map(|part| {
             let (bytes, path, test) = (bytes.clone(), path.clone(), test.clone());
             let decode = move || {
@@ -233,7 +236,10 @@ impl Manifests {
                 let entries = decode_manifest_part(&bytes, &part, &path, &filter)?;
                 Ok(entries.into_iter().map(Arc::new).collect::<Vec<_>>())
             };
-            self.store.env().computing(decode).boxed()
+            match small {
+                true => std::future::ready(decode()).boxed(),
+                false => self.store.env().computing(decode).boxed(),
+            }
         });
         let decoded = try_join_all(decoded.collect::<Vec<_>>()).await?;
         let entries: Entries = decoded.into_iter().flatten().collect();

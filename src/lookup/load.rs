@@ -1,6 +1,7 @@
 //! Getting what is not in memory: footers, keys of blocks, pages. One request for each file and step, where the
 //! store can do that; decoding on the blocking pool, pages side by side.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::read::Origin;
 const SMALL: u64 = 64 << 10;
 /// The end of a file that is read to find its footer and page index, which grow with it: a part of the file, within
 /// bounds.
-const TAIL: (u64, u64, u64) = (512, SMALL, 1 << 20);
+const TAIL: (u64, u64, u64) = (448, SMALL, 1 << 20);
 
 /// A page that is wanted.
 #[derive(Clone)]
@@ -213,11 +214,15 @@ impl Rules {
     ) -> Result<Vec<ArrayRef>> {
         let ranges = wants.iter().flat_map(|want| open.paged.ranges(want.column.leaf, &want.at));
         let fetched = Arc::new(self.fetch(file, Some(open), &distinct(ranges)).await?);
-        let decode = |want: &Want| {
-            let (open, fetched, want) = (Arc::clone(open), Arc::clone(&fetched), want.clone());
-            self.history.store.env().computing(move || decode(&open, &want.column, &want.at, &fetched))
+        let decode_all = |wants: &[Want]| {
+            let (open, fetched, wants) = (Arc::clone(open), Arc::clone(&fetched), wants.to_vec());
+            let lanes = move || wants.iter().map(|want| decode(&open, &want.column, &want.at, &fetched)).collect();
+            self.history.store.env().computing::<Vec<ArrayRef>, _>(lanes)
         };
-        let lanes = try_join_all(wants.iter().map(decode)).await?;
+        // A share for each core: to begin a thread for a single page takes longer than to decode it.
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let shares = wants.chunks(wants.len().div_ceil(cores).max(1));
+        let lanes: Vec<ArrayRef> = try_join_all(shares.map(decode_all)).await?.into_iter().flatten().collect();
         for (want, lane) in wants.iter().zip(&lanes) {
             self.cache.put(want.key(file), Kept::Page(Arc::clone(lane)));
         }
