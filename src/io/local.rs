@@ -32,7 +32,7 @@ use object_store::{
 };
 
 use super::error::BeforeEffect;
-use super::local_read::{can_read, read};
+use super::local_read;
 use crate::env::Env;
 
 type StoreResult<T> = object_store::Result<T>;
@@ -121,15 +121,22 @@ impl ObjectStore for LocalStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> StoreResult<GetResult> {
-        if !can_read(&options) {
+        if !local_read::knows(&options) {
             return self.inner.get_opts(location, options).await;
         }
-        let (path, location) = (PathBuf::from(format!("/{location}")), location.clone());
-        blocking(move || read(&path, location, &options)).await
+        let path = PathBuf::from(format!("/{location}"));
+        if let Some(result) = local_read::get_cached(&path, location, &options) {
+            return result;
+        }
+        let location = location.clone();
+        blocking(move || local_read::get(&path, location, &options)).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> StoreResult<Vec<Bytes>> {
-        self.inner.get_ranges(location, ranges).await
+        match local_read::ranges_cached(&PathBuf::from(format!("/{location}")), ranges) {
+            Some(pieces) => Ok(pieces),
+            None => self.inner.get_ranges(location, ranges).await,
+        }
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, StoreResult<Path>>) -> BoxStream<'static, StoreResult<Path>> {

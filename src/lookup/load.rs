@@ -1,7 +1,6 @@
 //! Getting what is not in memory: footers, keys of blocks, pages. One request for each file and step, where the
 //! store can do that; decoding on the blocking pool, pages side by side.
 
-use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,6 +19,8 @@ use crate::read::Origin;
 
 /// A file of this size or less is read at once and stays in memory whole.
 const SMALL: u64 = 64 << 10;
+/// Pages that one thread decodes: to begin a thread for a single one takes longer than that.
+const PAGES_OF_A_TASK: usize = 6;
 /// The end of a file that is read to find its footer and page index, which grow with it: a part of the file, within
 /// bounds.
 const TAIL: (u64, u64, u64) = (448, SMALL, 1 << 20);
@@ -219,9 +220,7 @@ impl Rules {
             let lanes = move || wants.iter().map(|want| decode(&open, &want.column, &want.at, &fetched)).collect();
             self.history.store.env().computing::<Vec<ArrayRef>, _>(lanes)
         };
-        // A share for each core: to begin a thread for a single page takes longer than to decode it.
-        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let shares = wants.chunks(wants.len().div_ceil(cores).max(1));
+        let shares = wants.chunks(PAGES_OF_A_TASK);
         let lanes: Vec<ArrayRef> = try_join_all(shares.map(decode_all)).await?.into_iter().flatten().collect();
         for (want, lane) in wants.iter().zip(&lanes) {
             self.cache.put(want.key(file), Kept::Page(Arc::clone(lane)));
