@@ -1,6 +1,7 @@
 //! Reading an object container: header, then blocks of records.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -24,7 +25,7 @@ pub(crate) const MAX_HEADER: usize = MAX_SCHEMA + (1 << 20);
 /// What stands before the blocks of a container.
 #[derive(Debug)]
 pub(crate) struct Header {
-    pub(crate) schema: Schema,
+    pub(crate) schema: Arc<Schema>,
     /// The schema as the file spells it.
     #[cfg(test)]
     pub(crate) schema_text: Vec<u8>,
@@ -39,7 +40,7 @@ impl Header {
     /// Reads a header from the first bytes of a file.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         // The header is Avro itself: a map of bytes.
-        let header = Schema::parse(b"\"bytes\"")?;
+        let header = Schema::shared(b"\"bytes\"")?;
         let mut cursor = Cursor::new(&header, bytes);
         if cursor.take(4).ok() != Some(MAGIC.as_slice()) {
             return Err(corrupt("no Avro container: it does not begin with `Obj 1`"));
@@ -72,7 +73,7 @@ impl Header {
             return Err(corrupt(format!("avro.schema: {} bytes, more than {MAX_SCHEMA}", schema.len())));
         }
         Ok(Self {
-            schema: Schema::parse(schema)?,
+            schema: Schema::shared(schema)?,
             #[cfg(test)]
             schema_text: schema.to_vec(),
             codec,
@@ -95,7 +96,7 @@ pub(crate) struct BlockRange {
 
 /// An opened container: its header is decoded, its blocks are not.
 pub(crate) struct Container<'a> {
-    pub(crate) schema: Schema,
+    pub(crate) schema: Arc<Schema>,
     /// The schema as the file spells it.
     #[cfg(test)]
     pub(crate) schema_text: Vec<u8>,

@@ -1,6 +1,7 @@
 //! The schema in a container's header, parsed once into nodes that the cursor walks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -9,6 +10,15 @@ use crate::error::Result;
 
 /// The most nodes of a schema.
 const MAX_NODES: usize = 50_000;
+
+/// Schemas that were parsed lately. Most files have one of a few, and small ones take as long to open as to read.
+#[derive(Default)]
+pub(super) struct Recent(Mutex<VecDeque<(Vec<u8>, Arc<Schema>)>>);
+
+static RECENT: Recent = Recent(Mutex::new(VecDeque::new()));
+
+/// How many, and the longest text.
+const RECENT_SCHEMAS: (usize, usize) = (8, 64 << 10);
 
 /// The place of a node in its schema.
 pub(crate) type NodeId = usize;
@@ -59,6 +69,23 @@ pub(crate) struct Record {
     pub(crate) unknown: Vec<String>,
 }
 
+impl Recent {
+    pub(super) fn get(&self, json: &[u8]) -> Result<Arc<Schema>> {
+        let recent = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, schema)) = recent().iter().find(|(text, _)| text == json) {
+            return Ok(Arc::clone(schema));
+        }
+        let schema = Arc::new(Schema::parse(json)?);
+        let (most, longest) = RECENT_SCHEMAS;
+        if json.len() <= longest {
+            let mut recent = recent();
+            recent.truncate(most - 1);
+            recent.push_front((json.to_vec(), Arc::clone(&schema)));
+        }
+        Ok(schema)
+    }
+}
+
 impl Schema {
     /// Parses the JSON of a schema.
     pub(crate) fn parse(json: &[u8]) -> Result<Self> {
@@ -66,6 +93,11 @@ impl Schema {
         let mut parser = Parser { nodes: Vec::new(), logical: HashMap::new(), names: HashMap::new() };
         let root = parser.parse(&value, "")?;
         Ok(Self { nodes: parser.nodes, logical: parser.logical, root })
+    }
+
+    /// The same, parsed once for all files that spell it the same way.
+    pub(crate) fn shared(json: &[u8]) -> Result<Arc<Self>> {
+        RECENT.get(json)
     }
 
     /// What the bytes of a node mean, where that is not told by its type.

@@ -203,3 +203,17 @@ fn headers_and_sync_markers_are_checked() {
     let deep = format!("{}\"int\"{}", "[".repeat(5000), "]".repeat(5000));
     assert!(read(&container(&deep, Codec::Null, &[])).is_err());
 }
+
+#[test]
+fn a_schema_that_many_files_spell_the_same_way_is_parsed_once() {
+    let recent = super::schema::Recent::default();
+    let parsed = |name: usize| {
+        let text = format!(r#"{{"type": "record", "name": "r{name}", "fields": []}}"#);
+        std::sync::Arc::as_ptr(&recent.get(text.as_bytes()).unwrap())
+    };
+    let first = parsed(0);
+    assert_eq!(parsed(0), first);
+    assert_ne!(parsed(1), first);
+    assert_eq!(parsed(0), first);
+    recent.get(b"{}").unwrap_err();
+}
