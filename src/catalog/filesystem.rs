@@ -22,11 +22,13 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::sync::Mutex;
 
 use super::backend::{CatalogBackend, Database, FoundTable};
+use super::options::{Options, TableDefaults, only_stores};
 use super::{TableName, check_object_name};
 use crate::commit::PutIfAbsent;
+use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::format::{View, ViewChange};
-use crate::io::{Created, TableStore};
+use crate::io::{Created, TableStore, open_location};
 use crate::schema::Schema;
 use crate::table::{Table, delete_table, has_schema};
 
@@ -43,13 +45,25 @@ const PARALLEL: usize = 8;
 #[derive(Debug)]
 pub(super) struct Filesystem {
     store: TableStore,
+    defaults: TableDefaults,
     /// Held while a file of this catalogue's own is changed. Of two processes the last one wins.
     changing: Mutex<()>,
 }
 
 impl Filesystem {
     pub(super) fn new(store: TableStore) -> Self {
-        Self { store, changing: Mutex::new(()) }
+        Self { store, defaults: TableDefaults::default(), changing: Mutex::new(()) }
+    }
+
+    /// No request is made.
+    ///
+    /// # Errors
+    /// As [`open_location`]; [`Error::Unsupported`] for an option that such a catalog does not honour.
+    pub(super) fn open(warehouse: &str, mut options: Options, env: &Env) -> Result<Self> {
+        let defaults = TableDefaults::take(&mut options);
+        refuse_locks(&mut options)?;
+        only_stores(&mut options, "filesystem")?;
+        Ok(Self { defaults, ..Self::new(open_location(warehouse, &options, env)?) })
     }
 
     async fn exists(&self, database: &str) -> Result<bool> {
@@ -172,7 +186,7 @@ impl CatalogBackend for Filesystem {
     async fn create_table(&self, table: &TableName, schema: &Schema) -> Result<()> {
         self.require(table.database()).await?;
         self.check_no_view(table).await?;
-        Table::create_store(self.table_store(table)?, schema.clone()).await.map(drop)
+        Table::create_store(self.table_store(table)?, self.defaults.given_to(schema)).await.map(drop)
     }
 
     async fn rename_table(&self, from: &TableName, to: &TableName) -> Result<()> {
@@ -229,6 +243,18 @@ impl CatalogBackend for Filesystem {
     async fn drop_view(&self, name: &TableName) -> Result<()> {
         let (path, _) = self.require_view(name).await?;
         self.store.delete(&path).await
+    }
+}
+
+/// Create-if-absent decides here. A lock that Java would take by an option is not taken, and others would rely on it.
+fn refuse_locks(options: &mut Options) -> Result<()> {
+    let off = options.remove("lock.enabled").is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
+    for key in ["lock-check-max-sleep", "lock-acquire-timeout"] {
+        options.remove(key);
+    }
+    match options.remove("lock.type").filter(|_| !off) {
+        Some(kind) => Err(Error::unsupported(format!("option lock.type={kind} of a filesystem catalog"))),
+        None => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@ mod filesystem;
 #[cfg(feature = "jdbc")]
 mod jdbc;
 mod name;
+mod options;
 pub mod rest;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::format::{View, ViewChange, layout};
 use crate::history::History;
-use crate::io::{TableStore, open_location};
+use crate::io::TableStore;
 use crate::schema::{Schema, SchemaChange};
 use crate::table::{Table, change_schema, has_schema};
 
@@ -41,8 +42,8 @@ impl Catalog {
     /// `rest+https://`, at a catalog service. Nothing is created and no request is made.
     ///
     /// # Errors
-    /// [`Error::Invalid`] and [`Error::Unsupported`] as [`open_location`]; the same for an option of the service or the
-    /// database.
+    /// [`Error::Invalid`] and [`Error::Unsupported`] as [`crate::io::open_location`]; the same for an option of the service or
+    /// the database, and for one that no catalog of this kind honours.
     pub fn open<K, V>(warehouse: &str, options: impl IntoIterator<Item = (K, V)>) -> Result<Self>
     where
         K: Into<String>,
@@ -57,10 +58,15 @@ impl Catalog {
             let name = options.remove("warehouse");
             return Ok(Self::behind(Arc::new(rest::RestCatalog::open(uri, name, options, &Env::system())?)));
         }
-        match options.get("metastore").map(String::as_str) {
-            None | Some("filesystem") => Ok(Self::of(open_location(warehouse, &options, &Env::system())?)),
+        let metastore = options.remove("metastore");
+        if options.remove("warehouse").is_some_and(|told| told != warehouse) {
+            return Err(Error::invalid("option warehouse names another one than the warehouse that is opened"));
+        }
+        match metastore.as_deref() {
+            None | Some("filesystem") => {
+                Ok(Self::behind(Arc::new(Filesystem::open(warehouse, options, &Env::system())?)))
+            }
             Some("rest") => {
-                options.remove("metastore");
                 let uri = options.remove("uri").ok_or_else(|| Error::invalid("metastore=rest needs option uri"))?;
                 let warehouse = Some(warehouse.to_string());
                 Ok(Self::behind(Arc::new(rest::RestCatalog::open(&uri, warehouse, options, &Env::system())?)))

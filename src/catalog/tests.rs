@@ -56,6 +56,39 @@ fn hostile_names_are_refused() {
 }
 
 #[tokio::test]
+async fn options_of_a_warehouse_are_honoured_or_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let warehouse = directory.path().to_str().unwrap();
+    let told = [
+        ("table-default.snapshot.num-retained.min", "3"),
+        ("table-default.bucket", "4"),
+        ("warehouse", warehouse),
+        ("lock.enabled", "true"),
+        ("cache-enabled", "false"),
+        ("s3.endpoint", "http://e"),
+    ];
+    let catalog = Catalog::open(warehouse, told).unwrap();
+    catalog.create_database("d").await.unwrap();
+    let own = Schema { options: [("bucket".to_string(), "-1".to_string())].into(), ..schema() };
+    let table = catalog.create_table(&name("d.t"), own).await.unwrap();
+    assert_eq!(table.schema().option("snapshot.num-retained.min"), Some("3"));
+    assert_eq!(table.schema().option("bucket"), Some("-1"), "a table's own options count first");
+    assert!(Catalog::open(warehouse, [("lock.type", "hive"), ("lock.enabled", "false")]).is_ok());
+    for (key, value) in [
+        ("uri", "jdbc:sqlite:c.db"),
+        ("lock.type", "zookeeper"),
+        ("warehouse", "/elsewhere"),
+        ("table.type", "external"),
+        ("resolving-file-io.enabled", "true"),
+        ("catalog-key", "k"),
+        ("colour", "blue"),
+    ] {
+        let words = Catalog::open(warehouse, [(key, value)]).unwrap_err().to_string();
+        assert!(words.contains(key), "{key}: {words}");
+    }
+}
+
+#[tokio::test]
 async fn databases_and_tables_come_and_go() {
     let (_directory, stores) = stores();
     for warehouse in stores {

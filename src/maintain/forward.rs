@@ -83,16 +83,41 @@ async fn forked_at(history: &History, branch: &History, name: &str) -> Result<Op
     if theirs.as_ref() == Some(&main) {
         return Ok(Some(main.id));
     }
-    let why = match (theirs, branch.snapshots.earliest_id().await?) {
-        (None, Some(earliest)) if earliest > main.id => "the branch does not have",
-        (None, _) => "came after the branch began, and the branch does not have",
-        (Some(_), _) => "is another one than the branch's",
+    let id = main.id;
+    let went_on = "the table went on by itself, and snapshots are not taken away under its readers and writers";
+    let no_tag = "the branch was made without a tag";
+    let another = format!("snapshot {id} of the table is another one than the branch's");
+    let why = match (beginning(history, branch).await?, theirs) {
+        (Beginning::Own, _) => format!("{no_tag} and has no snapshot in common with the table"),
+        (Beginning::Behind(first), None) if first > id => {
+            format!("the branch begins with snapshot {first}, and the newest one of the table is {id}")
+        }
+        (_, None) => format!("snapshot {id} of the table came after the branch began: {went_on}"),
+        (Beginning::Unknown, Some(_)) => format!("{another}: {no_tag}, or {went_on}"),
+        (Beginning::Behind(_), Some(_)) => format!("{another}: {went_on}"),
     };
-    let what = format!("snapshot {} of the table {why}", main.id);
-    Err(Error::conflict(format!(
-        "fast-forward to branch {name:?}: {what}; the table went on by itself, and snapshots are not taken away under its \
-         readers and writers"
-    )))
+    Err(Error::conflict(format!("fast-forward to branch {name:?}: {why}")))
+}
+
+/// How a branch began, as far as its snapshots tell.
+enum Beginning {
+    /// With a snapshot of the table.
+    Behind(SnapshotId),
+    /// With one of its own.
+    Own,
+    /// The table's snapshot of this number has expired, or the branch's first ones have.
+    Unknown,
+}
+
+async fn beginning(history: &History, branch: &History) -> Result<Beginning> {
+    let Some(first) = branch.snapshots.earliest_id().await? else { return Ok(Beginning::Unknown) };
+    let (theirs, own) = (branch.snapshots.try_load(first).await?, history.snapshots.try_load(first).await?);
+    Ok(match (theirs, own) {
+        (Some(theirs), Some(own)) if theirs == own => Beginning::Behind(first),
+        (Some(_), Some(_)) => Beginning::Own,
+        (Some(_), None) if first > history.snapshots.latest_id().await?.unwrap_or(0) => Beginning::Behind(first),
+        _ => Beginning::Unknown,
+    })
 }
 
 async fn missing_schemas(history: &History, branch: &History, name: &str) -> Result<Missing> {

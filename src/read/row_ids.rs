@@ -30,13 +30,21 @@ pub(super) struct RowIds {
 
 impl RowIds {
     /// `None` where a read shows neither column.
-    pub(super) fn of(schema: &Schema, work: &WorkColumns, file: &DataFileMeta) -> Option<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a file whose last row has no id.
+    pub(super) fn of(schema: &Schema, work: &WorkColumns, file: &DataFileMeta) -> Result<Option<Self>> {
         let place = |name: &str| {
             let column = schema.index_of(name).filter(|_| schema.has_row_tracking())?;
             work.positions.iter().position(|at| *at == column)
         };
         let (id, sequence) = (place(ROW_ID), place(ROW_SEQUENCE));
-        (id.is_some() || sequence.is_some()).then(|| Self {
+        let none_left = |first: &i64| *first < 0 || first.checked_add(file.row_count).is_none();
+        if let Some(first) = file.first_row_id.filter(|first| id.is_some() && none_left(first)) {
+            let what = format!("_FIRST_ROW_ID is {first}, and it has {} rows", file.row_count);
+            return Err(Error::corrupt(&file.file_name, what));
+        }
+        Ok((id.is_some() || sequence.is_some()).then(|| Self {
             file: file.file_name.clone(),
             id,
             sequence,
@@ -44,7 +52,7 @@ impl RowIds {
             newest: file.max_sequence_number,
             seen: id.filter(|_| !file.holds_row_ids()).map(|_| 0),
             masked: None,
-        })
+        }))
     }
 
     /// Whether rows are counted: then the file is read whole, and the rows that are masked are left out here.
@@ -85,5 +93,27 @@ impl RowIds {
         let told = lane.as_primitive_opt::<Int64Type>().ok_or_else(corrupt)?;
         let values = told.iter().enumerate().map(|(row, value)| value.unwrap_or_else(|| of(row)));
         Ok(Arc::new(Int64Array::from_iter_values(values)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::data_file;
+    use crate::types::DataType;
+
+    #[test]
+    fn a_file_whose_rows_have_no_ids_left_is_corrupt() {
+        let schema =
+            Schema::builder().column("a", DataType::INT).option("row-tracking.enabled", "true").build().unwrap();
+        let schema = Arc::new(schema.with_row_tracking());
+        let work = WorkColumns::new(Arc::clone(&schema), &[0, 1, 2], None, &[]).unwrap();
+        for (first, rows, good) in [(0, 5, true), (i64::MAX - 5, 5, true), (i64::MAX - 4, 5, false), (-1, 1, false)] {
+            let file = DataFileMeta { first_row_id: Some(first), row_count: rows, ..data_file("f", 10) };
+            match RowIds::of(&schema, &work, &file) {
+                Ok(found) => assert!(good && found.is_some(), "{first}"),
+                Err(error) => assert!(!good && matches!(error, Error::Corrupt { .. }), "{first}: {error}"),
+            }
+        }
     }
 }

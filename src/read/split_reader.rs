@@ -269,7 +269,7 @@ impl SplitReader {
         let schema = schema.ok_or_else(|| Error::bug(format!("schema {} was not loaded", file.schema_id)))?;
         let rows = u64::try_from(file.row_count).map_err(|_| Error::corrupt(path, "_ROW_COUNT is negative"))?;
         let mut masked = located.vectors.get(&file.file_name).filter(|vector| !vector.is_empty()).cloned();
-        let mut row_ids = RowIds::of(&self.request.schema, &self.work, file);
+        let mut row_ids = RowIds::of(&self.request.schema, &self.work, file)?;
         let counts = row_ids.as_mut().is_some_and(|ids| ids.count(&mut masked));
         let selection = if counts { Selection::All } else { self.indexed(located, file, schema, versions)? };
         if selection.is_empty() {

@@ -30,8 +30,9 @@ use crate::types::{Datum, TypeKind};
 
 /// Splits that are read at once.
 const AT_ONCE: usize = 2;
-/// Rows beyond those wanted that wait until they are sorted.
+/// Rows beyond those wanted, and bytes beyond those of the best, that wait until they are sorted.
 const SLACK: usize = 1 << 16;
+const SLACK_BYTES: usize = 64 << 20;
 
 /// One column of an order. By default the smallest values come first, and NULL is smaller than all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,11 +123,11 @@ pub(crate) fn check_order(order: &[Sort], schema: &Schema) -> Result<()> {
 }
 
 impl SplitReader {
-    /// The first `rows` rows of an order, in that order; which of equal rows come is not told. They are held in memory. The
-    /// reader shows lanes, the columns of the order among them.
+    /// The first `rows` rows of an order, in that order; which of equal rows come is not told. They are held in memory, and
+    /// about as much again that waits. The reader shows lanes, the columns of the order among them.
     ///
     /// # Errors
-    /// The store's errors and [`Error::Corrupt`] with the file.
+    /// The store's errors and [`Error::Corrupt`] with the file; [`Error::Exhausted`] for more than 2 GiB of a column.
     pub(crate) async fn first_rows(&self, splits: Vec<Split>, order: &[Sort], rows: usize) -> Result<RecordBatch> {
         let mut best = Best::new(self.shown_schema(), order, rows)?;
         let Some(first) = order.first().filter(|_| rows > 0) else { return best.finish() };
@@ -229,6 +230,9 @@ struct Best {
     wanted: usize,
     batches: Vec<RecordBatch>,
     rows: usize,
+    bytes: usize,
+    /// Bytes of the best when they were sorted last.
+    best_bytes: usize,
     /// Whether there is one batch, which is sorted.
     sorted: bool,
 }
@@ -236,33 +240,37 @@ struct Best {
 impl Best {
     fn new(schema: SchemaRef, order: &[Sort], wanted: usize) -> Result<Self> {
         let place = |sort: &Sort| {
-            let at = schema.index_of(&sort.column).map_err(bug)?;
+            let at = schema.index_of(&sort.column).map_err(failed)?;
             Ok((at, SortOptions { descending: sort.descending, nulls_first: sort.nulls_first }))
         };
         let order = order.iter().map(place).collect::<Result<_>>()?;
-        Ok(Self { schema, order, wanted, batches: Vec::new(), rows: 0, sorted: true })
+        Ok(Self { schema, order, wanted, batches: Vec::new(), rows: 0, bytes: 0, best_bytes: 0, sorted: true })
     }
 
     fn add(&mut self, batch: RecordBatch) -> Result<()> {
         self.rows += batch.num_rows();
+        self.bytes += batch.get_array_memory_size();
         self.batches.push(batch);
         self.sorted = false;
-        if self.rows > self.wanted.saturating_add(SLACK.max(self.wanted)) { self.sort() } else { Ok(()) }
+        // What waits may be as much as the best, so that each row is sorted a few times only.
+        let many = self.rows > self.wanted.saturating_add(SLACK.max(self.wanted));
+        if many || self.bytes > self.best_bytes + SLACK_BYTES.max(self.best_bytes) { self.sort() } else { Ok(()) }
     }
 
     fn sort(&mut self) -> Result<()> {
         if self.sorted {
             return Ok(());
         }
-        let all = concat_batches(&self.schema, &self.batches).map_err(bug)?;
+        let all = concat_batches(&self.schema, &self.batches).map_err(failed)?;
         let column = |(at, options): &(usize, SortOptions)| SortColumn {
             values: with_one_nan(all.column(*at)),
             options: Some(*options),
         };
         let columns: Vec<SortColumn> = self.order.iter().map(column).collect();
-        let places = lexsort_to_indices(&columns, Some(self.wanted)).map_err(bug)?;
-        let best = take_record_batch(&all, &places).map_err(bug)?;
-        (self.rows, self.batches, self.sorted) = (best.num_rows(), vec![best], true);
+        let places = lexsort_to_indices(&columns, Some(self.wanted)).map_err(failed)?;
+        let best = take_record_batch(&all, &places).map_err(failed)?;
+        self.best_bytes = best.get_array_memory_size();
+        (self.rows, self.bytes, self.batches, self.sorted) = (best.num_rows(), self.best_bytes, vec![best], true);
         Ok(())
     }
 
@@ -290,8 +298,13 @@ impl Best {
     }
 }
 
-fn bug(error: ArrowError) -> Error {
-    Error::bug(format!("the first rows of an order: {error}"))
+fn failed(error: ArrowError) -> Error {
+    match error {
+        ArrowError::OffsetOverflowError(_) => Error::exhausted(
+            "the first rows of an order: more than 2 GiB of one column at once; ask for fewer rows or columns",
+        ),
+        error => Error::bug(format!("the first rows of an order: {error}")),
+    }
 }
 
 #[cfg(test)]

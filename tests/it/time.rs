@@ -244,6 +244,52 @@ async fn a_branch_has_a_line_of_its_own() {
     assert_eq!(now(&table).await.unwrap().len(), 2);
 }
 
+#[tokio::test]
+async fn a_fast_forward_that_is_refused_tells_why() {
+    let place = Place::new();
+    let table = place.table(&[("write-only", "true")]).await;
+    for v in 1..3 {
+        write(&table, &[row(1, v)]).await;
+    }
+    table.create_tag("two", &At::Latest, None).await.unwrap();
+    for (name, tag) in [("bare", None), ("dev", Some("two"))] {
+        let branch = table.create_branch(name, tag).await.unwrap();
+        for v in 7..9 {
+            write(&branch, &[row(1, v)]).await;
+        }
+    }
+    let refused = async |branch: &str| match table.fast_forward(branch).await {
+        Err(Error::Conflict(words)) => words,
+        other => panic!("{branch}: {other:?}"),
+    };
+    let bare = refused("bare").await;
+    assert!(bare.contains("without a tag") && !bare.contains("by itself"), "{bare}");
+    write(&table, &[row(1, 3)]).await;
+    let words = refused("dev").await;
+    assert!(words.contains("went on by itself") && words.contains("snapshot 3 "), "{words}");
+    // What would tell has expired.
+    table.delete_tag("two").await.unwrap();
+    write(&table, &[row(1, 4)]).await;
+    expire_all_but_one(&table).await;
+    assert!(refused("dev").await.contains("without a tag, or the table went on by itself"));
+    // Another engine rolled the table back behind the branch's first snapshot.
+    let other = Place::new();
+    let table = other.table(&[("write-only", "true")]).await;
+    for v in 1..3 {
+        write(&table, &[row(1, v)]).await;
+    }
+    table.create_tag("two", &At::Latest, None).await.unwrap();
+    table.create_branch("dev", Some("two")).await.unwrap();
+    let snapshots = std::path::Path::new(table.location()).join("snapshot");
+    std::fs::remove_file(snapshots.join("snapshot-2")).unwrap();
+    std::fs::write(snapshots.join("LATEST"), "1").unwrap();
+    let table = Table::open(table.location(), []).await.unwrap();
+    match table.fast_forward("dev").await {
+        Err(Error::Conflict(words)) => assert!(words.contains("begins with snapshot 2"), "{words}"),
+        other => panic!("{other:?}"),
+    }
+}
+
 async fn between(table: &Table, between: Between, mode: Option<BetweenMode>) -> Result<Vec<(RowKind, Row)>, Error> {
     let mut read = table.incremental(between).wide_timestamps();
     if let Some(mode) = mode {

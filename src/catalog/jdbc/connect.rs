@@ -20,7 +20,7 @@ pub(super) const CONNECT: Duration = Duration::from_secs(10);
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Parameters that only tune Java's drivers.
-const TUNING: [&str; 29] = [
+const TUNING: [&str; 28] = [
     "ApplicationName",
     "allowPublicKeyRetrieval",
     "assumeMinServerVersion",
@@ -39,7 +39,6 @@ const TUNING: [&str; 29] = [
     "prepStmtCacheSqlLimit",
     "prepareThreshold",
     "reWriteBatchedInserts",
-    "readOnly",
     "rewriteBatchedStatements",
     "serverTimezone",
     "socketTimeout",
@@ -64,6 +63,10 @@ impl Connect {
     /// [`Error::Invalid`] and [`Error::Unsupported`] that name a parameter, and never its value.
     pub(super) fn of(settings: &Settings) -> Result<Self> {
         let mut parameters = Parameters(settings.address.parameters.clone());
+        if parameters.flag("readOnly")? == Some(true) {
+            let what = "option jdbc.readOnly, or readOnly of the address: a catalog changes its rows";
+            return Err(Error::unsupported(what));
+        }
         let connect = match settings.address.dialect {
             Dialect::Postgres => Self::Postgres(Box::new(postgres(settings, &mut parameters)?)),
             Dialect::MySql => Self::MySql(Box::new(mysql(settings, &mut parameters)?)),

@@ -34,6 +34,7 @@ use self::settings::Settings;
 use self::sql::{Database as SqlDatabase, Failure};
 use super::backend::{CatalogBackend, Database, FoundTable};
 use super::filesystem::DATABASE_SUFFIX;
+use super::options::TableDefaults;
 use super::{TableName, check_object_name};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -52,7 +53,7 @@ pub(super) struct JdbcCatalog {
     locks: Option<Arc<Locks>>,
     store: TableStore,
     sync_properties: bool,
-    table_defaults: BTreeMap<String, String>,
+    table_defaults: TableDefaults,
 }
 
 impl JdbcCatalog {
@@ -101,10 +102,13 @@ impl JdbcCatalog {
             created => created?,
         };
         self.register(name).await?;
-        match self.sync_properties {
-            true => self.rows.set_table_properties(name, &properties_of(created.schema())).await,
-            false => Ok(()),
+        if !self.sync_properties {
+            return Ok(());
         }
+        let copied = self.rows.set_table_properties(name, &properties_of(created.schema())).await;
+        copied.map_err(|error| {
+            Error::storage(format!("table {name} is there; the copy of its options in the catalog is not ({error})"))
+        })
     }
 
     /// Puts the row of a table there whose files were just made.
@@ -229,10 +233,7 @@ impl CatalogBackend for JdbcCatalog {
     async fn create_table(&self, table: &TableName, schema: &Schema) -> Result<()> {
         self.rows.check_name("table", table.table())?;
         self.rows.require_database(table.database()).await?;
-        let mut schema = schema.clone();
-        for (key, value) in &self.table_defaults {
-            schema.options.entry(key.clone()).or_insert_with(|| value.clone());
-        }
+        let schema = self.table_defaults.given_to(schema);
         if self.sync_properties {
             self.rows.check_table_properties(&properties_of(&schema))?;
         }

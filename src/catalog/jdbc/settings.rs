@@ -1,26 +1,15 @@
 //! The options of a JDBC catalog, as Java names them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use super::address::Address;
+use crate::catalog::options::{TableDefaults, only_stores};
 use crate::error::{Error, Result};
-use crate::io::{Secret, is_own_option, is_store_option};
+use crate::io::Secret;
 use crate::schema::parse_duration;
 
-/// Options that change nothing here: they tune caches and engines, or were read before.
-const HARMLESS: [&str; 8] = [
-    "metastore",
-    "warehouse",
-    "case-sensitive",
-    "allow-upper-case",
-    "cache-enabled",
-    "io-cache.enabled",
-    "format-table.enabled",
-    "file-io.allow-cache",
-];
-/// Beginnings of such options.
-const HARMLESS_BEGINNINGS: [&str; 2] = ["cache.", "client."];
 /// How locations of stores begin on which Java locks unless it is told not to.
 const OBJECT_STORES: [&str; 9] = ["s3", "emr", "oss", "wasb", "abfs", "gs", "cosn", "obs", "http"];
 
@@ -36,7 +25,6 @@ pub(super) struct LockSettings {
 }
 
 /// What the options say.
-#[derive(Debug)]
 pub(super) struct Settings {
     pub(super) address: Address,
     pub(super) user: Option<String>,
@@ -50,9 +38,15 @@ pub(super) struct Settings {
     /// Whether the options of tables are copied into the database.
     pub(super) sync_properties: bool,
     /// Options of new tables that do not say otherwise.
-    pub(super) table_defaults: BTreeMap<String, String>,
-    /// Options of the store.
+    pub(super) table_defaults: TableDefaults,
+    /// Options of the store, keys of it among them.
     pub(super) store: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Settings({:?}, {:?})", self.address, self.catalog_key)
+    }
 }
 
 impl Settings {
@@ -73,19 +67,12 @@ impl Settings {
             lock: options.lock(warehouse)?,
             connections: options.number("client-pool-size", 2)?.max(1),
             sync_properties: options.flag("sync-all-properties")?.unwrap_or(true),
-            table_defaults: options.beginning("table-default.").into_iter().collect(),
+            table_defaults: TableDefaults::take(&mut options.0),
             store: BTreeMap::new(),
             address,
         };
-        match options.take("table.type").as_deref() {
-            None | Some("managed" | "MANAGED") => {}
-            Some(other) => return Err(Error::unsupported(format!("option table.type={other} of a catalog"))),
-        }
-        if options.flag("resolving-file-io.enabled")? == Some(true) {
-            return Err(Error::unsupported("option resolving-file-io.enabled of a JDBC catalog"));
-        }
-        let store = options.rest()?;
-        Ok(Self { store, ..settings })
+        only_stores(&mut options.0, "JDBC")?;
+        Ok(Self { store: options.0, ..settings })
     }
 }
 
@@ -128,6 +115,11 @@ impl Options {
             max_sleep: self.duration("lock-check-max-sleep", Duration::from_secs(8))?,
             key_length: self.number("lock-key-max-length", 255)? as usize,
         };
+        if settings.timeout < Duration::from_secs(1) {
+            // Java tells it to the database in whole seconds: such a row would hold for none.
+            let what = "option lock-acquire-timeout: less than a second, which is how long a lock would hold";
+            return Err(Error::invalid(what));
+        }
         let scheme = warehouse.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
         let default = OBJECT_STORES.iter().any(|beginning| scheme.starts_with(beginning));
         let enabled = self.flag("lock.enabled")?.unwrap_or(default);
@@ -136,16 +128,6 @@ impl Options {
                 Err(Error::unsupported(format!("option lock.type={other} (known: jdbc)")))
             }
             _ => Ok(enabled.then_some(settings)),
-        }
-    }
-
-    /// The options of the store.
-    fn rest(mut self) -> Result<BTreeMap<String, String>> {
-        let harmless = |key: &str| HARMLESS.contains(&key) || HARMLESS_BEGINNINGS.iter().any(|it| key.starts_with(it));
-        self.0.retain(|key, _| !harmless(key));
-        match self.0.keys().find(|key| !is_store_option(key) && !is_own_option(key)) {
-            Some(key) => Err(Error::unsupported(format!("option {key} of a JDBC catalog"))),
-            None => Ok(self.0),
         }
     }
 }

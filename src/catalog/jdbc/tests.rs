@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use super::JdbcCatalog;
 use super::address::{Address, Dialect};
 use super::lock::Locks;
 use super::publisher::{JdbcPublisher, object_of, properties_of};
@@ -14,6 +15,8 @@ use super::rows::Rows;
 use super::settings::Settings;
 use super::sql::{Database as SqlDatabase, Statement};
 use super::tables;
+use crate::catalog::backend::CatalogBackend;
+use crate::catalog::options::TableDefaults;
 use crate::catalog::{Catalog, TableName};
 use crate::commit::Publisher;
 use crate::env::{Clock, Env};
@@ -82,11 +85,13 @@ fn options_are_javas_and_what_is_not_honoured_is_refused_by_name() {
     let read = settings(uri, "s3://bucket/w", &pairs).unwrap();
     assert_eq!((read.user.as_deref(), read.catalog_key.as_str()), (Some("told"), "k"));
     assert_eq!(read.store, options(&[("s3.endpoint", "http://e")]));
-    assert_eq!(read.table_defaults, options(&[("bucket", "3")]));
+    assert_eq!(read.table_defaults, TableDefaults::take(&mut options(&[("table-default.bucket", "3")])));
     assert!(!read.sync_properties);
     let lock = read.lock.as_ref().unwrap();
     assert_eq!((lock.timeout, lock.max_sleep), (Duration::from_secs(5), Duration::from_millis(100)));
     assert!(!format!("{read:?}").contains("CANARY"));
+    let keys = settings(uri, "/w", &[("s3.secret-key", "CANARY"), ("fs.azure.account.key", "CANARY")]).unwrap();
+    assert!(!format!("{keys:?}").contains("CANARY"), "{keys:?}");
     // Object stores are locked unless an option says otherwise; a disk is not.
     for (warehouse, pairs, wanted) in [
         ("oss://b/w", &[][..], true),
@@ -105,6 +110,7 @@ fn options_are_javas_and_what_is_not_honoured_is_refused_by_name() {
         ("colour", "blue"),
         ("client-pool-size", "many"),
         ("lock-acquire-timeout", "soon"),
+        ("lock-acquire-timeout", "999 ms"),
     ] {
         let words = settings(uri, "/w", &[(key, value)]).unwrap_err().to_string();
         assert!(words.contains(key), "{words}");
@@ -116,11 +122,27 @@ fn options_are_javas_and_what_is_not_honoured_is_refused_by_name() {
         ("jdbc:postgresql://h/d?targetServerType=CANARY", "targetServerType"),
         ("jdbc:mysql://h/d?useSSL=CANARY", "useSSL"),
         ("jdbc:sqlite:x.db?cipher=CANARY", "cipher"),
+        ("jdbc:postgresql://h/d?readOnly=true", "readOnly"),
     ] {
         let read = settings(uri, "/w", &[("jdbc.password", "CANARY2")]).unwrap();
         let words = SqlDatabase::open(&read, &Env::system()).unwrap_err().to_string();
         assert!(words.contains(key) && !words.contains("CANARY"), "{words}");
     }
+}
+
+#[tokio::test]
+async fn a_table_whose_options_could_not_be_copied_is_told_to_be_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let uri = format!("jdbc:sqlite:{}", directory.path().join("c.db").display());
+    let warehouse = directory.path().join("w");
+    std::fs::create_dir(&warehouse).unwrap();
+    let catalog = JdbcCatalog::open(&uri, warehouse.to_str().unwrap(), options(&[]), &Env::system()).unwrap();
+    catalog.create_database("d", &options(&[])).await.unwrap();
+    catalog.rows.database.execute(&Statement::new("DROP TABLE paimon_table_properties")).await.unwrap();
+    let name: TableName = "d.t".parse().unwrap();
+    let error = catalog.create_table(&name, &schema()).await.unwrap_err();
+    assert!(matches!(&error, Error::Storage { .. }) && error.to_string().contains("table d.t is there"), "{error}");
+    assert!(catalog.find_table(&name).await.is_ok());
 }
 
 #[tokio::test]

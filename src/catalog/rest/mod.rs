@@ -32,14 +32,12 @@ use self::wire::{
 };
 use super::TableName;
 use super::backend::{CatalogBackend, Database, FoundTable};
+use super::options::{TableDefaults, only_stores};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::format::{View, ViewChange, encode_told_schema};
 use crate::io::{Secret, is_own_option, is_store_option, open_location};
 use crate::schema::Schema;
-
-/// Options that a service's client has no use for.
-const HARMLESS: [&str; 3] = ["case-sensitive", "cache-enabled", "io-cache.enabled"];
 
 /// The address in a location `rest+http://..` or `rest+https://..`.
 pub(super) fn uri_of(location: &str) -> Option<&str> {
@@ -70,6 +68,8 @@ struct Settled {
     root: String,
     /// Options of the store.
     store: BTreeMap<String, String>,
+    /// Of what the client was told and what the service says.
+    defaults: TableDefaults,
 }
 
 impl RestCatalog {
@@ -95,11 +95,11 @@ impl RestCatalog {
             .iter()
             .filter_map(|(key, value)| Some((key.strip_prefix("header.")?.to_string(), value.clone())))
             .collect();
-        options.retain(|key, _| !key.starts_with("header.") && !HARMLESS.contains(&key.as_str()));
-        let known = |key: &str| is_store_option(key) || key == "prefix" || is_own_option(key);
-        if let Some(key) = options.keys().find(|key| !known(key)) {
-            return Err(Error::unsupported(format!("option {key} of a REST catalog")));
-        }
+        options.retain(|key, _| !key.starts_with("header."));
+        let mut others = options.clone();
+        others.remove("prefix");
+        TableDefaults::take(&mut others);
+        only_stores(&mut others, "REST")?;
         let client = Arc::new(Client::new(uri, token.as_ref(), &headers, env)?);
         Ok(Self { client, warehouse, options, env: env.clone(), settled: OnceCell::new() })
     }
@@ -127,11 +127,12 @@ impl RestCatalog {
             Some(prefix) if !prefix.is_empty() => format!("/v1/{}", encoded(prefix)),
             _ => "/v1".to_string(),
         };
+        let defaults = TableDefaults::take(&mut options);
         options.retain(|key, _| is_store_option(key));
         // What this process may reach and keep is for nobody else to say.
         let own = self.options.iter().filter(|(key, _)| is_own_option(key));
         options.extend(own.map(|(key, value)| (key.clone(), value.clone())));
-        Ok(Settled { root, store: options })
+        Ok(Settled { root, store: options, defaults })
     }
 
     async fn path(&self, parts: &[&str]) -> Result<String> {
@@ -215,7 +216,8 @@ impl CatalogBackend for RestCatalog {
     }
 
     async fn create_table(&self, table: &TableName, schema: &Schema) -> Result<()> {
-        let body = CreateObject { identifier: Identifier::of(table), schema: encode_told_schema(schema)? };
+        let schema = self.settled().await?.defaults.given_to(schema);
+        let body = CreateObject { identifier: Identifier::of(table), schema: encode_told_schema(&schema)? };
         self.post(&["databases", table.database(), "tables"], &body).await
     }
 

@@ -156,6 +156,32 @@ async fn a_redirect_is_no_success() {
 }
 
 #[tokio::test]
+async fn new_tables_get_the_options_that_the_service_and_the_client_give_them() {
+    let told = json!({
+        "defaults": {"table-default.bucket": "4", "table-default.write-only": "true", "some.other": "x"},
+        "overrides": {"table-default.snapshot.num-retained.min": "7"},
+    });
+    let answers = [
+        ("GET /v1/config", "200 OK", told.to_string()),
+        ("POST /v1/databases/d/tables ", "200 OK", String::new()),
+        ("GET", "404 Not Found", "{}".to_string()),
+    ];
+    let (uri, asked) = answering(Vec::leak(answers.into())).await;
+    let own = [("table-default.write-only", "false"), ("table-default.snapshot.num-retained.min", "5")];
+    let catalog = Catalog::open(&format!("rest+{uri}"), own).unwrap();
+    let schema = Schema::builder().column("k", DataType::BIGINT).option("bucket", "2").option("bucket-key", "k");
+    drop(catalog.create_table(&"d.t".parse().unwrap(), schema.build().unwrap()).await);
+    let asked = asked.lock().unwrap();
+    let body = asked.iter().find_map(|request| request.starts_with("POST").then(|| request.split_once("\r\n\r\n")));
+    let body: Value = serde_json::from_str(body.flatten().unwrap().1).unwrap();
+    let wanted = json!({"bucket": "2", "bucket-key": "k", "write-only": "false", "snapshot.num-retained.min": "7"});
+    assert_eq!(
+        body["schema"]["options"], wanted,
+        "the table's own first, then the service's overrides, the client's, the service's defaults"
+    );
+}
+
+#[tokio::test]
 async fn an_external_table_is_committed_to_by_its_files_and_altered_by_the_service() {
     let directory = tempfile::tempdir().unwrap();
     let schema = Schema::builder().column("k", DataType::BIGINT).build().unwrap();

@@ -45,36 +45,37 @@ impl CacheOptions {
             let honoured = NAMES.map(|name| format!("{LOCAL_CACHE}{name}")).join(", ");
             return Err(Error::unsupported(format!("option {LOCAL_CACHE}{name}: not honoured (honoured: {honoured})")));
         }
-        match told.get("enabled").map(|text| text.to_ascii_lowercase()).as_deref() {
-            None | Some("false") => return Ok(None),
-            Some("true") => {}
+        let enabled = match told.get("enabled").map(|text| text.to_ascii_lowercase()).as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
             Some(text) => {
                 return Err(Error::invalid(format!("option {LOCAL_CACHE}enabled: {text:?} is neither true nor false")));
             }
+        };
+        // Looked at in any case: what is wrong is told before the cache is switched on.
+        let size = |name: &str| {
+            let parsed = told.get(name).map(|text| parse_memory_size(text)).transpose();
+            parsed.map_err(|error| Error::invalid(format!("option {LOCAL_CACHE}{name}: {error}")))
+        };
+        let (max_bytes, block_bytes) = (size("max-size")?, size("block-size")?);
+        if let Some(bytes) = block_bytes.filter(|bytes| !BLOCK_BYTES.contains(bytes)) {
+            return Err(Error::invalid(format!("option {LOCAL_CACHE}block-size: {bytes} bytes; 4 kb to 64 mb go")));
+        }
+        let words = told.get("whitelist").map(|text| text.split(',').map(str::trim).filter(|word| !word.is_empty()));
+        let kinds = words.map(|words| words.map(kind).collect::<Result<Vec<_>>>()).transpose()?;
+        if !enabled {
+            return Ok(None);
         }
         let Some(directory) = told.get("dir").filter(|text| !text.is_empty()) else {
             return Err(Error::unsupported(format!(
                 "{LOCAL_CACHE}enabled without {LOCAL_CACHE}dir: blocks are kept on disk only, and metadata in memory without it"
             )));
         };
-        let size = |name: &str| {
-            let parsed = told.get(name).map(|text| parse_memory_size(text)).transpose();
-            parsed.map_err(|error| Error::invalid(format!("option {LOCAL_CACHE}{name}: {error}")))
-        };
         let directory = std::path::absolute(directory.strip_prefix("file://").unwrap_or(directory));
         let directory = directory.map_err(|error| Error::invalid(format!("option {LOCAL_CACHE}dir: {error}")))?;
-        let mut cache = Self::new(directory, size("max-size")?.unwrap_or(u64::MAX));
-        if let Some(bytes) = size("block-size")? {
-            if !BLOCK_BYTES.contains(&bytes) {
-                return Err(Error::invalid(format!("option {LOCAL_CACHE}block-size: {bytes} bytes; 4 kb to 64 mb go")));
-            }
-            cache.block_bytes = bytes;
-        }
-        if let Some(text) = told.get("whitelist") {
-            cache.kinds =
-                text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(kind).collect::<Result<_>>()?;
-        }
-        Ok(Some(cache))
+        let plain = Self::new(directory, max_bytes.unwrap_or(u64::MAX));
+        let block_bytes = block_bytes.unwrap_or(plain.block_bytes);
+        Ok(Some(Self { block_bytes, kinds: kinds.unwrap_or_else(|| plain.kinds.clone()), ..plain }))
     }
 }
 

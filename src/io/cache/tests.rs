@@ -316,6 +316,9 @@ fn options_are_read_and_refused_by_name() {
         (&[("enabled", "true"), ("dir", "/c"), ("block-size", "1 b")], "local-cache.block-size"),
         (&[("enabled", "true"), ("dir", "/c"), ("whitelist", "data,snapshots")], "snapshots"),
         (&[("enabled", "false"), ("max-age", "1 d")], "local-cache.max-age"),
+        (&[("max-size", "x")], "local-cache.max-size"),
+        (&[("enabled", "false"), ("block-size", "1 b")], "local-cache.block-size"),
+        (&[("whitelist", "data,snapshots")], "snapshots"),
     ] {
         let text = of(wrong).unwrap_err().to_string();
         assert!(text.contains(name), "{text}");

@@ -8,6 +8,9 @@ use crate::predicate::literal::Literal;
 use crate::predicate::path::Step;
 use crate::types::DataType;
 
+/// The most words and signs of a type to cast to: no scalar type has as many.
+const MAX_TYPE: usize = 64;
+
 /// One side of a comparison.
 pub(super) enum Operand {
     Column(Column),
@@ -112,10 +115,13 @@ impl Parser<'_> {
         if !self.take_word("as") {
             return Err(self.expected("as"));
         }
-        let type_at = self.position();
+        let (type_at, first) = (self.position(), self.next);
         let mut text = String::new();
         let mut open = 0;
         while let Some(token) = self.peek() {
+            if self.next - first == MAX_TYPE {
+                return Err(at(type_at, "expected a type of single values"));
+            }
             let part = match token {
                 Token::Sign(")") if open == 0 => break,
                 Token::Word(part) | Token::Number(part) => part.as_str(),
@@ -123,7 +129,8 @@ impl Parser<'_> {
                 _ => return Err(self.expected("a type")),
             };
             open = open + usize::from(part == "(") - usize::from(part == ")");
-            text = format!("{text} {part}");
+            text.push(' ');
+            text.push_str(part);
             self.next += 1;
         }
         self.need_sign(")")?;

@@ -185,6 +185,8 @@ fn deep_and_long_conditions_are_refused() {
     assert!(matches!(parse(&"not ".repeat(100_000), &schema()), Err(Error::Invalid(_))));
     assert!(matches!(parse(&"tags[".repeat(100_000), &schema()), Err(Error::Invalid(_))));
     assert!(matches!(parse(&" ".repeat(2 << 20), &schema()), Err(Error::Invalid(_))));
+    let wordy = parse(&format!("cast(n as {}) = 1", "int ".repeat(200_000)), &schema()).unwrap_err();
+    assert!(wordy.to_string().contains("position 11: expected a type of single values"), "{wordy}");
     let wide = format!("n in ({})", (0..10_000).map(|n| n.to_string()).collect::<Vec<_>>().join(","));
     assert!(parse(&wide, &schema()).is_ok());
 }

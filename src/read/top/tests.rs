@@ -87,3 +87,19 @@ fn the_best_rows_are_kept_however_many_come() {
     assert_eq!(numbers(&few.finish().unwrap()), [1, 10, 2]);
     assert_eq!(Best::new(schema, &[Sort::ascending("n")], 0).unwrap().finish().unwrap().num_rows(), 0);
 }
+
+#[test]
+fn wide_rows_wait_by_their_bytes() {
+    let batch = |first: i32| {
+        let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(first..first + 4));
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(4 << 20); 4]));
+        RecordBatch::try_from_iter([("n", numbers), ("text", texts)]).unwrap()
+    };
+    let mut best = Best::new(batch(0).schema(), &[Sort::descending("n")], 2).unwrap();
+    for round in 0..20 {
+        best.add(batch(round * 4)).unwrap();
+        let held: usize = best.batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        assert!(held <= SLACK_BYTES + (12 << 20), "{held} bytes are held for two rows");
+    }
+    assert_eq!(best.last_value(&TypeKind::Int).unwrap(), Some(Datum::Int(78)));
+}

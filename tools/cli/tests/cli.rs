@@ -1410,6 +1410,21 @@ fn the_names_of_a_warehouse_stand_in_a_database() {
 }
 
 #[test]
+fn new_tables_of_a_warehouse_get_the_options_it_is_told() {
+    let place = Place::new();
+    let create = ["create", "d.t", "--column", "id BIGINT", "-k", "id", "--warehouse", "./w"];
+    let told = ["--store", "table-default.bucket=3", "--store", "table-default.write-only=true"];
+    place.ok(&[&create[..], &told].concat());
+    let shown = place.ok(&["describe", "d.t", "--warehouse", "./w", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["options"], serde_json::json!({"bucket": "3", "write-only": "true"}));
+    let refused = place.fails(1, &["list", "--warehouse", "./w", "--store", "lock.type=zookeeper"]);
+    assert!(refused.contains("lock.type=zookeeper"), "{refused}");
+    let refused = place.fails(1, &["list", "--warehouse", "./w", "--store", "uri=jdbc:sqlite:c.db"]);
+    assert!(refused.contains("option uri"), "{refused}");
+}
+
+#[test]
 fn files_outside_of_a_table_are_touched_where_it_is_allowed() {
     let place = Place::new();
     let roots = format!("data-file.external-paths=file:{}", place.path("x"));

@@ -10,6 +10,7 @@
 //! A panic is how a test fails, so this library panics where a test could only do the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod catalogs;
 mod database;
 mod json;
 mod layout;

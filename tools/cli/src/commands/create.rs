@@ -20,7 +20,9 @@ use crate::values::{arrow_types, columnar_in};
 /// Creates the table.
 pub async fn run(args: Create, common: &Common) -> Result<()> {
     let target = Target::parse(&args.table, common)?;
-    let (schema, defaulted) = schema_of(&args)?;
+    let told = common.store.iter().any(|(key, _)| key == "table-default.bucket");
+    let by_catalog = told && matches!(target, Target::Named { .. });
+    let (schema, defaulted) = schema_of(&args, by_catalog)?;
     let created = match &target {
         Target::Location(location) => Table::create(location, schema, common.options()).await,
         Target::Named { warehouse, database, table } => {
@@ -61,8 +63,8 @@ fn tell(common: &Common, table: &Table, created: bool) -> Result<()> {
     }
 }
 
-/// The schema that the arguments ask for, and whether the bucket count is our choice.
-fn schema_of(args: &Create) -> Result<(Schema, bool)> {
+/// The schema that the arguments ask for, and whether the bucket count is our choice: not where the catalog has one.
+fn schema_of(args: &Create, bucket_by_catalog: bool) -> Result<(Schema, bool)> {
     let mut parts = match (&args.schema, &args.like) {
         (Some(file), _) => from_file(file)?,
         (None, Some(file)) => like(file)?,
@@ -80,7 +82,7 @@ fn schema_of(args: &Create) -> Result<(Schema, bool)> {
     parts.options.extend(args.options.iter().cloned());
     parts.comment = args.comment.clone().or(parts.comment);
     let has_bucket = parts.options.iter().any(|(key, _)| key == "bucket");
-    let defaulted = !has_bucket && !parts.primary_keys.is_empty();
+    let defaulted = !has_bucket && !bucket_by_catalog && !parts.primary_keys.is_empty();
     if defaulted {
         parts.options.push(("bucket".into(), "1".into()));
     }

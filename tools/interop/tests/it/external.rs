@@ -1,16 +1,13 @@
 //! Files outside of the table: written, compacted and expired by both engines by turns, found by both, and none left over.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use forebay_interop::{
-    Engine, Model, Op, Random, Server, Shape, TableSpec, View, create, open, rows_at, seeds, write_once,
-};
+use forebay_interop::{Engine, Op, Random, Server, Shape, TableSpec, create, open, rows_at, seeds, write_once};
 
 use forebay::predicate::parse;
 use forebay::types::Datum;
 
-use crate::care::orphans;
+use crate::retention::{Met, expiring, turns};
 use crate::support::{agreed, place, server_compact, server_write};
 
 const STRATEGIES: [&[(&str, &str)]; 4] = [
@@ -38,66 +35,20 @@ fn data_files(below: &Path) -> usize {
     found
 }
 
-/// What of a model's view is kept.
-async fn kept(path: &Path, all: &View) -> View {
-    let snapshots = &open(path).await.history().snapshots.clone();
-    let ids: BTreeSet<i64> = snapshots.ids().await.unwrap().into_iter().collect();
-    let mut part = all.clone();
-    part.rows.retain(|snapshot, _| ids.contains(snapshot));
-    part.changes.retain(|snapshot, _| ids.contains(snapshot));
-    part
-}
-
 async fn by_turns(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>) {
-    let mut server = Server::get(engine);
-    let mut expired_by_us = 0;
+    let (mut server, mut met) = (Server::get(engine), Met::default());
     for seed in seeds {
         let mut random = Random::new(seed);
         let place = place();
         let strategy = STRATEGIES[seed as usize % STRATEGIES.len()];
-        let spec = outside(TableSpec::random(&mut random, shape), place.path(), strategy)
-            .option("snapshot.num-retained.min", "1")
-            .option("snapshot.num-retained.max", "3")
-            .option("snapshot.time-retained", "1 ms")
-            .option("num-sorted-run.compaction-trigger", "1000")
-            .option("num-sorted-run.stop-trigger", "2000");
-        let mut model = Model::new(&spec);
+        let spec = expiring(outside(TableSpec::random(&mut random, shape), place.path(), strategy), "3");
         let path = place.path().join("t");
         match random.chance(50) {
             true => drop(create(&path, &spec).await),
             false => spec.create_by(&mut server, &path),
         }
-        let mut newest = 0;
-        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 7)) {
-            let what = format!("seed {seed}, commit {identifier}: {spec:?}");
-            let snapshot = match random.chance(50) {
-                true => write_once(&path, &format!("fresh-{identifier}"), identifier, &operations).await,
-                false => server_write(&mut server, &path, &spec, identifier, &operations, "none"),
-            };
-            model.commit(&operations, newest + 1..=snapshot);
-            newest = snapshot;
-            if random.chance(50) {
-                let snapshot = match random.chance(50) {
-                    true => {
-                        open(&path).await.compact().full().run().await.unwrap();
-                        open(&path).await.history().snapshots.latest_id().await.unwrap().unwrap()
-                    }
-                    false => server_compact(&mut server, &path, &spec, random.chance(50)),
-                };
-                model.stand(newest + 1..=snapshot);
-                newest = snapshot;
-            }
-            if random.chance(40) {
-                let expire = open(&path).await.maintain().expire_snapshots().unwrap();
-                let report = expire.retain_max(random.between(1, 2)).run().await.unwrap();
-                assert_eq!((report.failed, report.outside), (0, 0), "{what}: {report:?}");
-                expired_by_us += report.snapshots.len();
-            }
-            // Java's orphan clean looks into the roots too.
-            assert_eq!(orphans(&mut server, &path), BTreeSet::new(), "{what}: orphans");
-            let view = agreed(&what, &mut server, &path).await;
-            assert_eq!(kept(&path, model.view()).await, view, "{what}: what is kept");
-        }
+        // Java's orphan clean looks into the roots too.
+        turns(&mut server, &mut random, &spec, &path, 7, &mut met).await;
         let (inside, beside) =
             (data_files(&path), data_files(&place.path().join("a")) + data_files(&place.path().join("b")));
         match strategy[0].1 {
@@ -105,7 +56,7 @@ async fn by_turns(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>
             _ => assert!(inside == 0 && beside > 0, "seed {seed}: {inside} inside, {beside} outside"),
         }
     }
-    assert!(expired_by_us > 0);
+    assert!(met.expired_by_us > 0);
 }
 
 #[tokio::test]

@@ -4,50 +4,27 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use arrow_array::{Int64Array, RecordBatch, StringArray};
 use forebay::format::{View, ViewChange};
 use forebay::schema::{Schema, SchemaChange};
 use forebay::types::DataType;
 use forebay::{Catalog, Error, Table, TableName};
+use forebay_interop::catalogs::{self, ask, batch, rows, told, upsert};
 use forebay_interop::{Engine, JdbcPlace, Server, Sql};
 use serde_json::{Value, json};
 
-/// Sends a command to an engine, with a catalog's options in it.
-fn ask(server: &mut Server, catalog: &Value, command: &str, arguments: Value) -> Result<Value, String> {
-    let mut whole = json!({"command": command, "catalog": catalog});
-    for (key, value) in arguments.as_object().unwrap() {
-        whole[key] = value.clone();
-    }
-    server.call(&whole)
-}
-
-fn told(server: &mut Server, catalog: &Value, command: &str, arguments: Value) -> Value {
-    let shown = arguments.to_string();
-    ask(server, catalog, command, arguments).unwrap_or_else(|error| panic!("{command} {shown}: {error}"))
-}
-
 /// Asks Java's catalog to do something.
-fn java(server: &mut Server, place: &JdbcPlace, word: &str, mut arguments: Value) -> Value {
-    arguments["do"] = json!(word);
-    told(server, &place.json(), "catalog", arguments)
+fn java(server: &mut Server, place: &JdbcPlace, word: &str, arguments: Value) -> Value {
+    catalogs::does(server, &place.json(), word, arguments)
 }
 
-fn refused(server: &mut Server, place: &JdbcPlace, word: &str, mut arguments: Value) -> String {
-    arguments["do"] = json!(word);
-    match ask(server, &place.json(), "catalog", arguments) {
-        Ok(answer) => panic!("{word} was not refused: {answer}"),
-        Err(words) => words,
-    }
+fn refused(server: &mut Server, place: &JdbcPlace, word: &str, arguments: Value) -> String {
+    catalogs::refuses(server, &place.json(), word, arguments)
 }
 
 /// What stands in the database, by Java's driver.
 fn sql(server: &mut Server, place: &JdbcPlace, statement: &str) -> Value {
     let statement = statement.replace("KEY", &format!("catalog_key = '{}'", place.option("catalog-key")));
     java(server, place, "sql", json!({"sql": statement}))["rows"].clone()
-}
-
-fn rows(keys: std::ops::Range<i64>) -> Value {
-    json!(keys.map(|k| json!({"kind": "+I", "row": {"k": k, "v": format!("j{k}")}})).collect::<Vec<_>>())
 }
 
 fn name(text: &str) -> TableName {
@@ -60,28 +37,15 @@ fn schema() -> Schema {
 }
 
 fn create(server: &mut Server, place: &JdbcPlace, table: &str) {
-    let columns = json!([{"name": "k", "type": "BIGINT NOT NULL"}, {"name": "v", "type": "STRING"}]);
-    let arguments = json!({"table": table, "columns": columns, "primaryKey": ["k"], "options": {"bucket": "2"}});
-    told(server, &place.json(), "create", arguments);
+    catalogs::create(server, &place.json(), table, json!({"bucket": "2"}));
 }
 
 async fn write(table: &Table, keys: std::ops::Range<i64>) {
-    let texts: Vec<String> = keys.clone().map(|k| format!("f{k}")).collect();
-    let columns =
-        [("k", Arc::new(Int64Array::from_iter_values(keys)) as _), ("v", Arc::new(StringArray::from(texts)) as _)];
-    let mut writer = table.writer().await.unwrap();
-    writer.upsert(&RecordBatch::try_from_iter(columns).unwrap()).await.unwrap();
-    writer.commit().await.unwrap().snapshot_id().unwrap();
-    writer.close().await.unwrap();
+    upsert(table, &batch(keys, "f")).await;
 }
 
 async fn count(catalog: &Catalog, table: &str) -> i64 {
-    let mut rows = catalog.table(&name(table)).await.unwrap().scan().read().await.unwrap();
-    let mut count = 0;
-    while let Some(batch) = rows.next_batch().await.unwrap() {
-        count += batch.num_rows();
-    }
-    count as i64
+    catalogs::count(&catalog.table(&name(table)).await.unwrap()).await
 }
 
 fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -135,12 +99,17 @@ async fn tables_are_both_sides(server: &mut Server, place: &JdbcPlace, ours: &Ca
 
     // Each writes the other's table.
     for (identifier, keys) in [(1, 0..10), (2, 5..15)] {
-        let arguments = json!({"table": "shop.f", "user": "u", "identifier": identifier, "rows": rows(keys)});
+        let arguments = json!({"table": "shop.f", "user": "u", "identifier": identifier, "rows": rows(keys, "j")});
         told(server, &place.json(), "write", arguments);
     }
     write(&made, 100..110).await;
     write(&ours.table(&name("shop.j")).await.unwrap(), 0..7).await;
-    told(server, &place.json(), "write", json!({"table": "shop.j", "user": "u", "identifier": 1, "rows": rows(5..9)}));
+    told(
+        server,
+        &place.json(),
+        "write",
+        json!({"table": "shop.j", "user": "u", "identifier": 1, "rows": rows(5..9, "j")}),
+    );
     assert_eq!((count(ours, "shop.f").await, count(ours, "shop.j").await), (25, 9));
     assert_eq!(told(server, &place.json(), "read", json!({"table": "shop.f"}))["count"], 25);
     assert_eq!(told(server, &place.json(), "read", json!({"table": "shop.j"}))["count"], 9);
@@ -349,7 +318,7 @@ async fn writers_at_once_lose_no_commit(database: Sql) {
             ready.wait();
             for identifier in 1..=COMMITS {
                 let from = at * 1000 + identifier * 10;
-                let rows = rows(from..from + 10);
+                let rows = rows(from..from + 10, "j");
                 let user = format!("java-{at}");
                 let write =
                     json!({"table": "d.t", "user": user, "identifier": identifier, "rows": rows, "compact": "none"});

@@ -2,62 +2,29 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Int64Array, RecordBatch, StringArray};
 use forebay::{Catalog, Table, TableName};
+use forebay_interop::catalogs::{self, batch, count, rows, upsert};
 use forebay_interop::{CatalogService, Engine, Server};
 use serde_json::{Value, json};
 
-/// Sends a command to an engine, with the catalog's options in it.
 fn ask(server: &mut Server, service: &CatalogService, command: &str, arguments: Value) -> Result<Value, String> {
-    let mut whole = json!({"command": command, "catalog": service.options()});
-    for (key, value) in arguments.as_object().unwrap() {
-        whole[key] = value.clone();
-    }
-    server.call(&whole)
+    catalogs::ask(server, &service.options(), command, arguments)
 }
 
 fn told(server: &mut Server, service: &CatalogService, command: &str, arguments: Value) -> Value {
-    let shown = arguments.to_string();
-    ask(server, service, command, arguments).unwrap_or_else(|error| panic!("{command} {shown}: {error}"))
+    catalogs::told(server, &service.options(), command, arguments)
 }
 
-fn catalog(server: &mut Server, service: &CatalogService, word: &str, mut arguments: Value) -> Value {
-    arguments["do"] = json!(word);
-    told(server, service, "catalog", arguments)
+fn catalog(server: &mut Server, service: &CatalogService, word: &str, arguments: Value) -> Value {
+    catalogs::does(server, &service.options(), word, arguments)
 }
 
-fn refused(server: &mut Server, service: &CatalogService, word: &str, mut arguments: Value) -> String {
-    arguments["do"] = json!(word);
-    match ask(server, service, "catalog", arguments) {
-        Ok(answer) => panic!("{word} was not refused: {answer}"),
-        Err(words) => words,
-    }
+fn refused(server: &mut Server, service: &CatalogService, word: &str, arguments: Value) -> String {
+    catalogs::refuses(server, &service.options(), word, arguments)
 }
 
 fn create(server: &mut Server, service: &CatalogService, table: &str, options: Value) {
-    let columns = json!([{"name": "k", "type": "BIGINT NOT NULL"}, {"name": "v", "type": "STRING"}]);
-    let arguments = json!({"table": table, "columns": columns, "primaryKey": ["k"], "options": options});
-    told(server, service, "create", arguments);
-}
-
-fn rows(keys: std::ops::Range<i64>, word: &str) -> Value {
-    json!(keys.map(|k| json!({"kind": "+I", "row": {"k": k, "v": format!("{word}{k}")}})).collect::<Vec<_>>())
-}
-
-fn batch(keys: std::ops::Range<i64>, word: &str) -> RecordBatch {
-    let texts: Vec<String> = keys.clone().map(|k| format!("{word}{k}")).collect();
-    let columns =
-        [("k", Arc::new(Int64Array::from_iter_values(keys)) as _), ("v", Arc::new(StringArray::from(texts)) as _)];
-    RecordBatch::try_from_iter(columns).unwrap()
-}
-
-async fn count(table: &Table) -> usize {
-    let mut rows = table.scan().read().await.unwrap();
-    let mut count = 0;
-    while let Some(batch) = rows.next_batch().await.unwrap() {
-        count += batch.num_rows();
-    }
-    count
+    catalogs::create(server, &service.options(), table, options);
 }
 
 async fn ours(catalog: &Catalog, table: &str) -> Table {
@@ -80,10 +47,7 @@ async fn one_table_is_made_written_read_and_altered(engine: Engine) {
     // Ours reads it, writes it and is read.
     let table = ours(&client, "shop.t").await;
     assert_eq!(count(&table).await, 15);
-    let mut writer = table.writer().await.unwrap();
-    writer.upsert(&batch(100..120, "f")).await.unwrap();
-    writer.commit().await.unwrap().snapshot_id().unwrap();
-    writer.close().await.unwrap();
+    upsert(&table, &batch(100..120, "f")).await;
     assert_eq!(told(&mut java, &service, "read", json!({"table": "shop.t"}))["count"], 35);
     // Both change the schema.
     let changes =
@@ -228,10 +192,7 @@ async fn writers_of_all_engines_at_once_lose_no_commit() {
         tasks.push(tokio::spawn(async move {
             for commit in 1..=COMMITS {
                 let from = at * 1000 + commit * 10;
-                let mut writer = table.writer().await.unwrap();
-                writer.upsert(&batch(from..from + 10, "f")).await.unwrap();
-                writer.commit().await.unwrap().snapshot_id().unwrap();
-                writer.close().await.unwrap();
+                upsert(&table, &batch(from..from + 10, "f")).await;
             }
         }));
     }
@@ -244,7 +205,7 @@ async fn writers_of_all_engines_at_once_lose_no_commit() {
     let table = ours(&client, "d.t").await;
     let commits = 7 * COMMITS;
     assert_eq!(table.history().snapshots.ids().await.unwrap(), (1..=commits).collect::<Vec<_>>());
-    assert_eq!(count(&table).await as i64, commits * 10);
+    assert_eq!(count(&table).await, commits * 10);
     let mut java = Server::get(Engine::Java2x);
     assert_eq!(told(&mut java, &service, "read", json!({"table": "d.t"}))["count"], commits * 10);
     let mut users = std::collections::BTreeMap::new();
@@ -265,10 +226,7 @@ async fn pypaimon_writes_and_reads_through_the_service() {
     told(&mut python, &service, "write", write);
     let table = ours(&client, "d.t").await;
     assert_eq!(count(&table).await, 10);
-    let mut writer = table.writer().await.unwrap();
-    writer.upsert(&batch(5..20, "f")).await.unwrap();
-    writer.commit().await.unwrap().snapshot_id().unwrap();
-    writer.close().await.unwrap();
+    upsert(&table, &batch(5..20, "f")).await;
     assert_eq!(told(&mut python, &service, "read", json!({"table": "d.t"}))["count"], 20);
 }
 

@@ -21,18 +21,22 @@ const RETENTIONS: [&[(&str, &str)]; 4] = [
 ];
 
 fn spec(random: &mut Random, shape: Shape) -> TableSpec {
-    let mut spec = TableSpec::random(random, shape.with_key())
-        .option("snapshot.num-retained.min", "1")
-        .option("snapshot.num-retained.max", random.pick(&["1", "2", "3"]))
-        .option("snapshot.time-retained", "1 ms")
-        // Compactions are asked for: a writer that compacts beside its commits has files that nobody names yet.
-        .option("num-sorted-run.compaction-trigger", "1000")
-        .option("num-sorted-run.stop-trigger", "2000")
-        .option("write-only", "false");
+    let most = random.pick(&["1", "2", "3"]);
+    let mut spec = expiring(TableSpec::random(random, shape.with_key()), most).option("write-only", "false");
     for (key, value) in RETENTIONS[random.below(RETENTIONS.len())] {
         spec = spec.option(key, value);
     }
     spec
+}
+
+/// A table whose commits expire all but so many snapshots.
+pub fn expiring(spec: TableSpec, most: &str) -> TableSpec {
+    spec.option("snapshot.num-retained.min", "1")
+        .option("snapshot.num-retained.max", most)
+        .option("snapshot.time-retained", "1 ms")
+        // Compactions are asked for: a writer that compacts beside its commits has files that nobody names yet.
+        .option("num-sorted-run.compaction-trigger", "1000")
+        .option("num-sorted-run.stop-trigger", "2000")
 }
 
 /// What of a model's view is kept: rows of the snapshots, changes from the oldest changelog on.
@@ -46,50 +50,72 @@ async fn kept(path: &Path, all: &View) -> View {
     part
 }
 
+/// What was met while both engines worked on one table.
+#[derive(Default)]
+pub struct Met {
+    pub changelogs: usize,
+    pub expired_by_us: usize,
+}
+
+/// Both engines write, compact and expire a table by turns. After each turn both show what is kept, and nothing is left
+/// over, as Java's orphan clean sees it.
+pub async fn turns(
+    server: &mut Server,
+    random: &mut Random,
+    spec: &TableSpec,
+    path: &Path,
+    commits: usize,
+    met: &mut Met,
+) {
+    let (mut model, mut newest) = (Model::new(spec), 0);
+    for (identifier, operations) in (1..).zip(spec.operations(random, commits)) {
+        let what = format!("seed {}, commit {identifier}: {spec:?}", random.seed());
+        // Both expire after their commits, as the table's options say.
+        let snapshot = match random.chance(50) {
+            true => write_once(path, &format!("fresh-{identifier}"), identifier, &operations).await,
+            false => server_write(server, path, spec, identifier, &operations, "none"),
+        };
+        model.commit(&operations, newest + 1..=snapshot);
+        newest = snapshot;
+        if random.chance(40) {
+            let snapshot = match random.chance(50) {
+                true => {
+                    open(path).await.compact().full().run().await.unwrap();
+                    open(path).await.history().snapshots.latest_id().await.unwrap().unwrap()
+                }
+                false => server_compact(server, path, spec, random.chance(50)),
+            };
+            model.stand(newest + 1..=snapshot);
+            newest = snapshot;
+        }
+        if random.chance(40) {
+            let expire = open(path).await.maintain().expire_snapshots().unwrap();
+            let report = expire.retain_max(random.between(1, 2)).run().await.unwrap();
+            assert_eq!((report.failed, report.outside), (0, 0), "{what}: {report:?}");
+            met.expired_by_us += report.snapshots.len();
+        }
+        assert_eq!(orphans(server, path), BTreeSet::new(), "{what}: orphans");
+        let view = agreed(&what, server, path).await;
+        assert_eq!(kept(path, model.view()).await, view, "{what}: what is kept");
+        met.changelogs += open(path).await.history().snapshots.changelog_ids().await.unwrap().len();
+    }
+}
+
 async fn by_turns(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>) {
-    let mut server = Server::get(engine);
-    let (mut changelogs_seen, mut expired_by_us) = (0, 0);
+    let (mut server, mut met) = (Server::get(engine), Met::default());
     for seed in seeds {
         let mut random = Random::new(seed);
-        let spec = spec(&mut random, shape);
-        let (place, mut model) = (place(), Model::new(&spec));
+        let (spec, place) = (spec(&mut random, shape), place());
         let path = place.path().join("t");
         create(&path, &spec).await;
-        let mut newest = 0;
-        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 9)) {
-            let what = format!("seed {seed}, commit {identifier}: {spec:?}");
-            // Both expire after their commits, as the table's options say.
-            let snapshot = match random.chance(50) {
-                true => write_once(&path, &format!("fresh-{identifier}"), identifier, &operations).await,
-                false => server_write(&mut server, &path, &spec, identifier, &operations, "none"),
-            };
-            model.commit(&operations, newest + 1..=snapshot);
-            newest = snapshot;
-            if random.chance(40) {
-                let ours = random.chance(50);
-                let snapshot = match ours {
-                    true => {
-                        open(&path).await.compact().full().run().await.unwrap();
-                        open(&path).await.history().snapshots.latest_id().await.unwrap().unwrap()
-                    }
-                    false => server_compact(&mut server, &path, &spec, random.chance(50)),
-                };
-                model.stand(newest + 1..=snapshot);
-                newest = snapshot;
-            }
-            if random.chance(40) {
-                let expire = open(&path).await.maintain().expire_snapshots().unwrap();
-                let report = expire.retain_max(random.between(1, 2)).run().await.unwrap();
-                assert_eq!(report.failed, 0, "{what}: {report:?}");
-                expired_by_us += report.snapshots.len();
-            }
-            assert_eq!(orphans(&mut server, &path), BTreeSet::new(), "{what}: orphans");
-            let view = agreed(&what, &mut server, &path).await;
-            assert_eq!(kept(&path, model.view()).await, view, "{what}: what is kept");
-            changelogs_seen += open(&path).await.history().snapshots.changelog_ids().await.unwrap().len();
-        }
+        turns(&mut server, &mut random, &spec, &path, 9, &mut met).await;
     }
-    assert!(changelogs_seen > 0 && expired_by_us > 0, "{changelogs_seen} changelogs, {expired_by_us} snapshots");
+    assert!(
+        met.changelogs > 0 && met.expired_by_us > 0,
+        "{} changelogs, {} snapshots",
+        met.changelogs,
+        met.expired_by_us
+    );
 }
 
 #[tokio::test]

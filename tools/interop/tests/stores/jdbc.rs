@@ -1,12 +1,10 @@
 //! Java Paimon, which replaces what is there on S3, and this engine on one table there at once: only the lock of their JDBC
 //! catalog keeps Java's commits from losing others'.
 
-use std::sync::Arc;
-
-use arrow_array::{Int64Array, RecordBatch};
 use forebay::schema::Schema;
 use forebay::types::DataType;
-use forebay::{Catalog, Table, TableName};
+use forebay::{Catalog, TableName};
+use forebay_interop::catalogs::{batch, count, does, rows, told, upsert};
 use forebay_interop::{Engine, JdbcPlace, Server, Sql};
 use serde_json::json;
 
@@ -14,14 +12,6 @@ use crate::servers::{Store, place};
 
 /// Commits of each of the writers.
 const COMMITS: i64 = 5;
-
-async fn write(table: &Table, keys: std::ops::Range<i64>) {
-    let batch = RecordBatch::try_from_iter([("k", Arc::new(Int64Array::from_iter_values(keys)) as _)]).unwrap();
-    let mut writer = table.writer().await.unwrap();
-    writer.upsert(&batch).await.unwrap();
-    writer.commit().await.unwrap().snapshot_id().unwrap();
-    writer.close().await.unwrap();
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn java_and_forebay_write_at_once_in_s3_under_the_lock_and_lose_no_commit() {
@@ -34,7 +24,7 @@ async fn java_and_forebay_write_at_once_in_s3_under_the_lock_and_lose_no_commit(
     let ours = jdbc.client();
     let name: TableName = "d.t".parse().unwrap();
     ours.create_database("d").await.unwrap();
-    let builder = Schema::builder().column("k", DataType::BIGINT).primary_key(["k"]);
+    let builder = Schema::builder().column("k", DataType::BIGINT).column("v", DataType::STRING).primary_key(["k"]);
     let schema = builder.option("bucket", "1").option("write-only", "true").build().unwrap();
     ours.create_table(&name, schema).await.unwrap();
     let threads: Vec<_> = (0..2)
@@ -44,12 +34,11 @@ async fn java_and_forebay_write_at_once_in_s3_under_the_lock_and_lose_no_commit(
                 let mut java = Server::get(Engine::Java1x);
                 for identifier in 1..=COMMITS {
                     let from = at * 1000 + identifier * 10;
-                    let rows: Vec<_> = (from..from + 10).map(|k| json!({"kind": "+I", "row": {"k": k}})).collect();
+                    let (user, rows) = (format!("java-{at}"), rows(from..from + 10, "j"));
                     let write = json!({
-                        "command": "write", "catalog": catalog, "table": "d.t", "user": format!("java-{at}"),
-                        "identifier": identifier, "rows": rows, "compact": "none",
+                        "table": "d.t", "user": user, "identifier": identifier, "rows": rows, "compact": "none",
                     });
-                    java.call(&write).unwrap_or_else(|error| panic!("write by Java: {error}"));
+                    told(&mut java, &catalog, "write", write);
                 }
             })
         })
@@ -61,7 +50,7 @@ async fn java_and_forebay_write_at_once_in_s3_under_the_lock_and_lose_no_commit(
             let table = catalog.table(&name).await.unwrap();
             for commit in 1..=COMMITS {
                 let from = at * 1000 + commit * 10;
-                write(&table, from..from + 10).await;
+                upsert(&table, &batch(from..from + 10, "f")).await;
             }
         })
     });
@@ -73,15 +62,8 @@ async fn java_and_forebay_write_at_once_in_s3_under_the_lock_and_lose_no_commit(
     }
     let table = ours.table(&name).await.unwrap();
     assert_eq!(table.history().snapshots.ids().await.unwrap(), (1..=4 * COMMITS).collect::<Vec<_>>());
-    let mut rows = table.scan().read().await.unwrap();
-    let mut count = 0;
-    while let Some(batch) = rows.next_batch().await.unwrap() {
-        count += batch.num_rows() as i64;
-    }
-    assert_eq!(count, 4 * COMMITS * 10);
+    assert_eq!(count(&table).await, 4 * COMMITS * 10);
     let mut java = Server::get(Engine::Java1x);
-    let locks = json!({
-        "command": "catalog", "catalog": jdbc.json(), "do": "sql", "sql": "SELECT lock_id FROM paimon_distributed_locks",
-    });
-    assert_eq!(java.call(&locks).unwrap()["rows"], json!([]));
+    let locks = json!({"sql": "SELECT lock_id FROM paimon_distributed_locks"});
+    assert_eq!(does(&mut java, &jdbc.json(), "sql", locks)["rows"], json!([]));
 }
