@@ -100,10 +100,11 @@ fn width_of_deltas(values: &[i64]) -> Option<u32> {
         equal &= step == first;
         all |= step.unsigned_abs();
     }
-    match (equal, closest(64 - all.leading_zeros())) {
-        (true, _) => Some(0),
-        // A width of one bit has the code of none.
-        (_, width) => Some(width.max(2)).filter(|width| *width <= 56),
+    let bits = 64 - all.leading_zeros();
+    match equal {
+        true => Some(0).filter(|_| bits <= 62),
+        // The sign of the first tells that of all, so that it cannot be 0. A width of one bit has the code of none.
+        false => Some(closest(bits).max(2)).filter(|width| first != 0 && *width <= 56),
     }
 }
 

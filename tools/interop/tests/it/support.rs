@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use forebay::Table;
 use forebay::schema::Schema;
 use forebay::types::{Datum, TypeKind};
 use forebay_interop::{Op, Random, Server, TableSpec, View, assert_same, json_row, open};
