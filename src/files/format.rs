@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use super::avro::{AvroCodec, AvroReader, AvroWriter};
 use super::layout::FileLayout;
-use super::orc::OrcReader;
+use super::orc::{OrcEncoding, OrcReader, OrcWriter};
 use super::reader::{FileBatch, FileReader, ReadPlan};
 use super::rolling::WriteSpec;
 use super::row_groups::{RowGroup, RowGroups};
@@ -47,6 +47,8 @@ pub enum FileEncoding {
     Parquet(Encoding),
     /// As Avro.
     Avro(AvroCodec),
+    /// As ORC.
+    Orc(OrcEncoding),
 }
 
 impl FileEncoding {
@@ -84,6 +86,7 @@ pub fn read_file(
 pub(super) enum FormatWriter {
     Parquet(Box<FileWriter<BlockingUpload>>),
     Avro(Box<AvroWriter<BlockingUpload>>),
+    Orc(Box<OrcWriter<BlockingUpload>>),
 }
 
 impl FormatWriter {
@@ -97,6 +100,7 @@ impl FormatWriter {
             FileEncoding::Avro(codec) => {
                 Self::Avro(Box::new(AvroWriter::new(layout, *codec, name, &spec.gathered(), out)?))
             }
+            FileEncoding::Orc(encoding) => Self::Orc(Box::new(OrcWriter::new(layout, encoding.clone(), out)?)),
         })
     }
 
@@ -105,6 +109,7 @@ impl FormatWriter {
         match self {
             Self::Parquet(writer) => writer.rows(),
             Self::Avro(writer) => writer.rows(),
+            Self::Orc(writer) => writer.rows(),
         }
     }
 
@@ -113,6 +118,7 @@ impl FormatWriter {
         match self {
             Self::Parquet(writer) => writer.bytes(),
             Self::Avro(writer) => writer.bytes(),
+            Self::Orc(writer) => writer.bytes(),
         }
     }
 
@@ -121,6 +127,7 @@ impl FormatWriter {
         match self {
             Self::Parquet(writer) => writer.write(slab),
             Self::Avro(writer) => writer.write(slab),
+            Self::Orc(writer) => writer.write(slab),
         }
     }
 
@@ -128,7 +135,7 @@ impl FormatWriter {
     pub(super) fn pass(&mut self, file: &RowGroups, group: &RowGroup) -> Result<()> {
         match self {
             Self::Parquet(writer) => writer.pass(file, group),
-            Self::Avro(_) => Err(Error::bug("a row group for an Avro file")),
+            Self::Avro(_) | Self::Orc(_) => Err(Error::bug("a row group for an Avro or ORC file")),
         }
     }
 
@@ -140,6 +147,7 @@ impl FormatWriter {
                 Ok((out, statistics::from_footer(layout, &finished.groups, &finished.float_bounds)))
             }
             Self::Avro(writer) => writer.finish(),
+            Self::Orc(writer) => writer.finish(),
         }
     }
 }

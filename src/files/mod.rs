@@ -1,4 +1,4 @@
-//! Data files as Arrow batches: Parquet and Avro in and out, ORC in, rolling, statistics.
+//! Data files as Arrow batches: Parquet, Avro and ORC in and out, rolling, statistics.
 //! Spec: `format-spec/data-files.md`.
 
 mod avro;
@@ -30,6 +30,7 @@ pub use format::{FileBatches, FileEncoding, format_of, known_format, read_file};
 pub use layout::{ColumnSource, FileColumn, FileLayout};
 pub(crate) use layout::{KIND_NAME, SEQUENCE_NAME};
 pub use names::{FileNames, require_roots};
+pub use orc::{OrcCodec, OrcEncoding};
 pub use paged::{Opened, PageAt, PageBounds, PageColumn, PagedFile};
 pub use pages::{PageIndex, Pages};
 pub use read_ahead::read_ahead;

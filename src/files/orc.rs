@@ -1,4 +1,4 @@
-//! Data files in ORC, read as lanes, a stripe at a time. None is written.
+//! Data files in ORC, read and written as lanes, a stripe at a time.
 //!
 //! ```text
 //! file | stripe: indexes, streams of all columns, footer | stripe | .. | file footer |
@@ -13,9 +13,12 @@ mod paged;
 mod reader;
 mod stripes;
 mod tree;
+mod write;
 
 pub use paged::{OrcIndex, OrcPages};
 pub(super) use reader::OrcReader;
+pub use write::{OrcCodec, OrcEncoding};
+pub(super) use write::{OrcWriter, orc_types};
 
 use crate::error::Error;
 

@@ -36,11 +36,16 @@ struct Node {
     depth: i32,
 }
 
+/// The ids of what has no name of its own so many levels below a field: of elements and values, and of keys.
+pub(super) fn ids_below(field: i32, depth: i32) -> (i32, i32) {
+    let offset = field.wrapping_mul(ANONYMOUS_STEP).wrapping_add(depth);
+    (ANONYMOUS_BASE.wrapping_add(offset), ANONYMOUS_BASE.wrapping_sub(offset))
+}
+
 impl Node {
     fn of(self, name: &str, data_type: &DataType, id: i32) -> Result<Type> {
         let below = Node { depth: self.depth + 1, ..self };
-        let offset = self.field.wrapping_mul(ANONYMOUS_STEP).wrapping_add(below.depth);
-        let (above_base, below_base) = (ANONYMOUS_BASE.wrapping_add(offset), ANONYMOUS_BASE.wrapping_sub(offset));
+        let (above_base, below_base) = ids_below(below.field, below.depth);
         let (logical, fields) = match &data_type.kind {
             TypeKind::Array(element) => {
                 let element = below.of("element", element, above_base)?;

@@ -9,6 +9,7 @@ use parquet::basic::{Compression as ParquetCodec, GzipLevel, ZstdLevel};
 use super::avro::{AvroCodec, avro_schema};
 use super::format::FileEncoding;
 use super::layout::{ColumnSource, FileColumn, FileLayout};
+use super::orc::{OrcCodec, OrcEncoding, orc_types};
 use super::rolling::WriteSpec;
 use super::writer::Encoding;
 use crate::error::{Error, Result};
@@ -151,9 +152,13 @@ impl WriteSpec {
                 avro_schema(layout)?; // tells a column that Avro cannot hold
                 FileEncoding::Avro(avro_codec(&options.formats, compression)?)
             }
-            FileFormat::Orc | FileFormat::Other(_) => {
-                let (word, set) = (format.word(), "set option file.format (or that of a level, or of changelog files)");
-                return Err(Error::unsupported(format!("writing {word} files: {set} to parquet or avro")));
+            FileFormat::Orc => {
+                orc_types(layout)?; // tells a column that ORC cannot hold
+                FileEncoding::Orc(orc_encoding(options, compression, encode_bytes)?)
+            }
+            FileFormat::Other(word) => {
+                let set = "set option file.format (or that of a level, or of changelog files)";
+                return Err(Error::unsupported(format!("writing {word} files: {set} to parquet, avro or orc")));
             }
         };
         Ok(Self {
@@ -216,6 +221,36 @@ fn avro_codec(formats: &FormatOptions, compression: &Compression) -> Result<Avro
 /// The effort of zstd that Avro takes where Paimon does not tell it one.
 const ZSTANDARD: i32 = 3;
 
+/// Bytes of a stripe where the table does not tell.
+const STRIPE: u64 = 16 << 20;
+
+fn orc_encoding(options: &TableOptions, compression: &Compression, encode_bytes: usize) -> Result<OrcEncoding> {
+    let orc = &options.orc;
+    let stripe = usize::try_from(orc.stripe_size.unwrap_or(STRIPE)).unwrap_or(usize::MAX);
+    let codec = orc_codec(orc.codec.as_ref().unwrap_or(compression), orc.zstd_level)?;
+    Ok(OrcEncoding { codec, stripe_bytes: stripe.min(encode_bytes), stripe_rows: orc.stripe_rows })
+}
+
+/// The codec of ORC files. What Parquet calls gzip, Java does not know here.
+fn orc_codec(compression: &Compression, zstd_level: i32) -> Result<OrcCodec> {
+    let refused = |word: &str| {
+        let words = "option file.compression (or that of a level, or of changelog files) or orc.compress";
+        Err(Error::unsupported(format!("{words}: writing ORC files with codec {word:?}")))
+    };
+    match compression {
+        Compression::None => Ok(OrcCodec::None),
+        Compression::Snappy => Ok(OrcCodec::Snappy),
+        Compression::Lz4 => Ok(OrcCodec::Lz4),
+        Compression::Zstd if zstd::compression_level_range().contains(&zstd_level) => Ok(OrcCodec::Zstd(zstd_level)),
+        Compression::Zstd => {
+            Err(Error::invalid(format!("option file.compression.zstd-level: zstd has no level {zstd_level}")))
+        }
+        Compression::Other(word) if word.eq_ignore_ascii_case("zlib") => Ok(OrcCodec::Zlib),
+        Compression::Other(word) => refused(word),
+        Compression::Gzip => refused("gzip"),
+    }
+}
+
 fn names(schema: &Schema) -> Vec<&str> {
     schema.fields.iter().map(|field| field.name.as_str()).collect()
 }
@@ -275,5 +310,44 @@ mod tests {
             let refused = refused.map(|_| ()).unwrap_err();
             assert!(matches!(&refused, Error::Unsupported(text) if text.contains("brotli")), "{option}: {refused}");
         }
+    }
+
+    fn orc(options: &[(&str, &str)], encode_bytes: usize) -> Result<OrcEncoding> {
+        let builder = Schema::builder().column("id", crate::types::DataType::INT).option("file.format", "orc");
+        let schema = options.iter().fold(builder, |builder, (name, value)| builder.option(*name, *value)).build()?;
+        let options = TableOptions::parse(&schema)?;
+        let layout = Arc::new(FileLayout::of(&schema, false)?);
+        match WriteSpec::of_data(&schema, &options, &layout, 0, encode_bytes)?.encoding {
+            FileEncoding::Orc(encoding) => Ok(encoding),
+            other => Err(Error::bug(format!("{other:?}"))),
+        }
+    }
+
+    #[test]
+    fn orc_files_have_the_codec_and_the_stripes_that_options_say() {
+        for (options, codec) in [
+            (&[] as &[(&str, &str)], OrcCodec::Zstd(1)),
+            (&[("file.compression.zstd-level", "7")], OrcCodec::Zstd(7)),
+            (&[("file.compression.zstd-level", "7"), ("orc.compression.zstd.level", "3")], OrcCodec::Zstd(3)),
+            (&[("file.compression", "ZLIB")], OrcCodec::Zlib),
+            (&[("file.compression", "lz4"), ("orc.compress", "SNAPPY")], OrcCodec::Snappy),
+            (&[("file.compression.per.level", "0:none")], OrcCodec::None),
+        ] {
+            assert_eq!(orc(options, 1 << 30).unwrap().codec, codec, "{options:?}");
+        }
+        for word in ["gzip", "lzo", "brotli", "deflate"] {
+            let refused = orc(&[("file.compression", word)], 1 << 30).unwrap_err();
+            assert!(matches!(&refused, Error::Unsupported(text) if text.contains(word)), "{refused}");
+        }
+        let refused = orc(&[("file.compression.zstd-level", "99")], 1 << 30).unwrap_err();
+        assert!(matches!(refused, Error::Invalid(_)), "{refused}");
+        let stripes = |options: &[(&str, &str)], memory| {
+            let encoding = orc(options, memory).unwrap();
+            (encoding.stripe_bytes, encoding.stripe_rows)
+        };
+        assert_eq!(stripes(&[], 1 << 30), (16 << 20, 2_147_483_647));
+        assert_eq!(stripes(&[], 1 << 20).0, 1 << 20);
+        assert_eq!(stripes(&[("orc.stripe.size", "4096"), ("orc.stripe.row.count", "7")], 1 << 20), (4096, 7));
+        assert_eq!(stripes(&[("orc.stripe.size", "4096"), ("file.block-size", "8 kb")], 1 << 20).0, 8192);
     }
 }

@@ -6,7 +6,7 @@
 use super::{BinaryRow, DataFileMeta};
 use crate::error::{Error, Result};
 use crate::schema::StatsMode;
-use crate::types::{DataType, Datum, TypeKind};
+use crate::types::{DataType, Datum};
 
 /// Statistics over the columns it covers (all key columns, or the value columns that `value_stats_cols` names).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,16 +35,13 @@ pub struct ColumnStats {
 /// What a mode keeps of a column's statistics; `None` when it keeps nothing.
 pub fn reduce_stats(mode: StatsMode, stats: &ColumnStats) -> Option<ColumnStats> {
     let mut kept = stats.clone();
-    // INT96 has no order in Parquet: such columns have null counts only.
-    let ordered = !matches!(&stats.data_type.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..));
     let bounds = match mode {
         StatsMode::None => return None,
-        StatsMode::Counts => None,
-        StatsMode::Full if ordered => Some((stats.min.clone(), stats.max.clone())),
-        StatsMode::Truncate(length) if ordered => truncate_max(&stats.max, length)
+        StatsMode::Full => Some((stats.min.clone(), stats.max.clone())),
+        StatsMode::Truncate(length) => truncate_max(&stats.max, length)
             .map(|max| (truncate_min(&stats.min, length), max))
             .filter(|(min, max)| !min.is_null() && !max.is_null()),
-        _ => None,
+        StatsMode::Counts => None,
     };
     (kept.min, kept.max) = bounds.unwrap_or((Datum::Null, Datum::Null));
     Some(kept)

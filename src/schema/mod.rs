@@ -25,7 +25,7 @@ pub use option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, Stance, find_optio
 pub use options::{
     BetweenMode, BetweenPoints, BucketFunction, ChangelogProducer, ColumnIndex, ColumnMergeOptions, CommitOptions,
     CompactionOptions, Compression, DynamicBucketOptions, ExternalRoots, FileFormat, FileIndexKind, FileIndexOptions,
-    FormatOptions, LookupCompact, ManifestOptions, MergeEngine, MergeOptions, NullKeys, ParquetOptions,
+    FormatOptions, LookupCompact, ManifestOptions, MergeEngine, MergeOptions, NullKeys, OrcOptions, ParquetOptions,
     PostponeOptions, QuietHours, RecordExpiry, RetentionLimits, RetentionOptions, ScanOptions, ScanPoint,
     SequenceGroup, StatsOptions, TableOptions,
 };

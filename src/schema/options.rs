@@ -164,6 +164,19 @@ pub struct ParquetOptions {
     pub zstd_level: i32,
 }
 
+/// How ORC files are laid out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrcOptions {
+    /// Their codec, whatever the table's is (`orc.compress`).
+    pub codec: Option<Compression>,
+    /// Effort of zstd.
+    pub zstd_level: i32,
+    /// Bytes of a stripe (`file.block-size`, else `orc.stripe.size`), where the table tells.
+    pub stripe_size: Option<u64>,
+    /// Rows of a stripe at the most.
+    pub stripe_rows: u64,
+}
+
 /// The commit's limits (`commit.*`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitOptions {
@@ -281,6 +294,8 @@ pub struct TableOptions {
     pub target_file_rows: u64,
     /// How Parquet files are laid out.
     pub parquet: ParquetOptions,
+    /// How ORC files are laid out.
+    pub orc: OrcOptions,
     /// What metadata keeps of columns.
     pub stats: StatsOptions,
     /// Memory for rows before they are sorted and written.
@@ -385,6 +400,7 @@ impl TableOptions {
             target_file_size,
             target_file_rows: read.with("target-file-row-num", number)?,
             parquet: read.parquet()?,
+            orc: read.orc()?,
             stats: read.stats(schema)?,
             write_buffer_size: read.with("write-buffer-size", parse_memory_size)?,
             write_buffer_spillable: read.boolean("write-buffer-spillable")?,

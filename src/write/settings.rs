@@ -25,6 +25,10 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn new(schema: Arc<Schema>, options: TableOptions) -> Result<Self> {
+        // Such tables come from old releases; nothing tells where rows would go.
+        if matches!(options.bucket, BucketMode::Fixed(_)) && options.bucket_key.is_empty() {
+            return Err(Error::invalid("an append table with buckets needs option bucket-key"));
+        }
         let layout = Arc::new(FileLayout::of(&schema, options.thin_mode)?);
         WriteSpec::check(&schema, &options, &layout)?;
         let columns: Vec<usize> = (0..schema.fields.len()).collect();

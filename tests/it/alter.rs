@@ -260,7 +260,7 @@ async fn two_changers_both_succeed_and_a_refused_change_leaves_the_table_as_it_w
         (SchemaChange::SetOption("no-such-option".into(), "1".into()), true),
         (SchemaChange::SetOption("row-tracking.enabled".into(), "true".into()), true),
         (SchemaChange::SetDefault(path("id"), Some("x".into())), true),
-        (SchemaChange::SetOption("file.format".into(), "orc".into()), false),
+        (SchemaChange::SetOption("file.format".into(), "lance".into()), false),
         (retype("id", "BIGINT"), true),
     ] {
         let error = table.alter(std::slice::from_ref(&change)).await.map(|_| ()).unwrap_err();

@@ -102,6 +102,9 @@ async fn each_level_has_its_format_and_rows_and_changes_are_those_of_parquet() {
             "zst.parquet",
             "zst.avro",
         ),
+        (&[("file.format", "orc"), ("orc.stripe.row.count", "40")], "orc", "orc"),
+        (&[("file.format.per.level", "0:orc,5:avro"), ("orc.compress", "zlib")], "orc", "avro"),
+        (&[("changelog-producer", "input"), ("changelog-file.format", "orc"), ("file.format", "orc")], "orc", "orc"),
         (
             &[("file.format", "avro"), ("changelog-producer", "input"), ("changelog-file.format", "parquet")],
             "avro",
@@ -121,7 +124,8 @@ async fn each_level_has_its_format_and_rows_and_changes_are_those_of_parquet() {
         if producer.is_some() {
             let names = std::fs::read_dir(place.path().join("t/bucket-0")).unwrap().map(|it| it.unwrap().file_name());
             let mut logs = names.filter_map(|it| it.into_string().ok()).filter(|name| name.starts_with("changelog-"));
-            assert!(logs.all(|name| name.ends_with(".parquet")));
+            let format = options.iter().find(|(name, _)| *name == "changelog-file.format").unwrap().1;
+            assert!(logs.all(|name| name.ends_with(&format!(".{format}"))));
         }
         // Keys are found in files of either format.
         let lookup = table.lookup().open().await.unwrap();

@@ -57,7 +57,7 @@ fn filter(text: &str, table: &Table) -> Expr {
 
 #[tokio::test]
 async fn rows_keep_their_ids_through_masks_and_compactions() {
-    for format in ["parquet", "avro"] {
+    for format in ["parquet", "avro", "orc"] {
         let place = tempfile::tempdir().unwrap();
         let options = [TRACKED, ("deletion-vectors.enabled", "true"), ("file.format", format)];
         let table = create(&place, &options).await;

@@ -78,14 +78,6 @@ fn another(schema: &Schema, rows: &[Row]) -> Row {
     row
 }
 
-fn files_below(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> =
-        entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect();
-    files.sort();
-    files
-}
-
 async fn newest(table: &Table) -> Result<Vec<Row>, Error> {
     all_rows(table.schema(), table.scan().wide_timestamps().read().await?).await
 }
@@ -93,7 +85,7 @@ async fn newest(table: &Table) -> Result<Vec<Row>, Error> {
 /// Neither is it written, nor can its options be changed so that it would be.
 async fn refused_append(table: &Table) -> Result<(), Error> {
     let refused = table.stream_writer("w").await.err().ok_or_else(|| Error::Bug("it is written".into()))?;
-    assert!(refused.to_string().contains("file.format"), "{refused}");
+    assert!(refused.to_string().contains("bucket-key"), "{refused}");
     let change = SchemaChange::SetOption("file.format".into(), "parquet".into());
     let refused = table.alter(&[change]).await.err().ok_or_else(|| Error::Bug("it is altered".into()))?;
     assert!(refused.to_string().contains("bucket-key"), "{refused}");
@@ -104,23 +96,11 @@ async fn refused_append(table: &Table) -> Result<(), Error> {
 async fn write_on(dir: &Path) -> Result<(), Error> {
     let place = tempfile::tempdir().unwrap();
     copy(dir, place.path());
-    let mut table = open(place.path()).await?;
+    let table = open(place.path()).await?;
     // Releases up to 0.7 gave append tables one bucket, without a word on which rows go there.
     let has = |name: &str| table.schema().option(name).is_some();
     if !table.schema().has_primary_key() && has("bucket") && !has("bucket-key") {
         return refused_append(&table).await;
-    }
-    if table.schema().option("file.format").is_some_and(|format| format == "orc") {
-        let files = || files_below(&place.path().join("table"));
-        let before = files();
-        for refused in [table.stream_writer("w").await.err(), table.compact().full().run().await.err()] {
-            let refused = refused.ok_or_else(|| Error::Bug("ORC is written".into()))?;
-            let named = matches!(&refused, Error::Unsupported(text) if text.contains("file.format") && text.contains("parquet"));
-            assert!(named, "{refused}");
-        }
-        assert_eq!(files(), before, "something was written");
-        table.alter(&[SchemaChange::SetOption("file.format".into(), "parquet".into())]).await?;
-        table = open(place.path()).await?;
     }
     let mut wanted = newest(&table).await?;
     let row = another(table.schema(), &wanted);

@@ -208,7 +208,7 @@ fn converted(kind: &TypeKind, stored: &OrcType, array: &ArrayRef, times: Times) 
 }
 
 /// CHAR is stored with blanks up to its length; a value's own trailing blanks cannot be told from them.
-fn trimmed(texts: &StringArray) -> StringArray {
+pub(super) fn trimmed(texts: &StringArray) -> StringArray {
     match texts.iter().flatten().any(|text| text.ends_with(' ')) {
         true => texts.iter().map(|text| text.map(|text| text.trim_end_matches(' '))).collect(),
         false => texts.clone(),

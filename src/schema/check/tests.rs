@@ -60,9 +60,12 @@ fn what_differs_between_reading_and_writing() {
         ("tag.automatic-creation", "process-time"),
         ("partition.expiration-time", "7 d"),
         ("commit.callbacks", "a.b.C"),
-        ("file.format", "orc"),
-        ("file.format.per.level", "0:avro,5:orc"),
-        ("changelog-file.format", "orc"),
+        ("file.format", "lance"),
+        ("file.format.per.level", "0:avro,5:lance"),
+        ("changelog-file.format", "lance"),
+        ("orc.compress", "lzo"),
+        ("orc.write.format", "0.11"),
+        ("orc.bloom.filter.columns", "id"),
         ("avro.codec", "xz"),
         ("file.compression", "brotli"),
         ("file.compression.per.level", "0:lz4,5:brotli"),
@@ -104,15 +107,17 @@ fn values_that_mean_the_same_are_the_same() {
         ("deletion-vectors.enabled", "False"),
         ("file.format", "Avro"),
         ("file.format.per.level", "0:avro,5:PARQUET"),
-        ("changelog-file.format", "avro"),
+        ("changelog-file.format", "ORC"),
         ("avro.codec", "deflate"),
+        ("orc.compress", "ZLIB"),
+        ("orc.stripe.size", "1048576"),
         ("file.compression.per.level", "0:lz4,5:zstd"),
         ("file.compression.per.level.3", "snappy"),
         ("changelog-producer", "input"),
         ("write.compaction-skip", "true"),
     ];
     assert_eq!(check(&options, Use::Write), Ok(()));
-    assert!(matches!(check(&[("file.format.per.level", "0:orc")], Use::Write), Err(Error::Unsupported(_))));
+    assert!(matches!(check(&[("file.format.per.level", "0:lance")], Use::Write), Err(Error::Unsupported(_))));
 }
 
 #[test]

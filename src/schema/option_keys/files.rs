@@ -3,11 +3,10 @@
 
 use super::{HONOURED, Kind, OptionKey, harmless, unwritable};
 
-const FORMATS: &[&str] = &["parquet", "avro"];
-const ONLY_FORMATS: &str = "only Parquet and Avro files are written: set it to parquet or avro; ORC files are read";
-const CODECS: &[&str] = &["zstd", "snappy", "gzip", "lz4", "none", "null", "deflate", "zstandard"];
-const ONLY_CODECS: &str =
-    "only these codecs: gzip, lz4 and none of Parquet alone; null, deflate and zstandard of Avro alone";
+const FORMATS: &[&str] = &["parquet", "avro", "orc"];
+const ONLY_FORMATS: &str = "only Parquet, Avro and ORC files are written: set it to parquet, avro or orc";
+const CODECS: &[&str] = &["zstd", "snappy", "gzip", "lz4", "none", "null", "deflate", "zstandard", "zlib"];
+const ONLY_CODECS: &str = "only these codecs: gzip of Parquet alone; null, deflate and zstandard of Avro alone; zlib of ORC alone; lz4 and none not of Avro";
 const BLOB: &str = "BLOB columns are refused by their type";
 const VARIANT: &str = "VARIANT values are written whole; shredded ones are refused when they are read";
 const SPREADS: &[&str] = &["none", "specific-fs", "round-robin", "weight-robin"];
@@ -22,7 +21,7 @@ keys! {
     "file.compression.per.level.<level>": Text, unwritable(CODECS, ONLY_CODECS), "the same, one key for each level";
     "file.compression.zstd-level": Int = "1", HONOURED, "effort of zstd";
     "file.suffix.include.compression": Boolean = "false", HONOURED, "put the codec into file names";
-    "file.block-size": MemorySize, HONOURED, "bytes of a Parquet row group";
+    "file.block-size": MemorySize, HONOURED, "bytes of a Parquet row group or of an ORC stripe";
     "file-reader-async-threshold": MemorySize = "10 mb", harmless(SPEED), "file size from which a thread reads ahead";
     "async-file-write": Boolean = "true", harmless(SPEED), "write files on another thread";
     "file-operation.thread-num" | "delete-file.thread-num": Int, harmless(SPEED), "threads that list and delete files";

@@ -3,7 +3,12 @@
 
 use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
 
-const NO_ORC: &str = "no ORC file is written, and readers need no setting";
+const ORC_REST: &str = "a detail of ORC's writer or reader that nobody can tell from the rows";
+const ORC_TEXTS: &str = "texts are never kept in a dictionary in ORC files";
+const ORC_INDEX: &str = "ORC files get no row indexes, which readers can do without";
+const ORC_CODECS: &[&str] = &["none", "snappy", "lz4", "zstd", "zlib"];
+const ORC_BLOOM: &str = "no bloom filter is written into ORC files";
+const ENCRYPTED: &str = "encrypted files are not supported";
 const AVRO_NAMES: &str = "readers do not look at the names of nested records";
 const AVRO_REST: &str = "Java's Avro format reads no other setting";
 const NO_TEXT: &str = "no text file is written or read";
@@ -57,11 +62,25 @@ keys! {
     "parquet.encryption.<setting>": Text, refused(&[], "encrypted files are not supported"),
         "encryption of Parquet files";
     "parquet.crypto.<setting>": Text, refused(&[], "encrypted files are not supported"), "encryption of Parquet files";
-    "orc.column.encoding.direct": Int, harmless(NO_ORC), "ORC columns without a dictionary";
-    "orc.dictionary.key.threshold": Double = "0.8", harmless(NO_ORC), "when ORC uses a dictionary";
+    "orc.compress": Text, unwritable(ORC_CODECS, "only these codecs"), "codec of ORC files, instead of file.compression";
+    "orc.compression.zstd.level": Int, HONOURED, "effort of zstd in ORC files, instead of file.compression.zstd-level";
+    "orc.stripe.size": Long = "67108864", HONOURED, "bytes of a stripe (16 MiB here when it is not set)";
+    "orc.stripe.row.count": Long = "2147483647", HONOURED, "rows of a stripe at the most";
+    "orc.write.format": Text = "0.12", unwritable(&[], "only version 0.12 of the format"), "version of ORC files";
+    "orc.proleptic.gregorian": Boolean = "false", unwritable(&[], "days are written for readers with Java's default"),
+        "the calendar of days before 1582";
+    "orc.bloom.filter.columns": Text, unwritable(&[], ORC_BLOOM), "columns with bloom filters in ORC files";
+    "orc.bloom.filter.<setting>": Text, harmless(ORC_BLOOM), "shape of bloom filters";
+    "orc.encrypt": Text, refused(&[], ENCRYPTED), "encrypted columns of ORC files";
+    "orc.mask": Text, refused(&[], ENCRYPTED), "what those see of such columns who may not";
+    "orc.row.index.stride": Int = "10000", harmless(ORC_INDEX), "rows of an entry of an index";
+    "orc.create.index": Boolean = "true", harmless(ORC_INDEX), "indexes in ORC files";
+    "orc.compress.size": Int = "262144", harmless(ORC_REST), "bytes of a block (256 KiB here)";
+    "orc.column.encoding.direct": Int, harmless(ORC_TEXTS), "ORC columns without a dictionary";
+    "orc.dictionary.key.threshold": Double = "0.8", harmless(ORC_TEXTS), "when ORC uses a dictionary";
     "orc.timestamp-ltz.legacy.type": Boolean = "true", HONOURED,
         "whether ORC files hold the digits of local-zoned timestamps as times of their writer's zone";
-    "orc.<setting>": Text, harmless(NO_ORC), "settings of ORC's writer and reader";
+    "orc.<setting>": Text, harmless(ORC_REST), "settings of ORC's writer and reader";
     "avro.codec": Text, unwritable(&["null", "snappy", "deflate", "zstandard"], "only these codecs"),
         "codec of Avro data files, instead of file.compression";
     "avro.row-name-mapping": Map, harmless(AVRO_NAMES), "names of nested Avro records";

@@ -14,7 +14,7 @@ pub enum FileFormat {
     Parquet,
     /// `avro`
     Avro,
-    /// `orc`, which is read and not written.
+    /// `orc`
     Orc,
     /// A format that this version does not know. Readers need not know it: files tell their formats.
     Other(String),
@@ -42,16 +42,18 @@ impl FileFormat {
 
     /// Why columns of a type cannot be stored, if they cannot.
     pub fn refusal(&self, data_type: &DataType) -> Option<String> {
-        if *self != Self::Avro {
-            return None;
-        }
-        let coarse = match &data_type.kind {
-            TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) => "microseconds",
-            TypeKind::Time(4..) => "milliseconds",
-            TypeKind::Variant => return Some("Avro files hold no VARIANT".to_string()),
-            kind => return kind.parts().into_iter().find_map(|part| self.refusal(part)),
+        let word = match self {
+            Self::Avro => "Avro",
+            Self::Orc => "ORC",
+            _ => return None,
         };
-        Some(format!("{data_type} is finer than {coarse}, and Avro files hold no finer values"))
+        let coarse = match (self, &data_type.kind) {
+            (_, TypeKind::Variant) => return Some(format!("{word} files hold no VARIANT")),
+            (Self::Avro, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..)) => "microseconds",
+            (Self::Avro, TypeKind::Time(4..)) => "milliseconds",
+            (_, kind) => return kind.parts().into_iter().find_map(|part| self.refusal(part)),
+        };
+        Some(format!("{data_type} is finer than {coarse}, and {word} files hold no finer values"))
     }
 }
 

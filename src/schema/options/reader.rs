@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    BucketFunction, ChangelogProducer, CommitOptions, Compression, DynamicBucketOptions, MergeEngine, ParquetOptions,
-    StatsOptions,
+    BucketFunction, ChangelogProducer, CommitOptions, Compression, DynamicBucketOptions, MergeEngine, OrcOptions,
+    ParquetOptions, StatsOptions,
 };
 use crate::error::{Error, Result};
 use crate::schema::option_keys::{captures, find_option};
@@ -169,6 +169,20 @@ impl Reader<'_> {
                 Some(level) => level,
                 None => self.with("file.compression.zstd-level", count)?,
             },
+        })
+    }
+
+    pub(super) fn orc(&self) -> Result<OrcOptions> {
+        let stripe = self.optional("orc.stripe.size", number)?;
+        let zstd = self.optional("orc.compression.zstd.level", count)?;
+        Ok(OrcOptions {
+            codec: self.optional("orc.compress", compression)?,
+            zstd_level: match zstd {
+                Some(level) => level,
+                None => self.with("file.compression.zstd-level", count)?,
+            },
+            stripe_size: self.optional("file.block-size", parse_memory_size)?.or(stripe),
+            stripe_rows: self.with("orc.stripe.row.count", number)?,
         })
     }
 

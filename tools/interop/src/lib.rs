@@ -26,7 +26,8 @@ mod view;
 pub use database::{JdbcPlace, PASSWORD, Sql};
 pub use json::{comparable, datum_of, json_of, json_row, row_of};
 pub use layout::{
-    avro_forms, data_directories, file_forms, files_below, manifest_forms, parquet_forms, schema_form, snapshot_forms,
+    avro_forms, data_directories, file_forms, files_below, manifest_forms, orc_forms, parquet_forms, schema_form,
+    snapshot_forms,
 };
 pub use model::{Model, Op, Operations};
 pub use ours::{Writer, changes_of, create, lanes, open, rows_at, rows_of, schema_at, snapshots_of, write_once};

@@ -6,7 +6,7 @@ use forebay_interop::{
     Engine, Model, Random, Server, Shape, TableSpec, View, Writer, assert_same, create, open, seeds,
 };
 
-use crate::support::{place, server_compact, server_write, storable, writable};
+use crate::support::{place, server_compact, server_write, storable};
 
 /// No texts as partitions where Java compacts: its lookup makes temporary files of that name and fails on a slash.
 const PARTITIONS: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15];
@@ -51,7 +51,7 @@ async fn by_turns_in(format: &str, engine: Engine, shape: Shape, turns: &[&str],
             .option("target-file-size", random.pick(&["20 kb", "1 mb"]));
         let (place, mut model, mut expected) = (place(), Model::new(&spec), View::default());
         let path = place.path().join("t");
-        match random.chance(50) && format != "orc" {
+        match random.chance(50) {
             true => drop(create(&path, &spec).await),
             false => spec.create_by(&mut server, &path),
         }
@@ -67,12 +67,12 @@ async fn by_turns_in(format: &str, engine: Engine, shape: Shape, turns: &[&str],
             let snapshot = match turn {
                 "we write" => {
                     let user = format!("ours-{identifier}");
-                    Writer::of(&writable(&path).await, &user).await.commit(identifier, &operations).await
+                    Writer::of(&open(&path).await, &user).await.commit(identifier, &operations).await
                 }
                 "they write" => server_write(&mut server, &path, &spec, identifier, &operations, "none"),
                 "they compact" => server_compact(&mut server, &path, &spec, full),
                 _ => {
-                    let table = writable(&path).await;
+                    let table = open(&path).await;
                     let compaction = if full { table.compact().full() } else { table.compact() };
                     let report = compaction.run().await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
                     report.snapshots.last().copied().unwrap_or(newest)
@@ -116,7 +116,7 @@ async fn java_2x_and_we_mask_by_turns() {
     by_turns(Engine::Java2x, Shape { partitions: PARTITIONS, ..Shape::ALL }, &turns, seeds(8)).await;
 }
 
-/// Rows of Java's ORC files are masked by both.
+/// Rows of the ORC files of each are masked by both.
 #[tokio::test]
 async fn java_2x_and_we_mask_rows_of_orc_files() {
     let turns = ["they write", "they write", "they compact", "we compact", "we write"];

@@ -7,14 +7,17 @@ use forebay::types::DataType;
 use forebay_interop::{Engine, Random, Server, TableSpec, Writer, create, open, seeds};
 use serde_json::{Value, json};
 
-use crate::support::{agreed, place, server_compact, server_write_as, writable};
+use crate::support::{agreed, place, server_compact, server_write_as, storable};
 
 async fn both_write(server: &mut Server, random: &mut Random, path: &Path, identifier: &mut i64) {
     let table = open(path).await;
     let spec = TableSpec::of_schema(table.schema());
     let mut commits = spec.operations_on(random, 2, 8, |random| random.between(3, 15) as usize);
+    if table.schema().option("file.format").is_some_and(|format| format == "orc") {
+        commits = commits.into_iter().map(|operations| storable(&spec, operations)).collect();
+    }
     *identifier += 1;
-    Writer::of(&writable(path).await, "ours").await.commit(*identifier, &commits.remove(0)).await;
+    Writer::open(path, "ours").await.commit(*identifier, &commits.remove(0)).await;
     server_write_as(server, path, table.schema(), *identifier, &commits.remove(0), "none");
 }
 
@@ -76,8 +79,7 @@ async fn evolve(engine: Engine, base: TableSpec, retypes: &[Value], seeds: impl 
             let change = changes.remove(random.below(changes.len()));
             let what = format!("seed {seed}, after {change}");
             changes.extend(after(&change[0]));
-            // A table whose options ask for ORC is not altered by us.
-            match random.chance(50) && !base.options.contains_key("file.format") {
+            match random.chance(50) {
                 true => alter(&path, &change[0]).await,
                 false => drop(server.run("alter", &path, json!({"changes": change}))),
             }
@@ -115,7 +117,7 @@ async fn tables_with_a_key_evolve_beside_java_1x() {
     evolve(Engine::Java1x, keyed(), &[], seeds(1)).await;
 }
 
-/// Java's files are ORC, and ours, in the formats that we write, beside them.
+/// All files are ORC.
 #[tokio::test]
 async fn tables_of_orc_files_evolve_beside_java() {
     evolve(Engine::Java2x, keyed().option("file.format", "orc"), &retyped().1[..1], seeds(2)).await;

@@ -10,7 +10,7 @@ use forebay_interop::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{place, server_compact, server_write};
+use crate::support::{place, server_compact, server_write, storable};
 
 /// A condition in three languages: ours, the server's, and a plain function.
 pub struct Condition {
@@ -86,21 +86,36 @@ pub fn texts<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<String> {
 
 #[tokio::test]
 async fn conditions_show_the_same_rows_in_both_engines() {
-    let mut server = Server::get(Engine::Java2x);
     // Seed 72 wrote a NaN that Java did not find, because the footer's bounds leave NaN out.
-    for seed in seeds(8).chain([72]) {
+    conditions("parquet", seeds(8).chain([72])).await;
+}
+
+/// Of our ORC files: bounds that Java takes from its own are wrong for CHAR and where NaN is.
+#[tokio::test]
+async fn conditions_on_our_orc_files_show_the_same_rows_in_both_engines() {
+    conditions("orc", seeds(8)).await;
+}
+
+async fn conditions(format: &str, seeds: impl Iterator<Item = u64>) {
+    let mut server = Server::get(Engine::Java2x);
+    let orc = format == "orc";
+    for seed in seeds {
         let mut random = Random::new(seed);
         let spec = TableSpec::random(&mut random, Shape::ALL);
+        let spec = if orc { spec.option("file.format", format) } else { spec };
         let place = place();
         let path = place.path().join("t");
         create(&path, &spec).await;
         for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
-            match random.chance(60) {
+            let operations = if orc { storable(&spec, operations) } else { operations };
+            match orc || random.chance(60) {
                 true => write_once(&path, &format!("ours-{identifier}"), identifier, &operations).await,
                 false => server_write(&mut server, &path, &spec, identifier, &operations, "none"),
             };
-            if random.chance(20) {
-                server_compact(&mut server, &path, &spec, random.chance(50));
+            match random.chance(20) {
+                true if orc => drop(open(&path).await.compact().full().run().await.unwrap()),
+                true => drop(server_compact(&mut server, &path, &spec, random.chance(50))),
+                false => {}
             }
         }
         let table = open(&path).await;

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use forebay_interop::{
     Engine, Model, Random, Server, Shape, TableSpec, avro_forms, create, data_directories, difference, file_forms,
-    manifest_forms, parquet_forms, schema_form, seeds, snapshot_forms, write_once,
+    manifest_forms, orc_forms, parquet_forms, schema_form, seeds, snapshot_forms, write_once,
 };
 
-use crate::support::{check, place, server_write};
+use crate::support::{check, place, server_write, storable};
 
 /// Fails unless two tables that had the same operations, one written by us and one by Java, are alike.
 pub fn assert_alike(what: &str, server: &mut Server, spec: &TableSpec, ours: &Path, javas: &Path) {
@@ -26,7 +26,8 @@ pub fn assert_alike(what: &str, server: &mut Server, spec: &TableSpec, ours: &Pa
     }
     let forms = |table: &Path| {
         let avro = avro_forms(table).into_iter().map(|(kind, forms)| (format!("{kind} (Avro)"), forms));
-        parquet_forms(table).into_iter().chain(avro).collect::<BTreeMap<_, _>>()
+        let orc = orc_forms(table).into_iter().map(|(kind, forms)| (format!("{kind} (ORC)"), forms));
+        parquet_forms(table).into_iter().chain(avro).chain(orc).collect::<BTreeMap<_, _>>()
     };
     let (wanted, found) = (forms(javas), forms(ours));
     assert_eq!(wanted.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>(), "{what}: kinds of data files");
@@ -51,7 +52,9 @@ async fn both_write(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u6
         let (ours, javas) = (place.path().join("ours"), place.path().join("javas"));
         create(&ours, &spec).await;
         spec.create_by(&mut server, &javas);
+        let orc = options.contains(&ORC);
         for (identifier, operations) in (1..).zip(spec.operations(&mut random, 4)) {
+            let operations = if orc { storable(&spec, operations) } else { operations };
             let snapshot = write_once(&ours, "ours", identifier, &operations).await;
             assert_eq!(server_write(&mut server, &javas, &spec, identifier, &operations, "none"), snapshot, "{what}");
             model.commit(&operations, snapshot..=snapshot);
@@ -85,4 +88,16 @@ async fn our_avro_tables_are_described_as_java_describes_its_own() {
     both_write(Engine::Java1x, Shape::JAVA_1X.in_avro().with_nested(), seeds(4), &[avro]).await;
     let thin = [avro, ("data-file.thin-mode", "true"), ("file.suffix.include.compression", "true")];
     both_write(Engine::Java2x, Shape::ALL.in_avro().with_key(), seeds(3), &thin).await;
+}
+
+const ORC: (&str, &str) = ("file.format", "orc");
+
+#[tokio::test]
+async fn our_orc_tables_are_described_as_java_describes_its_own() {
+    let plain = [ORC, ("file.compression", "none")];
+    both_write(Engine::Java2x, Shape::ALL, seeds(8), &plain).await;
+    both_write(Engine::Java1x, Shape::JAVA_1X, seeds(4), &plain).await;
+    both_write(Engine::Java2x, Shape::ALL.with_nested_but_variants(), seeds(6), &plain).await;
+    let thin = [ORC, ("file.compression", "none"), ("data-file.thin-mode", "true")];
+    both_write(Engine::Java2x, Shape::ALL.with_key(), seeds(3), &thin).await;
 }

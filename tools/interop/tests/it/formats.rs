@@ -1,14 +1,14 @@
 //! Data files in Avro: written by either engine, level by level beside Parquet, compacted by either, read by all.
-//! Data files in ORC: written by Java, read, looked up and compacted into other formats here.
+//! Data files in ORC: the same, and looked up here.
 
 use std::path::Path;
 
-use forebay::types::Datum;
+use forebay::types::{Datum, TypeKind};
 use forebay_interop::{
-    Engine, Model, Random, Server, Shape, TableSpec, Writer, assert_same_rows, create, open, seeds, write_once,
+    Engine, Model, Op, Random, Server, Shape, TableSpec, Writer, assert_same_rows, create, open, seeds, write_once,
 };
 
-use crate::support::{agreed, check, place, random_compaction, server_compact, server_write, storable, writable};
+use crate::support::{agreed, check, place, random_compaction, server_compact, server_write, storable};
 
 /// The ways in which a table's files may be Avro.
 const FORMATS: [&[(&str, &str)]; 5] = [
@@ -103,16 +103,45 @@ async fn pypaimon_reads_the_nested_columns_of_our_avro_files() {
     python_reads(Shape::PYTHON.in_avro().with_nested_but_multisets(), seeds(4)).await;
 }
 
-/// It reads Avro and writes it, and does not compact.
+#[tokio::test]
+async fn pypaimon_reads_our_orc_files() {
+    // Nested fields that are NOT NULL it cannot cast, since ORC files do not tell that of theirs.
+    python_reads_in(ORC[0], Shape::PYTHON, seeds(10)).await;
+}
+
+/// pyarrow reads times of ORC files as 64 bits of nanoseconds, and wraps those that have more.
+fn within_nanoseconds(op: Op) -> Op {
+    let cell = |value: Datum| match value {
+        Datum::Timestamp { millis, .. } if millis.unsigned_abs() > 9_000_000_000_000 => {
+            Datum::Timestamp { millis: 0, nanos: 0 }
+        }
+        other => other,
+    };
+    Op { kind: op.kind, row: op.row.into_iter().map(cell).collect() }
+}
+
 async fn python_reads(shape: Shape, seeds: impl Iterator<Item = u64>) {
+    python_reads_in(FORMATS[0], shape, seeds).await;
+}
+
+/// It reads a format, and does not compact.
+async fn python_reads_in(options: &[(&str, &str)], shape: Shape, seeds: impl Iterator<Item = u64>) {
     let mut server = Server::get(Engine::Python);
     for seed in seeds {
         let mut random = Random::new(seed);
-        let spec = with(TableSpec::random(&mut random, shape), FORMATS[0]);
+        let spec = with(TableSpec::random(&mut random, shape), options);
+        // pyarrow shows the blanks that fill CHAR up.
+        if options == ORC[0] && spec.columns.iter().any(|(_, column)| matches!(column.kind, TypeKind::Char(_))) {
+            continue;
+        }
         let (place, mut model) = (place(), Model::new(&spec));
         let path = place.path().join("t");
         create(&path, &spec).await;
         for (identifier, operations) in (1..).zip(spec.operations(&mut random, 3)) {
+            let operations = match options == ORC[0] {
+                true => storable(&spec, operations).into_iter().map(within_nanoseconds).collect(),
+                false => operations,
+            };
             let snapshot = write_once(&path, "ours", identifier, &operations).await;
             model.commit(&operations, snapshot..=snapshot);
         }
@@ -170,7 +199,7 @@ const ORC: [&[(&str, &str)]; 6] = [
     &[("file.format.per.level", "5:orc"), ("changelog-file.format", "orc")],
 ];
 
-/// Java writes, and both compact, by turns; now and then we write what Java reads beside its own files.
+/// Both write, and both compact, by turns.
 async fn orc_by_turns(engine: Engine, shape: Shape, more: &[(&str, &str)], seeds: impl Iterator<Item = u64>) {
     let mut server = Server::get(engine);
     for seed in seeds {
@@ -179,22 +208,23 @@ async fn orc_by_turns(engine: Engine, shape: Shape, more: &[(&str, &str)], seeds
         let spec = with(spec, more);
         let (place, mut model) = (place(), Model::new(&spec));
         let path = place.path().join("t");
-        spec.create_by(&mut server, &path);
-        let refused = open(&path).await.stream_writer("ours").await.err().expect("ORC is not written").to_string();
-        assert!(refused.contains("format") && refused.contains("orc"), "seed {seed}: {refused}");
+        match random.chance(50) {
+            true => drop(create(&path, &spec).await),
+            false => spec.create_by(&mut server, &path),
+        }
         let (mut newest, mut turns) = (0, Vec::new());
         for (identifier, operations) in (1..).zip(spec.operations(&mut random, 7)) {
             let operations = storable(&spec, operations);
             let compact = random_compaction(&mut random, &spec);
-            let turn = random.pick(&[0, 0, 0, 1, 2, 3]);
+            let turn = random.pick(&[0, 0, 1, 2, 3, 3, 3]);
             turns.push(["server writes", "server compacts", "we compact", "we write"][turn]);
             let snapshot = match turn {
                 0 => server_write(&mut server, &path, &spec, identifier, &operations, compact),
-                3 => Writer::of(&writable(&path).await, "ours").await.commit(identifier, &operations).await,
+                3 => Writer::open(&path, "ours").await.commit(identifier, &operations).await,
                 _ if newest == 0 => continue,
                 1 => server_compact(&mut server, &path, &spec, random.chance(50)),
                 _ => {
-                    let table = writable(&path).await;
+                    let table = open(&path).await;
                     let compaction = table.compact();
                     let compaction = if random.chance(50) { compaction.full() } else { compaction };
                     compaction.run().await.unwrap_or_else(|error| panic!("seed {seed}, {turns:?}: {error}"));
@@ -234,17 +264,17 @@ async fn looked_up(what: &str, path: &Path) {
 }
 
 #[tokio::test]
-async fn orc_files_of_java_2x_are_read_looked_up_and_compacted() {
+async fn orc_tables_are_written_compacted_and_looked_up_by_turns_with_java_2x() {
     orc_by_turns(Engine::Java2x, Shape::ALL, &[], seeds(18)).await;
 }
 
 #[tokio::test]
-async fn orc_files_of_java_1x_are_read_looked_up_and_compacted() {
+async fn orc_tables_are_written_compacted_and_looked_up_by_turns_with_java_1x() {
     orc_by_turns(Engine::Java1x, Shape::JAVA_1X, &[], seeds(8)).await;
 }
 
 #[tokio::test]
-async fn nested_columns_in_orc_files_of_java_are_read_and_compacted() {
+async fn nested_columns_in_orc_are_written_and_compacted_by_turns_with_java() {
     orc_by_turns(Engine::Java2x, Shape::ALL.with_nested_but_variants(), &[], seeds(12)).await;
     orc_by_turns(Engine::Java1x, Shape::JAVA_1X.with_nested_but_variants(), &[], seeds(6)).await;
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use forebay::Table;
 use forebay::schema::Schema;
 use forebay::types::{Datum, TypeKind};
 use forebay_interop::{Op, Random, Server, TableSpec, View, assert_same, json_row, open};
@@ -84,21 +83,6 @@ pub async fn agreed(what: &str, server: &mut Server, path: &Path) -> View {
         &View::ours(&table).await,
     );
     theirs
-}
-
-/// A table as we write it: ORC is read alone.
-pub async fn writable(path: &Path) -> Table {
-    let table = open(path).await;
-    if !format!("{:?}", table.schema().options).contains("orc") {
-        return table;
-    }
-    let options = [
-        ("file.format", "parquet"),
-        ("file.format.per.level", "0:parquet,5:parquet"),
-        ("changelog-file.format", "parquet"),
-        ("file.compression", "zstd"),
-    ];
-    table.with_options(options).unwrap()
 }
 
 /// A value that Java reads in ORC as it wrote it: it loses trailing blanks of CHAR, a second of times just before 1970, and
