@@ -14,6 +14,8 @@ import interop_line
 import values
 
 EPOCH = datetime.datetime(1970, 1, 1)
+# By Python's clock, as PySpark does it, there is no first day of the year 1.
+types.TimestampType.fromInternal = lambda _, micros: None if micros is None else EPOCH + datetime.timedelta(microseconds=micros)
 
 
 def start():

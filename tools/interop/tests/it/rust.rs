@@ -119,10 +119,11 @@ async fn commits_by_turns_with_the_crate_read_alike_after_each() {
     }
 }
 
-/// Tables that the crate makes by SQL, and what else its SQL does to them.
+/// Tables that the crate makes by SQL, and what else its SQL does to them. No partition is NULL where it deletes: 0.4.0 fails on rows
+/// there, of Java's tables too ("serialized data too short for arity prefix").
 const TABLES: &[(&str, &[&str])] = &[
     (
-        "(k INT, v STRING, p INT) PARTITIONED BY (p)",
+        "(k INT, v STRING, p INT NOT NULL) PARTITIONED BY (p)",
         &[
             "DELETE FROM default.t WHERE k = 2",
             "UPDATE default.t SET v = 'set' WHERE k = 3",
