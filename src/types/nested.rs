@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray, UInt32Array, new_null_array};
+use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray, UInt32Array, make_array, new_null_array};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType as ArrowType, Field as ArrowField, FieldRef, Fields};
@@ -106,10 +106,10 @@ fn rebuild(
             let rows = array.as_struct();
             let columns = row_columns(name, &fields, rows)?;
             let nulls = rows.nulls();
-            let lanes = fields
-                .iter()
-                .zip(&columns)
-                .map(|(field, column)| child(&format!("{name}.{}", field.name), &field.data_type, column, nulls, part));
+            let lanes = fields.iter().zip(&columns).map(|(field, column)| {
+                let column = hidden_with(column, nulls).map_err(wrong)?;
+                child(&format!("{name}.{}", field.name), &field.data_type, &column, nulls, part)
+            });
             let lanes = lanes.collect::<Result<Vec<_>>>()?;
             let rows = StructArray::try_new_with_length(arrow, lanes, nulls.cloned(), rows.len());
             Ok(Arc::new(rows.map_err(wrong)?))
@@ -134,6 +134,19 @@ fn rebuild_map(name: &str, kind: &TypeKind, map: &MapArray, wanted: (FieldRef, b
     let entries = StructArray::try_new(fields.clone(), vec![keys, values], None).map_err(wrong)?;
     let map = MapArray::try_new(Arc::clone(&wanted.0), offsets, entries, map.nulls().cloned(), wanted.1);
     Ok(Arc::new(map.map_err(wrong)?))
+}
+
+/// A nested column that is NULL where the row around it is: a row that may not be NULL has no NULLs of its own in Arrow, and what
+/// lies inside of it must know what is hidden.
+fn hidden_with(
+    column: &ArrayRef,
+    around: Option<&NullBuffer>,
+) -> std::result::Result<ArrayRef, arrow_schema::ArrowError> {
+    let Some(around) = around.filter(|nulls| nulls.null_count() > 0 && column.data_type().is_nested()) else {
+        return Ok(Arc::clone(column));
+    };
+    let nulls = NullBuffer::union(Some(around), column.nulls());
+    Ok(make_array(column.to_data().into_builder().nulls(nulls).build()?))
 }
 
 /// One part converted; a NULL where its type allows none is refused, unless the row around it is NULL itself.
@@ -236,4 +249,35 @@ pub(super) fn repeat(value: &Datum, kind: &TypeKind, rows: usize) -> Result<Arra
         _ => return Err(Error::bug(format!("{value:?} is no {kind}"))),
     };
     arrow_select::take::take(&single, &UInt32Array::from(vec![0; rows]), None).map_err(bug)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Int32Array, RecordBatch};
+
+    use super::*;
+    use crate::types::accept_batch;
+
+    /// Paimon's writers leave no values under a NULL row, and Arrow has no NULL for a row inside of it that may not be NULL.
+    #[test]
+    fn what_lies_in_a_null_row_is_hidden_at_every_depth() {
+        let inner = DataType::row([("value", DataType::INT.not_null())]).not_null();
+        let outer = DataType::row([("inner", inner)]);
+        let value: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None, Some(3)]));
+        // As a Parquet reader gives it: only the outer row knows that it is NULL.
+        let fields = Fields::from(vec![ArrowField::new("value", ArrowType::Int32, true)]);
+        let rows: ArrayRef = Arc::new(StructArray::new(fields.clone(), vec![value], None));
+        let around = Fields::from(vec![ArrowField::new("inner", ArrowType::Struct(fields), false)]);
+        let given = |nulls: Vec<bool>| {
+            let column: ArrayRef =
+                Arc::new(StructArray::new(around.clone(), vec![Arc::clone(&rows)], Some(NullBuffer::from(nulls))));
+            RecordBatch::try_from_iter([("r", column)]).unwrap()
+        };
+        let lanes = accept_batch(&[("r", &outer)], &given(vec![true, false, true])).unwrap();
+        assert_eq!((lanes.num_rows(), lanes.column(0).null_count()), (3, 1));
+        let again = arrow_select::concat::concat(&[lanes.column(0).as_ref(), lanes.column(0).as_ref()]).unwrap();
+        assert_eq!(again.len(), 6);
+        let refused = accept_batch(&[("r", &outer)], &given(vec![false, true, true])).unwrap_err();
+        assert!(refused.to_string().contains("column r.inner.value is NOT NULL"), "{refused}");
+    }
 }

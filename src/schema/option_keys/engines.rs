@@ -74,6 +74,8 @@ keys! {
     "changelog.precommit-compact.thread-num": Int, harmless(FLINK), "threads for that";
     "filesystem.job-level-settings.enabled": Boolean = "true", harmless(FLINK),
         "take file system settings from the job";
+    "owner": Text, harmless(SPARK), "who created the table";
+    "provider": Text, harmless(SPARK), "the word behind USING in CREATE TABLE; older releases kept it";
     "requiredSparkConfsCheck.enabled": Boolean = "true", harmless(SPARK), "check the session's settings";
     "legacy-timestamp-mapping.enabled": Boolean = "false", harmless(SPARK), "old mapping of timestamps";
     "write.merge-schema": Boolean = "false", harmless(SPARK), "writes may add columns";

@@ -4,11 +4,10 @@ One JSON command per line on standard input, one JSON line per command on standa
 """
 import importlib.metadata
 import os
-import sys
-import traceback
 
 import pyarrow
 
+import interop_line
 import values
 from pypaimon.catalog.catalog_factory import CatalogFactory
 from pypaimon.common.file_io import FileIO
@@ -146,26 +145,5 @@ def version(_):
 COMMANDS = {"create": create, "write": write, "read": read, "version": version}
 
 
-def answer(line):
-    try:
-        command = values.read(line)
-        run = COMMANDS.get(command.get("command"))
-        if run is None:
-            raise ValueError("unknown command %s; known are %s" % (command.get("command"), sorted(COMMANDS)))
-        return values.write(run(command))
-    except Exception as error:
-        traceback.print_exc()
-        return values.write({"error": "%s: %s" % (type(error).__name__, error)})
-
-
-def main():
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints must not stand between the answers
-    for line in sys.stdin:
-        if line.strip():
-            answers.write(answer(line) + "\n")
-            answers.flush()
-
-
 if __name__ == "__main__":
-    main()
+    interop_line.serve(COMMANDS)

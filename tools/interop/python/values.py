@@ -6,8 +6,6 @@ import json
 import math
 import re
 
-import numpy
-
 EPOCH = datetime.datetime(1970, 1, 1)
 DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
@@ -55,6 +53,8 @@ def to_json(type_, scalar):
     if kind in ("BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "DECIMAL", "CHAR", "VARCHAR", "STRING"):
         return scalar.as_py()
     if kind in ("FLOAT", "DOUBLE"):
+        import numpy  # beside pyarrow; Spark's server has neither
+
         value = scalar.as_py()
         if math.isnan(value):
             return "NaN"

@@ -57,6 +57,11 @@ impl Writer {
         Self { schema: Arc::clone(table.schema()), writer, committer }
     }
 
+    /// Takes rows of another schema from here on; the writer stays as it is.
+    pub fn feed(&mut self, schema: &Arc<Schema>) {
+        self.schema = Arc::clone(schema);
+    }
+
     /// Writes and commits, and answers the snapshot.
     pub async fn commit(&mut self, identifier: i64, operations: &[Op]) -> i64 {
         self.try_commit(identifier, operations).await.unwrap_or_else(|error| panic!("commit {identifier}: {error}"))

@@ -19,6 +19,10 @@ pub enum Engine {
     Flink,
     /// pypaimon.
     Python,
+    /// The Rust crate `paimon`.
+    Rust,
+    /// Spark SQL with Paimon 0.9.
+    Spark,
 }
 
 impl Engine {
@@ -29,6 +33,8 @@ impl Engine {
             Self::Java2x => "java-2x",
             Self::Flink => "flink",
             Self::Python => "python",
+            Self::Rust => "rust",
+            Self::Spark => "spark",
         }
     }
 }

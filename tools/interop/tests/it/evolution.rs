@@ -1,10 +1,13 @@
 //! Both engines change the schema of a table of ours by turns while both go on writing.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use forebay::schema::{Place, SchemaChange};
 use forebay::types::DataType;
-use forebay_interop::{Engine, Random, Server, TableSpec, Writer, create, open, seeds};
+use forebay_interop::{Engine, Random, Server, TableSpec, Writer, binary, create, open, seeds};
+use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 
 use crate::support::{agreed, place, server_compact, server_write_as, storable};
@@ -128,4 +131,71 @@ async fn tables_of_orc_files_evolve_beside_java() {
 async fn append_tables_evolve_beside_java_2x() {
     let (columns, retypes) = retyped();
     evolve(Engine::Java2x, TableSpec::of(&columns), &retypes, seeds(2)).await;
+}
+
+/// A Parquet file with a wider `a` and a column `extra`, which our command line takes in.
+fn wide_file(path: &Path) {
+    let columns: [(&str, ArrayRef, bool); 4] = [
+        ("k", Arc::new(Int32Array::from(vec![1, 70_000])), false),
+        ("a", Arc::new(Int64Array::from(vec![Some(5_000_000_000), None])), true),
+        ("extra", Arc::new(StringArray::from(vec![Some("x"), None])), true),
+        ("p", Arc::new(StringArray::from(vec!["p", "q"])), false),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+/// `forebay write --merge-schema` changes the table under a writer that is open, and then Java does; the writer goes on after both.
+#[tokio::test]
+async fn java_reads_what_merge_schema_added_and_an_open_writer_takes_up_what_java_altered() {
+    for (engine, base) in [
+        (Engine::Java2x, keyed().option("changelog-producer", "input")),
+        (Engine::Java1x, keyed()),
+        (Engine::Java2x, TableSpec::of(&COLUMNS)),
+    ] {
+        let (mut server, mut random) = (Server::get(engine), Random::new(1));
+        let place = place();
+        let (path, file) = (place.path().join("t"), place.path().join("wide.parquet"));
+        create(&path, &base).await;
+        let mut kept = Writer::open(&path, "kept").await;
+        let mut commits = base.operations_on(&mut random, 4, 8, |_| 12).into_iter();
+        kept.commit(1, &commits.next().unwrap()).await;
+        wide_file(&file);
+        let mut write = std::process::Command::new(binary());
+        let told = write.arg("write").arg(&path).arg(&file).arg("--merge-schema").output().unwrap();
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        let table = open(&path).await;
+        let columns: Vec<String> =
+            table.schema().fields.iter().map(|it| format!("{} {}", it.name, it.data_type)).collect();
+        assert!(
+            columns.contains(&"a BIGINT".to_string()) && columns.contains(&"extra STRING".to_string()),
+            "{columns:?}"
+        );
+        agreed(&format!("{engine:?}, merged: {base:?}"), &mut server, &path).await;
+        // Rows of the old columns, before and after the writer took the new schema up.
+        kept.commit(2, &commits.next().unwrap()).await;
+        agreed(&format!("{engine:?}, the writer after the merge: {base:?}"), &mut server, &path).await;
+
+        let changes = json!([{"add": "java", "type": "DECIMAL(12, 3)"}, {"rename": "c", "to": "renamed"}]);
+        server.run("alter", &path, json!({"changes": changes}));
+        // This commit was begun under the schema that it has; from then on it takes what Java added.
+        kept.commit(3, &[]).await;
+        let table = open(&path).await;
+        kept.feed(table.schema());
+        let rows = TableSpec::of_schema(table.schema()).operations_on(&mut random, 1, 8, |_| 30).remove(0);
+        kept.commit(4, &rows).await;
+        let view = agreed(&format!("{engine:?}, the writer after Java altered: {base:?}"), &mut server, &path).await;
+        let newest = open(&path).await.history().snapshots.latest().await.unwrap().unwrap();
+        assert_eq!(newest.schema_id, table.schema().id, "the writer wrote with Java's schema");
+        assert!(
+            view.rows.values().next_back().unwrap().iter().any(|row| row.contains("Decimal")),
+            "values of Java's column"
+        );
+        server_write_as(&mut server, &path, table.schema(), 5, &rows[..5], "none");
+        server_compact(&mut server, &path, &base, true);
+        agreed(&format!("{engine:?}, compacted: {base:?}"), &mut server, &path).await;
+    }
 }
