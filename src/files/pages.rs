@@ -17,7 +17,7 @@ pub enum PageIndex {
     /// Passes over the file from block to block.
     Avro(AvroIndex),
     /// Asks for the footers of the file and of its stripes.
-    Orc(OrcIndex),
+    Orc(Box<OrcIndex>),
 }
 
 impl PageIndex {
@@ -25,7 +25,7 @@ impl PageIndex {
     pub fn of(format: &FileFormat, path: &str, size: u64, zoned_digits: bool) -> Option<Self> {
         match format {
             FileFormat::Avro => Some(Self::Avro(AvroIndex::new(path, size))),
-            FileFormat::Orc => Some(Self::Orc(OrcIndex::new(path, size, zoned_digits))),
+            FileFormat::Orc => Some(Self::Orc(Box::new(OrcIndex::new(path, size, zoned_digits)))),
             FileFormat::Parquet | FileFormat::Other(_) => None,
         }
     }
