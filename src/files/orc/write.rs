@@ -8,6 +8,7 @@
 
 mod bounds;
 mod columns;
+mod lengths;
 mod rle;
 mod streams;
 mod times;

@@ -198,13 +198,15 @@ async fn a_slab_of_no_rows_changes_nothing_and_a_file_may_have_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn integers_of_every_shape_come_back() {
-    let shapes: Vec<(&str, fn(i64) -> i64)> = vec![
+    type Shape = (&'static str, fn(i64) -> i64);
+    let shapes: Vec<Shape> = vec![
         ("one value", |_| 7),
         ("rising", |row| row * 3 - 1000),
         ("falling", |row| 1000 - row * 3),
         ("rising by more and more", |row| row * row),
         ("falling by more and more", |row| -row * row * row),
         ("rising by one bit", |row| row + row / 2),
+        ("resting, then rising", |row| (row.max(1) - 1) * 3),
         ("resting first", |row| if row < 2 { 5 } else { -row }),
         ("runs of all lengths", |row| ((row as f64) * 2.0).sqrt() as i64),
         ("far away", |row| if row % 2 == 0 { i64::MIN + row } else { i64::MAX - row }),
@@ -232,7 +234,12 @@ async fn stripes_end_at_their_size_and_at_their_rows_with_every_codec() {
         let number = (row as i64).wrapping_mul(0x5851_F42D_4C95_7F2D);
         let text = Datum::String(format!("{number:x}").repeat(row % 9));
         let array = Datum::Array(vec![Datum::Int(row as i32); row % 4]);
-        vec![Datum::BigInt(number), text, if row % 11 == 0 { Datum::Null } else { array }, Datum::Boolean(row % 3 == 0)]
+        vec![
+            Datum::BigInt(number),
+            text,
+            if row.is_multiple_of(11) { Datum::Null } else { array },
+            Datum::Boolean(row.is_multiple_of(3)),
+        ]
     };
     let all: Vec<Vec<Datum>> = (0..30_000).map(of).collect();
     let column = |at: usize| {
