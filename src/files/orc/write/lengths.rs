@@ -1,7 +1,7 @@
 //! Values that have lengths of their own: the bytes of all one after another, and a length for each.
 
-use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
 use arrow_buffer::OffsetBuffer;
 
 use super::rle::Integers;
