@@ -33,6 +33,7 @@ def start():
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+        "spark.sql.readSideCharPadding": "false",  # CHAR as it is stored
         "spark.sql.codegen.wholeStage": "false",  # small tables: compiling costs more than it saves
         "spark.sql.warehouse.dir": os.path.join(here, "..", "target", "spark-warehouse"),
     }

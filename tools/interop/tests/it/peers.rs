@@ -4,8 +4,9 @@ use std::path::Path;
 
 use forebay::Table;
 use forebay::predicate::parse;
+use forebay::read::RowStream;
 use forebay::schema::Schema;
-use forebay_interop::{Op, Random, Row, TableSpec, comparable, datum_of, open, rows_at, snapshots_of, write_once};
+use forebay_interop::{Op, Random, Row, TableSpec, comparable, datum_of, open, rows_of, write_once};
 use serde_json::Value;
 
 /// Rows as sorted texts.
@@ -24,12 +25,19 @@ pub fn answered(schema: &Schema, answer: &Value) -> Vec<String> {
     texts(rows.iter().map(|row| schema.fields.iter().zip(row.as_array().unwrap()).map(cell).collect()))
 }
 
-/// Our rows of the newest snapshot.
+/// Our newest rows, with the columns that the table has.
 pub async fn newest(table: &Table) -> Vec<String> {
-    match snapshots_of(table).await.last() {
-        Some(snapshot) => texts(rows_at(table, *snapshot).await.unwrap_or_else(|error| panic!("our rows: {error}"))),
-        None => Vec::new(),
+    let stream = table.scan().wide_timestamps().read().await;
+    all(table, stream.unwrap_or_else(|error| panic!("our rows: {error}"))).await
+}
+
+/// All rows of a stream.
+pub async fn all(table: &Table, mut stream: RowStream) -> Vec<String> {
+    let mut rows = Vec::new();
+    while let Some(batch) = stream.next_batch().await.unwrap_or_else(|error| panic!("our rows: {error}")) {
+        rows.extend(rows_of(table.schema(), &batch));
     }
+    texts(rows)
 }
 
 /// Writes random rows into a table of another engine, deletes and updates some where its merge engine has that, and compacts it.

@@ -143,7 +143,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("(k INT NOT NULL, v STRING, p INT NOT NULL, PRIMARY KEY (k)) PARTITIONED BY (p)", &[]),
     ("(k INT NOT NULL, v STRING, p INT, PRIMARY KEY (k)) WITH ('bucket'='1','merge-engine'='partial-update')", &[]),
     (
-        "(k INT NOT NULL, v STRING, p INT, PRIMARY KEY (k)) WITH ('bucket'='1','merge-engine'='aggregation','fields.p.aggregate-function'='sum')",
+        "(k INT NOT NULL, v STRING, p INT, PRIMARY KEY (k)) WITH ('bucket'='1','merge-engine'='aggregation','fields.p.aggregate-function'='max')",
         &[],
     ),
     ("(k INT NOT NULL, v STRING, p INT, PRIMARY KEY (k)) WITH ('bucket'='1','merge-engine'='first-row')", &[]),
@@ -151,7 +151,7 @@ const TABLES: &[(&str, &[&str])] = &[
         "(k INT NOT NULL, v STRING, p INT, PRIMARY KEY (k)) WITH ('bucket'='2','sequence.field'='p','sequence.field.sort-order'='descending')",
         &[],
     ),
-    ("(k INT, v STRING, p INT) WITH ('row-tracking.enabled'='true')", &[]),
+    ("(k INT, v STRING, p INT) WITH ('row-tracking.enabled'='true','deletion-vectors.enabled'='true')", &[]),
 ];
 
 const ROWS: [&str; 3] = [

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::flink::table;
-use crate::peers::{answered, go_on, newest, texts};
+use crate::peers::{all, answered, go_on, newest};
 use crate::support::{agreed, place};
 
 /// One session serves all tests, one after another.
@@ -70,8 +70,8 @@ const TABLES: &[(&str, &str, &[&str])] = &[
         &["DELETE FROM t WHERE k = 2"],
     ),
     (
-        "summed",
-        "(k INT, v STRING, p INT) TBLPROPERTIES ('primary-key' = 'k', 'bucket' = '1', 'merge-engine' = 'aggregation', 'fields.p.aggregate-function' = 'sum')",
+        "greatest",
+        "(k INT, v STRING, p INT) TBLPROPERTIES ('primary-key' = 'k', 'bucket' = '1', 'merge-engine' = 'aggregation', 'fields.p.aggregate-function' = 'max')",
         &[],
     ),
 ];
@@ -82,13 +82,21 @@ const ROWS: [&str; 3] = [
     "INSERT INTO t SELECT * FROM t WHERE k < 6",
 ];
 
+/// Rows as Paimon 0.9 reads them from Parquet: to it a ROW whose fields are all NULL is NULL. Java 2.x tells them apart, as we do.
+fn seen(rows: Vec<String>) -> Vec<String> {
+    let mut rows: Vec<String> =
+        rows.into_iter().map(|row| row.replace("Row([Null])", "Null").replace("Row([Null, Null])", "Null")).collect();
+    rows.sort();
+    rows
+}
+
 /// Fails unless Spark, Java and we show the same of the newest snapshot, and Java and we of every other.
 async fn alike(what: &str, (spark, java): (&mut Server, &mut Server), warehouse: &Path, name: &str) {
     let path = table(warehouse, name);
     agreed(what, java, &path).await;
     let table = open(&path).await;
     let answer = sql(spark, warehouse, &[&format!("SELECT * FROM `{name}`")]);
-    assert_eq!(newest(&table).await, answered(table.schema(), &answer), "{what}, read by Spark");
+    assert_eq!(seen(newest(&table).await), seen(answered(table.schema(), &answer)), "{what}, read by Spark");
 }
 
 #[tokio::test]
@@ -113,7 +121,8 @@ async fn tables_of_spark_are_continued_here_and_read_again() {
     }
 }
 
-/// CREATE TABLE AS with all types of Spark, nested ones among them; a tag; branches with commits of both.
+/// CREATE TABLE AS with all types of Spark, nested ones among them; a tag; branches with commits of both. No ROW stands in a ROW:
+/// Paimon 0.9 fails to read NULLs there, of Java 2.0.0 too (`ArrayIndexOutOfBoundsException` in `AbstractHeapVector`).
 #[tokio::test]
 async fn all_types_tags_and_branches_of_spark_are_read_and_continued() {
     let ((_turn, mut spark), mut java) = (spark().await, Server::get(Engine::Java2x));
@@ -122,7 +131,7 @@ async fn all_types_tags_and_branches_of_spark_are_read_and_continued() {
          CAST(id / 3 AS FLOAT) AS d, CAST(-id / 7 AS DOUBLE) AS e, CAST(id * 1.25 AS DECIMAL(20, 3)) AS f, CONCAT('text ', id) AS g, \
          id % 2 = 0 AS h, DATE_ADD(DATE '1969-12-30', CAST(id AS INT)) AS i, TIMESTAMP '1999-12-31 23:59:59.123456' AS j, \
          TIMESTAMP_NTZ '0001-01-01 00:00:00.000001' AS l, X'00ff10' AS m, ARRAY(id, NULL, 7) AS n, MAP(CAST(id AS STRING), ARRAY(1, 2)) AS o, \
-         NAMED_STRUCT('x', id, 'y', NAMED_STRUCT('z', CAST(NULL AS STRING))) AS q FROM (SELECT CAST(id AS INT) AS id FROM RANGE(9))";
+         NAMED_STRUCT('x', id, 'y', IF(id > 4, CONCAT('y', id), NULL)) AS q FROM (SELECT CAST(id AS INT) AS id FROM RANGE(9))";
     let made = [
         format!("CREATE TABLE plain AS {values}"),
         format!("CREATE TABLE keyed TBLPROPERTIES ('primary-key' = 'k', 'bucket' = '2') AS {values}"),
@@ -137,7 +146,7 @@ async fn all_types_tags_and_branches_of_spark_are_read_and_continued() {
         let own = open(&path).await;
         let tagged = own.scan().at(At::Tag("made".to_string())).wide_timestamps().read().await.unwrap();
         let answer = sql(&mut spark, place.path(), &[&format!("SELECT * FROM {name} VERSION AS OF 'made'")]);
-        assert_eq!(rows_of(&own, tagged).await, answered(own.schema(), &answer), "{name}, as of the tag");
+        assert_eq!(seen(all(&own, tagged).await), seen(answered(own.schema(), &answer)), "{name}, as of the tag");
 
         sql(
             &mut spark,
@@ -152,12 +161,16 @@ async fn all_types_tags_and_branches_of_spark_are_read_and_continued() {
         writer.close().await.unwrap();
         let select = format!("SELECT * FROM `{name}$branch_side`");
         let answer = sql(&mut spark, place.path(), &[&select]);
-        assert_eq!(newest(&branch).await, answered(branch.schema(), &answer), "{name}, the branch continued by us");
+        assert_eq!(
+            seen(newest(&branch).await),
+            seen(answered(branch.schema(), &answer)),
+            "{name}, the branch continued by us"
+        );
         sql(&mut spark, place.path(), &[&format!("INSERT INTO `{name}$branch_side` SELECT * FROM {name}")]);
         let answer = sql(&mut spark, place.path(), &[&select]);
         assert_eq!(
-            newest(&own.branch("side").await.unwrap()).await,
-            answered(branch.schema(), &answer),
+            seen(newest(&own.branch("side").await.unwrap()).await),
+            seen(answered(branch.schema(), &answer)),
             "{name}, the branch"
         );
     }
@@ -166,14 +179,6 @@ async fn all_types_tags_and_branches_of_spark_are_read_and_continued() {
 fn some_rows(table: &forebay::Table, random: &mut Random) -> arrow_array::RecordBatch {
     let rows = TableSpec::of_schema(table.schema()).operations_on(random, 1, 6, |_| 12).remove(0);
     forebay_interop::lanes(table.schema(), &rows.iter().map(|op| &op.row).collect::<Vec<_>>())
-}
-
-async fn rows_of(table: &forebay::Table, mut stream: forebay::read::RowStream) -> Vec<String> {
-    let mut rows = Vec::new();
-    while let Some(batch) = stream.next_batch().await.unwrap() {
-        rows.extend(forebay_interop::rows_of(table.schema(), &batch));
-    }
-    texts(rows)
 }
 
 /// Types that Spark has too.
@@ -220,6 +225,6 @@ async fn spark_reads_tables_of_ours() {
         let own = open(&path).await;
         assert!(!snapshots_of(&own).await.is_empty());
         let answer = sql(&mut spark, place.path(), &[&format!("SELECT * FROM {name}")]);
-        assert_eq!(newest(&own).await, answered(own.schema(), &answer), "{name}");
+        assert_eq!(seen(newest(&own).await), seen(answered(own.schema(), &answer)), "{name}");
     }
 }
