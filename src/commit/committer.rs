@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+
 use super::after::AfterCommit;
 use super::attempt::{Attempt, Next};
 use super::changes::Committable;
@@ -172,7 +174,7 @@ impl Committer {
             return Ok(CommitOutcome::AlreadyCommitted { snapshot_id });
         }
         let committable = Committable::of(&messages)?;
-        let verdict = self.commit_both(identifier, &messages, &committable, &properties).await?;
+        let verdict = self.commit_both(identifier, &messages, &committable, &properties).boxed().await?;
         Ok(self.settled(verdict, &messages).await)
     }
 

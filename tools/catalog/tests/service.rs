@@ -94,9 +94,9 @@ async fn names_and_schemas_are_those_of_the_warehouse() {
     let table = catalog.create_table(&name("d.t"), schema()).await.unwrap();
     assert!(matches!(catalog.create_table(&name("d.t"), schema()).await, Err(Error::AlreadyExists(_))));
     assert!(matches!(catalog.create_table(&name("e.t"), schema()).await, Err(Error::NotFound(_))));
-    let orc = Schema { options: [("file.format".to_string(), "orc".to_string())].into(), ..schema() };
-    match catalog.create_table(&name("d.orc"), orc).await {
-        Err(Error::Unsupported(words)) => assert!(words.contains("orc"), "{words}"),
+    let lance = Schema { options: [("file.format".to_string(), "lance".to_string())].into(), ..schema() };
+    match catalog.create_table(&name("d.lance"), lance).await {
+        Err(Error::Unsupported(words)) => assert!(words.contains("lance"), "{words}"),
         other => panic!("{:?}", other.err()),
     }
     write(&table, 0..10).await.snapshot_id().unwrap();
