@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::{join, try_join};
 
 use super::attempt::{Attempt, Next};
@@ -108,7 +109,7 @@ impl Committer {
         mut attempt: Attempt,
         follows: Option<Next<'_>>,
     ) -> Result<Published> {
-        let published = self.attempts(request, &mut attempt, follows).await;
+        let published = self.attempts(request, &mut attempt, follows).boxed().await;
         match &published {
             Err(_) | Ok(Published::Conflicted { .. } | Published::Already(_)) => attempt.draft.discard_all().await,
             Ok(Published::Done(_)) => attempt.draft.discard_unused().await,

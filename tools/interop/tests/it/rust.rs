@@ -190,6 +190,13 @@ async fn tables_of_the_crate_s_sql_are_continued_here_and_read_again() {
         assert_eq!(tagged.snapshot, snapshots_of(&table).await.last().copied(), "{columns}");
         alike(&format!("{columns}, as made"), &mut rust, &mut java, &path).await;
         go_on(&path, &mut random).await;
+        if columns.contains("row-tracking") {
+            // The crate refuses what a compaction writes of such a table, and Java reads: a file whose rows hold their ids.
+            agreed(&format!("{columns}, continued by us"), &mut java, &path).await;
+            let refused = rust.call(&json!({"command": "read", "table": path})).unwrap_err();
+            assert!(refused.to_string().contains("missing first_row_id"), "{columns}: {refused}");
+            continue;
+        }
         alike(&format!("{columns}, continued by us"), &mut rust, &mut java, &path).await;
         for change in *changes {
             sql(&mut rust, &[change]);
