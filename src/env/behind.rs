@@ -34,10 +34,36 @@ pub(super) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
 }
 
 fn start() -> Option<Runtime> {
+    let lowered = lowered();
     let mut builder = Builder::new_multi_thread();
-    let built = builder.worker_threads(DRIVERS).thread_name("forebay-behind").on_thread_start(give_way).enable_all();
+    let built = builder.worker_threads(DRIVERS).thread_name("forebay-behind").enable_all();
+    // A thread takes its priority over from the one that began it: to lower it by a step would lower it again and again.
+    let built = built.on_thread_start(move || set(lowered));
     built.build().inspect_err(|error| tracing::warn!(%error, "no threads for work in the background")).ok()
 }
+
+/// The niceness of threads that give way to the calling one.
+#[cfg(target_os = "linux")]
+fn lowered() -> Option<i32> {
+    rustix::process::getpriority_process(None).ok().map(|usual| (usual + NICER).min(19))
+}
+
+#[cfg(target_os = "linux")]
+fn set(niceness: Option<i32>) {
+    if let Some(niceness) = niceness
+        && let Err(error) = rustix::process::setpriority_process(None, niceness)
+    {
+        tracing::debug!(%error, "the priority of a thread was not lowered");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lowered() -> Option<i32> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set(_: Option<i32>) {}
 
 #[cfg(test)]
 mod tests {
