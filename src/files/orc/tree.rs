@@ -13,14 +13,18 @@ use prost::Message;
 
 use super::stripes::{Given, Pieces};
 use super::{corrupt, undecoded};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::types::MAX_DEPTH;
+
+/// The most bytes of a footer.
+const MAX_FOOTER: u64 = 64 << 20;
 
 /// The types in the footer of a file of a known size must be a tree, each behind what it is a part of; or the bytes that
 /// it takes to tell.
 ///
 /// # Errors
-/// [`crate::Error::Corrupt`] when they are none, or this is no end of an ORC file.
+/// [`Error::Corrupt`] when they are none, or this is no end of an ORC file; [`Error::Exhausted`] for a footer that is too
+/// large.
 pub(super) fn check(size: u64, pieces: &Pieces) -> Result<std::result::Result<(), Range<u64>>> {
     let given = Given::new(size, pieces);
     let bytes = |start: u64, length: u64| given.get_bytes(start, length).map_err(undecoded);
@@ -39,8 +43,13 @@ fn types(size: u64, bytes: impl Fn(u64, u64) -> Result<Bytes>) -> Result<Vec<Typ
     let length = told.footer_length();
     let footer = bytes(footer_end.checked_sub(length).ok_or_else(cut)?, length)?;
     let mut plain = Vec::new();
-    let read = Decompressor::new(footer, compression(&told)?, Vec::new()).read_to_end(&mut plain);
-    read.map_err(undecoded)?;
+    let blocks = Decompressor::new(footer, compression(&told)?, Vec::new());
+    blocks.take(MAX_FOOTER + 1).read_to_end(&mut plain).map_err(undecoded)?;
+    if plain.len() as u64 > MAX_FOOTER {
+        return Err(Error::exhausted(format!(
+            "the footer of an ORC file has more than {MAX_FOOTER} bytes uncompressed"
+        )));
+    }
     Ok(Footer::decode(plain.as_slice()).map_err(undecoded)?.types)
 }
 
@@ -87,24 +96,46 @@ fn is_tree(types: &[Type]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
 
-    fn types(parts: &[&[u32]]) -> Vec<Type> {
+    fn tree(parts: &[&[u32]]) -> Vec<Type> {
         let of = |parts: &&[u32]| Type { subtypes: parts.to_vec(), ..Type::default() };
         parts.iter().map(of).collect()
     }
 
     #[test]
     fn only_a_tree_is_walked() {
-        is_tree(&types(&[&[1, 3], &[2], &[], &[4, 5], &[], &[]])).unwrap();
+        is_tree(&tree(&[&[1, 3], &[2], &[], &[4, 5], &[], &[]])).unwrap();
         is_tree(&[]).unwrap();
         for cyclic in [&[&[0_u32][..]][..], &[&[1], &[1]], &[&[1], &[2], &[1]]] {
-            assert!(matches!(is_tree(&types(cyclic)), Err(Error::Corrupt { .. })), "{cyclic:?}");
+            assert!(matches!(is_tree(&tree(cyclic)), Err(Error::Corrupt { .. })), "{cyclic:?}");
         }
-        assert!(is_tree(&types(&[&[1, 1], &[]])).is_err(), "two ways lead to a type");
-        assert!(is_tree(&types(&[&[9]])).is_err(), "there is no such type");
+        assert!(is_tree(&tree(&[&[1, 1], &[]])).is_err(), "two ways lead to a type");
+        assert!(is_tree(&tree(&[&[9]])).is_err(), "there is no such type");
         let chain: Vec<Vec<u32>> = (1..200).map(|next| vec![next]).chain([vec![]]).collect();
         let chain: Vec<&[u32]> = chain.iter().map(Vec::as_slice).collect();
-        assert!(is_tree(&types(&chain)).is_err(), "deep");
+        assert!(is_tree(&tree(&chain)).is_err(), "deep");
+    }
+
+    #[test]
+    fn a_footer_that_swells_is_not_held_whole() {
+        // Blocks of zeros: a few hundred bytes each, a megabyte when they are inflated.
+        let zeros = zstd::bulk::compress(&vec![0; 1 << 20], 1).unwrap();
+        let mut block = ((zeros.len() as u32) << 1).to_le_bytes()[..3].to_vec();
+        block.extend_from_slice(&zeros);
+        let footer = block.repeat(65);
+        let told = PostScript {
+            footer_length: Some(footer.len() as u64),
+            compression: Some(CompressionKind::Zstd.into()),
+            compression_block_size: Some(1 << 20),
+            magic: Some("ORC".to_string()),
+            ..PostScript::default()
+        };
+        let mut file = footer;
+        file.extend(told.encode_to_vec());
+        file.push(u8::try_from(told.encoded_len()).unwrap());
+        let bytes = Bytes::from(file);
+        let piece = |start: u64, length: u64| Ok(bytes.slice(start as usize..(start + length) as usize));
+        let error = super::types(bytes.len() as u64, piece).unwrap_err();
+        assert!(matches!(error, Error::Exhausted(_)), "{error}");
     }
 }

@@ -30,19 +30,24 @@ fn has_words(spec: &TableSpec) -> bool {
     spec.columns.iter().all(|(_, column)| word(&column.kind))
 }
 
-async fn we_read(shape: Shape, seeds: impl Iterator<Item = u64>) {
+/// Random tables with all their commits by one side, whose rows and changes both sides read.
+async fn written_by(the_crate: bool, shape: Shape, seeds: impl Iterator<Item = u64>) {
     let mut server = Server::get(Engine::Rust);
     for seed in seeds {
         let mut random = Random::new(seed);
         let spec = TableSpec::random(&mut random, shape);
         let (place, mut model) = (place(), Model::new(&spec));
         let path = table(place.path(), "t");
-        match has_words(&spec) {
+        match the_crate && has_words(&spec) {
             true => spec.create_by(&mut server, &path),
             false => drop(create(&path, &spec).await),
         }
+        let mut ours = Writer::open(&path, "ours").await;
         for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
-            let snapshot = server_write(&mut server, &path, &spec, identifier, &operations, "none");
+            let snapshot = match the_crate {
+                true => server_write(&mut server, &path, &spec, identifier, &operations, "none"),
+                false => ours.commit(identifier, &operations).await,
+            };
             model.commit(&operations, snapshot..=snapshot);
         }
         check(&format!("seed {seed}: {spec:?}"), model.view(), &mut server, &path).await;
@@ -51,39 +56,22 @@ async fn we_read(shape: Shape, seeds: impl Iterator<Item = u64>) {
 
 #[tokio::test]
 async fn we_read_what_the_crate_writes() {
-    we_read(Shape::RUST, seeds(12)).await;
+    written_by(true, Shape::RUST, seeds(12)).await;
 }
 
 #[tokio::test]
 async fn we_read_the_nested_columns_that_the_crate_writes() {
-    we_read(Shape::RUST.with_nested_but_multisets(), seeds(8)).await;
-}
-
-async fn we_write(shape: Shape, seeds: impl Iterator<Item = u64>) {
-    let mut server = Server::get(Engine::Rust);
-    for seed in seeds {
-        let mut random = Random::new(seed);
-        let spec = TableSpec::random(&mut random, shape);
-        let (place, mut model) = (place(), Model::new(&spec));
-        let path = table(place.path(), "t");
-        create(&path, &spec).await;
-        let mut writer = Writer::open(&path, "ours").await;
-        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 4)) {
-            let snapshot = writer.commit(identifier, &operations).await;
-            model.commit(&operations, snapshot..=snapshot);
-        }
-        check(&format!("seed {seed}: {spec:?}"), model.view(), &mut server, &path).await;
-    }
+    written_by(true, Shape::RUST.with_nested_but_multisets(), seeds(8)).await;
 }
 
 #[tokio::test]
 async fn the_crate_reads_what_we_write() {
-    we_write(Shape::RUST, seeds(12)).await;
+    written_by(false, Shape::RUST, seeds(12)).await;
 }
 
 #[tokio::test]
 async fn the_crate_reads_the_nested_columns_that_we_write() {
-    we_write(Shape::RUST.with_nested_but_multisets(), seeds(8)).await;
+    written_by(false, Shape::RUST.with_nested_but_multisets(), seeds(8)).await;
 }
 
 /// The crate's commits, ours and our compactions by turns; all rows and changes after each.
