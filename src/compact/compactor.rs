@@ -181,6 +181,15 @@ impl Compactor {
         self.run_with(task, self.limits).await
     }
 
+    /// The same for a task that somebody else must not feel: it leaves one of the threads, and so a core, to them.
+    ///
+    /// # Errors
+    /// As [`Compactor::run`].
+    pub(crate) async fn run_beside(&self, task: &CompactTask) -> Result<CommitMessage> {
+        self.run_with(task, CompactLimits { threads: self.limits.threads.saturating_sub(1).max(1), ..self.limits })
+            .await
+    }
+
     /// Runs tasks side by side within the limits, in their order. Answers what became of each.
     pub async fn run_all(&self, tasks: &[CompactTask]) -> Vec<Result<CommitMessage>> {
         use futures::{FutureExt, StreamExt};

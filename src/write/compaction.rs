@@ -353,7 +353,7 @@ impl WriterCompaction {
             if permit.is_err() || sender.is_closed() {
                 return;
             }
-            if let Err(Ok(message)) = sender.send(compactor.run(&task).await) {
+            if let Err(Ok(message)) = sender.send(compactor.run_beside(&task).await) {
                 compactor.discard(&message).await;
             }
         });

@@ -13,7 +13,7 @@ pub use self::others::{Catalog, CatalogAction, Completions, Demo, Serve};
 pub use self::read::{BetweenMode, Changes, Inspect, Lookup, OutputFormat, Read, View};
 pub use self::tables::{Alter, Create, Describe, Drop, List};
 pub use self::upkeep::{Compact, CompactMeans, CompactPart, CompactScope, Expire, Rescale};
-pub use self::versions::{Branch, BranchAction, Tag, TagAction};
+pub use self::versions::{Branch, BranchAction, NamedPoint, Tag, TagAction};
 pub use self::write::{Delete, InputFormat, Load, Statement, Truncate, Update, Write};
 
 /// Upserts, exactly-once commits, merged reads and changes on Apache Paimon tables, without a JVM.

@@ -16,18 +16,7 @@ pub struct Tag {
 #[derive(Debug, Subcommand)]
 pub enum TagAction {
     /// Give a snapshot a name
-    Create {
-        /// The table: a location or db.table
-        table: String,
-        /// The tag's name
-        name: String,
-        /// Which snapshot [default: the newest]
-        #[command(flatten)]
-        point: Point,
-        /// The time after which other engines may delete the tag: '7 d' [default: option tag.default-time-retained]
-        #[arg(long, value_name = "TIME")]
-        time_retained: Option<String>,
-    },
+    Create(NamedPoint),
     /// Give a tag another name
     Rename {
         /// The table: a location or db.table
@@ -38,18 +27,7 @@ pub enum TagAction {
         to: String,
     },
     /// Point a tag at another snapshot, and delete what it alone kept
-    Replace {
-        /// The table: a location or db.table
-        table: String,
-        /// The tag's name
-        name: String,
-        /// Which snapshot [default: the newest]
-        #[command(flatten)]
-        point: Point,
-        /// The time after which other engines may delete the tag: '7 d' [default: option tag.default-time-retained]
-        #[arg(long, value_name = "TIME")]
-        time_retained: Option<String>,
-    },
+    Replace(NamedPoint),
     /// Delete a tag, and what it alone kept
     Delete {
         /// The table: a location or db.table
@@ -65,6 +43,21 @@ pub enum TagAction {
         #[arg(long, value_enum)]
         output: Option<OutputFormat>,
     },
+}
+
+/// A snapshot and its name.
+#[derive(Debug, Args)]
+pub struct NamedPoint {
+    /// The table: a location or db.table
+    pub table: String,
+    /// The tag's name
+    pub name: String,
+    /// Which snapshot [default: the newest]
+    #[command(flatten)]
+    pub point: Point,
+    /// The time after which other engines may delete the tag: '7 d' [default: option tag.default-time-retained]
+    #[arg(long, value_name = "TIME")]
+    pub time_retained: Option<String>,
 }
 
 /// Arguments of `branch`.

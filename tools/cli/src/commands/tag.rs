@@ -8,19 +8,15 @@ use forebay::schema::parse_duration;
 use serde_json::json;
 
 use super::inspect::show;
-use crate::cli::{Common, Point, Tag, TagAction};
+use crate::cli::{Common, NamedPoint, Tag, TagAction};
 use crate::failure::{Failure, Result};
 use crate::output;
 
 /// Makes, moves, renames, deletes or lists.
 pub async fn run(args: Tag, common: &Common) -> Result<()> {
     match args.action {
-        TagAction::Create { table, name, point, time_retained } => {
-            point_at(&table, &name, &point, time_retained.as_deref(), false, common).await
-        }
-        TagAction::Replace { table, name, point, time_retained } => {
-            point_at(&table, &name, &point, time_retained.as_deref(), true, common).await
-        }
+        TagAction::Create(given) => point_at(&given, false, common).await,
+        TagAction::Replace(given) => point_at(&given, true, common).await,
         TagAction::Rename { table, name, to } => {
             let table = super::open_table(&table, common, &[]).await?;
             table.rename_tag(&name, &to).await?;
@@ -37,18 +33,12 @@ pub async fn run(args: Tag, common: &Common) -> Result<()> {
     }
 }
 
-async fn point_at(
-    table: &str,
-    name: &str,
-    point: &Point,
-    retained: Option<&str>,
-    replaces: bool,
-    common: &Common,
-) -> Result<()> {
-    let retained: Option<Duration> = retained
-        .map(parse_duration)
-        .transpose()
-        .map_err(|error| Failure::from(error).context("--time-retained").help("give a time like '7 d' or '12 h'"))?;
+async fn point_at(given: &NamedPoint, replaces: bool, common: &Common) -> Result<()> {
+    let NamedPoint { table, name, point, time_retained } = given;
+    let retained: Option<Duration> =
+        time_retained.as_deref().map(parse_duration).transpose().map_err(|error| {
+            Failure::from(error).context("--time-retained").help("give a time like '7 d' or '12 h'")
+        })?;
     let at = super::at_of(point)?.unwrap_or(At::Latest);
     let table = super::open_table(table, common, &[]).await?;
     let snapshot = match replaces {
