@@ -8,7 +8,7 @@ use futures::future::try_join_all;
 
 use super::committer::Committer;
 use super::outcome::CommitOutcome;
-use super::publish::{Base, Proof, Slot};
+use super::publish::{Base, Proof, Slot, Won};
 use crate::error::{Error, Result};
 use crate::format::{Snapshot, layout};
 
@@ -28,7 +28,7 @@ impl Committer {
         }
         self.check_prepared(snapshot).await?;
         match self.create(snapshot, &known).await? {
-            Slot::Ours { in_time } => self.settle_prepared(snapshot, &known, in_time).await,
+            Slot::Ours(won) => Ok(self.settle_prepared(snapshot, won).await),
             Slot::Taken { doubt: false } => Ok(conflicted(format!("snapshot {} is another commit's", snapshot.id))),
             Slot::Taken { doubt: true } => {
                 let words =
@@ -78,8 +78,8 @@ impl Committer {
         }
     }
 
-    async fn settle_prepared(&mut self, snapshot: &Snapshot, known: &Base, in_time: bool) -> Result<CommitOutcome> {
-        Ok(match self.prove(snapshot, known, in_time).await {
+    async fn settle_prepared(&mut self, snapshot: &Snapshot, won: Won) -> CommitOutcome {
+        match self.prove(snapshot, won).await {
             Proof::Newest | Proof::Below => CommitOutcome::Committed {
                 snapshot_id: snapshot.id,
                 append: None,
@@ -88,7 +88,7 @@ impl Committer {
             },
             // Nobody may delete what this snapshot names: it was visible.
             Proof::Lost(reason) | Proof::Unclear(reason) => CommitOutcome::Unknown { reason },
-        })
+        }
     }
 }
 

@@ -58,10 +58,8 @@ pub(super) enum Published {
 
 /// What the slot of a number holds after a create.
 pub(super) enum Slot {
-    /// Ours; `in_time` when it was created before any slot can have been freed since the base was seen.
-    Ours {
-        in_time: bool,
-    },
+    /// Ours.
+    Ours(Won),
     /// Somebody else's snapshot; `doubt` when a create of ours may still be on its way.
     Taken {
         doubt: bool,
@@ -71,7 +69,14 @@ pub(super) enum Slot {
     Unknown(String),
 }
 
-/// What reading back says of a snapshot that was created.
+/// A snapshot that was created, as it was read back at once.
+pub(super) struct Won {
+    verified: Verified,
+    /// When it was the newest.
+    at: Duration,
+}
+
+/// What a snapshot that was created is in the chain.
 pub(super) enum Proof {
     /// It is the newest.
     Newest,
@@ -157,9 +162,7 @@ impl Committer {
                 None => self.create(&snapshot, &base).await?,
             };
             match slot {
-                Slot::Ours { in_time } => {
-                    return self.settle(snapshot, lists, &base, in_time, &mut attempt.draft).await;
-                }
+                Slot::Ours(won) => return self.settle(snapshot, lists, &base, won, &mut attempt.draft).await,
                 Slot::Unknown(reason) => return Ok(Published::Unknown(reason)),
                 Slot::Taken { doubt: true } => attempt.draft.attempt_in_doubt(),
                 Slot::Taken { doubt: false } | Slot::TooLate => attempt.draft.attempt_lost(),
@@ -371,8 +374,9 @@ impl Committer {
         Ok(found)
     }
 
-    /// Creates the snapshot file. A create whose answer is lost is tried again with the same bytes in the same slot, and
-    /// read back: it never moves on to another number before it is known what this one holds.
+    /// Creates the snapshot file, and reads it back: whatever else is done meanwhile, that is not put off. A create whose
+    /// answer is lost is tried again with the same bytes in the same slot: it never moves on to another number before it
+    /// is known what this one holds.
     pub(super) async fn create(&self, snapshot: &Snapshot, base: &Base) -> Result<Slot> {
         let seen_at = self.env().monotonic();
         if !self.still_newest(base).await? {
@@ -389,14 +393,16 @@ impl Committer {
                 return Ok(doubt.map_or(Slot::TooLate, Slot::Unknown));
             }
             match self.publisher.publish(&self.history, base.snapshot.as_ref(), snapshot).await {
-                Ok(Created::Won) => return Ok(Slot::Ours { in_time: in_time() }),
+                Ok(Created::Won) => return Ok(Slot::Ours(self.won(base, snapshot, in_time()).await)),
                 Ok(Created::Exists) => {}
                 Ok(Created::Unknown(words)) => doubt = Some(format!("create {path}: {words}")),
                 Err(error) if doubt.is_none() => return Err(error),
                 Err(error) => doubt = Some(format!("create {path}: {error}")),
             }
             match self.history.snapshots.try_load(snapshot.id).await {
-                Ok(Some(found)) if found == *snapshot => return Ok(Slot::Ours { in_time: in_time() }),
+                Ok(Some(found)) if found == *snapshot => {
+                    return Ok(Slot::Ours(self.won(base, snapshot, in_time()).await));
+                }
                 Ok(Some(_)) => return Ok(Slot::Taken { doubt: doubt.is_some() }),
                 Ok(None) => {
                     doubt.get_or_insert_with(|| format!("create {path}: it is said to exist and is not there"));
@@ -409,16 +415,26 @@ impl Committer {
         Ok(Slot::Unknown(doubt.unwrap_or_default()))
     }
 
-    /// Reads back, moves the hint, and remembers the new newest snapshot.
+    /// `in_time`: it was created before any slot can have been freed since the base was seen.
+    async fn won(&self, base: &Base, snapshot: &Snapshot, in_time: bool) -> Won {
+        let at = self.env().monotonic();
+        let verified = match self.publisher.is_final() {
+            true => Verified::Counts,
+            false => self.read_back(base, snapshot, in_time).await,
+        };
+        Won { verified, at }
+    }
+
+    /// Moves the hint, and remembers the new newest snapshot.
     async fn settle(
         &mut self,
         snapshot: Snapshot,
         lists: Lists,
         base: &Base,
-        in_time: bool,
+        won: Won,
         draft: &mut Draft,
     ) -> Result<Published> {
-        match self.prove(&snapshot, base, in_time).await {
+        match self.prove(&snapshot, won).await {
             Proof::Newest => {}
             Proof::Below => {
                 // There is nothing to remember.
@@ -439,16 +455,14 @@ impl Committer {
         Ok(Published::Done(snapshot))
     }
 
-    /// Reads a snapshot back that was created, and points the hint at the newest one. One that lies beside the chain is
-    /// taken back.
-    pub(super) async fn prove(&mut self, snapshot: &Snapshot, base: &Base, in_time: bool) -> Proof {
+    /// Points the hint at the newest snapshot. One that lies beside the chain is taken back.
+    pub(super) async fn prove(&mut self, snapshot: &Snapshot, won: Won) -> Proof {
         if self.publisher.is_final() {
             return Proof::Newest;
         }
-        let created_at = self.env().monotonic();
-        match self.read_back(base, snapshot, in_time).await {
+        match won.verified {
             Verified::Counts => {
-                self.write_hint(snapshot.id, created_at).await;
+                self.write_hint(snapshot.id, won.at).await;
                 Proof::Newest
             }
             Verified::CountsBelow(newest) => {

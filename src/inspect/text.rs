@@ -59,12 +59,12 @@ impl Teller {
 
     /// A partition's place among the others.
     pub(super) fn partition_order(&self, row: &BinaryRow) -> KeyBound {
-        KeyBound(row.decode(&self.partition_types).unwrap_or_default())
+        KeyBound::from(row.decode(&self.partition_types).unwrap_or_default())
     }
 
     /// A key's place among the others.
     pub(super) fn key_order(&self, row: &BinaryRow) -> Option<KeyBound> {
-        row.decode(&self.key_types).ok().map(KeyBound)
+        row.decode(&self.key_types).ok().map(KeyBound::from)
     }
 
     /// A row's values, or one text that says why they cannot be told.

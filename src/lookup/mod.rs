@@ -15,7 +15,7 @@
 //!
 //! Rows that deletion vectors mask are passed over where rows become hits. What a batch read leaves out (level 0 of some
 //! tables) is left out here: both ask [`crate::scan`] for the files of a snapshot.
-//! Spec: `format-spec/merge-tree.md`.
+//! Spec: `format-spec/merge-tree.md`; why there are no local files: `format-spec/decisions/0023-lookups-read-data-files.md`.
 
 mod bucket;
 mod cache;

@@ -8,8 +8,15 @@ use crate::format::BinaryRow;
 use crate::types::{DataType, Datum};
 
 /// A key as it stands in a file's description, in Paimon's order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KeyBound(pub Vec<Datum>);
+#[derive(Debug, Clone)]
+pub struct KeyBound(Values);
+
+/// Most keys are one column: a plan of many files holds two for each of them.
+#[derive(Debug, Clone)]
+enum Values {
+    One(Datum),
+    Many(Vec<Datum>),
+}
 
 impl KeyBound {
     /// The key of a file's description.
@@ -17,7 +24,30 @@ impl KeyBound {
     /// # Errors
     /// [`crate::Error::Corrupt`] when the bytes are no such key.
     pub fn of(key: &BinaryRow, types: &[DataType]) -> Result<Self> {
-        key.decode(types).map(Self)
+        match types {
+            [one] if key.arity() == 1 => key.get(0, &one.kind).map(|value| Self(Values::One(value))),
+            _ => key.decode(types).map(Self::from),
+        }
+    }
+
+    /// The values of the key's columns.
+    pub fn values(&self) -> &[Datum] {
+        match &self.0 {
+            Values::One(value) => std::slice::from_ref(value),
+            Values::Many(values) => values,
+        }
+    }
+}
+
+impl From<Vec<Datum>> for KeyBound {
+    fn from(values: Vec<Datum>) -> Self {
+        Self(Values::Many(values))
+    }
+}
+
+impl PartialEq for KeyBound {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
     }
 }
 
@@ -31,8 +61,9 @@ impl PartialOrd for KeyBound {
 
 impl Ord for KeyBound {
     fn cmp(&self, other: &Self) -> Ordering {
-        let differ = self.0.iter().zip(&other.0).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne());
-        differ.unwrap_or_else(|| self.0.len().cmp(&other.0.len()))
+        let (a, b) = (self.values(), other.values());
+        let differ = a.iter().zip(b).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne());
+        differ.unwrap_or_else(|| a.len().cmp(&b.len()))
     }
 }
 
@@ -73,8 +104,9 @@ pub fn sections<T>(mut items: Vec<Ranged<T>>) -> Vec<Section<T>> {
 /// Appends to the run that ends first, if it ends before the item begins; else begins a run. Items come by
 /// rising minimum, so this gives the fewest runs.
 fn place<T>(section: &mut Section<T>, item: Ranged<T>) {
-    let end = |run: &Vec<Ranged<T>>| run.last().map(|last| last.max.clone());
-    let earliest = section.iter_mut().min_by(|a, b| end(a).cmp(&end(b)));
+    let ends =
+        |a: &Vec<Ranged<T>>, b: &Vec<Ranged<T>>| a.last().map(|last| &last.max).cmp(&b.last().map(|last| &last.max));
+    let earliest = section.iter_mut().min_by(|a, b| ends(a, b));
     match earliest {
         Some(run) if run.last().is_some_and(|last| last.max < item.min) => run.push(item),
         _ => section.push(vec![item]),
@@ -86,7 +118,7 @@ mod tests {
     use super::*;
 
     fn ranges(list: &[(i32, i32)]) -> Vec<Ranged<()>> {
-        let bound = |key: i32| KeyBound(vec![Datum::Int(key)]);
+        let bound = |key: i32| KeyBound::from(vec![Datum::Int(key)]);
         list.iter().map(|(min, max)| Ranged { min: bound(*min), max: bound(*max), item: () }).collect()
     }
 

@@ -20,11 +20,11 @@ use crate::format::{CompactedChangelog, DataFileMeta, Selection, Split, bucket_d
 use crate::history::History;
 use crate::lsm::merge::Deduplicate;
 use crate::lsm::{
-    CompactMerge, Compacted, KeepAll, KeyEncoder, MergeFunction, MergedBatch, Ranged, RunBatch, RunReader,
+    CompactMerge, Compacted, KeepAll, KeyBound, KeyEncoder, MergeFunction, MergedBatch, Ranged, RunBatch, RunReader,
     SequenceOrder, age, compact_runs, merge, merge_runs, sections,
 };
 use crate::predicate::{Expr, evaluate};
-use crate::scan::{FileVectors, bound, load_vectors};
+use crate::scan::{FileVectors, load_vectors};
 use crate::schema::{FileFormat, Schema, TableOptions};
 use crate::types::{external_schema, lane_schema, to_external};
 
@@ -383,7 +383,7 @@ impl SplitReader {
         let types = self.request.schema.types_of(&self.request.schema.trimmed_primary_keys())?;
         let mut ranged = Vec::with_capacity(located.files.len());
         for file in &located.files {
-            let (min, max) = (bound(&file.min_key, &types)?, bound(&file.max_key, &types)?);
+            let (min, max) = (KeyBound::of(&file.min_key, &types)?, KeyBound::of(&file.max_key, &types)?);
             ranged.push(Ranged { min, max, item: Arc::clone(file) });
         }
         let files = |run: Vec<Ranged<Arc<DataFileMeta>>>| run.into_iter().map(|ranged| ranged.item).collect();

@@ -19,7 +19,7 @@ pub(crate) use at::{Found, at_or_told, compacted};
 pub use between::{Between, BetweenPart, BetweenPlan, plan_between};
 pub use count::counted;
 pub use partitions::PartitionTest;
-pub use plan::{PlanRules, bound, plan_changes, plan_rows};
+pub use plan::{PlanRules, plan_changes, plan_rows};
 pub(crate) use prune::Pruner;
 pub use vectors::{FileVectors, Vectors, load_vectors};
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::prune::Pruner;
 use super::vectors::Vectors;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{BinaryRow, DataFileMeta, ManifestEntry, SnapshotId, Split};
 use crate::lsm::{KeyBound, Ranged, sections};
 use crate::schema::{MergeEngine, Schema, TableOptions};
@@ -59,16 +59,14 @@ impl PlanRules {
     }
 }
 
-/// A file's key as something that has Paimon's order.
-///
-/// # Errors
-/// [`crate::Error::Corrupt`] when the bytes are no such key.
-pub fn bound(key: &BinaryRow, types: &[DataType]) -> Result<KeyBound> {
-    KeyBound::of(key, types)
-}
+/// So many files are worth a second thread.
+const MANY_FILES: usize = 8192;
+
+/// A partition, a bucket and its files.
+type Bucket = (BinaryRow, i32, Vec<Arc<DataFileMeta>>);
 
 /// The files of each bucket, by partition and bucket; inside a bucket in manifest order.
-fn by_bucket(mut entries: Vec<Arc<ManifestEntry>>) -> impl Iterator<Item = (BinaryRow, i32, Vec<Arc<DataFileMeta>>)> {
+fn by_bucket(mut entries: Vec<Arc<ManifestEntry>>) -> impl Iterator<Item = Bucket> {
     entries.sort_by(|a, b| (&a.partition, a.bucket).cmp(&(&b.partition, b.bucket)));
     let mut entries = entries.into_iter().peekable();
     std::iter::from_fn(move || {
@@ -93,8 +91,32 @@ pub fn plan_rows(
     vectors: &Vectors,
     pruner: &Pruner,
 ) -> Result<Vec<Split>> {
-    let mut splits = Vec::new();
-    for (partition, bucket, files) in by_bucket(entries) {
+    let is_large = entries.len() >= MANY_FILES;
+    let mut buckets: Vec<Bucket> = by_bucket(entries).collect();
+    let rest = if is_large { buckets.split_off(buckets.len() / 2) } else { Vec::new() };
+    let plan = |buckets| plan_buckets(rules, snapshot, buckets, vectors, pruner);
+    if rest.is_empty() {
+        return plan(buckets);
+    }
+    std::thread::scope(|scope| {
+        let rest = scope.spawn(|| plan(rest));
+        let splits = plan(buckets);
+        let rest = rest.join().unwrap_or_else(|_| Err(Error::bug("a planning thread panicked")));
+        let mut splits = splits?;
+        splits.extend(rest?);
+        Ok(splits)
+    })
+}
+
+fn plan_buckets(
+    rules: &PlanRules,
+    snapshot: SnapshotId,
+    buckets: Vec<Bucket>,
+    vectors: &Vectors,
+    pruner: &Pruner,
+) -> Result<Vec<Split>> {
+    let mut splits = Vec::with_capacity(buckets.len());
+    for (partition, bucket, files) in buckets {
         let packs = if rules.key_types.is_empty() {
             let mut files = matching(files.into_iter(), pruner)?;
             files.sort_by(|a, b| (a.min_sequence_number, &a.file_name).cmp(&(b.min_sequence_number, &b.file_name)));
@@ -153,7 +175,8 @@ fn pack_tree(rules: &PlanRules, files: Vec<Arc<DataFileMeta>>, pruner: &Pruner) 
     }
     let mut ranged = Vec::with_capacity(files.len());
     for file in files {
-        let (min, max) = (bound(&file.min_key, &rules.key_types)?, bound(&file.max_key, &rules.key_types)?);
+        let (min, max) =
+            (KeyBound::of(&file.min_key, &rules.key_types)?, KeyBound::of(&file.max_key, &rules.key_types)?);
         if pruner.keys_may_match(&min, &max) {
             ranged.push(Ranged { min, max, item: file });
         }
@@ -214,7 +237,7 @@ pub fn plan_changes(
     entries: Vec<Arc<ManifestEntry>>,
     vectors: &Vectors,
 ) -> Vec<Split> {
-    let split = |(partition, bucket, files): (BinaryRow, i32, Vec<Arc<DataFileMeta>>)| Split {
+    let split = |(partition, bucket, files): Bucket| Split {
         snapshot_id: snapshot,
         schema_id: rules.schema_id,
         vectors: vectors.of_files(&partition, bucket, &files),
@@ -252,18 +275,31 @@ mod tests {
 
     /// For each split whether it is raw, and how many files it has.
     fn shape(files: Vec<DataFileMeta>) -> Vec<(bool, usize)> {
+        let splits = planned(files.into_iter().map(|file| (0, file)));
+        splits.iter().map(|split| (split.raw, split.files.len())).collect()
+    }
+
+    /// The splits of files in buckets.
+    fn planned(files: impl Iterator<Item = (i32, DataFileMeta)>) -> Vec<Split> {
         let schema =
             Schema::builder().column("k", DataType::INT).primary_key(["k"]).option("bucket", "1").build().unwrap();
         let options = TableOptions::parse(&schema).unwrap();
         let rules = PlanRules { target: 100, open_cost: 10, ..PlanRules::new(&schema, &options).unwrap() };
         let pruner = Pruner::new(&Arc::new(schema), &options, None).unwrap();
-        let entry = |file| {
+        let entry = |(bucket, file)| {
             let (kind, partition) = (FileKind::Add, BinaryRow::empty());
-            Arc::new(ManifestEntry { kind, partition, bucket: 0, total_buckets: 1, file: Arc::new(file) })
+            Arc::new(ManifestEntry { kind, partition, bucket, total_buckets: 1, file: Arc::new(file) })
         };
-        let splits =
-            plan_rows(&rules, 1, files.into_iter().map(entry).collect(), &Vectors::default(), &pruner).unwrap();
-        splits.iter().map(|split| (split.raw, split.files.len())).collect()
+        plan_rows(&rules, 1, files.map(entry).collect(), &Vectors::default(), &pruner).unwrap()
+    }
+
+    #[test]
+    fn two_threads_plan_the_buckets_of_many_files_in_their_order() {
+        let files = |bucket| [(bucket, file(0, (1, 9), 20, None)), (bucket, file(5, (5, 12), 20, None))];
+        let buckets = MANY_FILES as i32 / 2 + 1;
+        let splits = planned((0..buckets).rev().flat_map(files));
+        assert_eq!(splits.iter().map(|split| split.bucket).collect::<Vec<_>>(), (0..buckets).collect::<Vec<_>>());
+        assert!(splits.iter().all(|split| split.files.len() == 2));
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Pruner {
         // Only the first key column is ordered over the whole file.
         may_match(filter, &|column| {
             self.first_key.as_ref().filter(|key| *key == column)?;
-            let (min, max) = (min.0.first()?.clone(), max.0.first()?.clone());
+            let (min, max) = (min.values().first()?.clone(), max.values().first()?.clone());
             Some(ColumnRange { min: Some(min), max: Some(max), null_count: Some(0), row_count: 1 })
         })
     }

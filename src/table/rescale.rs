@@ -13,9 +13,10 @@ use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer, Pu
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, CommitMessage, DataFileMeta, IndexFile, ManifestEntry, Snapshot, SnapshotId};
 use crate::history::{EntryTest, FileFilter, History};
+use crate::lsm::KeyBound;
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, RowStream, SplitReader};
-use crate::scan::{Shown, ShownLevels, bound, plan_snapshot, schema_of};
+use crate::scan::{Shown, ShownLevels, plan_snapshot, schema_of};
 use crate::schema::{BucketMode, Schema, SchemaChange, SchemaId, TableOptions, Use, check_options};
 use crate::types::RowKind;
 use crate::write::{ChangeBatch, Channel, StreamWriter};
@@ -240,7 +241,7 @@ pub(super) fn upgrade(schema: &Schema, levels: i32, messages: &mut [CommitMessag
     for message in messages {
         let mut ranges = Vec::with_capacity(message.new_files.len());
         for file in &message.new_files {
-            ranges.push((bound(&file.min_key, &types)?, bound(&file.max_key, &types)?));
+            ranges.push((KeyBound::of(&file.min_key, &types)?, KeyBound::of(&file.max_key, &types)?));
         }
         ranges.sort_by(|a, b| a.0.cmp(&b.0));
         if ranges.windows(2).all(|pair| pair[0].1 < pair[1].0) {

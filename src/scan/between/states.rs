@@ -8,8 +8,7 @@ use futures::future::try_join;
 use super::{BetweenPart, Planner};
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, DataFileMeta, ManifestEntry, Snapshot, SnapshotId, Split};
-use crate::lsm::{Ranged, sections};
-use crate::scan::plan::bound;
+use crate::lsm::{KeyBound, Ranged, sections};
 use crate::scan::vectors::Vectors;
 use crate::schema::Schema;
 
@@ -77,7 +76,7 @@ impl Planner<'_> {
         let mut ranged = Vec::with_capacity(files.len());
         for item in files.into_values() {
             let types = &self.rules.key_types;
-            let (min, max) = (bound(&item.file.min_key, types)?, bound(&item.file.max_key, types)?);
+            let (min, max) = (KeyBound::of(&item.file.min_key, types)?, KeyBound::of(&item.file.max_key, types)?);
             if self.pruner.keys_may_match(&min, &max) {
                 ranged.push(Ranged { min, max, item });
             }

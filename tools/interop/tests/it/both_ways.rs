@@ -67,7 +67,7 @@ async fn check_rows(what: &str, wanted: &View, server: &mut Server, path: &std::
 
 #[tokio::test]
 async fn java_2x_reads_what_we_write() {
-    we_write(Engine::Java2x, Shape::ALL, seeds(16)).await;
+    we_write(Engine::Java2x, Shape::ALL, seeds(12)).await;
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn pypaimon_reads_what_we_write() {
 
 #[tokio::test]
 async fn we_read_what_java_2x_writes() {
-    we_read(Engine::Java2x, Shape::ALL, seeds(16)).await;
+    we_read(Engine::Java2x, Shape::ALL, seeds(12)).await;
 }
 
 #[tokio::test]

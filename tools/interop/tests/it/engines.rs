@@ -250,7 +250,7 @@ fn bitmap(values: &[u16]) -> Vec<u8> {
 #[tokio::test]
 async fn tables_of_every_engine_are_written_and_read_alike() {
     let mut java = Server::get(Engine::Java2x);
-    for seed in seeds(24) {
+    for seed in seeds(16) {
         let mut random = Random::new(seed);
         let mut sample = Sample::random(&mut random);
         // What is compared first are the flushes alone.
@@ -282,7 +282,7 @@ async fn tables_of_every_engine_are_written_and_read_alike() {
 #[tokio::test]
 async fn both_write_one_table_of_every_engine_by_turns() {
     let mut java = Server::get(Engine::Java2x);
-    for seed in seeds(24) {
+    for seed in seeds(16) {
         let mut random = Random::new(seed);
         let sample = Sample::random(&mut random);
         let what = format!("seed {seed}: {:?}", sample.spec);
@@ -333,7 +333,7 @@ fn by_commit(view: &View, ends: &[i64]) -> Vec<Vec<String>> {
 #[tokio::test]
 async fn the_changelog_that_we_make_is_the_one_that_java_makes() {
     let mut java = Server::get(Engine::Java2x);
-    for seed in seeds(24) {
+    for seed in seeds(16) {
         let mut random = Random::new(seed);
         let mut sample = Sample::random(&mut random);
         let producer = sample.looks_old_rows_up(&mut random);
@@ -376,7 +376,7 @@ async fn the_changelog_that_we_make_is_the_one_that_java_makes() {
 
 #[tokio::test]
 async fn a_projection_shows_what_the_whole_row_shows() {
-    for seed in seeds(24) {
+    for seed in seeds(16) {
         let mut random = Random::new(seed);
         let sample = Sample::random(&mut random);
         let place = place();

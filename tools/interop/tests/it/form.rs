@@ -66,7 +66,7 @@ async fn both_write(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u6
 
 #[tokio::test]
 async fn our_table_is_described_as_java_2x_describes_its_own() {
-    both_write(Engine::Java2x, Shape::ALL, seeds(16), &[]).await;
+    both_write(Engine::Java2x, Shape::ALL, seeds(10), &[]).await;
 }
 
 #[tokio::test]

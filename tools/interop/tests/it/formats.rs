@@ -75,7 +75,7 @@ async fn by_turns(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u64>
 
 #[tokio::test]
 async fn avro_tables_are_written_and_compacted_by_turns_with_java_2x() {
-    by_turns(Engine::Java2x, Shape::ALL.in_avro(), seeds(15)).await;
+    by_turns(Engine::Java2x, Shape::ALL.in_avro(), seeds(10)).await;
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn avro_tables_are_written_and_compacted_by_turns_with_java_1x() {
 
 #[tokio::test]
 async fn nested_columns_in_avro_are_written_and_compacted_by_turns_with_java_2x() {
-    by_turns(Engine::Java2x, Shape::ALL.in_avro().with_nested(), seeds(12)).await;
+    by_turns(Engine::Java2x, Shape::ALL.in_avro().with_nested(), seeds(8)).await;
 }
 
 #[tokio::test]
@@ -265,16 +265,16 @@ async fn looked_up(what: &str, path: &Path) {
 
 #[tokio::test]
 async fn orc_tables_are_written_compacted_and_looked_up_by_turns_with_java_2x() {
-    orc_by_turns(Engine::Java2x, Shape::ALL, &[], seeds(18)).await;
+    orc_by_turns(Engine::Java2x, Shape::ALL, &[], seeds(10)).await;
 }
 
 #[tokio::test]
 async fn orc_tables_are_written_compacted_and_looked_up_by_turns_with_java_1x() {
-    orc_by_turns(Engine::Java1x, Shape::JAVA_1X, &[], seeds(8)).await;
+    orc_by_turns(Engine::Java1x, Shape::JAVA_1X, &[], seeds(5)).await;
 }
 
 #[tokio::test]
 async fn nested_columns_in_orc_are_written_and_compacted_by_turns_with_java() {
-    orc_by_turns(Engine::Java2x, Shape::ALL.with_nested_but_variants(), &[], seeds(12)).await;
+    orc_by_turns(Engine::Java2x, Shape::ALL.with_nested_but_variants(), &[], seeds(8)).await;
     orc_by_turns(Engine::Java1x, Shape::JAVA_1X.with_nested_but_variants(), &[], seeds(6)).await;
 }
