@@ -225,8 +225,18 @@ async fn many_faults_by_chance_lose_nothing_and_double_nothing() {
     assert!(unknown > 0 || seeds < 60, "the chance of an unknown outcome was never met");
 }
 
-/// Others commit and the oldest snapshots expire while a writer sleeps at one operation of its commit.
-async fn sleep_at(index: u64, retained: &str, asleep: Duration) -> Option<CommitOutcome> {
+/// The live files, and the one that was compacted for the one it became.
+async fn rows(table: &Table) -> BTreeSet<String> {
+    let mut live = table.live().await;
+    if live.remove("c") {
+        live.insert("a".to_string());
+    }
+    live
+}
+
+/// Others commit and the oldest snapshots expire while a writer sleeps at one operation of its commit, which brings a
+/// compaction or none.
+async fn sleep_at(index: u64, retained: &str, asleep: Duration, compacts: bool) -> Option<CommitOutcome> {
     let table = Arc::new(Table::with_options(&[("snapshot.time-retained", retained)]).await);
     let mut other = table.calm_committer("other");
     let mut committer = table.committer("sink");
@@ -234,7 +244,12 @@ async fn sleep_at(index: u64, retained: &str, asleep: Duration) -> Option<Commit
     must(&mut other, 0, append("other-0")).await;
     let gate = Gate::default();
     table.faulty.replan(FaultPlan::none().at(index, Fault::Pause(gate.clone())));
-    let sleeper = tokio::spawn(async move { (committer.commit(2, append("b"), plain()).await, committer) });
+    let mut messages = append("b");
+    if compacts {
+        messages[0].compact_before = vec![file("a", 0, 1, 10)];
+        messages[0].compact_after = vec![file("c", 5, 1, 10)];
+    }
+    let sleeper = tokio::spawn(async move { (committer.commit(2, messages, plain()).await, committer) });
     tokio::select! {
         () = gate.reached() => {}
         () = async { while !sleeper.is_finished() { tokio::task::yield_now().await } } => {
@@ -243,21 +258,21 @@ async fn sleep_at(index: u64, retained: &str, asleep: Duration) -> Option<Commit
             return None;
         }
     }
-    let mut visible = table.live().await;
+    let mut visible = rows(&table).await;
     for round in 1..=8 {
         must(&mut other, round, append(&format!("other-{round}"))).await;
-        let live = table.live().await;
+        let live = rows(&table).await;
         assert!(live.is_superset(&visible), "operation {index}: rows vanished");
         visible = live;
     }
     let newest = table.latest().await.unwrap().id;
     table.expire_below(newest - 1).await;
     table.clock.pass(asleep);
-    assert!(table.live().await.is_superset(&visible), "operation {index}: rows vanished");
+    assert!(rows(&table).await.is_superset(&visible), "operation {index}: rows vanished");
     gate.open();
     let (outcome, mut committer) = sleeper.await.unwrap();
     let outcome = outcome.unwrap();
-    let live = table.live().await;
+    let live = rows(&table).await;
     assert!(live.is_superset(&visible), "operation {index}: {outcome:?} took rows away");
     table.assert_sound().await;
     match &outcome {
@@ -270,7 +285,7 @@ async fn sleep_at(index: u64, retained: &str, asleep: Duration) -> Option<Commit
             assert!(reason.contains("slept"), "{reason}");
             // A refused commit is simply made again.
             must(&mut committer, 2, append("b")).await;
-            assert!(table.live().await.contains("b"));
+            assert!(rows(&table).await.contains("b"));
         }
         CommitOutcome::Unknown { .. } => {}
         other => panic!("operation {index}: {other:?}"),
@@ -287,10 +302,11 @@ async fn sleep_at(index: u64, retained: &str, asleep: Duration) -> Option<Commit
 
 #[tokio::test]
 async fn a_writer_that_sleeps_anywhere_takes_no_rows_away() {
-    for (retained, asleep) in [("1 h", 0), ("1 h", 7200), ("1 s", 0)] {
+    let pauses = [("1 h", 0), ("1 h", 7200), ("1 s", 0)];
+    for ((retained, asleep), compacts) in pauses.into_iter().flat_map(|pause| [(pause, false), (pause, true)]) {
         let mut outcomes = BTreeSet::new();
         let mut index = 0;
-        while let Some(outcome) = sleep_at(index, retained, Duration::from_secs(asleep)).await {
+        while let Some(outcome) = sleep_at(index, retained, Duration::from_secs(asleep), compacts).await {
             outcomes.insert(format!("{outcome:?}").split(' ').next().unwrap().to_string());
             index += 1;
         }
