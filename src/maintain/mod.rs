@@ -30,6 +30,7 @@ mod rename;
 mod report;
 mod retention;
 mod roots;
+mod schema_rollback;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -43,4 +44,5 @@ pub use read_tag::ReadTag;
 pub use rename::rename_branch;
 pub use report::{ExpireProgress, ExpireReport};
 pub use retention::Retention;
+pub use schema_rollback::rollback_schema;
 pub use tags::NewTag;

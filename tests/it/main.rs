@@ -25,6 +25,7 @@ mod overwrite;
 mod protected_reads;
 mod row_groups;
 mod row_tracking;
+mod schema_rollback;
 mod snapshot_ordering;
 mod spawned;
 mod support;

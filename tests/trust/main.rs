@@ -16,6 +16,7 @@ mod kill;
 mod model;
 mod read_tags;
 mod removal;
+mod schema_rollback;
 mod simulation;
 mod support;
 mod tags;

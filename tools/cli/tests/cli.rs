@@ -1009,6 +1009,27 @@ fn a_guarded_read_leaves_no_tag_and_expiry_tells_the_tags_whose_time_is_over() {
 }
 
 #[test]
+fn alter_rolls_back_to_a_schema_where_nothing_names_a_newer_one() {
+    let place = Place::new();
+    place.log("./t");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], &rows(0, 3));
+    place.ok(&["alter", "./t", "--add-column", "a INT"]);
+    place.ok(&["alter", "./t", "--set", "snapshot.num-retained.min=7"]);
+    place.fails(2, &["alter", "./t", "--rollback-schema", "0", "--add-column", "b INT"]);
+    assert!(place.fails(1, &["alter", "./t", "--rollback-schema", "9"]).contains("schema 9"));
+    let told = place.ok(&["alter", "./t", "--rollback-schema", "0", "--json"]);
+    assert!(told.contains("\"schema\":0") && told.contains("\"changed\":true"), "{told}");
+    assert_eq!(place.ok(&["inspect", "./t", "schemas", "--json"]).lines().count(), 1);
+    let told = place.ok(&["alter", "./t", "--rollback-schema", "0", "--json"]);
+    assert!(told.contains("\"changed\":false"), "{told}");
+    place.ok(&["alter", "./t", "--add-column", "b INT"]);
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], "{\"id\":7,\"name\":\"x\",\"b\":1}\n");
+    let told = place.fails(1, &["alter", "./t", "--rollback-schema", "0"]);
+    assert!(told.contains("snapshot 2 names schema 1"), "{told}");
+    assert_eq!(place.ok(&["read", "./t", "--json"]).lines().count(), 4);
+}
+
+#[test]
 fn alter_changes_columns_and_old_rows_read_in_the_new_schema() {
     let place = Place::new();
     let columns = ["--column", "id INT NOT NULL", "--column", "a INT", "--column", "b STRING"];
