@@ -74,7 +74,7 @@ async fn ours_beside_theirs(engine: Engine) {
     std::mem::forget(guard);
     Env::system().sleep(Duration::from_millis(500)).await;
     let arguments = json!({
-        "user": "java", "identifier": 9, "rows": [], "compact": "none", "ignoreEmpty": false,
+        "user": "java", "identifier": 9, "rows": [], "compact": "auto", "ignoreEmpty": false,
         "options": {"write-only": "false", "snapshot.num-retained.min": "1"},
     });
     server.run("write", &path, arguments);
