@@ -94,7 +94,7 @@ impl Committer {
             Ok(index) => index,
             Err(reason) => return Ok(Err(reason)),
         };
-        self.write(base, request, next_row_id, index, &mut attempt.draft).await.map(Ok)
+        self.write(base, request, next_row_id, index, &mut attempt.draft).await
     }
 
     /// Does so before the base is there. What does not work out is left to the attempt that follows.
@@ -113,11 +113,15 @@ impl Committer {
         next_row_id: Option<i64>,
         index: Option<Vec<IndexFile>>,
         draft: &mut Draft,
-    ) -> Result<(Snapshot, Lists)> {
+    ) -> Result<std::result::Result<(Snapshot, Lists), String>> {
         // Not `try_join`: a write that is dropped half-way could end after the clean-up.
         let (lists, schema) =
-            join(draft.write(base, request.changes, index), self.history.schemas.require_latest()).await;
-        let (lists, schema) = (lists?, schema?);
+            join(draft.write(base, request.changes, index), self.schema_to_name(base, request.changes)).await;
+        let (lists, schema) = match (lists?, schema?) {
+            (lists, Ok(schema)) => (lists, schema),
+            (_, Err(reason)) => return Ok(Err(reason)),
+        };
+        draft.first_named = schema.first;
         let around = Surroundings {
             uuid: self.env().uuid(),
             user: &self.user,
@@ -132,6 +136,6 @@ impl Committer {
             next_row_id,
         };
         let snapshot = plan::next_snapshot(base.snapshot.as_ref(), request.changes, around)?;
-        Ok((snapshot, lists))
+        Ok(Ok((snapshot, lists)))
     }
 }

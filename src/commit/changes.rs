@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::index::{self, IndexChanges};
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, CommitKind, CommitMessage, DataFileMeta, FileKind, ManifestEntry, SnapshotId, layout};
+use crate::schema::SchemaId;
 
 /// The changes of one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,11 @@ impl Changes {
     pub(super) fn partitions(&self) -> BTreeSet<BinaryRow> {
         let masked = self.index.added.iter().map(|file| &file.partition);
         self.entries.iter().map(|entry| &entry.partition).chain(masked).cloned().collect()
+    }
+
+    /// The newest schema that a file of it was written with; 0 without files.
+    pub(super) fn newest_schema(&self) -> SchemaId {
+        self.entries.iter().chain(&self.changelog).map(|entry| entry.file.schema_id).max().unwrap_or(0)
     }
 
     /// Whether files leave.

@@ -20,6 +20,7 @@ mod attempt;
 mod changes;
 mod check;
 mod committer;
+mod first_named;
 mod index;
 mod manifest_merge;
 mod number;

@@ -4,13 +4,17 @@
 //! published like our own. The same snapshot sent again answers as the first time, so that a lost answer costs nothing.
 //! Spec: `format-spec/rest-catalog.md`, commits.
 
+use std::sync::Arc;
+
 use futures::future::try_join_all;
 
 use super::committer::Committer;
+use super::first_named;
 use super::outcome::CommitOutcome;
 use super::publish::{Base, Proof, Slot, Won};
 use crate::error::{Error, Result};
 use crate::format::{Snapshot, layout};
+use crate::schema::Schema;
 
 impl Committer {
     /// Publishes a snapshot that was built on the one whose `uuid` is `base`. Clients that write no uuid (Paimon 1.x) are
@@ -26,9 +30,13 @@ impl Committer {
         if let Some(outcome) = self.not_next(&known, base, snapshot).await? {
             return Ok(outcome);
         }
-        self.check_prepared(snapshot).await?;
+        let first = self.check_prepared(&known, snapshot).await?;
         match self.create(snapshot, &known).await? {
-            Slot::Ours(won) => Ok(self.settle_prepared(snapshot, won).await),
+            Slot::Ours(won) => {
+                let outcome = self.settle_prepared(snapshot, won).await;
+                first_named::keep(&self.history, &first).await;
+                Ok(outcome)
+            }
             Slot::Taken { doubt: false } => Ok(conflicted(format!("snapshot {} is another commit's", snapshot.id))),
             Slot::Taken { doubt: true } => {
                 let words =
@@ -60,18 +68,21 @@ impl Committer {
             .then(|| conflicted(format!("snapshot {newest_id} is not the one that was built on"))))
     }
 
-    /// What a snapshot names must be there: a client that writes elsewhere would make the table unreadable.
-    async fn check_prepared(&self, snapshot: &Snapshot) -> Result<()> {
-        if !self.history.pointers.exists(&layout::schema(snapshot.schema_id)).await? {
+    /// What a snapshot names must be there: a client that writes elsewhere would make the table unreadable. Answers its
+    /// schema where nothing named that before.
+    async fn check_prepared(&self, known: &Base, snapshot: &Snapshot) -> Result<Vec<Arc<Schema>>> {
+        let Some(schema) = self.history.schemas.still(snapshot.schema_id).await? else {
             return Err(Error::invalid(format!("snapshot {}: there is no schema {}", snapshot.id, snapshot.schema_id)));
-        }
+        };
+        let named = known.snapshot.as_ref().map_or(0, |base| base.schema_id);
+        let first: Vec<_> = (schema.id > named).then_some(schema).into_iter().collect();
         let lists = [&snapshot.base_manifest_list, &snapshot.delta_manifest_list].into_iter();
         let named = lists.chain(&snapshot.changelog_manifest_list).chain(&snapshot.index_manifest);
         let paths: Vec<(&String, String)> =
             named.map(|name| Ok((name, layout::manifest(name)?))).collect::<Result<_>>()?;
         let found = try_join_all(paths.iter().map(|(_, path)| self.history.store.exists(path))).await?;
         match paths.iter().zip(found).find(|(_, found)| !found) {
-            None => Ok(()),
+            None => Ok(first),
             Some(((name, _), _)) => {
                 Err(Error::invalid(format!("snapshot {}: {name} is not among the table's manifests", snapshot.id)))
             }

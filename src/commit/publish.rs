@@ -10,6 +10,7 @@ use super::attempt::{Attempt, Next};
 use super::changes::Changes;
 use super::check;
 use super::committer::Committer;
+use super::first_named;
 use super::index;
 use super::outcome::{BATCH_COMMIT, CommitProperties};
 use super::overwrite::Scope;
@@ -162,7 +163,13 @@ impl Committer {
                 None => self.create(&snapshot, &base).await?,
             };
             match slot {
-                Slot::Ours(won) => return self.settle(snapshot, lists, &base, won, &mut attempt.draft).await,
+                Slot::Ours(won) => {
+                    let published = self.settle(snapshot, lists, &base, won, &mut attempt.draft).await;
+                    if !matches!(published, Ok(Published::Conflicted { .. })) {
+                        first_named::keep(&self.history, &attempt.draft.first_named).await;
+                    }
+                    return published;
+                }
                 Slot::Unknown(reason) => return Ok(Published::Unknown(reason)),
                 Slot::Taken { doubt: true } => attempt.draft.attempt_in_doubt(),
                 Slot::Taken { doubt: false } | Slot::TooLate => attempt.draft.attempt_lost(),

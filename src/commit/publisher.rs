@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::format::{Snapshot, layout};
 use crate::history::History;
 use crate::io::Created;
-use crate::schema::SchemaChange;
+use crate::schema::{SchemaChange, SchemaId};
 
 /// How one table's snapshots become visible: each number has one winner over all processes.
 #[async_trait]
@@ -35,6 +35,15 @@ pub trait Publisher: fmt::Debug + Send + Sync {
     /// As [`crate::Table::alter`].
     async fn change_schema(&self, history: &History, changes: &[SchemaChange]) -> Result<bool> {
         let _ = (history, changes);
+        Ok(false)
+    }
+
+    /// Makes an older schema the newest again where that is the publisher's to do; `false` where the caller does it.
+    ///
+    /// # Errors
+    /// As [`crate::Table::rollback_schema`].
+    async fn rollback_schema(&self, history: &History, to: SchemaId) -> Result<bool> {
+        let _ = (history, to);
         Ok(false)
     }
 

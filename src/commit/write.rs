@@ -21,7 +21,7 @@ use crate::format::{
     encode_index_manifest, encode_manifest, encode_manifest_list, layout, merge_entries,
 };
 use crate::history::{FileFilter, History};
-use crate::schema::ManifestOptions;
+use crate::schema::{ManifestOptions, Schema};
 use crate::types::{DataType, Datum};
 
 /// What manifests are written with.
@@ -67,6 +67,8 @@ pub(super) struct Draft {
     unused_files: Vec<String>,
     kept: bool,
     doubted: bool,
+    /// Schemas that nothing named before the snapshot to be.
+    pub(super) first_named: Vec<Arc<Schema>>,
 }
 
 type File = (String, Bytes);
@@ -86,6 +88,7 @@ impl Draft {
             unused_files: Vec::new(),
             kept: false,
             doubted: false,
+            first_named: Vec::new(),
         }
     }
 

@@ -138,6 +138,14 @@ pub fn expiry_note(id: &str) -> Result<String> {
     Ok(format!("{EXPIRY_DIR}/expiry-{}", check_name("expiry note", id)?))
 }
 
+/// `schema/rollback-<id>`
+///
+/// # Errors
+/// [`Error::Invalid`] when the id is no plain name.
+pub fn rollback_note(id: &str) -> Result<String> {
+    Ok(format!("{SCHEMA_DIR}/rollback-{}", check_name("rollback note", id)?))
+}
+
 /// `branch/branch-<name>`: the root of a branch's own schemas, snapshots, tags, changelogs and consumers.
 ///
 /// # Errors

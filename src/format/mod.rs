@@ -23,6 +23,7 @@ mod manifest;
 mod manifest_list;
 pub mod outside;
 mod partition;
+mod rollback_note;
 mod schema_file;
 mod schemas;
 mod simple_stats;
@@ -57,6 +58,7 @@ pub use manifest::{
 };
 pub use manifest_list::{ManifestFileMeta, decode_manifest_list, encode_manifest_list};
 pub use partition::{DEFAULT_PARTITION, partition_path, partition_texts};
+pub use rollback_note::{GoingSchema, RollbackNote};
 pub use schema_file::{decode_schema, decode_told_schema, decode_type, encode_schema, encode_told_schema, encode_type};
 pub use simple_stats::{ColumnStats, SimpleStats, reduce_stats};
 pub use snapshot::{CommitKind, Snapshot, SnapshotId};

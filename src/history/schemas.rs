@@ -9,6 +9,9 @@ use crate::format::{decode_schema, layout};
 use crate::io::TableStore;
 use crate::schema::{Schema, SchemaId};
 
+/// Listings while rollbacks take one schema after another.
+const TRIES: u32 = 3;
+
 /// The schemas of a table. Clones share what they have read.
 #[derive(Debug, Clone)]
 pub struct Schemas {
@@ -37,6 +40,29 @@ impl Schemas {
         Ok(Some(newest))
     }
 
+    /// The newest schema as the store has it, whatever was read before: schemas are immutable, but a rollback takes the
+    /// newest ones away, and others may get their numbers. Lists.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Storage`].
+    pub async fn look_again(&self) -> Result<Option<Arc<Schema>>> {
+        self.known().clear();
+        self.latest_listed().await
+    }
+
+    /// A schema, if it is in the store as it was read before.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Unsupported`], [`Error::Storage`].
+    pub async fn still(&self, id: SchemaId) -> Result<Option<Arc<Schema>>> {
+        let Some(found) = self.read(id).await? else { return Ok(None) };
+        let known = self.known().get(&id).cloned();
+        Ok(match known {
+            Some(known) => (*known == found).then_some(known),
+            None => Some(Arc::new(found)),
+        })
+    }
+
     /// The newest schema of a table that must be there.
     ///
     /// # Errors
@@ -46,9 +72,14 @@ impl Schemas {
     }
 
     async fn latest_listed(&self) -> Result<Option<Arc<Schema>>> {
-        match self.ids().await?.last() {
-            Some(id) => self.load(*id).await.map(Some),
-            None => Ok(None),
+        let mut tries = 1;
+        loop {
+            let Some(id) = self.ids().await?.last().copied() else { return Ok(None) };
+            match self.load(id).await {
+                // A rollback took it behind the listing.
+                Err(Error::NotFound(_)) if tries < TRIES => tries += 1,
+                found => return found.map(Some),
+            }
         }
     }
 
@@ -72,13 +103,18 @@ impl Schemas {
         if let Some(schema) = self.known().get(&id) {
             return Ok(Some(Arc::clone(schema)));
         }
+        let Some(schema) = self.read(id).await? else { return Ok(None) };
+        Ok(Some(Arc::clone(self.known().entry(id).or_insert_with(|| Arc::new(schema)))))
+    }
+
+    async fn read(&self, id: SchemaId) -> Result<Option<Schema>> {
         let path = layout::schema(id);
         let Some(bytes) = self.store.try_read(&path).await? else { return Ok(None) };
         let schema = decode_schema(&bytes, &path)?;
         if schema.id != id {
             return Err(Error::corrupt(path, format!("id: {} in the file of schema {id}", schema.id)));
         }
-        Ok(Some(Arc::clone(self.known().entry(id).or_insert_with(|| Arc::new(schema)))))
+        Ok(Some(schema))
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<SchemaId, Arc<Schema>>> {

@@ -66,7 +66,7 @@ impl Expirer {
         }
     }
 
-    /// Takes what is due, at most `limit` snapshots and as many changelogs, in rounds of `snapshot.expire.limit`; ends
+    /// Takes what is due: tags past their time, at most `limit` snapshots and as many changelogs, in rounds of `snapshot.expire.limit`; ends
     /// what earlier runs left half done.
     ///
     /// # Errors
@@ -79,6 +79,7 @@ impl Expirer {
             self.history.store.require_writable()?;
         }
         let mut report = ExpireReport::default();
+        self.expire_tags(&mut report).await?;
         let mut left = limit;
         while left > 0 {
             // A dry run takes nothing away, so its second round would choose as the first.
@@ -100,6 +101,11 @@ impl Expirer {
         }
         self.finish_earlier(&mut report).await?;
         Ok(report)
+    }
+
+    /// Tags that a dry run tells as gone. Whatever is there in another run counts.
+    pub(super) fn passed_over<'a>(&self, report: &'a ExpireReport) -> &'a [String] {
+        if self.dry_run { &report.tags } else { &[] }
     }
 
     async fn hold(&self) -> Result<Option<Hold>> {
@@ -127,7 +133,7 @@ impl Expirer {
         };
         let decoupled = self.retention.decoupled() || !snapshots.changelog_ids().await?.is_empty();
         let listing = Listing::load(&self.history).await?;
-        let kept = roots::named(&self.history, &listing, begin, end).await?;
+        let kept = roots::named(&self.history, &listing, self.passed_over(report), begin, end).await?;
         let gather = Gather { history: &self.history, schema: &self.schema, options: &self.options };
         let gathered = gather.snapshots(&chain, decoupled, kept).await?;
         let going = &chain[..chain.len() - 1];
@@ -140,7 +146,7 @@ impl Expirer {
             report.would_go.extend(gathered.files);
             return Ok(end - begin);
         }
-        let notes = self.write_notes(false, end, &gathered.files).await?;
+        let (mut notes, mut files) = (self.write_notes(false, end, &gathered.files).await?, gathered.files);
         if decoupled {
             self.publish_changelogs(going).await?;
             report.changelogs_kept.extend(going.iter().map(|snapshot| snapshot.id));
@@ -149,7 +155,11 @@ impl Expirer {
         self.write_hint(layout::SNAPSHOT_DIR, layout::EARLIEST, gone_below).await;
         let kept = self.look_again(&listing, begin, end).await?;
         self.check_intact(&chain, gone_below).await?;
-        self.finish(&notes, gathered.files, gone_below, &kept, report).await?;
+        if let Some(kept) = &kept {
+            files = gather.snapshots(&chain, decoupled, kept.clone()).await?.files;
+            notes.extend(self.write_notes(false, end, &files).await?);
+        }
+        self.finish(&notes, files, gone_below, &kept.unwrap_or_default(), report).await?;
         Ok(gone_below - begin)
     }
 
@@ -253,7 +263,7 @@ impl Expirer {
         let end = if stays.id == oldest.id { oldest.id } else { end };
         let listing = Listing::load(&self.history).await?;
         // What left with the oldest of them may be in a tag before it.
-        let kept = roots::named(&self.history, &listing, begin - 1, end).await?;
+        let kept = roots::named(&self.history, &listing, self.passed_over(report), begin - 1, end).await?;
         let gather = Gather { history: &self.history, schema: &self.schema, options: &self.options };
         let gathered = gather.changelogs(&going, &stays, &oldest, kept).await?;
         report.outside += gathered.outside;
@@ -262,7 +272,7 @@ impl Expirer {
             report.would_go.extend(gathered.files);
             return Ok(going.len() as i64);
         }
-        let notes = self.write_notes(true, end, &gathered.files).await?;
+        let (mut notes, mut files) = (self.write_notes(true, end, &gathered.files).await?, gathered.files);
         let mut gone_below = end;
         for changelog in &going {
             if let Err(error) = self.delete_pointer(&layout::changelog(changelog.id)).await {
@@ -275,7 +285,11 @@ impl Expirer {
         self.changelog_hints(gone_below, stays.id == oldest.id && gone_below == end).await;
         let kept = self.look_again(&listing, begin - 1, end).await?;
         self.check_intact(std::slice::from_ref(&oldest), oldest.id).await?;
-        self.finish(&notes, gathered.files, gone_below, &kept, report).await?;
+        if let Some(kept) = &kept {
+            files = gather.changelogs(&going, &stays, &oldest, kept.clone()).await?.files;
+            notes.extend(self.write_notes(true, end, &files).await?);
+        }
+        self.finish(&notes, files, gone_below, &kept.unwrap_or_default(), report).await?;
         Ok(going.len() as i64)
     }
 

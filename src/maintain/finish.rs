@@ -112,7 +112,7 @@ impl Expirer {
         let Some(earliest) = snapshots.ids().await?.first().copied() else { return Ok(()) };
         let changelog = snapshots.changelog_ids().await?.first().copied().unwrap_or(earliest).min(earliest);
         let listing = Listing::load(&self.history).await?;
-        let kept = roots::named(&self.history, &listing, 0, SnapshotId::MAX).await?;
+        let kept = roots::named(&self.history, &listing, self.passed_over(report), 0, SnapshotId::MAX).await?;
         for (path, note) in noted {
             let gone_below = if note.changelogs { changelog } else { earliest };
             if note.end > gone_below {
@@ -127,17 +127,18 @@ impl Expirer {
         Ok(())
     }
 
-    /// What tags and branches name after the pointers went: a tag may have come while they were still there.
+    /// What tags and branches name after the pointers went, if they are others than before: one may have come while the
+    /// pointers were still there, or gone and left its files to this run.
     pub(super) async fn look_again(
         &self,
         seen: &Listing,
         begin: SnapshotId,
         end: SnapshotId,
-    ) -> Result<HashSet<String>> {
+    ) -> Result<Option<HashSet<String>>> {
         let listing = Listing::load(&self.history).await?;
         match listing == *seen {
-            true => Ok(HashSet::new()),
-            false => roots::named(&self.history, &listing, begin, end).await,
+            true => Ok(None),
+            false => roots::named(&self.history, &listing, &[], begin, end).await.map(Some),
         }
     }
 

@@ -6,6 +6,8 @@ use crate::format::{GoingFile, SnapshotId};
 /// What a run of expiry did; of a dry run, what it would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExpireReport {
+    /// Tags that went because their time was over.
+    pub tags: Vec<String>,
     /// Snapshots that went.
     pub snapshots: Vec<SnapshotId>,
     /// Those of them whose changelogs stay.
@@ -31,7 +33,8 @@ pub struct ExpireReport {
 impl ExpireReport {
     /// Whether there was nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.snapshots.is_empty() && self.changelogs.is_empty() && self.files == 0 && self.failed == 0
+        let pointers = self.tags.len() + self.snapshots.len() + self.changelogs.len();
+        pointers == 0 && self.files == 0 && self.failed == 0
     }
 
     pub(super) fn fail(&mut self, what: String) {

@@ -21,6 +21,8 @@ pub struct Retention {
     pub guarded: Duration,
     /// Remove directories that expiry empties.
     pub clean_empty_directories: bool,
+    /// Tags past their age limit go.
+    pub tags_expire: bool,
 }
 
 impl Retention {
@@ -34,6 +36,7 @@ impl Retention {
             consumer_changelog_only: retention.consumer_changelog_only,
             guarded: options.commit.guarded_time(),
             clean_empty_directories: retention.clean_empty_directories,
+            tags_expire: retention.tags_expire,
         }
     }
 

@@ -44,33 +44,20 @@ impl Listing {
     }
 }
 
-/// Names of files that tags and branches need, when everything in `begin..end` goes.
+/// Names of files that branches need, and tags but for those that go, when everything in `begin..end` goes.
 ///
 /// # Errors
 /// Whatever cannot be read: it may name anything, so nothing may go.
 pub(super) async fn named(
     history: &History,
     listing: &Listing,
-    begin: SnapshotId,
-    end: SnapshotId,
-) -> Result<HashSet<String>> {
-    named_but(history, listing, None, begin, end).await
-}
-
-/// The same without one of the tags.
-///
-/// # Errors
-/// As [`named`].
-pub(super) async fn named_but(
-    history: &History,
-    listing: &Listing,
-    without: Option<&str>,
+    without: &[String],
     begin: SnapshotId,
     end: SnapshotId,
 ) -> Result<HashSet<String>> {
     let mut names = HashSet::new();
     let mut tagged = Vec::new();
-    for name in listing.tag_names().filter(|name| Some(*name) != without) {
+    for name in listing.tag_names().filter(|name| !without.iter().any(|gone| gone == name)) {
         match history.tags.load(name).await {
             Ok(tag) => tagged.push(tag.snapshot),
             Err(Error::NotFound(_)) => {}

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! make:    tag-x appears → is its snapshot still there?           expiry:  snapshot-N goes → looks again for tags → files go
-//! delete:  note what goes → tag-x goes → look again → files go → the note goes
+//! delete:  note what goes → tag-x goes → is its snapshot still there? → look again → files go → the note goes
 //! ```
 //!
 //! Whichever of a tag and an expiry comes first, the tag is whole or there is none.
@@ -29,7 +29,7 @@ pub struct NewTag {
     pub name: String,
     /// The snapshot it keeps.
     pub snapshot: Snapshot,
-    /// After this time whoever expires tags may delete it; this version never does.
+    /// After this time expiry deletes it (`tag.time-expire-enabled`).
     pub time_retained: Option<Duration>,
 }
 
@@ -171,20 +171,37 @@ impl Expirer {
     /// [`Error::NotFound`]; [`Error::Corrupt`] and the store's errors where something that must be known cannot be read
     /// (then nothing went).
     pub async fn delete_tag(&self, name: &str) -> Result<ExpireReport> {
-        let history = &self.history;
-        let (path, mut report) = (layout::tag(name)?, ExpireReport::default());
-        let tagged = history.tags.load(name).await?.snapshot;
-        let left = self.kept_by_alone(name, &tagged).await?;
-        history.pointers.delete(&path).await?;
-        if let Some(left) = left {
-            self.take(left, &mut report).await?;
-        }
+        let mut report = ExpireReport::default();
+        let tagged = self.history.tags.load(name).await?.snapshot;
+        self.delete_known(name, &tagged, &mut report).await?;
         Ok(report)
+    }
+
+    /// Deletes a tag of this snapshot.
+    pub(super) async fn delete_known(&self, name: &str, tagged: &Snapshot, report: &mut ExpireReport) -> Result<()> {
+        let mut left = self.kept_by_alone(name, tagged).await?;
+        self.history.pointers.delete(&layout::tag(name)?).await?;
+        if left.is_none() && self.history.branch.is_none() {
+            // An expiry that saw the tag may have taken its snapshot meanwhile.
+            left = self.kept_by_alone(name, tagged).await?;
+        }
+        match left {
+            Some(left) => self.take(left, report).await,
+            None => Ok(()),
+        }
     }
 
     /// What a tag alone keeps of a snapshot that has expired, noted so that a crash leaves it to the next run. `None` where
     /// nothing goes with it.
     async fn kept_by_alone(&self, name: &str, tagged: &Snapshot) -> Result<Option<Left>> {
+        let Some(gathered) = self.gather_alone(&[name.to_string()], tagged).await? else { return Ok(None) };
+        let end = tagged.id.saturating_add(1);
+        let notes = self.write_notes(false, end, &gathered.files).await?;
+        Ok(Some(Left { gathered, notes, end }))
+    }
+
+    /// What goes with tags of a snapshot that has expired. `None` where the snapshot is still there.
+    pub(super) async fn gather_alone(&self, names: &[String], tagged: &Snapshot) -> Result<Option<Gathered>> {
         let history = &self.history;
         let gone = !history.snapshots.exists(tagged.id).await?;
         let earliest = match history.snapshots.earliest_id().await? {
@@ -195,20 +212,17 @@ impl Expirer {
         };
         let Some(earliest) = earliest else { return Ok(None) };
         let listing = Listing::load(history).await?;
-        let others = roots::named_but(history, &listing, Some(name), 0, SnapshotId::MAX).await?;
+        let others = roots::named(history, &listing, names, 0, SnapshotId::MAX).await?;
         let gather = Gather { history, schema: &self.schema, options: &self.options };
-        let gathered = gather.tag(tagged, &earliest, others).await?;
-        let end = tagged.id.saturating_add(1);
-        let notes = self.write_notes(false, end, &gathered.files).await?;
-        Ok(Some(Left { gathered, notes, end }))
+        gather.tag(tagged, &earliest, others).await.map(Some)
     }
 
     /// Deletes what a tag kept that is gone, but not what another tag or a branch keeps that came meanwhile.
     async fn take(&self, left: Left, report: &mut ExpireReport) -> Result<()> {
         let Left { gathered, notes, end } = left;
-        report.outside = gathered.outside;
+        report.outside += gathered.outside;
         let listing = Listing::load(&self.history).await?;
-        let kept = roots::named(&self.history, &listing, 0, SnapshotId::MAX).await?;
+        let kept = roots::named(&self.history, &listing, &[], 0, SnapshotId::MAX).await?;
         self.finish(&notes, gathered.files, end, &kept, report).await
     }
 }

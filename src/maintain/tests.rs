@@ -32,6 +32,7 @@ fn retention(snapshots: RetentionLimits, changelogs: RetentionLimits) -> Retenti
         consumer_changelog_only: false,
         guarded: snapshots.time / 4,
         clean_empty_directories: false,
+        tags_expire: true,
     }
 }
 

@@ -1,14 +1,17 @@
 //! Batches of many splits as one asynchronous stream, in the order of the splits.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use futures::Stream;
+use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinHandle;
 
 use super::SplitReader;
 use super::split_reader::{Batches, Rows};
@@ -79,6 +82,9 @@ impl SplitReader {
     }
 }
 
+/// What is done when no file is read any more. Dropping it undone must be as good.
+pub(crate) type Release = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// The rows of a read. Dropping it ends the work behind it.
 pub struct RowStream {
     schema: SchemaRef,
@@ -89,6 +95,10 @@ pub struct RowStream {
     running: VecDeque<SplitBatches>,
     /// Rows still to be shown.
     left: usize,
+    /// What follows the last row, or an error.
+    release: Option<Release>,
+    /// That, under way, and the error that is told behind it.
+    ending: Option<(JoinHandle<()>, Option<Error>)>,
 }
 
 impl RowStream {
@@ -96,7 +106,21 @@ impl RowStream {
     pub fn new(reader: SplitReader, splits: Vec<Split>, limit: Option<usize>) -> Self {
         let schema = reader.shown_schema();
         let left = limit.unwrap_or(usize::MAX);
-        Self { schema, ready: VecDeque::new(), reader, waiting: splits.into(), running: VecDeque::new(), left }
+        let (ready, running) = (VecDeque::new(), VecDeque::new());
+        Self { schema, ready, reader, waiting: splits.into(), running, left, release: None, ending: None }
+    }
+
+    /// The same rows; this is done behind the last one, or before an error is told.
+    pub(crate) fn released_by(self, release: Release) -> Self {
+        Self { release: Some(release), ..self }
+    }
+
+    /// Ends the read, whose rows may not be all out, and waits until the tag that guards it is gone. Dropping it has that
+    /// done beside.
+    pub async fn close(mut self) {
+        self.ready.clear();
+        self.left = 0;
+        drop(self.next_batch().await);
     }
 
     /// Rows that are there already, in batches of so many.
@@ -127,6 +151,25 @@ impl RowStream {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        if self.ending.is_none() {
+            let end = match self.poll_rows(context) {
+                Poll::Ready(None) => None,
+                Poll::Ready(Some(Err(error))) => Some(error),
+                rows => return rows,
+            };
+            let Some(release) = self.release.take() else { return Poll::Ready(end.map(Err)) };
+            // A task of its own, so that it ends even if nobody waits for it.
+            self.ending = Some((self.reader.runtime().spawn(release()), end));
+        }
+        if let Some((releasing, _)) = &mut self.ending
+            && Pin::new(releasing).poll(context).is_pending()
+        {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.ending.take().and_then(|(_, error)| error).map(Err))
+    }
+
+    fn poll_rows(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
         if let Some(batch) = self.ready.pop_front() {
             return Poll::Ready(Some(Ok(batch)));
         }

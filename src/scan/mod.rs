@@ -83,11 +83,26 @@ pub async fn plan(
     filter: Option<&Expr>,
 ) -> Result<Plan> {
     let options = TableOptions::checked(newest, Use::Read)?;
-    let Some(found) = at.find(history, &options).await? else {
+    let found = at.find(history, &options).await?;
+    plan_found(history, newest, found.as_ref(), levels, filter).await
+}
+
+/// Plans a batch read of a point that was found; of nothing where there is no snapshot.
+///
+/// # Errors
+/// As [`plan`].
+pub(crate) async fn plan_found(
+    history: &History,
+    newest: &Arc<Schema>,
+    found: Option<&Found>,
+    levels: ShownLevels,
+    filter: Option<&Expr>,
+) -> Result<Plan> {
+    let Some(found) = found else {
         let filter = filter.map(|filter| filter.bind(newest)).transpose()?;
         return Ok(Plan { snapshot: None, schema: Arc::clone(newest), filter, splits: Vec::new() });
     };
-    let schema = schema_at(history, newest, &found).await?;
+    let schema = schema_at(history, newest, found).await?;
     plan_snapshot(history, &schema, &found.snapshot, filter, Shown { levels, since: found.files_since }).await
 }
 

@@ -308,6 +308,8 @@ pub struct TableOptions {
     pub lookup_memory: u64,
     /// Rows a reader hands out at once.
     pub read_batch_rows: usize,
+    /// Guard what batch reads read by a tag of this age limit.
+    pub read_tag: Option<Duration>,
     /// When and how files are compacted.
     pub compaction: CompactionOptions,
     /// Bytes of a split.
@@ -408,6 +410,7 @@ impl TableOptions {
             lookup_memory: read.with("lookup.cache-max-memory-size", parse_memory_size)?,
             // Paimon's default of 1024 is made for its row readers; columns want longer batches.
             read_batch_rows: read.optional("read.batch-size", number)?.unwrap_or(8192),
+            read_tag: read.optional("scan.plan-auto-tag-for-read.time-retained", parse_duration)?,
             compaction: CompactionOptions::read(&read, target_file_size, changelog_producer, merge_engine)?,
             split_target_size: read.with("source.split.target-size", parse_memory_size)?,
             split_open_file_cost: read.with("source.split.open-file-cost", parse_memory_size)?,

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::format::{encode_schema, layout};
 use crate::history::History;
 use crate::io::Created;
-use crate::schema::{Schema, SchemaChange, validate};
+use crate::maintain::rollback_schema;
+use crate::schema::{Schema, SchemaChange, SchemaId, validate};
 use crate::types::DataType;
 
 /// Tries while others change the schema too.
@@ -28,6 +29,22 @@ impl Table {
             return Ok(Self { schema: self.history.schemas.require_latest().await?, ..self.clone() });
         }
         let schema = change_schema(&self.history, changes).await?;
+        Ok(Self { schema, ..self.clone() })
+    }
+
+    /// Makes an older schema the newest again, and gives the table with it. The files of newer schemas are deleted, so this
+    /// is for changes that no commit has taken up. On a branch the branch's own schemas are meant.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the schema; [`Error::Invalid`] that tells which snapshot, tag or changelog names a newer one
+    /// (then nothing is changed); [`Error::Conflict`] when a commit came meanwhile that does (then the schemas are as
+    /// before); the store's errors: then repeat it.
+    pub async fn rollback_schema(&self, to: SchemaId) -> Result<Self> {
+        if !self.publisher.rollback_schema(&self.history, to).await? {
+            rollback_schema(&self.history, to).await?;
+        }
+        let newest = self.history.schemas.look_again().await?;
+        let schema = newest.ok_or_else(|| Error::not_found(format!("table {}", self.location())))?;
         Ok(Self { schema, ..self.clone() })
     }
 
@@ -77,7 +94,9 @@ pub(super) async fn publish_change(
     change: impl Fn(&Schema) -> Result<Schema>,
 ) -> Result<Arc<Schema>> {
     for _ in 0..TRIES {
-        let newest = history.schemas.require_latest().await?;
+        // What this process remembers may have been rolled back.
+        let newest = history.schemas.look_again().await?;
+        let newest = newest.ok_or_else(|| Error::not_found(format!("table {}", history.store.location())))?;
         let next = change(&newest)?;
         if next == (Schema { id: next.id, ..Schema::clone(&newest) }) {
             return Ok(newest);

@@ -1,14 +1,18 @@
 //! Building a batch read.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
 
 use crate::error::{Error, Result};
-use crate::format::Split;
+use crate::format::{Snapshot, Split};
 use crate::history::History;
+use crate::maintain::{Expirer, ReadTag, Retention};
 use crate::predicate::Expr;
 use crate::read::{ReadRequest, RowStream, Sort, SplitReader, check_order};
-use crate::scan::{At, Plan, ShownLevels, at_or_told, counted, plan, schema_of, shown_schema};
-use crate::schema::{ROW_ID, Schema, TableOptions};
+use crate::scan::{At, Plan, ShownLevels, at_or_told, counted, plan, plan_found, schema_of, shown_schema};
+use crate::schema::{ROW_ID, Schema, TableOptions, Use};
 
 /// A batch read: what to show of which snapshot.
 #[derive(Clone)]
@@ -23,7 +27,11 @@ pub struct ScanBuilder {
     order: Vec<Sort>,
     row_tracking: bool,
     wide_timestamps: bool,
+    protect: Option<Duration>,
 }
+
+/// Looks for the newest snapshot while expiry takes one after another away before it has a tag.
+const TRIES: u32 = 3;
 
 impl ScanBuilder {
     pub(super) fn new(history: History, schema: Arc<Schema>) -> Self {
@@ -38,6 +46,7 @@ impl ScanBuilder {
             order: Vec::new(),
             row_tracking: false,
             wide_timestamps: false,
+            protect: None,
         }
     }
 
@@ -102,6 +111,16 @@ impl ScanBuilder {
         self
     }
 
+    /// Guards what is read from expiry: the snapshot gets a tag (`batch-read-..`) before files are looked for, which goes
+    /// when the read ends or is dropped. A read that dies leaves the tag, and expiry takes it when this time is over, which
+    /// must be longer than the read. Option `scan.plan-auto-tag-for-read.time-retained` does so for every read; then one
+    /// that can make no tag goes on without, while this fails.
+    #[must_use]
+    pub fn protect(mut self, time_retained: Duration) -> Self {
+        self.protect = Some(time_retained);
+        self
+    }
+
     /// The schema that rows come out in, whose columns filters and selections name: the newest one, or that of a look back.
     ///
     /// # Errors
@@ -128,13 +147,52 @@ impl ScanBuilder {
         }
     }
 
-    /// Plans the read. Its splits may be read by other processes, each with [`ScanBuilder::read_splits`].
+    /// Plans the read. Its splits may be read by other processes, each with [`ScanBuilder::read_splits`]. No tag is made:
+    /// [`ScanBuilder::plan_guarded`] does that.
     ///
     /// # Errors
     /// [`crate::Error::NotFound`] for a snapshot that is not there, [`crate::Error::Unsupported`] for a feature this version cannot
     /// read, [`crate::Error::Invalid`] for a filter that does not fit.
     pub async fn plan(&self) -> Result<Plan> {
         plan(&self.history, &self.handle()?, &self.point()?, self.levels, self.filter.as_ref()).await
+    }
+
+    /// Plans the read with the tag that guards it, where it is asked for. The tag goes when it is dropped or released, so
+    /// keep it until all splits are read.
+    ///
+    /// # Errors
+    /// As [`ScanBuilder::plan`]; those of [`crate::Table::create_tag`] where [`ScanBuilder::protect`] asks for the tag.
+    pub async fn plan_guarded(&self) -> Result<(Plan, Option<ReadTag>)> {
+        let (handle, at) = (self.handle()?, self.point()?);
+        let options = TableOptions::checked(&handle, Use::Read)?;
+        let mut tries = 1;
+        let (found, guard) = loop {
+            let Some(found) = at.find(&self.history, &options).await? else { break (None, None) };
+            match self.guard(&found.snapshot, &options).await {
+                Err(Error::NotFound(_)) if !found.looks_back && tries < TRIES => tries += 1,
+                guard => break (Some(found), guard?),
+            }
+        };
+        match plan_found(&self.history, &handle, found.as_ref(), self.levels, self.filter.as_ref()).await {
+            Ok(plan) => Ok((plan, guard)),
+            Err(error) => Err(released(guard, error).await),
+        }
+    }
+
+    async fn guard(&self, snapshot: &Snapshot, options: &TableOptions) -> Result<Option<ReadTag>> {
+        let Some(time_retained) = self.protect.or(options.read_tag) else { return Ok(None) };
+        let retention = Retention::of(options);
+        let expirer = Expirer::new(self.history.clone(), Arc::clone(&self.schema), options.clone(), retention);
+        match expirer.tag_for_read(snapshot, time_retained).await {
+            Ok(tag) => Ok(Some(tag)),
+            // The snapshot expired: there is nothing left to read.
+            Err(error @ Error::NotFound(_)) => Err(error),
+            Err(error) if self.protect.is_some() => Err(error),
+            Err(error) => {
+                tracing::warn!(table = ?self.history.store, %error, "a read goes on without a tag that guards it");
+                Ok(None)
+            }
+        }
     }
 
     fn point(&self) -> Result<At> {
@@ -146,8 +204,11 @@ impl ScanBuilder {
     /// # Errors
     /// As [`ScanBuilder::plan`]; the stream's items carry errors of reading.
     pub async fn read(&self) -> Result<RowStream> {
-        let plan = self.plan().await?;
-        self.read_with(plan.schema, plan.filter, plan.splits).await
+        let (plan, guard) = self.plan_guarded().await?;
+        match self.read_with(plan.schema, plan.filter, plan.splits).await {
+            Ok(rows) => Ok(guarded(rows, guard)),
+            Err(error) => Err(released(guard, error).await),
+        }
     }
 
     /// How many rows the read shows, within its limit. Files that are read without merging tell it themselves, where no
@@ -157,8 +218,16 @@ impl ScanBuilder {
     /// # Errors
     /// As [`ScanBuilder::plan`]; the store's errors.
     pub async fn count(&self) -> Result<u64> {
+        let (plan, guard) = self.plan_guarded().await?;
+        let counted = self.count_planned(plan).await;
+        if let Some(guard) = guard {
+            drop(guard.release().await);
+        }
+        counted
+    }
+
+    async fn count_planned(&self, plan: Plan) -> Result<u64> {
         let most = self.limit.map_or(u64::MAX, |limit| limit as u64);
-        let plan = self.plan().await?;
         let (mut rows, splits) = counted(&plan)?;
         if splits.is_empty() || rows >= most {
             return Ok(rows.min(most));
@@ -170,6 +239,17 @@ impl ScanBuilder {
             rows += batch.num_rows() as u64;
         }
         Ok(rows)
+    }
+
+    /// Reads what [`ScanBuilder::plan_guarded`] gave. The tag goes with the last row, or when the rows are dropped.
+    ///
+    /// # Errors
+    /// As [`ScanBuilder::read_splits`].
+    pub async fn read_guarded(&self, splits: Vec<Split>, guard: Option<ReadTag>) -> Result<RowStream> {
+        match self.read_splits(splits).await {
+            Ok(rows) => Ok(guarded(rows, guard)),
+            Err(error) => Err(released(guard, error).await),
+        }
     }
 
     /// Reads splits that were planned by this process or another one.
@@ -217,4 +297,20 @@ impl ScanBuilder {
         let rows = rows.project(&columns).map_err(|error| Error::bug(error.to_string()))?;
         Ok(RowStream::of_rows(reader, &shown.show(rows)?, shown.batch_rows))
     }
+}
+
+/// Rows whose tag goes behind the last one.
+fn guarded(rows: RowStream, guard: Option<ReadTag>) -> RowStream {
+    match guard {
+        None => rows,
+        Some(tag) => rows.released_by(Box::new(move || async move { drop(tag.release().await) }.boxed())),
+    }
+}
+
+/// The error of a read that came to nothing, when its tag is gone.
+async fn released(guard: Option<ReadTag>, error: Error) -> Error {
+    if let Some(guard) = guard {
+        drop(guard.release().await);
+    }
+    error
 }

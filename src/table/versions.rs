@@ -33,7 +33,8 @@ impl Table {
     }
 
     /// Gives a snapshot a name, under which it stays when it expires. With a time to live (else the one of option
-    /// `tag.default-time-retained`) other engines delete the tag when it is over; this one never does. Answers the snapshot.
+    /// `tag.default-time-retained`) expiry deletes the tag when it is over, of this engine and of others. Answers the
+    /// snapshot.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] for the tag; [`Error::NotFound`] for the snapshot; [`Error::Invalid`] for a bad name;

@@ -155,6 +155,16 @@ impl World {
         expire(&self.store).await
     }
 
+    /// An expiry of somebody whose store does not fail.
+    pub async fn expire_raw(&self) -> Result<ExpireReport, Error> {
+        expire(&self.raw).await
+    }
+
+    pub async fn expire_raw_at_most(&self, count: i64) {
+        let table = Table::open_store(self.raw.clone()).await.unwrap();
+        table.maintain().expire_snapshots().unwrap().max_deletes(count).run().await.unwrap();
+    }
+
     /// Every snapshot and every change that is left reads as before, and whatever a pointer names is there.
     pub async fn check_sound(&self, made: &Made, what: &str) -> i64 {
         let table = Table::open_store(self.raw.clone()).await.unwrap();

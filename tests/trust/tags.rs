@@ -133,6 +133,56 @@ fn a_tag_that_is_made_while_its_snapshot_expires_is_whole_or_not_there() {
 }
 
 #[test]
+fn a_tag_that_is_deleted_while_its_snapshot_expires_leaves_nothing_behind() {
+    let delete = async |store: &TableStore| {
+        let table = Table::open_store(store.clone()).await?;
+        table.delete_tag("late").await.map(drop)
+    };
+    let expire = async |store: &TableStore| {
+        let table = Table::open_store(store.clone()).await?;
+        table.maintain().expire_snapshots()?.run().await.map(drop)
+    };
+    for shape in [SHAPES[0], SHAPES[1], SHAPES[3], SHAPES[5]] {
+        let made = block_on(make(shape));
+        let world = async || {
+            let world = World::of(&made).await;
+            make_tag(&world.raw).await.unwrap();
+            world
+        };
+        let (deleting, expiring) = block_on(async {
+            let deleted = world().await;
+            delete(&deleted.store).await.unwrap();
+            let expired = world().await;
+            expire(&expired.store).await.unwrap();
+            (deleted.faulty.operations(), expired.faulty.operations())
+        });
+        let turns = (0..deleting).map(|index| (index, true)).chain((0..expiring).map(|index| (index, false)));
+        for (index, delete_waits) in turns {
+            block_on(async {
+                let what = format!("{}, {index}, the deletion waits: {delete_waits}", shape.name);
+                let (world, gate) = (world().await, Gate::default());
+                world.faulty.replan(FaultPlan::none().at(index, Fault::Pause(gate.clone())));
+                let store = world.store.clone();
+                let waiting = tokio::spawn(async move {
+                    match delete_waits {
+                        true => delete(&store).await,
+                        false => expire(&store).await,
+                    }
+                });
+                gate.reached().await;
+                let beside = if delete_waits { expire(&world.raw).await } else { delete(&world.raw).await };
+                gate.open();
+                for done in [waiting.await.unwrap(), beside] {
+                    done.unwrap_or_else(|error| panic!("{what}: {error}"));
+                }
+                world.expire().await.unwrap();
+                world.check_exact(&made, &what).await;
+            });
+        }
+    }
+}
+
+#[test]
 fn a_branch_that_is_made_or_deleted_is_whole_or_not_seen_whenever_it_crashes() {
     let made = block_on(make(SHAPES[5]));
     let run = async |store: &TableStore, delete: bool| -> Result<(), Error> {

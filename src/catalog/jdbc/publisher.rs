@@ -20,7 +20,8 @@ use crate::error::{Error, Result};
 use crate::format::Snapshot;
 use crate::history::History;
 use crate::io::Created;
-use crate::schema::{Schema, SchemaChange};
+use crate::maintain::rollback_schema;
+use crate::schema::{Schema, SchemaChange, SchemaId};
 use crate::table::change_schema;
 
 /// Creates of one snapshot under one lock while the store's answers are lost.
@@ -82,6 +83,19 @@ impl JdbcPublisher {
         created
     }
 
+    /// Does something under the table's lock.
+    async fn locked(&self, history: &History, work: impl Future<Output = Result<()>> + Send) -> Result<()> {
+        let held = match &self.locks {
+            Some(locks) => Some(self.take(locks, history).await?),
+            None => None,
+        };
+        let done = work.await;
+        if let Some(held) = held {
+            held.release().await;
+        }
+        done
+    }
+
     async fn change_and_copy(&self, history: &History, changes: &[SchemaChange]) -> Result<()> {
         let copied = self.sync_properties && history.branch.is_none();
         if copied {
@@ -92,8 +106,13 @@ impl JdbcPublisher {
             self.rows.check_table_properties(&set.collect())?;
         }
         let schema = change_schema(history, changes).await?;
-        if copied {
-            let done = self.rows.set_table_properties(&self.table, &properties_of(&schema)).await;
+        self.copy(history, &schema).await
+    }
+
+    /// Copies a schema's options where the catalog keeps copies.
+    async fn copy(&self, history: &History, schema: &Schema) -> Result<()> {
+        if self.sync_properties && history.branch.is_none() {
+            let done = self.rows.set_table_properties(&self.table, &properties_of(schema)).await;
             done.map_err(|error| {
                 Error::storage(format!(
                     "schema {} of {} is there; the copy of its options in the catalog is not ({error})",
@@ -114,15 +133,15 @@ impl Publisher for JdbcPublisher {
     }
 
     async fn change_schema(&self, history: &History, changes: &[SchemaChange]) -> Result<bool> {
-        let held = match &self.locks {
-            Some(locks) => Some(self.take(locks, history).await?),
-            None => None,
+        self.locked(history, self.change_and_copy(history, changes)).await.map(|()| true)
+    }
+
+    async fn rollback_schema(&self, history: &History, to: SchemaId) -> Result<bool> {
+        let roll_back = async {
+            let schema = rollback_schema(history, to).await?;
+            self.copy(history, &schema).await
         };
-        let done = self.change_and_copy(history, changes).await;
-        if let Some(held) = held {
-            held.release().await;
-        }
-        done.map(|()| true)
+        self.locked(history, roll_back).await.map(|()| true)
     }
 
     fn check_drop(&self) -> Result<()> {

@@ -397,6 +397,12 @@ async fn a_schema_is_changed_under_the_lock_and_its_options_are_copied() {
     assert!(place.locked().await.is_empty());
     let copied = place.column("SELECT property_value FROM paimon_table_properties ORDER BY property_key").await;
     assert_eq!(copied, ["2", "k", "p", "k,p", "5"]);
+    assert!(publisher.rollback_schema(&history, 0).await.unwrap());
+    assert!(place.locked().await.is_empty());
+    let copied = place.column("SELECT property_value FROM paimon_table_properties ORDER BY property_key").await;
+    assert_eq!(copied, ["2", "k", "p", "k,p"]);
+    assert!(matches!(publisher.rollback_schema(&history, 7).await, Err(Error::NotFound(_))));
+    assert!(place.locked().await.is_empty(), "a refused one gives the lock back too");
     assert!(matches!(publisher.check_drop(), Err(Error::Unsupported(_))));
     assert!(publisher.check_own("making a branch").is_ok());
 }

@@ -7,14 +7,14 @@ use serde_json::json;
 
 use super::changes::encode_changes;
 use super::client::{Client, Refusal, Verb, encoded};
-use super::wire::{Changes, CommitAnswer, CommitTable, object_of};
+use super::wire::{Changes, CommitAnswer, CommitTable, RollbackSchema, object_of};
 use crate::catalog::TableName;
 use crate::commit::{Publisher, PutIfAbsent};
 use crate::error::{Error, Result};
 use crate::format::Snapshot;
 use crate::history::History;
 use crate::io::Created;
-use crate::schema::SchemaChange;
+use crate::schema::{SchemaChange, SchemaId};
 
 /// The service as the one that makes a table's snapshots visible.
 #[derive(Debug)]
@@ -64,6 +64,12 @@ impl Publisher for RestPublisher {
         let body = Changes { changes: encode_changes(changes)? };
         let path = self.path(history, "")?;
         self.client.tell(Verb::Post, &path, Some(&body)).await?;
+        Ok(true)
+    }
+
+    async fn rollback_schema(&self, history: &History, to: SchemaId) -> Result<bool> {
+        let path = self.path(history, "/rollback-schema")?;
+        self.client.tell(Verb::Post, &path, Some(&RollbackSchema { schema_id: to })).await?;
         Ok(true)
     }
 

@@ -150,6 +150,14 @@ pub struct Changes<T> {
     pub changes: Vec<T>,
 }
 
+/// An older schema that is to be the newest again.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackSchema {
+    /// Its number.
+    pub schema_id: i64,
+}
+
 /// A commit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

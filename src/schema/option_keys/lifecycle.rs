@@ -3,7 +3,6 @@
 
 use super::{HONOURED, Kind, OptionKey, harmless, unwritable};
 
-const EXPIRES: &str = "this version expires no tag; a job that does reads it";
 const GATE_TAG: &str = "no effect unless tag.automatic-creation, which is refused for writing";
 const GATE_PARTITION: &str = "no effect unless partition.expiration-time, which is refused for writing";
 const GATE_DONE: &str = "no effect unless partitions are marked done, which is refused for writing";
@@ -57,9 +56,9 @@ keys! {
     "tag.period-formatter": Enum(&["with_dashes", "without_dashes", "without_dashes_and_spaces"]) = "with_dashes",
         harmless(GATE_TAG), "how the time is spelt in a tag's name";
     "tag.create-success-file": Boolean = "false", harmless(GATE_TAG), "file that tells of a tag";
-    "tag.num-retained-max": Int, harmless(EXPIRES), "most tags kept";
+    "tag.num-retained-max": Int, harmless(GATE_TAG), "most tags kept";
     "tag.default-time-retained": Duration, HONOURED, "time after which a tag may be deleted that is told none";
-    "tag.time-expire-enabled": Boolean = "true", harmless(EXPIRES), "let tags expire by time";
+    "tag.time-expire-enabled": Boolean = "true", HONOURED, "expiry deletes tags past their age limit";
     "tag.automatic-completion": Boolean = "false", harmless(GATE_TAG), "make tags that were missed";
     "tag.batch.customized-name": Text, harmless(GATE_TAG), "name of a batch job's tag";
     "sink.watermark-time-zone": Text = "UTC", harmless(GATE_TAG), "zone of watermarks";

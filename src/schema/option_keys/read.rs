@@ -37,9 +37,8 @@ keys! {
     "scan.primary-branch": Text, refused(&[], "a read shows one branch alone"), "branch whose partitions come first";
     "scan.fallback-snapshot-branch": Text, refused(&[], "chain tables are not supported"), "snapshot branch of a chain";
     "scan.fallback-delta-branch": Text, refused(&[], "chain tables are not supported"), "delta branch of a chain";
-    "scan.plan-auto-tag-for-read.time-retained": Duration,
-        harmless("no tag is made for a read; one whose snapshot expires ends with an error that says so"),
-        "tag that guards a batch read from expiry";
+    "scan.plan-auto-tag-for-read.time-retained": Duration, reads("a tag is made by a read"),
+        "guard batch reads from expiry by a tag of this age limit";
     "stream-scan-mode": Enum(&["none", "compact-bucket-table", "file-monitor"]) = "none",
         refused(&["none"], "internal to dedicated compaction"), "what a dedicated compaction follows";
     "batch-scan-mode": Enum(&["none", "compact"]) = "none", refused(&["none"], "internal to dedicated compaction"),

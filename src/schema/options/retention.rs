@@ -35,6 +35,8 @@ pub struct RetentionOptions {
     pub in_background: bool,
     /// The time that tags are given which are told none.
     pub tags: Option<Duration>,
+    /// Tags past their time go.
+    pub tags_expire: bool,
 }
 
 const EXECUTION_MODES: Words<bool> = &[("sync", false), ("async", true)];
@@ -58,6 +60,7 @@ impl RetentionOptions {
             consumer_changelog_only: read.boolean("consumer.changelog-only")?,
             clean_empty_directories: read.boolean("snapshot.clean-empty-directories")?,
             tags: read.optional("tag.default-time-retained", parse_duration)?,
+            tags_expire: read.boolean("tag.time-expire-enabled")?,
             in_background: read.word("snapshot.expire.execution-mode", EXECUTION_MODES)?,
         })
     }

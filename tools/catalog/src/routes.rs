@@ -178,7 +178,7 @@ async fn below_table(service: &Service, asked: &Asked, verb: &str, table: &Table
         ("DELETE", ["branches", branch]) => tags::delete_branch(service, table, branch).await,
         ("GET", ["consumers"]) => tags::list_consumers(service, asked, table).await,
         ("POST", ["rollback"]) => Err(Refusal::unsupported("rollback: it would take snapshots away under writers")),
-        ("POST", ["rollback-schema"]) => Err(Refusal::unsupported("rollback of a schema")),
+        ("POST", ["rollback-schema"]) => tables::rollback_schema(service, asked, table).await,
         ("POST", ["replace"]) => Err(Refusal::unsupported("replacing a table")),
         ("POST", ["auth"]) => Err(Refusal::unsupported("query-auth.enabled")),
         ("GET", ["token"]) => Err(Refusal::unsupported("data-token.enabled: credentials of the store")),

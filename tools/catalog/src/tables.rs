@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use forebay::catalog::FoundTable;
 use forebay::catalog::rest::decode_changes;
-use forebay::catalog::rest::wire::{Changes, CreateObject, Rename, object_of};
+use forebay::catalog::rest::wire::{Changes, CreateObject, Rename, RollbackSchema, object_of};
 use forebay::format::{decode_told_schema, encode_told_schema};
 use forebay::history::History;
+use forebay::maintain::rollback_schema as rollback_schema_of;
 use forebay::schema::Schema;
 use forebay::{Error, TableName};
 use serde_json::{Value, json};
@@ -179,6 +180,25 @@ pub async fn alter(service: &Service, asked: &Asked, name: &TableName) -> Answer
     };
     service.catalog.alter_table(name, &changes).await.map_err(column)?;
     Ok(json!({}))
+}
+
+/// Makes an older schema of one the newest again.
+pub async fn rollback_schema(service: &Service, asked: &Asked, name: &TableName) -> Answer {
+    let request: RollbackSchema = asked.body()?;
+    let found = find(service, name).await?;
+    let publisher = &found.table.publisher;
+    let done = async {
+        match publisher.rollback_schema(&found.history, request.schema_id).await? {
+            true => Ok(()),
+            false => rollback_schema_of(&found.history, request.schema_id).await.map(|_| ()),
+        }
+    };
+    match done.await {
+        Ok(()) => Ok(json!({})),
+        // Clients take a 404 for the table's.
+        Err(error @ Error::NotFound(_)) => Err(Refusal::wrong(error.to_string())),
+        Err(error) => Err(Refusal::of(error, Resource::Table, &object_of(name))),
+    }
 }
 
 /// Gives one another name.

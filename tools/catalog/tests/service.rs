@@ -104,7 +104,15 @@ async fn names_and_schemas_are_those_of_the_warehouse() {
         SchemaChange::AddColumn { path: vec!["v".into()], data_type: DataType::STRING, comment: None, place: None };
     let altered = table.alter(std::slice::from_ref(&add)).await.unwrap();
     assert_eq!((altered.schema().id, altered.schema().fields.len()), (1, 2));
-    assert!(matches!(table.alter(&[add]).await, Err(Error::AlreadyExists(_))));
+    assert!(matches!(table.alter(std::slice::from_ref(&add)).await, Err(Error::AlreadyExists(_))));
+    // Nothing names the new schema, until somebody commits.
+    let back = altered.rollback_schema(0).await.unwrap();
+    assert_eq!((back.schema().id, back.schema().fields.len()), (0, 1));
+    assert!(matches!(back.rollback_schema(1).await, Err(Error::Invalid(words)) if words.contains("schema 1")));
+    let altered = back.alter(&[add]).await.unwrap();
+    write(&table, 0..10).await.snapshot_id().unwrap();
+    let refused = altered.rollback_schema(0).await.err().unwrap();
+    assert!(matches!(&refused, Error::Invalid(words) if words.contains("snapshot 2 names schema 1")), "{refused}");
     assert!(matches!(table.create_branch("b", None).await, Err(Error::Unsupported(_))));
     assert!(matches!(table.clone().drop().await, Err(Error::Unsupported(_))));
     table.create_tag("monday", &forebay::At::Latest, None).await.unwrap();

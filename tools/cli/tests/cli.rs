@@ -946,6 +946,89 @@ fn old_snapshots_expire_and_a_dry_run_tells_what_would_go() {
     place.fails(1, &["expire", "t", "--retain-max", "2", "--retain-min", "3"]);
 }
 
+/// More rows than the pipe to a reader that does not take them holds, in partitions of their own.
+fn wide(place: &Place) {
+    let columns = ["create", "t", "--column", "day INT", "--column", "name STRING", "--partition-by", "day"];
+    place.ok(&[&columns[..], &["-o", "write-only=true", "-o", "snapshot.time-retained=4 ms"]].concat());
+    let name = "x".repeat(500);
+    let rows: String = (0..12_000).map(|id| format!("{{\"day\":{},\"name\":\"{id} {name}\"}}\n", id % 60)).collect();
+    place.feed_ok(&["write", "t", "--format", "jsonl"], &rows);
+}
+
+#[test]
+fn a_read_is_guarded_while_it_waits_for_whoever_takes_its_rows() {
+    for guarded in [true, false] {
+        let place = Place::new();
+        wide(&place);
+        let line: &[&str] =
+            if guarded { &["read", "t", "--json", "--protect", "1 h"] } else { &["read", "t", "--json"] };
+        let mut read = place.command(line).spawn().unwrap();
+        let mut first = [0; 1000];
+        read.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+        let tags = place.ok(&["tag", "list", "t", "--output", "csv"]);
+        assert_eq!(tags.contains("batch-read-1-"), guarded, "{tags}");
+        place.ok(&["truncate", "t"]);
+        place.feed_ok(&["write", "t", "--format", "jsonl"], "{\"day\":0,\"name\":\"new\"}\n");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        place.ok(&["expire", "t", "--retain-max", "1", "--retain-min", "1"]);
+        let output = read.wait_with_output().unwrap();
+        let lines = text(&first).matches('\n').count() + text(&output.stdout).lines().count();
+        match guarded {
+            true => assert!(output.status.success() && lines >= 12_000, "{lines} lines: {}", text(&output.stderr)),
+            false => assert!(text(&output.stderr).contains("snapshot 1: it expired"), "{}", text(&output.stderr)),
+        }
+        assert_eq!(place.ok(&["tag", "list", "t", "--json"]), "", "no tag is left");
+    }
+}
+
+#[test]
+fn a_guarded_read_leaves_no_tag_and_expiry_tells_the_tags_whose_time_is_over() {
+    let place = Place::new();
+    place.log("./t");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], &rows(0, 9));
+    let option = ["-o", "scan.plan-auto-tag-for-read.time-retained=1 h"];
+    for line in
+        [&["--protect", "1 h"][..], &option[..], &["--protect", "1 h", "--limit", "2"], &["--protect", "1h", "--count"]]
+    {
+        place.ok(&[&["read", "./t", "--json"], line].concat());
+        assert_eq!(place.ok(&["tag", "list", "./t", "--json"]), "", "{line:?}");
+    }
+    place.fails(1, &["read", "./t", "--protect", "1 h", "--select", "nothing"]);
+    assert_eq!(place.ok(&["tag", "list", "./t", "--json"]), "");
+    assert!(place.fails(1, &["read", "./t", "--protect", "soon"]).contains("--protect"));
+    place.fails(2, &["read", "./t", "--protect", "1 h", "--between", "0..1"]);
+
+    place.ok(&["tag", "create", "./t", "short", "--time-retained", "1 ms"]);
+    place.ok(&["tag", "create", "./t", "long", "--time-retained", "1 d"]);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let dry = place.ok(&["expire", "./t", "--dry-run", "--json"]);
+    assert!(dry.contains("\"tags\":[\"short\"]"), "{dry}");
+    let told = text(&place.run(&["expire", "./t"]).stderr);
+    assert!(told.contains("tags whose time is over went: short"), "{told}");
+    assert_eq!(place.ok(&["tag", "list", "./t", "--json"]).lines().count(), 1);
+}
+
+#[test]
+fn alter_rolls_back_to_a_schema_where_nothing_names_a_newer_one() {
+    let place = Place::new();
+    place.log("./t");
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], &rows(0, 3));
+    place.ok(&["alter", "./t", "--add-column", "a INT"]);
+    place.ok(&["alter", "./t", "--set", "snapshot.num-retained.min=7"]);
+    place.fails(2, &["alter", "./t", "--rollback-schema", "0", "--add-column", "b INT"]);
+    assert!(place.fails(1, &["alter", "./t", "--rollback-schema", "9"]).contains("schema 9"));
+    let told = place.ok(&["alter", "./t", "--rollback-schema", "0", "--json"]);
+    assert!(told.contains("\"schema\":0") && told.contains("\"changed\":true"), "{told}");
+    assert_eq!(place.ok(&["inspect", "./t", "schemas", "--json"]).lines().count(), 1);
+    let told = place.ok(&["alter", "./t", "--rollback-schema", "0", "--json"]);
+    assert!(told.contains("\"changed\":false"), "{told}");
+    place.ok(&["alter", "./t", "--add-column", "b INT"]);
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], "{\"id\":7,\"name\":\"x\",\"b\":1}\n");
+    let told = place.fails(1, &["alter", "./t", "--rollback-schema", "0"]);
+    assert!(told.contains("snapshot 2 names schema 1"), "{told}");
+    assert_eq!(place.ok(&["read", "./t", "--json"]).lines().count(), 4);
+}
+
 #[test]
 fn alter_changes_columns_and_old_rows_read_in_the_new_schema() {
     let place = Place::new();

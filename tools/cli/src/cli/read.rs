@@ -45,6 +45,10 @@ pub struct Read {
     /// Only how many rows there are: told by the table's metadata where it can
     #[arg(long, conflicts_with_all = ["select", "output", "order_by"])]
     pub count: bool,
+    /// Guard what is read from expiry by a tag, which goes when the read ends; a read that dies leaves it for this time:
+    /// '1 h'
+    #[arg(long, value_name = "TIME", conflicts_with = "between")]
+    pub protect: Option<String>,
     /// How rows come out [default: table; jsonl with --json]
     #[arg(long, value_enum)]
     pub output: Option<OutputFormat>,

@@ -89,6 +89,10 @@ pub struct Alter {
     /// Set the table's comment; an empty one takes it away
     #[arg(long, value_name = "TEXT")]
     pub comment: Option<String>,
+    /// Make an older schema the newest again, alone: for changes that no commit has taken up. The files of newer schemas
+    /// are deleted; refused when a snapshot, a tag or a changelog names one
+    #[arg(long, value_name = "SCHEMA")]
+    pub rollback_schema: Option<i64>,
 }
 
 /// Arguments of `drop`.

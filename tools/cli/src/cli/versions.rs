@@ -55,7 +55,7 @@ pub struct NamedPoint {
     /// Which snapshot [default: the newest]
     #[command(flatten)]
     pub point: Point,
-    /// The time after which other engines may delete the tag: '7 d' [default: option tag.default-time-retained]
+    /// The time after which expiry deletes the tag: '7 d' [default: option tag.default-time-retained]
     #[arg(long, value_name = "TIME")]
     pub time_retained: Option<String>,
 }

@@ -12,12 +12,19 @@ use crate::output;
 /// Changes the schema.
 pub async fn run(args: Alter, common: &Common) -> Result<()> {
     let changes = changes(&args)?;
-    if changes.is_empty() {
+    if args.rollback_schema.is_some() && !changes.is_empty() {
+        return Err(Failure::usage("--rollback-schema stands alone").help("roll back first, then change the schema"));
+    }
+    if changes.is_empty() && args.rollback_schema.is_none() {
         return Err(Failure::usage("there is nothing to change").help("see forebay help alter"));
     }
     let table = super::open_table(&args.table, common, &[]).await?;
     let before = table.schema().id;
-    let after = table.alter(&changes).await?.schema().id;
+    let altered = match args.rollback_schema {
+        Some(to) => table.rollback_schema(to).await?,
+        None => table.alter(&changes).await?,
+    };
+    let after = altered.schema().id;
     if common.json {
         return output::print_json(&json!({"table": table.location(), "schema": after, "changed": after != before}));
     }

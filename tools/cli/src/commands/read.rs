@@ -2,7 +2,7 @@
 
 use forebay::predicate::{self, Expr};
 use forebay::scan::Between;
-use forebay::schema::{self, Schema};
+use forebay::schema::{self, Schema, parse_duration};
 use forebay::table::IncrementalBuilder;
 use forebay::{Error, Table};
 use futures::StreamExt as _;
@@ -27,9 +27,10 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
         None => table.incremental_by_options()?,
     };
     if let Some(incremental) = incremental {
-        if read_optimized || row_tracking || args.limit.is_some() || args.count {
+        if read_optimized || row_tracking || args.limit.is_some() || args.count || args.protect.is_some() {
             return Err(Failure::usage(
-                "the changes between two points have neither a limit, nor a count, nor a highest level, nor row ids",
+                "the changes between two points have neither a limit, nor a count, nor a highest level, nor row ids, nor a \
+                 tag that guards them",
             ));
         }
         return changes(&table, incremental, &args, common).await;
@@ -46,6 +47,10 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
     }
     if !args.select.is_empty() {
         scan = scan.select(args.select.iter().map(|name| name.trim().to_string()));
+    }
+    if let Some(text) = &args.protect {
+        let time = parse_duration(text).map_err(|error| Failure::from(error).context("--protect"));
+        scan = scan.protect(time.map_err(|failure| failure.help("give a time like '1 h' or '2 d'"))?);
     }
     if let Some(limit) = args.limit {
         scan = scan.limit(limit);
@@ -64,13 +69,27 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
             false => output::print(&format!("{rows}\n")),
         };
     }
-    let plan = scan.plan().await?;
-    let mut columns = super::selected(&super::columns_of(&plan.schema), &args.select)?;
+    let (plan, guard) = scan.plan_guarded().await?;
+    let mut columns = match super::selected(&super::columns_of(&plan.schema), &args.select) {
+        Ok(columns) => columns,
+        Err(failure) => {
+            if let Some(guard) = guard {
+                drop(guard.release().await);
+            }
+            return Err(failure);
+        }
+    };
     if args.select.is_empty() && !row_tracking {
         columns.retain(|(name, _)| !plan.schema.tracks(name)); // a condition may have brought them in
     }
-    let mut rows = scan.read_splits(plan.splits).await?;
-    let sink = Sink::open(format(&args, common), &columns, false)?;
+    let mut rows = scan.read_guarded(plan.splits, guard).await?;
+    let sink = match Sink::open(format(&args, common), &columns, false) {
+        Ok(sink) => sink,
+        Err(failure) => {
+            rows.close().await;
+            return Err(failure);
+        }
+    };
     let mut failed = None;
     while let Some(batch) = rows.next().await {
         match batch {
@@ -85,6 +104,8 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
             }
         }
     }
+    // The process must not end before the tag of the read is gone.
+    rows.close().await;
     finish(sink, failed).await
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use forebay::schema::{Place, SchemaChange};
-use forebay::types::DataType;
-use forebay_interop::{Engine, Random, Server, TableSpec, Writer, binary, create, open, seeds};
+use forebay::types::{DataType, Datum, RowKind};
+use forebay_interop::{Engine, Op, Random, Server, TableSpec, Writer, binary, create, open, seeds, write_once};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 
-use crate::support::{agreed, place, server_compact, server_write_as, storable};
+use crate::support::{agreed, place, server_compact, server_write, server_write_as, storable};
 
 async fn both_write(server: &mut Server, random: &mut Random, path: &Path, identifier: &mut i64) {
     let table = open(path).await;
@@ -197,5 +197,64 @@ async fn java_reads_what_merge_schema_added_and_an_open_writer_takes_up_what_jav
         server_write_as(&mut server, &path, table.schema(), 5, &rows[..5], "none");
         server_compact(&mut server, &path, &base, true);
         agreed(&format!("{engine:?}, compacted: {base:?}"), &mut server, &path).await;
+    }
+}
+
+/// A change that nobody wrote with is taken back by one engine; the other reads, changes the schema and writes on.
+async fn a_schema_is_rolled_back(engine: Engine, by_java: bool) {
+    let mut server = Server::get(engine);
+    let spec = TableSpec::of(&["k INT NOT NULL", "v INT"]).key(&["k"]).option("bucket", "1");
+    let place = place();
+    let path = place.path().join("t");
+    create(&path, &spec).await;
+    let row = |k: i32| Op { kind: RowKind::Insert, row: vec![Datum::Int(k), Datum::Int(k)] };
+    server_write(&mut server, &path, &spec, 1, &[row(1)], "none");
+    write_once(&path, "us", 2, &[row(2)]).await;
+    for column in ["a", "b"] {
+        server.run("alter", &path, json!({"changes": [{"add": column, "type": "INT"}]}));
+    }
+    let table = open(&path).await;
+    assert_eq!(table.schema().id, 2);
+    match by_java {
+        true => assert_eq!(server.run("rollback_schema", &path, json!({"schema": 0}))["schemaId"], 0),
+        false => assert_eq!(table.rollback_schema(0).await.unwrap().schema().id, 0),
+    }
+    let mut files: Vec<_> = std::fs::read_dir(path.join("schema")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    files.retain(|name| !name.to_str().unwrap().starts_with('.'));
+    assert_eq!(files, ["schema-0"]);
+    let what = format!("{engine:?}, by Java: {by_java}");
+    agreed(&what, &mut server, &path).await;
+    // The numbers are given anew, by the other one, and both write with it.
+    let change = json!({"add": "c", "type": "STRING"});
+    match by_java {
+        // The handle remembers what was rolled back.
+        true => {
+            let path = vec!["c".to_string()];
+            let add = SchemaChange::AddColumn { path, data_type: DataType::STRING, comment: None, place: None };
+            assert_eq!(table.alter(&[add]).await.unwrap().schema().id, 1);
+        }
+        false => drop(server.run("alter", &path, json!({"changes": [change]}))),
+    }
+    let newest = open(&path).await;
+    let names: Vec<_> = newest.schema().fields.iter().map(|field| &*field.name).collect();
+    assert_eq!((newest.schema().id, names), (1, vec!["k", "v", "c"]));
+    let row = |k: i32| vec![Datum::Int(k), Datum::Int(k), Datum::String(format!("c{k}"))];
+    write_once(&path, "us", 3, &[Op { kind: RowKind::Insert, row: row(3) }]).await;
+    let operations = [Op { kind: RowKind::Insert, row: row(4) }];
+    server_write_as(&mut server, &path, newest.schema(), 4, &operations, "full");
+    agreed(&what, &mut server, &path).await;
+    // Each refuses what a snapshot names.
+    let words = server.call(&json!({"command": "rollback_schema", "table": path, "schema": 0})).unwrap_err();
+    assert!(words.contains("Cannot rollback to schema 0"), "{words}");
+    let error = open(&path).await.rollback_schema(0).await.err().unwrap();
+    assert!(matches!(&error, forebay::Error::Invalid(words) if words.contains("names schema 1")), "{error}");
+}
+
+#[tokio::test]
+async fn a_schema_that_nobody_wrote_with_is_rolled_back_by_either_engine() {
+    for engine in [Engine::Java2x, Engine::Java1x] {
+        for by_java in [true, false] {
+            a_schema_is_rolled_back(engine, by_java).await;
+        }
     }
 }

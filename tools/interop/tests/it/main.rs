@@ -25,6 +25,7 @@ mod nested_aggregates;
 mod options;
 mod peers;
 mod postponed;
+mod read_tags;
 mod removal;
 mod rest;
 mod retention;

@@ -70,6 +70,26 @@ async fn one_table_is_made_written_read_and_altered(engine: Engine) {
     assert!(ask(&mut java, &service, "alter", again).unwrap_err().contains("ColumnAlreadyExist"));
     let missing = json!({"table": "shop.t", "changes": [{"drop": "nope"}]});
     assert!(ask(&mut java, &service, "alter", missing).unwrap_err().contains("ColumnNotExist"));
+    // A change that no commit took up is taken back, by either; one that a snapshot names is not.
+    for by_java in [true, false] {
+        let set = json!([{"set": "snapshot.num-retained.min", "value": "7"}]);
+        told(&mut java, &service, "alter", json!({"table": "shop.t", "changes": set}));
+        let newest = ours(&client, "shop.t").await;
+        assert_eq!(newest.schema().id, 3);
+        match by_java {
+            true => {
+                let back = told(&mut java, &service, "rollback_schema", json!({"table": "shop.t", "schema": 2}));
+                assert_eq!(back["schemaId"], 2);
+            }
+            false => assert_eq!(newest.rollback_schema(2).await.unwrap().schema().id, 2),
+        }
+        let table = ours(&client, "shop.t").await;
+        assert_eq!((table.schema().id, table.schema().option("snapshot.num-retained.min")), (2, Some("5")));
+        let back = ask(&mut java, &service, "rollback_schema", json!({"table": "shop.t", "schema": 1})).unwrap_err();
+        assert!(back.contains("names schema 2"), "{back}");
+        let back = ask(&mut java, &service, "rollback_schema", json!({"table": "shop.t", "schema": 9})).unwrap_err();
+        assert!(back.contains("schema 9"), "{back}");
+    }
     // A wrong token, and a table that is not there.
     let mut options = service.options();
     options["token"] = json!("wrong");

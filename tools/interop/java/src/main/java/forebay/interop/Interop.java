@@ -11,6 +11,7 @@ public final class Interop {
         Map<String, Server.Command> commands = new LinkedHashMap<>();
         commands.put("create", TableCommands::create);
         commands.put("alter", TableCommands::alter);
+        commands.put("rollback_schema", TableCommands::rollbackSchema);
         commands.put("tag", TableCommands::tag);
         commands.put("branch", TableCommands::branch);
         commands.put("write", WriteCommands::write);

@@ -110,6 +110,13 @@ final class TableCommands {
         return json.has("after") ? SchemaChange.Move.after(name, Server.text(json, "after")) : null;
     }
 
+    /** Through a catalog that publishes snapshots it is that one's to do. */
+    static ObjectNode rollbackSchema(JsonNode arguments) {
+        long schema = Server.number(arguments, "schema", 0);
+        Tables.open(arguments).rollbackSchema(schema);
+        return Json.object().put("schemaId", Tables.open(arguments).schema().id());
+    }
+
     static ObjectNode tag(JsonNode arguments) {
         FileStoreTable table = Tables.open(arguments);
         String name = Server.text(arguments, "name");
