@@ -8,6 +8,7 @@
 //! A column's streams of one stripe are held compressed while its rows are read; indexes are not fetched.
 //! Spec: `format-spec/data-files.md`, ORC.
 
+mod blocks;
 mod lanes;
 mod paged;
 mod reader;
