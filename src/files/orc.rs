@@ -18,7 +18,7 @@ mod write;
 
 pub use paged::{OrcIndex, OrcPages};
 pub(super) use reader::OrcReader;
-pub use write::{OrcCodec, OrcEncoding};
+pub use write::{OrcCodec, OrcEncoding, held_by_orc};
 pub(super) use write::{OrcWriter, orc_types};
 
 use crate::error::Error;
