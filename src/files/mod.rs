@@ -30,7 +30,7 @@ pub use format::{FileBatches, FileEncoding, format_of, known_format, read_file};
 pub use layout::{ColumnSource, FileColumn, FileLayout};
 pub(crate) use layout::{KIND_NAME, SEQUENCE_NAME};
 pub use names::{FileNames, require_roots};
-pub use orc::{OrcCodec, OrcEncoding};
+pub use orc::{OrcCodec, OrcEncoding, held_by_orc};
 pub use paged::{Opened, PageAt, PageBounds, PageColumn, PagedFile};
 pub use pages::{PageIndex, Pages};
 pub use read_ahead::read_ahead;

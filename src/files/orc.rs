@@ -8,6 +8,7 @@
 //! A column's streams of one stripe are held compressed while its rows are read; indexes are not fetched.
 //! Spec: `format-spec/data-files.md`, ORC.
 
+mod blocks;
 mod lanes;
 mod paged;
 mod reader;
@@ -17,7 +18,7 @@ mod write;
 
 pub use paged::{OrcIndex, OrcPages};
 pub(super) use reader::OrcReader;
-pub use write::{OrcCodec, OrcEncoding};
+pub use write::{OrcCodec, OrcEncoding, held_by_orc};
 pub(super) use write::{OrcWriter, orc_types};
 
 use crate::error::Error;

@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use super::format::{FileEncoding, FormatWriter};
 use super::layout::{ColumnSource, FileColumn, FileLayout};
 use super::names::{FileNames, NewFile};
+use super::orc::held_by_orc;
 use super::row_groups::{RowGroup, RowGroups};
 use super::writer::{First, Slab};
 use crate::error::{Error, Result};
@@ -142,7 +143,16 @@ impl<'a> RollingWriter<'a> {
             open.sequence = Some((min.min(*number), max.max(*number)));
         }
         if let Some(index) = &mut open.index {
-            index.add(|column| slab.column(ColumnSource::Value(column), 0..slab.rows()))?;
+            let orc = matches!(self.spec.encoding, FileEncoding::Orc(_));
+            index.add(|column| {
+                let source = ColumnSource::Value(column);
+                let lane = slab.column(source, 0..slab.rows())?;
+                // What readers will ask for.
+                match self.spec.layout.columns.iter().find(|of| orc && of.source == source) {
+                    Some(of) => held_by_orc(&of.name, &of.data_type, false, &lane),
+                    None => Ok(lane),
+                }
+            })?;
         }
         open.writer.write(slab)?;
         self.open = Some(open);

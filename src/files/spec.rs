@@ -345,7 +345,7 @@ mod tests {
             let encoding = orc(options, memory).unwrap();
             (encoding.stripe_bytes, encoding.stripe_rows)
         };
-        assert_eq!(stripes(&[], 1 << 30), (16 << 20, 2_147_483_647));
+        assert_eq!(stripes(&[], 1 << 30), (16 << 20, 1 << 20));
         assert_eq!(stripes(&[], 1 << 20).0, 1 << 20);
         assert_eq!(stripes(&[("orc.stripe.size", "4096"), ("orc.stripe.row.count", "7")], 1 << 20), (4096, 7));
         assert_eq!(stripes(&[("orc.stripe.size", "4096"), ("file.block-size", "8 kb")], 1 << 20).0, 8192);

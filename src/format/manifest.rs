@@ -57,6 +57,8 @@ pub struct EntryHead<'a> {
     pub total_buckets: i32,
     /// `_LEVEL` of the file
     pub level: i32,
+    /// `_FILE_NAME` of the file
+    pub file_name: &'a str,
 }
 
 /// Decides which entries are decoded.
@@ -222,7 +224,8 @@ impl Plan {
         let partition = cache.partition(raw.partition.ok_or_else(|| missing(2))?)?;
         let (bucket, total_buckets) = (number(3)?, number(4)?);
         let file = raw.file.as_ref().ok_or_else(|| missing(5))?;
-        if !filter.keeps(&EntryHead { kind, partition: &partition, bucket, total_buckets, level: file.level }) {
+        let (level, file_name) = (file.level, file.file_name()?);
+        if !filter.keeps(&EntryHead { kind, partition: &partition, bucket, total_buckets, level, file_name }) {
             return Ok(None);
         }
         let file = Arc::new(file.materialise(cache)?);

@@ -73,6 +73,7 @@ impl FileFilter {
                 bucket: entry.bucket,
                 total_buckets: entry.total_buckets,
                 level: entry.file.level,
+                file_name: &entry.file.file_name,
             })
         })
     }

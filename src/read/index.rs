@@ -35,7 +35,7 @@ impl IndexOf<'_> {
         let file = self.file;
         let Ok(rows) = u64::try_from(file.row_count) else { return Ok(Selection::All) };
         let (written, shown) = self.schemas;
-        let column_of = |column: &str| IndexedAs::of(written, shown, column);
+        let column_of = |column: &str| IndexedAs::of(&file.file_name, (written, shown), column);
         if let Some(bytes) = &file.embedded_file_index {
             return FileIndex::select_within(bytes, &file.file_name, condition, rows, &column_of);
         }

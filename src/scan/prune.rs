@@ -47,10 +47,12 @@ impl Pruner {
         let (partition, value) = filter.map_or((None, None), |filter| filter.clone().split_by(in_partition));
         let in_key = |column: &str| keys.iter().any(|key| key == column);
         let key = value.clone().and_then(|filter| filter.split_by(in_key).0);
+        let bucket_types = schema.types_of(&options.bucket_key)?;
         let entries = EntryPruner {
             partition_keys: schema.partition_keys.clone(),
             partition_types: schema.types_of(&schema.partition_keys)?,
-            bucket_types: schema.types_of(&options.bucket_key)?,
+            cut_keys: bucket_types.iter().any(|it| matches!(it.kind, TypeKind::Char(_))),
+            bucket_types,
             bucket_keys: value.as_ref().and_then(|filter| bucket_keys(options, filter)),
             function: options.bucket_function,
             partition,
@@ -119,7 +121,8 @@ impl Pruner {
         may_match(filter, &|column| {
             self.first_key.as_ref().filter(|key| *key == column)?;
             let (min, max) = (min.values().first()?.clone(), max.values().first()?.clone());
-            Some(ColumnRange { min: Some(min), max: Some(max), null_count: Some(0), row_count: 1 })
+            let kind = &self.schema.fields[self.schema.index_of(column)?].data_type.kind;
+            Some(ColumnRange { min: Some(least(min, kind)), max: Some(max), null_count: Some(0), row_count: 1 })
         })
     }
 
@@ -139,7 +142,7 @@ impl Pruner {
         if !self.indexed {
             return Ok(true);
         }
-        let column_of = |column: &str| IndexedAs::of(&known.schema, &self.schema, column);
+        let column_of = |column: &str| IndexedAs::of(&file.file_name, (&known.schema, &self.schema), column);
         Ok(!FileIndex::select_within(index, &file.file_name, filter, rows, &column_of)?.is_empty())
     }
 
@@ -167,6 +170,10 @@ impl Pruner {
             };
             let stats = stats.get(*at)?.as_ref()?;
             let kind = &self.schema.fields[self.schema.index_of(column)?].data_type.kind;
+            // Readers take its values from the partition, with blanks that an ORC file does not have.
+            if matches!(kind, TypeKind::Char(_)) && self.schema.partition_keys.iter().any(|key| key == column) {
+                return None;
+            }
             // Not every writer counts NaN in a float's bounds, and NaN is the largest value here.
             let float = matches!(&stats.data_type.kind, TypeKind::Float | TypeKind::Double);
             let bound = |value: &Datum| {
@@ -174,12 +181,24 @@ impl Pruner {
                 known.then(|| widen(value, &stats.data_type.kind, kind)).flatten()
             };
             Some(ColumnRange {
-                min: bound(&stats.min),
+                min: bound(&least(stats.min.clone(), &stats.data_type.kind)),
                 max: bound(&stats.max),
                 null_count: stats.null_count.and_then(|count| u64::try_from(count).ok()),
                 row_count,
             })
         })
+    }
+}
+
+/// A bound from below of texts as readers see them. Java fills CHARs of ORC files up with blanks before it takes bounds, and
+/// readers cut them off. What is below a blank stands before the end of a text then, and behind it without: it ends the bound.
+fn least(bound: Datum, kind: &TypeKind) -> Datum {
+    match (bound, kind) {
+        (Datum::String(text), TypeKind::Char(_)) => {
+            let kept = text.find(|c| c < ' ').map_or(text.as_str(), |at| &text[..at]);
+            Datum::String(kept.trim_end_matches(' ').to_string())
+        }
+        (bound, _) => bound,
     }
 }
 
@@ -199,6 +218,8 @@ struct EntryPruner {
     /// Bucket keys that a matching row may have; `None` means any.
     bucket_keys: Option<Vec<Vec<Datum>>>,
     bucket_types: Vec<DataType>,
+    /// CHAR is among them.
+    cut_keys: bool,
     function: BucketFunction,
     partitions: Mutex<HashMap<BinaryRow, bool>>,
     buckets: Mutex<HashMap<i32, Option<BTreeSet<i32>>>>,
@@ -206,7 +227,10 @@ struct EntryPruner {
 
 impl EntryPruner {
     fn entry_may_match(&self, head: &EntryHead<'_>) -> bool {
-        self.bucket_may_match(head.bucket, head.total_buckets) && self.partition_may_match(head.partition)
+        let in_bucket = || self.bucket_may_match(head.bucket, head.total_buckets);
+        // Readers of ORC cut blanks off that a CHAR had when its row was given its bucket.
+        let routed_otherwise = self.cut_keys && head.file_name.ends_with(".orc");
+        (routed_otherwise || in_bucket()) && self.partition_may_match(head.partition)
     }
 
     fn manifest_may_match(&self, meta: &ManifestFileMeta) -> bool {
@@ -273,4 +297,77 @@ fn bucket_keys(options: &TableOptions, filter: &Expr) -> Option<Vec<Vec<Datum>>>
         rows = rows.iter().flat_map(extend).collect();
     }
     Some(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{ColumnStats, FileKind, SimpleStats, data_file};
+    use crate::predicate::{Literal, col};
+    use crate::schema::StatsMode;
+
+    fn table() -> Arc<Schema> {
+        let text = |text: &str| text.parse::<DataType>().unwrap();
+        let builder = Schema::builder().column("c", text("CHAR(5)")).column("s", text("STRING"));
+        let options = [("bucket", "16"), ("bucket-key", "c"), ("file.format", "orc")];
+        Arc::new(options.iter().fold(builder, |it, (name, value)| it.option(*name, *value)).build().unwrap())
+    }
+
+    fn text(text: &str) -> Literal {
+        Literal::Datum(Datum::String(text.to_string()))
+    }
+
+    fn eq(column: &str, value: &str) -> Expr {
+        col(column).eq(text(value))
+    }
+
+    fn le(column: &str, value: &str) -> Expr {
+        col(column).le(text(value))
+    }
+
+    fn pruner(schema: &Arc<Schema>, filter: &Expr) -> Pruner {
+        let options = TableOptions::parse(schema).unwrap();
+        let mut pruner = Pruner::new(schema, &options, Some(filter)).unwrap();
+        pruner.know(schema).unwrap();
+        pruner
+    }
+
+    /// Whether a file whose columns have these bounds may hold what a filter wants.
+    fn may_match(filter: &Expr, (min, max): (&str, &str)) -> bool {
+        let schema = table();
+        let stats = |at: usize| {
+            let bound = |text: &str| Datum::String(text.to_string());
+            let data_type = schema.fields[at].data_type.clone();
+            ColumnStats { data_type, min: bound(min), max: bound(max), null_count: Some(0) }
+        };
+        let columns = [("c", StatsMode::Full, stats(0)), ("s", StatsMode::Full, stats(1))];
+        let (value_stats, _) = SimpleStats::build(&columns, false).unwrap();
+        let file = DataFileMeta { row_count: 2, value_stats, ..data_file("data-0.orc", 10) };
+        pruner(&schema, filter).values_may_match(&file).unwrap()
+    }
+
+    #[test]
+    fn bounds_of_char_that_are_filled_up_lose_no_row() {
+        assert!(may_match(&eq("c", "ab"), ("ab   ", "cd   ")));
+        assert!(may_match(&le("c", "ab"), ("ab   ", "ab   ")));
+        assert!(may_match(&eq("c", ""), ("     ", "cd   ")));
+        // 'ab' has the larger text of the two when it is filled up.
+        assert!(may_match(&eq("c", "ab"), ("ab\t  ", "ab   ")));
+        assert!(!may_match(&eq("c", "aa"), ("ab   ", "cd   ")), "bounds still tell");
+        assert!(!may_match(&eq("c", "ce"), ("ab   ", "cd   ")));
+        assert!(!may_match(&eq("s", "ab"), ("ab   ", "cd   ")), "a text of its own length");
+    }
+
+    #[test]
+    fn a_bucket_of_orc_files_is_read_whatever_its_char_hashes_to() {
+        let schema = table();
+        let seen = |name: &str, bucket: i32| {
+            let filter = pruner(&schema, &eq("c", "ab")).file_filter(0..=i32::MAX);
+            let (kind, partition) = (FileKind::Add, BinaryRow::empty());
+            let head = EntryHead { kind, partition: &partition, bucket, total_buckets: 16, level: 0, file_name: name };
+            filter.entry.unwrap()(&head)
+        };
+        assert_eq!((0..16).filter(|bucket| seen("data-0.parquet", *bucket)).count(), 1);
+        assert_eq!((0..16).filter(|bucket| seen("data-0.orc", *bucket)).count(), 16);
+    }
 }

@@ -12,13 +12,16 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::sequence_numbers::SequenceNumbers;
 use crate::compact::{BucketFiles, CompactLimits, Compactor, buckets_of};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{BinaryRow, CommitMessage, CompactTask, DataFileMeta, ManifestEntry, Snapshot, SnapshotId};
 use crate::history::{EntryTest, FileFilter, History};
 use crate::lsm::{Levels, Moment, put_off};
 use crate::scan::Vectors;
-use crate::schema::{BucketMode, Schema, TableOptions};
+use crate::schema::{BucketMode, ChangelogProducer, Schema, TableOptions};
 use crate::types::DataType;
+
+/// Commits that pass before a compaction is tried again whose output cannot hold a value.
+const HELD_BACK: u32 = 8;
 
 /// Commits after which a compaction that did not become visible counts as lost.
 const PATIENCE: u32 = 8;
@@ -52,12 +55,14 @@ struct BucketState {
     in_flight: InFlight,
     /// How often the compaction of level 0 was put off.
     put_off: usize,
+    /// Commits that pass before the next compaction that none of them needs.
+    held_back: u32,
 }
 
 impl BucketState {
     /// Nothing is under way that a later commit must know of.
     fn is_idle(&self) -> bool {
-        self.running.is_none() && self.in_flight.messages.is_empty() && self.put_off == 0
+        self.running.is_none() && self.in_flight.messages.is_empty() && self.put_off == 0 && self.held_back == 0
     }
 }
 
@@ -149,7 +154,9 @@ impl WriterCompaction {
     /// Adds to the messages of a commit what compactions did, and begins new ones. Waits only for what the commit needs.
     ///
     /// # Errors
-    /// The store's errors; [`crate::Error::Corrupt`] with a file that cannot be compacted, when the commit waits for it.
+    /// The store's errors; [`Error::Corrupt`] with a file that cannot be compacted, when the commit waits for it;
+    /// [`Error::Unsupported`] and [`Error::Invalid`] for a value that the format of a higher level does not hold, when the
+    /// commit cannot do without the compaction.
     pub(super) async fn prepare(
         &mut self,
         messages: &mut Vec<CommitMessage>,
@@ -211,21 +218,32 @@ impl WriterCompaction {
                 due.push((place, task));
             }
         }
+        let needed = self.is_needed(full);
         let tasks: Vec<CompactTask> = due.iter().map(|(_, task)| task.clone()).collect();
         let mut failed = None;
         for ((place, _), result) in due.iter().zip(self.compactor.run_all(&tasks).await) {
-            let in_flight = self.buckets.get_mut(place).map(|state| &mut state.in_flight);
-            match (result, messages.get_mut(place), in_flight) {
+            match (result, messages.get_mut(place), self.buckets.get_mut(place)) {
                 (Ok(done), Some(message), _) => self.absorb(message, done).await,
-                (Err(error), _, Some(in_flight)) if !in_flight.messages.is_empty() => {
+                (Err(error), _, Some(state)) if is_of_a_value(&error) && !needed => {
+                    tracing::warn!(%error, bucket = place.1, "a bucket is not compacted: its new files cannot hold a value");
+                    state.held_back = HELD_BACK;
+                }
+                (Err(error), _, Some(state)) if !is_of_a_value(&error) && !state.in_flight.messages.is_empty() => {
                     tracing::warn!(%error, "a compaction failed on files that are not visible yet");
-                    in_flight.forget_compactions();
+                    state.in_flight.forget_compactions();
                 }
                 (Err(error), ..) => failed = failed.or(Some(error)),
                 (Ok(_), None, _) => {}
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Whether a commit cannot do without what is compacted: its changes are told by it, or its rows are seen through it.
+    fn is_needed(&self, full: bool) -> bool {
+        let rules = &self.options.compaction;
+        let tells = full && self.options.changelog_producer == ChangelogProducer::FullCompaction;
+        tells || (rules.needs_lookup && rules.lookup_wait)
     }
 
     /// Takes over what was compacted in a bucket, and begins what is due there; answers it when the commit waits for it.
@@ -257,11 +275,17 @@ impl WriterCompaction {
                 Some(Ok(done)) => self.absorb(message, done).await,
                 Some(Err(error)) => {
                     // Somebody else may have taken its input. A commit that waits runs a task of its own below.
-                    tracing::warn!(%error, "a compaction failed and will be tried again");
+                    tracing::warn!(%error, bucket = place.1, "a compaction failed and will be tried again");
                     state.in_flight.forget_compactions();
+                    state.held_back = if is_of_a_value(&error) { HELD_BACK } else { 0 };
                 }
                 None => {}
             }
+        }
+        if state.held_back > 0 && !self.is_needed(full) {
+            state.held_back -= 1;
+            self.buckets.insert(place.clone(), state);
+            return Ok(None);
         }
         let beside = !waits && !crowded;
         let task = match self.pick(&mut state, place, live, message, (full, beside))? {
@@ -424,6 +448,12 @@ impl WriterCompaction {
         let vectors = Vectors::of(&self.history, snapshot).await?;
         Ok((snapshot.id, vectors, self.history.manifests.live_files(snapshot, filter).await?))
     }
+}
+
+/// Whether a compaction failed for what its rows are: rows that another engine, or a table of other options, wrote in a
+/// format that holds them. It would fail again.
+fn is_of_a_value(error: &Error) -> bool {
+    matches!(error, Error::Invalid(_) | Error::Unsupported(_))
 }
 
 /// The files of a bucket after a commit.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch};
 
 use crate::error::{Error, Result};
-use crate::files::{FileLayout, WriteSpec};
+use crate::files::{FileLayout, WriteSpec, held_by_orc};
 use crate::lsm::{MergeFunction, SequenceOrder, merge};
-use crate::schema::{BucketMode, ChangelogProducer, Schema, TableOptions};
+use crate::schema::{BucketMode, ChangelogProducer, Field, Schema, TableOptions};
 use crate::types::{DataType, TypeKind};
 
 /// How the rows of one table are written.
@@ -64,6 +64,19 @@ impl Settings {
             return Ok(None);
         }
         WriteSpec::of_changelog(&self.schema, &self.options, &self.layout, 0, encode_bytes).map(Some)
+    }
+
+    /// Rows as readers will see them, whichever level they are read from: where any file of the table is ORC, what ORC does
+    /// not keep is cut off here, before buckets and indexes, and what it does not hold is refused.
+    pub(super) fn storable(&self, rows: RecordBatch) -> Result<RecordBatch> {
+        if !self.options.formats.writes_orc() {
+            return Ok(rows);
+        }
+        let key = |name: &String| self.schema.primary_keys.contains(name) || self.schema.partition_keys.contains(name);
+        let of =
+            |(field, lane): (&Field, &ArrayRef)| held_by_orc(&field.name, &field.data_type, key(&field.name), lane);
+        let lanes = self.schema.fields.iter().zip(rows.columns()).map(of).collect::<Result<Vec<_>>>()?;
+        RecordBatch::try_new(rows.schema(), lanes).map_err(|error| Error::bug(error.to_string()))
     }
 
     /// Refuses values that their column's type cannot hold, which Arrow's type does not tell.

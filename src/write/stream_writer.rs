@@ -314,6 +314,7 @@ impl StreamWriter {
         };
         let rows = accept_filled(&schema.columns(), defaults, &rows)?;
         self.settings.check_values(rows.columns())?;
+        let rows = self.settings.storable(rows)?;
         let kinds = match self.settings.kind_column {
             Some(column) => Some(kinds_of_column(&rows, column)?),
             None => batch.kinds().cloned(),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use forebay::commit::CommitProperties;
 use forebay::format::{BinaryRow, DataFileMeta, ManifestEntry};
 use forebay::history::FileFilter;
-use forebay::schema::{Schema, SchemaBuilder};
+use forebay::predicate::parse;
+use forebay::schema::{Schema, SchemaBuilder, SchemaChange};
 use forebay::stream::Start;
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Error, Table};
@@ -123,9 +124,11 @@ async fn each_level_has_its_format_and_rows_and_changes_are_those_of_parquet() {
         assert_eq!(told(&table).await, told(&parquet).await, "{options:?}");
         if producer.is_some() {
             let names = std::fs::read_dir(place.path().join("t/bucket-0")).unwrap().map(|it| it.unwrap().file_name());
-            let mut logs = names.filter_map(|it| it.into_string().ok()).filter(|name| name.starts_with("changelog-"));
+            let logs = names.filter_map(|it| it.into_string().ok()).filter(|name| name.starts_with("changelog-"));
+            let logs: Vec<String> = logs.collect();
             let format = options.iter().find(|(name, _)| *name == "changelog-file.format").unwrap().1;
-            assert!(logs.all(|name| name.ends_with(&format!(".{format}"))));
+            assert_eq!(logs.len(), 4, "one for each commit: {logs:?}");
+            assert!(logs.iter().all(|name| name.ends_with(&format!(".{format}"))), "{logs:?}");
         }
         // Keys are found in files of either format.
         let lookup = table.lookup().open().await.unwrap();
@@ -247,4 +250,156 @@ async fn what_avro_cannot_hold_or_java_does_not_write_is_refused_before_a_byte()
     let place = tempfile::tempdir().unwrap();
     let table = create(&place, columns().column("two words", DataType::INT), &[("file.format", "avro")]).await;
     assert!(matches!(table.writer().await.map(drop), Err(Error::Unsupported(text)) if text.contains("two words")));
+}
+
+fn typed(builder: SchemaBuilder, columns: &[(&str, &str)]) -> SchemaBuilder {
+    let add = |builder: SchemaBuilder, (name, text): &(&str, &str)| {
+        builder.column(*name, text.parse::<DataType>().unwrap_or_else(|error| panic!("{text}: {error}")))
+    };
+    columns.iter().fold(builder, add)
+}
+
+fn text(text: &str) -> Datum {
+    Datum::String(text.into())
+}
+
+async fn commit(table: &Table, rows: &[Row]) {
+    let rows: Vec<_> = rows.iter().map(|row| (RowKind::Insert, row.clone())).collect();
+    let mut writer = table.writer().await.unwrap();
+    writer.write(&changes(table.schema(), &rows)).await.unwrap();
+    writer.commit().await.unwrap();
+    writer.close().await.unwrap();
+}
+
+async fn found(table: &Table, filter: &str) -> Vec<String> {
+    let filter = parse(filter, table.schema()).unwrap();
+    as_set(all_rows(table.schema(), table.scan().filter(filter).read().await.unwrap()).await.unwrap())
+}
+
+/// A row lies in the bucket, and is known to the indexes, of the value that readers see.
+#[tokio::test]
+async fn a_char_that_ends_with_blanks_is_found_as_it_is_shown() {
+    let indexes = [("file-index.bloom-filter.columns", "c"), ("file-index.bitmap.columns", "d")];
+    for format in ["orc", "parquet"] {
+        let place = tempfile::tempdir().unwrap();
+        let options = [("bucket", "13"), ("bucket-key", "c"), ("file.format", format)];
+        let builder = typed(Schema::builder(), &[("c", "CHAR(5)"), ("d", "CHAR(5)"), ("n", "INT")]);
+        let table = create(&place, builder, &[&options[..], &indexes].concat()).await;
+        let row = |c: &str, n: i32| vec![text(c), text(c), Datum::Int(n)];
+        let given: Vec<Row> = (0..40).map(|n| row(&format!("k{n} "), n)).collect();
+        commit(&table, &given).await;
+        let end = if format == "orc" { "" } else { " " };
+        for n in 0..40 {
+            let (shown, wanted) = (format!("k{n}{end}"), as_set([row(&format!("k{n}{end}"), n)]));
+            assert_eq!(found(&table, &format!("n = {n}")).await, wanted, "{format}");
+            assert_eq!(found(&table, &format!("c = '{shown}'")).await, wanted, "{format}, by bucket and bloom filter");
+            assert_eq!(found(&table, &format!("d = '{shown}'")).await, wanted, "{format}, by bitmap");
+        }
+    }
+}
+
+/// With ORC at one level only, a value is the same at all of them.
+#[tokio::test]
+async fn no_value_changes_when_it_moves_to_a_level_of_orc() {
+    for (options, changes_to) in [
+        (&[("file.format.per.level", "0:parquet,5:orc")][..], "x"),
+        (&[("changelog-file.format", "orc"), ("changelog-producer", "input")], "x"),
+        (&[("file.format.per.level", "0:parquet,5:avro")], "x  "),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let columns = [("k", "CHAR(5) NOT NULL"), ("c", "CHAR(5)"), ("a", "ARRAY<CHAR(5)>")];
+        let builder = typed(Schema::builder(), &columns).primary_key(["k"]).option("bucket", "1");
+        let table = create(&place, builder, options).await;
+        let row = |c: &str| vec![text("a"), text(c), Datum::Array(vec![text(c), Datum::Null])];
+        commit(&table, &[row("x  ")]).await;
+        assert_eq!(rows(&table).await, as_set([row(changes_to)]), "{options:?}");
+        table.compact().full().run().await.unwrap();
+        assert_eq!(rows(&table).await, as_set([row(changes_to)]), "{options:?}");
+    }
+}
+
+/// The batch is not taken, and the writer goes on.
+#[tokio::test]
+async fn what_some_level_does_not_hold_is_refused_when_it_is_given() {
+    let half = Datum::Timestamp { millis: -500, nanos: 0 };
+    let fine = Datum::Timestamp { millis: -1500, nanos: 0 };
+    for options in [
+        &[("file.format.per.level", "0:parquet,5:orc")][..],
+        &[("changelog-file.format", "orc"), ("changelog-producer", "lookup")],
+        &[("file.format", "orc")],
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let columns = [("k", "CHAR(5) NOT NULL"), ("at", "TIMESTAMP(3)"), ("all", "ARRAY<TIMESTAMP(6)>")];
+        let builder = typed(Schema::builder(), &columns).primary_key(["k"]).option("bucket", "1");
+        let table = create(&place, builder, options).await;
+        let mut writer = table.stream_writer("w").await.unwrap();
+        let good = vec![text("a"), fine.clone(), Datum::Array(vec![fine.clone()])];
+        for (bad, words) in [
+            (vec![text("a"), half.clone(), Datum::Null], ["column at", "1969-12-31 23:59:59.5"]),
+            (vec![text("a"), Datum::Null, Datum::Array(vec![half.clone()])], ["column all", "1969-12-31 23:59:59.5"]),
+            (vec![text("a "), Datum::Null, Datum::Null], ["column k", "\"a \""]),
+        ] {
+            let batch = [(RowKind::Insert, good.clone()), (RowKind::Insert, bad)];
+            let error = writer.write(&changes(table.schema(), &batch)).await.unwrap_err();
+            assert!(matches!(&error, Error::Unsupported(_)), "{options:?}: {error}");
+            assert!(words.iter().all(|word| error.to_string().contains(word)), "{options:?}: {error}");
+        }
+        assert!(writer.prepare_commit().await.unwrap().is_empty(), "{options:?}");
+        writer.write(&changes(table.schema(), &[(RowKind::Insert, good.clone())])).await.unwrap();
+        let messages = writer.prepare_commit().await.unwrap();
+        table.committer("w").unwrap().commit(1, messages, CommitProperties::default()).await.unwrap();
+        assert_eq!(rows(&table).await, as_set([good]));
+    }
+}
+
+/// Rows that Parquet held before its table was altered, and as other engines write them.
+#[tokio::test]
+async fn commits_go_on_beside_rows_that_a_higher_level_does_not_hold() {
+    for (options, needed) in [
+        (&[("changelog-producer", "none")][..], false),
+        (&[("commit.force-compact", "true")], false),
+        (&[("changelog-producer", "lookup"), ("lookup-wait", "false")], false),
+        (&[("changelog-producer", "lookup")], true),
+        (&[("changelog-producer", "full-compaction"), ("full-compaction.delta-commits", "3")], true),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let builder = typed(Schema::builder(), &[("k", "INT NOT NULL"), ("at", "TIMESTAMP(3)")]).primary_key(["k"]);
+        let triggers =
+            [("bucket", "1"), ("num-sorted-run.compaction-trigger", "2"), ("num-sorted-run.stop-trigger", "3")];
+        let table = create(&place, builder, &[&triggers[..], options].concat()).await;
+        let row = |k: i32, millis: i64| vec![Datum::Int(k), Datum::Timestamp { millis, nanos: 0 }];
+        let alone = table.clone().with_options([("write-only", "true")]).unwrap();
+        commit(&alone, &[row(0, -500)]).await;
+        let to_orc = SchemaChange::SetOption("file.format.per.level".into(), "1:orc,2:orc,3:orc,4:orc,5:orc".into());
+        let table = table.alter(&[to_orc]).await.unwrap();
+        let mut writer = table.stream_writer("w").await.unwrap();
+        let mut committer = table.committer("w").unwrap();
+        let mut failed = None;
+        for identifier in 1..=20 {
+            let batch = changes(table.schema(), &[(RowKind::Insert, row(identifier, 1000))]);
+            writer.write(&batch).await.unwrap();
+            match writer.prepare_commit().await {
+                Ok(messages) => {
+                    committer.commit(identifier.into(), messages, CommitProperties::default()).await.unwrap();
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        match (needed, failed) {
+            (false, None) => {
+                let wanted = (1..=20).map(|k| row(k, 1000)).chain([row(0, -500)]);
+                assert_eq!(rows(&table).await, as_set(wanted), "{options:?}");
+                drop(writer.finish_compactions().await);
+            }
+            (true, Some(error)) => {
+                let told = error.to_string();
+                assert!(told.contains("column at") && told.contains("ORC-763"), "{options:?}: {error}");
+                writer.abort().await.unwrap();
+            }
+            (_, failed) => panic!("{options:?}: {failed:?}"),
+        }
+    }
 }

@@ -127,8 +127,8 @@ impl OrcPages {
     /// Bytes held.
     pub fn size(&self) -> usize {
         let footers: usize = self.footers.iter().map(Bytes::len).sum();
-        // Types, and the statistics of the file and of each stripe.
-        let statistics = self.metadata.column_file_statistics().len() * (self.footers.len() + 2) * 150;
+        // Types, and the statistics of the file.
+        let statistics = self.metadata.column_file_statistics().len() * 300;
         footers + statistics + self.ranges.len() * 150 + 1000
     }
 

@@ -5,12 +5,13 @@ use std::io::{Error as IoError, ErrorKind};
 use std::ops::Range;
 
 use bytes::Bytes;
+use orc_rust::compression::Compression;
 use orc_rust::reader::ChunkReader;
-use orc_rust::reader::metadata::{FileMetadata, read_metadata};
+use orc_rust::reader::metadata::FileMetadata;
 use orc_rust::schema::RootDataType;
 use orc_rust::stripe::{Stripe, StripeMetadata};
 
-use super::{corrupt, tree, undecoded};
+use super::{blocks, corrupt, tree, undecoded};
 use crate::error::Result;
 
 /// Pieces of a file, each with its place.
@@ -78,17 +79,11 @@ impl ChunkReader for Given<'_> {
 /// # Errors
 /// [`crate::Error::Corrupt`] when this is no end of an ORC file.
 pub(super) fn footer(size: u64, pieces: &Pieces) -> Result<std::result::Result<FileMetadata, Range<u64>>> {
-    if let Err(missing) = tree::check(size, pieces)? {
-        return Ok(Err(missing));
+    let found = tree::metadata(size, pieces)?;
+    if let Ok(metadata) = &found {
+        check(metadata, size)?;
     }
-    let mut given = Given::new(size, pieces);
-    match read_metadata(&mut given) {
-        Ok(metadata) => {
-            check(&metadata, size)?;
-            Ok(Ok(metadata))
-        }
-        Err(error) => given.missing.take().map(Err).ok_or_else(|| undecoded(error)),
-    }
+    Ok(found)
 }
 
 /// Every stripe lies in the file, and all rows are in stripes.
@@ -121,7 +116,9 @@ fn index_range(stripe: &StripeMetadata) -> Range<u64> {
 /// Notes which bytes a stripe's columns lie in.
 struct Noting<'a> {
     stripe: &'a StripeMetadata,
-    footer: &'a Bytes,
+    compression: Option<Compression>,
+    /// The footer, in blocks that are kept as they are.
+    footer: Bytes,
     asked: Cell<Vec<Range<u64>>>,
     /// The bytes that are given; without, nothing but the footer is.
     given: Option<&'a Pieces>,
@@ -157,7 +154,23 @@ impl ChunkReader for Noting<'_> {
             return Ok(Bytes::new());
         };
         let what = || IoError::new(ErrorKind::UnexpectedEof, format!("bytes {range:?} were not fetched"));
-        pieces.get(&range).ok_or_else(what)
+        let stream = pieces.get(&range).ok_or_else(what)?;
+        let swollen = |error: crate::error::Error| IoError::new(ErrorKind::InvalidData, error.to_string());
+        blocks::check(&stream, self.compression).map_err(swollen)?;
+        Ok(stream)
+    }
+}
+
+impl<'a> Noting<'a> {
+    fn new(
+        metadata: &FileMetadata,
+        stripe: &'a StripeMetadata,
+        footer: &Bytes,
+        given: Option<&'a Pieces>,
+    ) -> Result<Self> {
+        let compression = metadata.compression();
+        let footer = blocks::kept(&blocks::inflated(footer, compression)?, compression);
+        Ok(Self { stripe, compression, footer, asked: Cell::default(), given })
     }
 }
 
@@ -171,7 +184,7 @@ pub(super) fn ranges(
     stripe: &StripeMetadata,
     footer: &Bytes,
 ) -> Result<Vec<Range<u64>>> {
-    let mut noting = Noting { stripe, footer, asked: Cell::default(), given: None };
+    let mut noting = Noting::new(metadata, stripe, footer, None)?;
     Stripe::new(&mut noting, metadata, columns, stripe).map_err(undecoded)?;
     Ok(noting.asked.take())
 }
@@ -187,7 +200,7 @@ pub(super) fn stripe(
     footer: &Bytes,
     fetched: &Pieces,
 ) -> Result<Stripe> {
-    let mut noting = Noting { stripe, footer, asked: Cell::default(), given: Some(fetched) };
+    let mut noting = Noting::new(metadata, stripe, footer, Some(fetched))?;
     let opened = Stripe::new(&mut noting, metadata, columns, stripe).map_err(undecoded)?;
     let rows = stripe.number_of_rows();
     // A dictionary is made before the first row.

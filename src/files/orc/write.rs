@@ -8,6 +8,7 @@
 
 mod bounds;
 mod columns;
+mod held;
 mod lengths;
 mod rle;
 mod streams;
@@ -15,6 +16,7 @@ mod times;
 mod types;
 mod writer;
 
+pub use held::held_by_orc;
 pub use streams::OrcCodec;
 pub(in crate::files) use types::orc_types;
 pub(in crate::files) use writer::OrcWriter;

@@ -198,9 +198,14 @@ fn string(cursor: &mut Cursor<'_>, node: NodeId) -> Result<String> {
 }
 
 impl<'a> RawFile<'_, 'a> {
+    /// `_FILE_NAME`
+    pub(in crate::format) fn file_name(&self) -> Result<&'a str> {
+        self.required(0, Cursor::text)
+    }
+
     /// The value of a scanned record.
     pub(in crate::format) fn materialise(&self, cache: &mut FileCache) -> Result<DataFileMeta> {
-        let file_name = self.required(0, Cursor::text)?.to_string();
+        let file_name = self.file_name()?.to_string();
         layout::check_name("data file", &file_name).map_err(|error| Error::corrupt("", error.to_string()))?;
         let strings = |slot| self.optional(slot, |cursor, node| cursor.array(node, string));
         let extra_files: Vec<String> = strings(11)?.unwrap_or_default();

@@ -300,7 +300,7 @@ fn the_values_of_a_map_key_are_a_column_of_their_own() {
     // A condition on the key finds it by the column.
     let along = |text: &str| {
         let condition = parse(text, &schema).unwrap();
-        let as_written = |column: &str| IndexedAs::of(&schema, &schema, column);
+        let as_written = |column: &str| IndexedAs::of("f.parquet", (&schema, &schema), column);
         FileIndex::select_within(&bytes, "f", &condition, 4, &as_written).unwrap()
     };
     assert_eq!(along("m['a'] = 1"), Selection::Rows([0].into()));
@@ -309,5 +309,16 @@ fn the_values_of_a_map_key_are_a_column_of_their_own() {
     assert!(along("m['c'] > 1 and m['c'] = 1").is_empty());
     for other in ["m['b'] = 3", "m is null", "cast(m['a'] as STRING) = '1'"] {
         assert_eq!(along(other), Selection::All, "{other}");
+    }
+}
+
+#[test]
+fn an_index_of_char_beside_an_orc_file_is_not_asked() {
+    let text = |text: &str| text.parse::<DataType>().unwrap();
+    let builder = Schema::builder().column("c", text("CHAR(5)")).column("m", text("MAP<STRING, CHAR(5)>"));
+    let schema = builder.column("v", text("VARCHAR(5)")).build().unwrap();
+    let known = |file: &str, column: &str| IndexedAs::of(file, (&schema, &schema), column).is_some();
+    for (column, in_orc) in [("c", false), ("m", false), ("v", true)] {
+        assert_eq!((known("data-0.parquet", column), known("data-0.orc", column)), (true, in_orc), "{column}");
     }
 }

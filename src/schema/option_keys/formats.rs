@@ -65,7 +65,7 @@ keys! {
     "orc.compress": Text, unwritable(ORC_CODECS, "only these codecs"), "codec of ORC files, instead of file.compression";
     "orc.compression.zstd.level": Int, HONOURED, "effort of zstd in ORC files, instead of file.compression.zstd-level";
     "orc.stripe.size": Long = "67108864", HONOURED, "bytes of a stripe (16 MiB here when it is not set)";
-    "orc.stripe.row.count": Long = "2147483647", HONOURED, "rows of a stripe at the most";
+    "orc.stripe.row.count": Long = "2147483647", HONOURED, "rows of a stripe at the most (1048576 here when it is not set)";
     "orc.write.format": Text = "0.12", unwritable(&[], "only version 0.12 of the format"), "version of ORC files";
     "orc.proleptic.gregorian": Boolean = "false", unwritable(&[], "days are written for readers with Java's default"),
         "the calendar of days before 1582";

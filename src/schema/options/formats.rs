@@ -143,6 +143,11 @@ impl FormatOptions {
         self.changelog_compression.as_ref().unwrap_or_else(|| self.compression_of(level))
     }
 
+    /// Whether any file of the table is written in ORC.
+    pub fn writes_orc(&self) -> bool {
+        self.all().any(|(_, format)| *format == FileFormat::Orc)
+    }
+
     /// Every format that files of the table are written in, with the option that says so.
     pub fn all(&self) -> impl Iterator<Item = (String, &FileFormat)> {
         let levels = self.format_per_level.iter();

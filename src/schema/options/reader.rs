@@ -28,6 +28,8 @@ pub(super) const CHANGELOG_PRODUCERS: Words<ChangelogProducer> = &[
     ("lookup", ChangelogProducer::Lookup),
 ];
 pub(super) const SORT_ORDERS: Words<bool> = &[("ascending", false), ("descending", true)];
+/// Rows of an ORC stripe where the table does not tell: narrow ones would have no end in bytes.
+const STRIPE_ROWS: u64 = 1 << 20;
 const BOOLEANS: Words<bool> = &[("false", false), ("true", true)];
 
 pub(super) fn compression(text: &str) -> Result<Compression> {
@@ -182,7 +184,7 @@ impl Reader<'_> {
                 None => self.with("file.compression.zstd-level", count)?,
             },
             stripe_size: self.optional("file.block-size", parse_memory_size)?.or(stripe),
-            stripe_rows: self.with("orc.stripe.row.count", number)?,
+            stripe_rows: self.optional("orc.stripe.row.count", number)?.unwrap_or(STRIPE_ROWS),
         })
     }
 

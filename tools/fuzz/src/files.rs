@@ -142,7 +142,7 @@ static CONDITIONS: LazyLock<Vec<Expr>> = LazyLock::new(|| {
 fn file_index(bytes: &[u8]) -> Result<(), String> {
     let Some(schema) = SCHEMA.as_ref() else { return Ok(()) };
     let bytes = Bytes::copy_from_slice(bytes);
-    let column_of = |column: &str| IndexedAs::of(schema, schema, column);
+    let column_of = |column: &str| IndexedAs::of("f.parquet", (schema, schema), column);
     for condition in CONDITIONS.iter() {
         let selection = FileIndex::select_within(&bytes, "input.index", condition, 60, &column_of);
         if let Ok(selection) = selection {

@@ -239,7 +239,8 @@ impl ByteRuns {
                 from += equal;
                 continue;
             }
-            let repeats = values.windows(LEAST).position(|three| three.iter().all(|value| *value == three[0]));
+            let near = &values[..values.len().min(OTHERS + LEAST - 1)];
+            let repeats = near.windows(LEAST).position(|three| three.iter().all(|value| *value == three[0]));
             let count = repeats.unwrap_or(values.len()).min(OTHERS);
             out.push((count as u8).wrapping_neg());
             out.extend_from_slice(&values[..count]);
@@ -282,5 +283,37 @@ impl Bits {
     /// Forgets the bits.
     pub(super) fn clear(&mut self) {
         self.0.truncate(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Were all that waits searched for each run, this would take minutes.
+    #[test]
+    fn bytes_without_repeats_are_searched_no_further_than_a_run() {
+        let values: Vec<u8> = (0..2_u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        assert!(values.windows(LEAST).all(|three| three != [three[0]; LEAST]));
+        let mut out = Vec::new();
+        let mut runs = ByteRuns::default();
+        runs.write(values.iter().copied(), &mut out);
+        runs.finish(&mut out);
+        assert_eq!(out.len(), values.len() / OTHERS * (OTHERS + 1));
+        assert!(
+            out.chunks(OTHERS + 1).zip(values.chunks(OTHERS)).all(|(run, part)| run[0] == 128 && run[1..] == *part)
+        );
+    }
+
+    #[test]
+    fn a_run_of_others_ends_where_equal_ones_begin() {
+        for others in 120..140_usize {
+            let values = (0..others).map(|at| (at % 2) as u8).chain([7; 5]);
+            let (mut out, mut runs) = (Vec::new(), ByteRuns::default());
+            runs.write(values, &mut out);
+            runs.finish(&mut out);
+            let heads = others.div_ceil(OTHERS);
+            assert_eq!((out.len(), &out[out.len() - 2..]), (others + heads + 2, &[2, 7][..]), "{others}");
+        }
     }
 }

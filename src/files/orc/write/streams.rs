@@ -108,6 +108,8 @@ impl Stream {
             packer.block(block, &mut self.packed)?;
         }
         self.plain.drain(..full);
+        // What a slab of long values took is not kept.
+        self.plain.shrink_to(2 * BLOCK);
         Ok(())
     }
 
@@ -118,5 +120,19 @@ impl Stream {
         }
         self.plain.clear();
         Ok(std::mem::take(&mut self.packed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_keeps_no_room_for_what_was_packed() {
+        let mut packer = Packer::new(OrcCodec::Lz4).unwrap();
+        let mut stream = Stream { plain: vec![7; 40 * BLOCK + 5], packed: Vec::new() };
+        stream.pack(&mut packer).unwrap();
+        assert_eq!(stream.plain, [7; 5]);
+        assert!(stream.plain.capacity() <= 2 * BLOCK, "{}", stream.plain.capacity());
     }
 }

@@ -60,10 +60,8 @@ pub(super) struct Encoded {
 /// [`Error::Unsupported`] for times that readers would move by a second; [`Error::Invalid`] for one out of reach.
 pub(super) fn encode_seconds(name: &str, times: Seconds) -> Result<Encoded> {
     let Seconds { mut seconds, mut nanos } = times;
-    if seconds.iter().zip(&nanos).any(|(second, nanos)| *second == -1 && *nanos > KEPT) {
-        return Err(Error::unsupported(format!(
-            "column {name}: a time in the last second before 1970, which ORC files do not hold (ORC-763)"
-        )));
+    if let Some((_, nanos)) = seconds.iter().zip(&nanos).find(|(second, nanos)| **second == -1 && **nanos > KEPT) {
+        return Err(unheld(name, i128::from(*nanos) - 1_000_000_000));
     }
     for (second, nanos) in seconds.iter_mut().zip(&nanos) {
         let next = i64::from(*second < 0 && *nanos > KEPT);
@@ -72,6 +70,16 @@ pub(super) fn encode_seconds(name: &str, times: Seconds) -> Result<Encoded> {
     }
     nanos.iter_mut().for_each(|nanos| *nanos = counted_zeros(*nanos));
     Ok(Encoded { seconds, nanos })
+}
+
+/// The error of a time in the last second before 1970, in nanoseconds since then.
+pub(super) fn unheld(name: &str, nanos: i128) -> Error {
+    let fraction = format!("{:09}", nanos + 1_000_000_000);
+    let fraction = fraction.trim_end_matches('0');
+    Error::unsupported(format!(
+        "column {name}: the time 1969-12-31 23:59:59.{fraction} is in the last second before 1970, which ORC files do not \
+         hold (ORC-763)"
+    ))
 }
 
 /// Two to eight zeros at the end are counted in the lowest three bits.

@@ -14,6 +14,7 @@ use prost::Message;
 
 use super::bounds::{add_bounds, kept};
 use super::columns::Column;
+use super::held::blank;
 use super::streams::{BLOCK, Packer};
 use super::types::orc_types;
 use super::{OrcEncoding, ZONE};
@@ -125,12 +126,10 @@ impl<W: Write + Send> OrcWriter<W> {
         let TypeKind::Char(_) = &column.data_type.kind else { return Ok(lane) };
         let texts = lane.as_string::<i32>();
         let key = self.layout.key_columns.iter().any(|at| column.source == ColumnSource::Value(*at));
-        if key && texts.iter().flatten().any(|text| text.ends_with(' ')) {
-            return Err(Error::unsupported(format!(
-                "column {name}: a key that ends with a blank, which readers of ORC files cut off"
-            )));
+        match texts.iter().flatten().find(|text| key && text.ends_with(' ')) {
+            Some(text) => Err(blank(name, text)),
+            None => Ok(Arc::new(trimmed(texts))),
         }
-        Ok(Arc::new(trimmed(texts)))
     }
 
     fn end_stripe(&mut self) -> Result<()> {
