@@ -18,4 +18,5 @@ mod removal;
 mod simulation;
 mod support;
 mod tags;
+mod told;
 mod vectors;
