@@ -35,7 +35,7 @@ const ANY: [&str; 2] = ["last_value", "last_non_null_value"];
 const ANY_ADDING: [&str; 4] = ["first_value", "first_non_null_value", "max", "min"];
 
 /// Seeds after which the engines come again.
-const KINDS: u64 = 10;
+const KINDS: usize = 10;
 
 /// A table of some engine, what its rows may be and how values of its columns are made.
 struct Sample {
