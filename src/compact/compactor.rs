@@ -75,7 +75,8 @@ impl Compactor {
         &self.progress
     }
 
-    /// What is to be compacted in the newest snapshot, the most urgent first.
+    /// What is to be compacted in the newest snapshot, the most urgent first. With changelog-producer full-compaction
+    /// every bucket with rows below the highest level is compacted fully: nothing else tells followers of them.
     ///
     /// # Errors
     /// [`Error::Invalid`] for partitions told by columns that are none of them; the store's errors.
@@ -109,7 +110,8 @@ impl Compactor {
             }
             let wanted = request.buckets.is_empty() || request.buckets.contains(&bucket.bucket);
             if wanted && bucket.bucket >= 0 {
-                tasks.extend(self.plan_live(bucket, snapshot.id, request.full, &vectors, &now)?);
+                let full = request.full || self.tells_by_full(&bucket);
+                tasks.extend(self.plan_live(bucket, snapshot.id, full, &vectors, &now)?);
             }
         }
         // Every run more is one more that each reader merges.
@@ -117,6 +119,14 @@ impl Compactor {
             std::cmp::Reverse((task.files.iter().filter(|file| file.level == 0).count(), task.bytes()))
         });
         Ok(tasks)
+    }
+
+    /// Whether a bucket has rows of which only a full compaction tells followers.
+    fn tells_by_full(&self, bucket: &BucketFiles) -> bool {
+        let levels = bucket.files.iter().map(|file| file.level);
+        let highest = levels.clone().max().unwrap_or(0).max(self.options.compaction.max_level());
+        self.options.changelog_producer == ChangelogProducer::FullCompaction
+            && levels.into_iter().any(|it| it < highest)
     }
 
     /// What is to be compacted in a bucket.
@@ -291,6 +301,8 @@ impl Compactor {
             compared: self.compared_columns()?,
             newest_wins: self.options.merge_engine == MergeEngine::Deduplicate
                 && self.options.sequence_fields.is_empty(),
+            has_groups: self.options.merge_engine == MergeEngine::PartialUpdate
+                && !self.options.merge.groups.is_empty(),
             key_types: self.schema.types_of(&self.schema.trimmed_primary_keys())?,
             small_file_size: self.options.compaction.small_file_size,
             force_rewrite: self.options.compaction.force_rewrite,

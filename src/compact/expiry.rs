@@ -10,7 +10,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray};
 
 use crate::error::{Error, Result};
 use crate::format::DataFileMeta;
-use crate::schema::{Schema, TableOptions};
+use crate::schema::{Schema, TableOptions, time_column};
 use crate::types::{DataType, Datum, TypeKind};
 
 /// From here on a BIGINT counts milliseconds.
@@ -33,24 +33,8 @@ impl Expiry {
     /// [`Error::Invalid`] for a time column that is none, [`Error::Unsupported`] for a table without a primary key.
     pub(super) fn at(schema: &Schema, options: &TableOptions, now_millis: i64) -> Result<Option<Self>> {
         let Some(rule) = &options.compaction.record_expiry else { return Ok(None) };
-        if !schema.has_primary_key() {
-            return Err(Error::unsupported("option record-level.expire-time: a table without a primary key"));
-        }
-        let Some(field) = &rule.field else {
-            return Err(Error::invalid("option record-level.expire-time needs record-level.time-field"));
-        };
-        let found = schema.require(field);
-        let column = found.map_err(|error| Error::invalid(format!("option record-level.time-field: {error}")))?;
+        let Some(column) = time_column(schema, options)? else { return Ok(None) };
         let data_type = &schema.fields[column].data_type;
-        match &data_type.kind {
-            TypeKind::Int | TypeKind::BigInt | TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) => {}
-            other => {
-                return Err(Error::invalid(format!(
-                    "option record-level.time-field: column {} is {other}, not INT, BIGINT or a timestamp",
-                    field
-                )));
-            }
-        }
         let after = i64::try_from(rule.after.as_secs()).unwrap_or(i64::MAX);
         Ok(Some(Self { column, data_type: data_type.clone(), oldest: (now_millis / 1000).saturating_sub(after) }))
     }

@@ -49,6 +49,8 @@ pub(super) struct Rewrite {
     pub(super) compared: Option<Vec<usize>>,
     /// A file of level 0 moves up as it is although a key of it may have a row in a higher level.
     pub(super) newest_wins: bool,
+    /// Columns are versioned together by sequences of their own.
+    pub(super) has_groups: bool,
     pub(super) key_types: Vec<DataType>,
     pub(super) small_file_size: u64,
     pub(super) force_rewrite: bool,
@@ -295,12 +297,15 @@ impl Rewrite {
     /// For a file of level 0 whose keys may have a row in a higher level: beside deletion vectors it has retractions,
     /// which nobody would look for above, or an old row may win over one of its rows, or must be merged with it before
     /// it is hidden. Where every file of level 0 is read in any case, files of the higher level's own format are written.
+    /// A row alone is told as the merge leaves it, without the values of a sequence group that has no sequence: where
+    /// there are groups it is stored so too, on the highest level as on any other.
     fn must_merge_flushed(&self, file: &DataFileMeta, task: &CompactTask) -> bool {
         let looks_up = matches!(self.before, Before::Lookup | Before::FirstRow);
         let formats = &self.options.formats;
         let other_format = formats.of_level(0) != formats.of_level(task.output_level);
         let retracts = self.options.deletion_vectors && file.delete_row_count != Some(0);
-        looks_up && (other_format || retracts || !(self.newest_wins || task.output_level == task.max_level))
+        let stays_alike = self.newest_wins || (task.output_level == task.max_level && !self.has_groups);
+        looks_up && (other_format || retracts || !stays_alike)
     }
 
     /// Whether masked rows are many, or the only reason why the file is compacted.

@@ -5,7 +5,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::format::{CommitKind, Snapshot, SnapshotId};
 use crate::history::History;
-use crate::schema::{ChangelogProducer, ScanPoint, Schema, TableOptions};
+use crate::schema::{ScanPoint, Schema, TableOptions};
 
 /// The point of a table's history that a batch read shows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -139,11 +139,7 @@ async fn version(history: &History, text: &str) -> Result<Snapshot> {
 /// The newest snapshot that a compaction made: where full compactions come in a rhythm, one of these.
 pub(crate) async fn compacted(history: &History, options: &TableOptions) -> Result<Option<Snapshot>> {
     let Some(latest) = history.snapshots.latest().await? else { return Ok(None) };
-    let told = options.compaction.full_delta_commits;
-    let every = match options.changelog_producer == ChangelogProducer::FullCompaction || told.is_some() {
-        true => Some(told.map_or(1, i64::from)),
-        false => None,
-    };
+    let every = options.compaction.full_delta_commits;
     let full = |identifier: i64| every.is_none_or(|every| identifier == i64::MAX || identifier % every == 0);
     let made = |snapshot: &Snapshot| snapshot.commit_kind == CommitKind::Compact && full(snapshot.commit_identifier);
     Ok(Some(match history.snapshots.newest_where(latest.clone(), made).await? {

@@ -10,6 +10,7 @@ mod merging;
 mod option_keys;
 mod options;
 mod options_page;
+mod record_expiry;
 mod row_tracking;
 mod units;
 mod validate;
@@ -30,6 +31,7 @@ pub use options::{
     SequenceGroup, StatsOptions, TableOptions,
 };
 pub use options_page::options_page;
+pub(crate) use record_expiry::time_column;
 pub use row_tracking::{ROW_ID, ROW_SEQUENCE};
 pub use units::{StatsMode, parse_duration, parse_memory_size};
 pub(crate) use validate::check_overwrites_in_streams;

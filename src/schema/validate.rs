@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::option_keys::{captures, find_option};
+use super::record_expiry::time_column;
 use super::{BucketFunction, BucketMode, ChangelogProducer, MergeEngine, Schema, TableOptions, Use};
 use crate::error::{Error, Result};
 use crate::types::{DataType, Field, MAX_DEPTH, MAX_FIELDS, TypeKind};
@@ -227,7 +228,12 @@ fn check_changelog(schema: &Schema, options: &TableOptions) -> Result<()> {
     if !keyed && options.thin_mode {
         return Err(Error::invalid("option data-file.thin-mode needs a primary key"));
     }
-    Ok(())
+    for name in &options.compaction.row_deduplicate_ignored {
+        schema.require(name).map_err(|_| {
+            Error::invalid(format!("option changelog-producer.row-deduplicate-ignore-fields: {name:?} is no column"))
+        })?;
+    }
+    time_column(schema, options).map(drop)
 }
 
 /// What streams of overwrites need; also asked when a stream begins, because options may be given for it alone.

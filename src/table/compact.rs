@@ -8,7 +8,7 @@ use crate::compact::{CompactLimits, CompactProgress, CompactRequest, Compactor, 
 use crate::error::{Error, Result};
 use crate::format::{CommitMessage, CompactTask, SnapshotId};
 use crate::predicate::{Expr, col};
-use crate::schema::{BucketMode, TableOptions};
+use crate::schema::{BucketMode, ChangelogProducer, TableOptions};
 use crate::table::{MovePostponed, Table};
 
 /// Rounds of plan, run and commit: after a round more may be due, or be due again.
@@ -70,7 +70,8 @@ impl CompactBuilder {
         Self { table, request, limits, dry_run: false, progress: None }
     }
 
-    /// Everything into the highest level; otherwise only what the table's options say is due.
+    /// Everything into the highest level; otherwise only what the table's options say is due. With changelog-producer
+    /// full-compaction every bucket with rows below the highest level is due, and is compacted fully.
     #[must_use]
     pub fn full(mut self) -> Self {
         self.request.full = true;
@@ -187,6 +188,8 @@ impl CompactBuilder {
     /// filter on columns that are no partition columns; the store's errors. What was committed before stays.
     pub async fn run(self) -> Result<CompactReport> {
         let compactor = self.compactor()?;
+        let producer = TableOptions::parse(self.table.schema())?.changelog_producer;
+        let full = self.request.full || producer == ChangelogProducer::FullCompaction;
         let mut report = CompactReport::default();
         if let Some(postponed) = self.postponed()?.filter(|_| !self.dry_run) {
             for moved in Box::pin(postponed.run()).await? {
@@ -218,7 +221,7 @@ impl CompactBuilder {
             if let Some(error) = failed {
                 return Err(error);
             }
-            if idle || (self.request.full && report.lost_tasks == lost && !held_back) {
+            if idle || (full && report.lost_tasks == lost && !held_back) {
                 break;
             }
         }

@@ -11,6 +11,7 @@ mod overwrite;
 mod postpone;
 mod rescale;
 mod scan_builder;
+mod told;
 mod truncate;
 mod versions;
 mod writer;

@@ -2,13 +2,15 @@
 //!
 //! Other partitions are not touched, so a stream may go on writing to them. Rows that come to the partition meanwhile
 //! contradict the overwrite, which is then tried again; rows that were routed by the old count and come after it are
-//! refused at their commit. Spec: `format-spec/bucket.md`, rescaling.
+//! refused at their commit. Where compactions make the changelog, what it has not told yet is compacted first: the
+//! overwrite itself tells nothing. Spec: `format-spec/bucket.md`, rescaling.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::alter::publish_change;
+use super::told::{all_is_told, tell, telling};
 use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer, Publisher, PutIfAbsent};
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, CommitMessage, DataFileMeta, IndexFile, ManifestEntry, Snapshot, SnapshotId};
@@ -76,7 +78,8 @@ impl Rescale {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bucket count or filter that cannot be, [`Error::Unsupported`] for tables without buckets;
-    /// [`Error::Conflict`] when rows kept coming to a partition.
+    /// also for rows of a table with a changelog made by compactions that `write-buffer-size` and the disk limit cannot
+    /// hold at once; [`Error::Conflict`] when rows kept coming to a partition.
     pub async fn run(mut self) -> Result<Vec<RescaledPartition>> {
         check_options(&self.schema, Use::Write)?;
         let mode = TableOptions::parse(&self.schema)?.bucket;
@@ -140,27 +143,31 @@ impl Rescale {
     async fn rescale(&self, partition: &BinaryRow, mode: BucketMode) -> Result<RescaledPartition> {
         let user = self.history.store.env().uuid();
         let mut committer = self.committer(&user)?;
+        let options = TableOptions::parse(&self.schema)?;
         let mut last = String::new();
         for _ in 0..TRIES {
-            let Some(latest) = self.history.snapshots.latest().await? else { break };
-            let live = live_of(&self.history, &latest, partition).await?;
-            let before: BTreeSet<i32> = live.iter().map(|entry| entry.bucket).collect();
+            let Some((mut latest, mut live)) = self.live(partition).await? else { break };
+            let mut done = self.begun(partition, &live);
             let same = live.iter().all(|entry| entry.total_buckets == self.buckets);
-            let mut done = RescaledPartition {
-                partition: partition.clone(),
-                buckets_before: live.first().map_or(0, |entry| usize::try_from(entry.total_buckets).unwrap_or(0)),
-                buckets: self.buckets as usize,
-                rows: 0,
-                snapshot_id: None,
-            };
-            if done.buckets_before == 0 {
-                done.buckets_before = before.len();
-            }
             if live.is_empty() || (same && mode != BucketMode::Dynamic) {
                 return Ok(done);
             }
+            if !all_is_told(&live, &options) {
+                let mut teller = self.committer(&self.history.store.env().uuid())?;
+                tell(&self.history, &self.schema, &latest, live, &mut teller).await?;
+                let Some(now) = self.live(partition).await? else { break };
+                (latest, live) = now;
+                if live.is_empty() {
+                    return Ok(done); // retractions were all that was left
+                }
+                if !all_is_told(&live, &options) {
+                    last = "the newest were not told to followers yet".to_string();
+                    continue;
+                }
+            }
             let old_index = index_of(&self.history, &latest, partition).await?;
             let written = self.rewrite(&latest, partition).await?;
+            self.check_told(&written, &options, &mut committer).await?;
             done.rows = written.iter().flat_map(|message| &message.new_files).map(|file| file.row_count).sum();
             if mode == BucketMode::Dynamic {
                 done.buckets = written.len();
@@ -178,6 +185,44 @@ impl Rescale {
             }
         }
         Err(Error::conflict(format!("rescale: rows keep coming to the partition: {last}")))
+    }
+
+    /// The newest snapshot, and the live files of a partition in it.
+    async fn live(&self, partition: &BinaryRow) -> Result<Option<(Snapshot, Vec<Arc<ManifestEntry>>)>> {
+        let Some(latest) = self.history.snapshots.latest().await? else { return Ok(None) };
+        let live = live_of(&self.history, &latest, partition).await?;
+        Ok(Some((latest, live)))
+    }
+
+    /// A partition that nothing was done with yet.
+    fn begun(&self, partition: &BinaryRow, live: &[Arc<ManifestEntry>]) -> RescaledPartition {
+        let counted =
+            live.first().and_then(|entry| usize::try_from(entry.total_buckets).ok()).filter(|count| *count > 0);
+        let seen = || live.iter().map(|entry| entry.bucket).collect::<BTreeSet<i32>>().len();
+        RescaledPartition {
+            partition: partition.clone(),
+            buckets_before: counted.unwrap_or_else(seen),
+            buckets: self.buckets as usize,
+            rows: 0,
+            snapshot_id: None,
+        }
+    }
+
+    /// Refuses files of level 0, whose rows the next compaction would tell once more.
+    async fn check_told(
+        &self,
+        written: &[CommitMessage],
+        options: &TableOptions,
+        committer: &mut Committer,
+    ) -> Result<()> {
+        let low = written.iter().flat_map(|message| &message.new_files).any(|file| file.level == 0);
+        let Some(_) = telling(options).filter(|_| low) else { return Ok(()) };
+        committer.abort(written).await?;
+        Err(Error::unsupported(
+            "rescaling a partition whose rows neither option write-buffer-size nor the disk that write-buffer-spillable and \
+             write-buffer-spill.max-disk-size allow can hold: the changelog would tell them again; raise one of them for the \
+             rescale",
+        ))
     }
 
     fn committer(&self, user: &str) -> Result<Committer> {

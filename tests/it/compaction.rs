@@ -5,7 +5,7 @@ use std::path::Path;
 
 use forebay::commit::CommitProperties;
 use forebay::scan::At;
-use forebay::schema::{BucketMode, Schema};
+use forebay::schema::{BucketMode, Schema, SchemaChange};
 use forebay::stream::Start;
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Error, Table};
@@ -262,11 +262,22 @@ async fn a_time_that_cannot_tell_age_is_refused_by_name() {
         if key {
             schema = schema.primary_key(["made"]).option("bucket", "1");
         }
-        let schema = field.into_iter().fold(schema, |schema, field| schema.option("record-level.time-field", field));
-        let schema = schema.option("record-level.expire-time", "1 d");
+        let options: Vec<(&str, &str)> = field
+            .map(|field| ("record-level.time-field", field))
+            .into_iter()
+            .chain([("record-level.expire-time", "1 d")])
+            .collect();
         let place = place.path().join(number.to_string());
+        let named = |error: Error| {
+            let error = error.to_string();
+            assert!(error.contains("record-level") && error.contains(word), "{error}");
+        };
+        // Nothing is created, altered or compacted by such options.
+        let told = options.iter().fold(schema.clone(), |schema, (name, value)| schema.option(*name, *value));
+        named(Table::create(place.to_str().unwrap(), told.build().unwrap(), []).await.err().unwrap());
         let table = Table::create(place.to_str().unwrap(), schema.build().unwrap(), []).await.unwrap();
-        let error = table.compact().run().await.unwrap_err().to_string();
-        assert!(error.contains("record-level") && error.contains(word), "{error}");
+        let set = |(name, value): &(&str, &str)| SchemaChange::SetOption((*name).to_string(), (*value).to_string());
+        named(table.alter(&options.iter().map(set).collect::<Vec<_>>()).await.err().unwrap());
+        named(table.with_options(options).unwrap().compact().run().await.unwrap_err());
     }
 }

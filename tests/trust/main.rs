@@ -20,4 +20,5 @@ mod schema_rollback;
 mod simulation;
 mod support;
 mod tags;
+mod told;
 mod vectors;

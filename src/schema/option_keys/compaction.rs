@@ -23,7 +23,7 @@ keys! {
         "how eagerly level 0 is compacted by lookup";
     "lookup-compact.max-interval": Int, HONOURED, "commits until a gentle lookup compaction";
     "full-compaction.delta-commits": Int, HONOURED,
-        "commits between two full compactions";
+        "commits of a writer between two full compactions; 1 with changelog-producer full-compaction";
     "num-sorted-run.compaction-trigger": Int = "5", HONOURED, "runs after which a bucket is compacted";
     "num-sorted-run.stop-trigger": Int, HONOURED,
         "runs after which writing waits";
@@ -36,7 +36,7 @@ keys! {
     "compaction.force-up-level-0": Boolean = "false", HONOURED, "compact level 0 each time";
     "compaction.force-rewrite-all-files": Boolean = "false", HONOURED, "rewrite every file";
     "compaction.offpeak.start.hour": Int = "-1", HONOURED, "first quiet hour of the day";
-    "compaction.offpeak.end.hour": Int = "-1", HONOURED, "last quiet hour of the day";
+    "compaction.offpeak.end.hour": Int = "-1", HONOURED, "hour of the day with which the quiet ones end";
     "compaction.offpeak-ratio": Int = "0", HONOURED, "size ratio in quiet hours";
     "compaction.optimization-interval": Duration, HONOURED, "time between two full compactions";
     "compaction.total-size-threshold": MemorySize, HONOURED, "size below which a full compaction is cheap";

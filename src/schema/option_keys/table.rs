@@ -62,7 +62,7 @@ keys! {
     "fields.<column>.map.shared-shredding.column-placement-policy": Enum(&["plain", "sequential", "lru"]) = "lru",
         harmless(SHREDDED), "which shredded column a MAP key gets";
     "record-level.expire-time": Duration, HONOURED,
-        "age at which compaction drops rows";
+        "age at which compaction drops rows; no changelog tells it";
     "record-level.time-field": Text, HONOURED,
         "column with the time of a row";
     "dynamic-bucket.target-row-num": Long = "2000000", HONOURED, "rows a dynamic bucket takes";

@@ -91,7 +91,7 @@ pub struct CompactionOptions {
     pub lookup_max_interval: usize,
     /// A commit waits until level 0 was compacted.
     pub lookup_wait: bool,
-    /// Commits between two full compactions.
+    /// Commits between two full compactions; where these make the changelog each commit, unless told otherwise.
     pub full_delta_commits: Option<i64>,
     /// No -U/+U for rows that did not change.
     pub row_deduplicate: bool,
@@ -160,7 +160,10 @@ impl CompactionOptions {
             lookup_compact: read.word("lookup-compact", LOOKUP_COMPACTS)?,
             lookup_max_interval: interval.unwrap_or(run_trigger.saturating_mul(2)).max(run_trigger),
             lookup_wait: read.boolean("lookup-wait")?,
-            full_delta_commits: read.optional("full-compaction.delta-commits", number)?,
+            // A changelog that only full compactions make needs some.
+            full_delta_commits: read
+                .optional("full-compaction.delta-commits", number)?
+                .or((producer == ChangelogProducer::FullCompaction).then_some(1)),
             row_deduplicate: read.boolean("changelog-producer.row-deduplicate")?,
             row_deduplicate_ignored: read
                 .text("changelog-producer.row-deduplicate-ignore-fields")

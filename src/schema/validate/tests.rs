@@ -36,6 +36,9 @@ fn a_plain_table_of_each_kind_is_fine() {
         ("data-file.path-directory", "a/b"),
         ("fields.name.stats-mode", "none"),
         ("fields.id,version.sequence-group", "name"),
+        ("changelog-producer.row-deduplicate-ignore-fields", "name,version"),
+        ("record-level.expire-time", "1 d"),
+        ("record-level.time-field", "version"),
     ];
     assert!(keyed(&all).is_ok());
 }
@@ -65,6 +68,12 @@ fn bad_combinations_are_refused_with_the_options_name() {
         ("sequence.field", "version,version"),
         ("rowkind.field", "nope"),
         ("rowkind.field", "version"),
+        ("changelog-producer.row-deduplicate-ignore-fields", "nope"),
+        ("changelog-producer.row-deduplicate-ignore-fields", "name,nope"),
+        ("record-level.time-field", "nope"),
+        ("record-level.time-field", "name"),
+        ("record-level.time-field", "day"),
+        ("record-level.expire-time", "1 d"),
         ("fields.nope.stats-mode", "none"),
         ("fields.id,nope.sequence-group", "name"),
         ("parquet.enable.dictionary#nope", "true"),
@@ -83,6 +92,13 @@ fn bad_combinations_are_refused_with_the_options_name() {
         let short = name.split('.').next().unwrap();
         assert!(matches!(&error, Error::Invalid(text) if text.contains(short)), "{name}={value}: {error}");
     }
+}
+
+#[test]
+fn rows_of_append_tables_do_not_expire() {
+    let error = append(&[("record-level.expire-time", "1 d"), ("record-level.time-field", "version")]).unwrap_err();
+    assert!(matches!(&error, Error::Unsupported(text) if text.contains("record-level.expire-time")), "{error}");
+    assert!(append(&[("record-level.time-field", "version")]).is_ok());
 }
 
 #[test]

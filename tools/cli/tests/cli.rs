@@ -892,6 +892,41 @@ fn a_watching_compactor_takes_what_a_writer_leaves() {
     assert_eq!(sorted(&place.ok(&["read", table, "--json"])), sorted(&rows(0, 43)));
 }
 
+#[test]
+fn a_compactor_tells_followers_of_tables_whose_changelog_full_compactions_make() {
+    let place = Place::new();
+    let columns = ["create", "./t", "--column", "id BIGINT NOT NULL", "--column", "name STRING", "--primary-key", "id"];
+    place.ok(&[&columns[..], &["-o", "write-only=true", "-o", "changelog-producer=full-compaction"]].concat());
+    let told = || place.ok(&["changes", "./t", "--from", "earliest"]).lines().count();
+    for commit in 0..2 {
+        place.feed_ok(&["write", "./t", "--format", "jsonl"], &rows(commit * 3, commit * 3 + 10));
+    }
+    assert_eq!(told(), 0);
+    // Two small files are not due by their number or size.
+    place.ok(&["compact", "./t"]);
+    assert_eq!((place.live_files("./t"), told()), (1, 13));
+    let watcher = place.command(&["compact", "./t", "--watch", "--interval", "50 ms"]).spawn().unwrap();
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], &rows(13, 20));
+    while told() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    interrupt(&watcher);
+    let output = watcher.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(told(), 20);
+    let typo = [
+        "create",
+        "./u",
+        "--column",
+        "id BIGINT NOT NULL",
+        "--primary-key",
+        "id",
+        "-o",
+        "record-level.time-field=nope",
+    ];
+    assert!(place.fails(1, &typo).contains("record-level.time-field"));
+}
+
 /// As a supervisor ends a service.
 #[test]
 fn a_watching_compactor_ends_in_peace_when_it_is_terminated() {

@@ -12,6 +12,8 @@ use super::key_value;
     args_conflicts_with_subcommands = true,
     after_help = "A TARGET is a table, a database of --warehouse, or a warehouse's location; without one, all of --warehouse.\n\
                   A compaction that another commit contradicts loses its own work only, and is planned again.\n\
+                  With changelog-producer full-compaction rows are told by full compactions alone, so such tables are compacted \
+                  fully, with --full or without.\n\
                   Over machines: `compact plan` writes tasks as files, `compact run` turns a task into a message, `compact \
                   commit` commits messages."
 )]
@@ -51,7 +53,7 @@ pub struct Compact {
 /// What of a table is compacted.
 #[derive(Debug, Clone, Args)]
 pub struct CompactScope {
-    /// Everything into the highest level, not only what is due
+    /// Everything into the highest level, not only what is due (always with changelog-producer full-compaction)
     #[arg(long)]
     pub full: bool,
     /// Only a partition: 'day=2026-01-01,hour=7'; may be repeated
