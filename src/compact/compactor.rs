@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use super::copies::TaskKeys;
 use super::expiry::Expiry;
-use super::limits::{CompactLimits, CompactProgress, Throttle};
+use super::limits::{CompactLimits, CompactProgress, Pace, Throttle};
 use super::old_rows::OldRows;
 use super::plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_bucket};
 use super::rewrite::Rewrite;
@@ -248,8 +248,9 @@ impl Compactor {
             wide_timestamps: true,
         };
         let vectors = Arc::new(Mutex::new(self.vectors_of(task).await?));
+        let pace = Arc::new(Pace::new(self.throttle.clone(), Arc::clone(&self.progress), task));
         let old = match self.options.deletion_vectors || self.looks_up_few(task) {
-            true => self.old_rows(task, &request, &vectors, limits).await?,
+            true => self.old_rows(task, &request, (&vectors, &pace), limits).await?,
             false => None,
         };
         let inputs = Split {
@@ -268,6 +269,10 @@ impl Compactor {
             false => None,
         };
         let mut reader = SplitReader::new(&self.history, request, std::slice::from_ref(&inputs)).await?;
+        reader = reader.with_pace({
+            let pace = Arc::clone(&pace);
+            Arc::new(move |file, rows| pace.read(file, rows))
+        });
         let expiry = Expiry::at(&self.schema, &self.options, env.now_millis())?;
         if let Some(rule) = expiry.clone() {
             let inputs: HashSet<String> = task.files.iter().map(|file| file.file_name.clone()).collect();
@@ -294,8 +299,7 @@ impl Compactor {
             key_types: self.schema.types_of(&self.schema.trimmed_primary_keys())?,
             small_file_size: self.options.compaction.small_file_size,
             force_rewrite: self.options.compaction.force_rewrite,
-            throttle: self.throttle.clone(),
-            progress: Arc::clone(&self.progress),
+            pace,
             schema: Arc::clone(&self.schema),
             options: self.options.clone(),
             old,
@@ -321,7 +325,7 @@ impl Compactor {
         &self,
         task: &CompactTask,
         request: &ReadRequest,
-        vectors: &Arc<Mutex<BucketVectors>>,
+        (vectors, pace): (&Arc<Mutex<BucketVectors>>, &Arc<Pace>),
         limits: CompactLimits,
     ) -> Result<Option<OldRows>> {
         let flushed: Vec<_> = task.files.iter().filter(|file| file.level == 0).cloned().map(Arc::new).collect();
@@ -356,6 +360,7 @@ impl Compactor {
             columns: (0..self.schema.fields.len()).collect(),
             vectors: self.options.deletion_vectors.then(|| Arc::clone(vectors)),
             level: task.max_level.saturating_add(1),
+            pace: Arc::clone(pace),
         }))
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use columns::{Origin, WorkColumns};
 pub use diff::DiffSplit;
 pub use slab::MergedSlab;
 pub(crate) use spill::{Spill, SpillFormat, SpillWriter};
-pub use split_reader::{BucketReader, CompactedBatches, ReadRequest, Rows, SplitReader};
+pub use split_reader::{BucketReader, CompactedBatches, Pace, ReadRequest, Rows, SplitReader};
 pub use stream::{RowStream, SplitBatches};
 pub use top::Sort;
 pub(crate) use top::check_order;

@@ -99,10 +99,15 @@ pub struct SplitReader {
     budgets: (u64, u64),
     /// Decides by a working column which rows of a file are read.
     row_test: Option<(usize, RowTest)>,
+    /// Told of all that is read.
+    pace: Option<Pace>,
 }
 
 /// The rows of a batch of a file that are read, by the values of one column; `None` means all.
 pub type RowTest = Arc<dyn Fn(&DataFileMeta, &ArrayRef) -> Result<Option<BooleanArray>> + Send + Sync>;
+
+/// Told, on the thread that decodes them, of so many rows of a file that were read; it may make the thread wait.
+pub type Pace = Arc<dyn Fn(&DataFileMeta, u64) -> Result<()> + Send + Sync>;
 
 /// A batch out: rows and, for changes, their kinds.
 pub type Rows = (RecordBatch, Option<Int8Array>);
@@ -170,6 +175,7 @@ impl SplitReader {
             schemas,
             budgets: (WINDOW_BUDGET, BATCH_BUDGET),
             row_test: None,
+            pace: None,
         })
     }
 
@@ -181,6 +187,13 @@ impl SplitReader {
         let place = self.work.positions.iter().position(|position| *position == column);
         self.row_test = Some((place.ok_or_else(|| Error::bug("the tested column is not read"))?, test));
         Ok(self)
+    }
+
+    /// The same reader, which tells how far it is.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Pace) -> Self {
+        self.pace = Some(pace);
+        self
     }
 
     /// The same reader, whose merges hold so many bytes.
@@ -296,7 +309,9 @@ impl SplitReader {
             window,
             zoned_digits: self.options.formats.orc_zoned_digits,
         };
+        let whole = plan.groups.is_none();
         let batches = read_file(&self.history.store, &self.runtime, &format, (path, size), plan)?;
+        let batches = Paced { batches, pace: self.pace, file: file.clone(), left: rows, whole };
         let (located, file, row_test) = (Arc::clone(located), file.clone(), self.row_test.clone());
         let batches = batches.map(move |batch| {
             let mut batch = batch?;
@@ -631,6 +646,36 @@ struct Bounds {
     window: u64,
     /// Rows of a batch.
     batch_rows: usize,
+}
+
+/// The batches of a file, told to whoever keeps a pace.
+struct Paced<I> {
+    batches: I,
+    pace: Option<Pace>,
+    file: DataFileMeta,
+    /// Rows that were not told yet.
+    left: u64,
+    /// All row groups are read: at the end the rows were passed over that did not come.
+    whole: bool,
+}
+
+impl<I: Iterator<Item = Result<FileBatch>>> Iterator for Paced<I> {
+    type Item = Result<FileBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next();
+        let Some(pace) = &self.pace else { return batch };
+        let rows = match &batch {
+            Some(Ok(batch)) => (batch.rows as u64).min(self.left),
+            None if self.whole => self.left,
+            _ => 0,
+        };
+        self.left -= rows;
+        match if rows > 0 { pace(&self.file, rows) } else { Ok(()) } {
+            Ok(()) => batch,
+            Err(error) => Some(Err(error)),
+        }
+    }
 }
 
 /// A split's files with what its bucket tells.

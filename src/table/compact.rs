@@ -114,7 +114,7 @@ impl CompactBuilder {
         self
     }
 
-    /// The bytes of input worked through in a second.
+    /// The bytes of data files read in a second: the input, what is read beside it in higher levels, and postponed rows.
     #[must_use]
     pub fn bytes_per_second(mut self, bytes: u64) -> Self {
         self.limits.bytes_per_second = Some(bytes);
@@ -172,7 +172,10 @@ impl CompactBuilder {
         if !postpones || !self.request.buckets.is_empty() {
             return Ok(None);
         }
-        let postponed = self.table.move_postponed().memory(self.limits.memory);
+        let mut postponed = self.table.move_postponed().memory(self.limits.memory).threads(self.limits.threads);
+        if let Some(rate) = self.limits.bytes_per_second {
+            postponed = postponed.bytes_per_second(rate);
+        }
         Ok(Some(match &self.request.partitions {
             Some(filter) => postponed.filter(filter.clone()),
             None => postponed,

@@ -150,6 +150,15 @@ impl StreamWriter {
         self
     }
 
+    /// The same with so many threads that sort and encode, until it goes on with another schema.
+    #[must_use]
+    pub(crate) fn with_threads(mut self, threads: usize) -> Self {
+        if let Some(rules) = Arc::get_mut(&mut self.rules) {
+            rules.threads = threads.max(1);
+        }
+        self
+    }
+
     /// Takes rows in. Columns are found by name and cast without loss. A column that is NULL or missing gets its default
     /// value, whatever the row's kind; without one a missing nullable column is NULL.
     ///
