@@ -41,6 +41,26 @@ const LEAST_BYTES: u64 = 256 << 10;
 const BATCHES_OF_RUN: u64 = 4;
 const EXPANSION: u64 = 4;
 
+/// Splits that a stream reads at once.
+const SPLITS_AT_ONCE: usize = 2;
+
+/// The least memory of a read: a merge of many runs does not go below it.
+pub const LEAST_READ_MEMORY: u64 = 32 << 20;
+
+/// Checks the memory that a read is given.
+///
+/// # Errors
+/// [`Error::Invalid`] for less than [`LEAST_READ_MEMORY`].
+pub(crate) fn check_read_memory(memory: Option<u64>) -> Result<()> {
+    match memory {
+        Some(bytes) if bytes < LEAST_READ_MEMORY => {
+            let least = LEAST_READ_MEMORY >> 20;
+            Err(Error::invalid(format!("a memory of {bytes} bytes for reading: at least {least} mb are needed")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What rows come out, and how.
 #[derive(Debug, Clone)]
 pub struct ReadRequest {
@@ -97,6 +117,8 @@ pub struct SplitReader {
     schemas: BTreeMap<i64, Arc<Schema>>,
     /// Bytes of fetched windows, and of decoded batches.
     budgets: (u64, u64),
+    /// Splits that a stream reads at once.
+    pub(super) at_once: usize,
     /// Decides by a working column which rows of a file are read.
     row_test: Option<(usize, RowTest)>,
     /// Told of all that is read.
@@ -174,6 +196,7 @@ impl SplitReader {
             order,
             schemas,
             budgets: (WINDOW_BUDGET, BATCH_BUDGET),
+            at_once: SPLITS_AT_ONCE,
             row_test: None,
             pace: None,
         })
@@ -201,6 +224,19 @@ impl SplitReader {
     pub fn with_memory(mut self, bytes: u64) -> Self {
         self.budgets = (bytes / 3, bytes / 3 * 2);
         self
+    }
+
+    /// The same reader, all of whose splits together hold so many bytes, those that wait to be taken included; none for
+    /// what fits most machines.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for less than [`LEAST_READ_MEMORY`].
+    pub fn within(self, memory: Option<u64>) -> Result<Self> {
+        check_read_memory(memory)?;
+        let Some(bytes) = memory else { return Ok(self) };
+        let at_once = if bytes >= 2 * LEAST_READ_MEMORY { SPLITS_AT_ONCE } else { 1 };
+        // A quarter is for rows that are ready.
+        Ok(Self { at_once, ..self.with_memory(bytes / 4 * 3 / at_once as u64) })
     }
 
     pub(super) fn with_half_of_memory(mut self) -> Self {
@@ -369,7 +405,7 @@ impl SplitReader {
     fn read_raw(&self, located: Arc<Located>, changes: bool) -> Batches {
         let this = self.clone();
         let versions = changes && self.request.schema.has_primary_key();
-        let window = (WINDOW_BUDGET / 2 / self.work.positions.len().max(1) as u64).clamp(WINDOW.0, WINDOW.1);
+        let window = (self.budgets.0 / 2 / self.work.positions.len().max(1) as u64).clamp(WINDOW.0, WINDOW.1);
         let directory = located.directory.clone();
         let files = located.files.clone();
         let batches = files.into_iter().flat_map({

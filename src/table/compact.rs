@@ -140,6 +140,12 @@ impl CompactBuilder {
     /// # Errors
     /// [`Error::Unsupported`] or [`Error::Invalid`] naming an option that forbids compacting.
     pub fn compactor(&self) -> Result<Compactor> {
+        if self.limits.bytes_per_second == Some(0) {
+            return Err(Error::invalid("a compaction that may read 0 bytes in a second"));
+        }
+        if self.limits.memory == 0 {
+            return Err(Error::invalid("a compaction that may take 0 bytes of memory"));
+        }
         let compactor = self.table.compactor(self.limits)?;
         Ok(match &self.progress {
             Some(progress) => compactor.with_progress(Arc::clone(progress)),
