@@ -16,6 +16,7 @@ use super::channels::Channel;
 use super::compaction::WriterCompaction;
 use super::dynamic::{DynamicBuckets, IndexUpdate};
 use super::flush::{BucketRows, FlushRules, Flushed, flush, merge_spills, spill};
+use super::joining::first_joined;
 use super::key_places::KeyPlaces;
 use super::router::{Buckets, Router};
 use super::sequence_numbers::SequenceNumbers;
@@ -650,22 +651,6 @@ impl StreamWriter {
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         self.history.store.env().blocking(work).await
     }
-}
-
-/// The first of the newest flushes that are merged so that no more than `room` are left; behind the end for none. Older
-/// ones go along while they are no larger than all the newer ones, so that rows are not merged once for each flush.
-fn first_joined(done: &[Flushed], room: usize) -> usize {
-    if done.len() <= room {
-        return done.len();
-    }
-    let size = |flushed: &Flushed| flushed.files.iter().map(|file| file.file_size.max(0) as u64).sum::<u64>();
-    let mut first = room.max(1) - 1;
-    let mut newer: u64 = done[first..].iter().map(size).sum();
-    while let Some(older) = first.checked_sub(1).map(|at| size(&done[at])).filter(|older| *older <= newer) {
-        newer += older;
-        first -= 1;
-    }
-    first
 }
 
 /// The memory of a writer in bytes.
