@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use super::copies::TaskKeys;
 use super::expiry::Expiry;
-use super::limits::{CompactLimits, CompactProgress, Throttle};
+use super::limits::{CompactLimits, CompactProgress, Pace, Throttle};
 use super::old_rows::OldRows;
 use super::plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_bucket};
 use super::rewrite::Rewrite;
@@ -16,7 +16,7 @@ use super::vectors::BucketVectors;
 use crate::error::{Error, Result};
 use crate::files::{FileLayout, FileNames, WriteSpec, require_roots};
 use crate::format::{
-    CommitMessage, CompactTask, DataFileMeta, DeletionVectorRange, FileSource, IndexManifestEntry, Snapshot,
+    BinaryRow, CommitMessage, CompactTask, DataFileMeta, DeletionVectorRange, FileSource, IndexManifestEntry, Snapshot,
     SnapshotId, Split, bucket_directory, written_paths,
 };
 use crate::history::{FileFilter, History};
@@ -24,7 +24,7 @@ use crate::lookup::{LookupCache, OldVersions};
 use crate::lsm::{Before, KeyEncoder, Moment};
 use crate::read::{ReadRequest, SplitReader};
 use crate::scan::{Vectors, partition_filter};
-use crate::schema::{ChangelogProducer, MergeEngine, Schema, TableOptions};
+use crate::schema::{BucketMode, ChangelogProducer, MergeEngine, Schema, TableOptions};
 
 /// Keys are few when there are so many rows above for each.
 const FEW: u64 = 4;
@@ -79,9 +79,12 @@ impl Compactor {
     /// every bucket with rows below the highest level is compacted fully: nothing else tells followers of them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for partitions told by columns that are none of them; the store's errors.
+    /// [`Error::Invalid`] for partitions told by columns that are none of them and for buckets that no partition has; the
+    /// store's errors.
     pub async fn plan(&self, request: &CompactRequest) -> Result<Vec<CompactTask>> {
-        let Some(snapshot) = self.history.snapshots.latest().await? else { return Ok(Vec::new()) };
+        let Some(snapshot) = self.history.snapshots.latest().await? else {
+            return self.check_buckets(request, &[]).map(|()| Vec::new());
+        };
         self.plan_at(&snapshot, request).await
     }
 
@@ -100,7 +103,9 @@ impl Compactor {
         let put_off = self.options.compaction.lookup_max_interval;
         let now = Moment { local_millis: self.history.store.env().local_millis(), put_off };
         let mut tasks = Vec::new();
-        for bucket in buckets_of(entries) {
+        let buckets = buckets_of(entries);
+        self.check_buckets(request, &buckets)?;
+        for bucket in buckets {
             if let Some(file) = bucket.files.iter().find(|file| file.schema_id > self.schema.id) {
                 let (theirs, ours) = (file.schema_id, self.schema.id);
                 return Err(Error::conflict(format!(
@@ -127,6 +132,23 @@ impl Compactor {
         let highest = levels.clone().max().unwrap_or(0).max(self.options.compaction.max_level());
         self.options.changelog_producer == ChangelogProducer::FullCompaction
             && levels.into_iter().any(|it| it < highest)
+    }
+
+    /// Refuses buckets above those of the table's option and of all partitions.
+    fn check_buckets(&self, request: &CompactRequest, live: &[BucketFiles]) -> Result<()> {
+        let of_option = match self.options.bucket {
+            BucketMode::Fixed(buckets) => buckets,
+            BucketMode::Unaware => 1,
+            BucketMode::Dynamic | BucketMode::KeyDynamic | BucketMode::Postpone => 0,
+        };
+        let of_live = live.iter().map(|bucket| bucket.total_buckets.max(bucket.bucket.saturating_add(1))).max();
+        let buckets = of_option.max(of_live.unwrap_or(0));
+        match request.buckets.iter().find(|bucket| !(0..buckets).contains(*bucket)) {
+            Some(bucket) => {
+                Err(Error::invalid(format!("there is no bucket {bucket}: the table has {buckets}, from 0")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// What is to be compacted in a bucket.
@@ -214,6 +236,40 @@ impl Compactor {
         futures::stream::iter(runs).buffered(across).collect().await
     }
 
+    /// Merges files of level 0 that are in no message yet into files of level 0 that take their place; a file that meets no
+    /// other may stay. It tells no changes and looks at no other file.
+    ///
+    /// # Errors
+    /// As [`Compactor::run`].
+    pub(crate) async fn join_flushed(
+        &self,
+        (partition, bucket): (BinaryRow, i32),
+        files: Vec<DataFileMeta>,
+    ) -> Result<Vec<DataFileMeta>> {
+        let task = CompactTask {
+            snapshot_id: 0,
+            schema_id: self.schema.id,
+            partition,
+            bucket,
+            total_buckets: -1,
+            output_level: 0,
+            max_level: i32::try_from(self.options.compaction.num_levels).unwrap_or(i32::MAX).saturating_sub(1),
+            drops_deletes: false,
+            files,
+            upper: Vec::new(),
+            vectors: Vec::new(),
+        };
+        let stay = task.files.clone();
+        let mut rewrite = self.prepare(&task, self.limits, Before::Unknown).await?;
+        // They are the rows of a commit, not of a compaction, and all of them are put together.
+        rewrite.data.origin = FileSource::Append;
+        rewrite.small_file_size = u64::MAX;
+        let message = self.history.store.env().blocking(move || rewrite.run(&task)).await?;
+        let mut joined = message.compact_after;
+        joined.extend(stay.into_iter().filter(|file| !message.compact_before.contains(file)));
+        Ok(joined)
+    }
+
     /// Deletes the files of a message that was told to nobody, but not those that were only moved. What cannot be
     /// deleted is an orphan that nobody names.
     pub(crate) async fn discard(&self, message: &CommitMessage) {
@@ -229,20 +285,21 @@ impl Compactor {
             )));
         }
         task.files.iter().try_for_each(|file| refuse_unknown(file, self.options.row_tracking))?;
-        let rewrite = self.prepare(task, limits).await?;
+        let rewrite = self.prepare(task, limits, self.before(task)).await?;
         let task = task.clone();
         self.history.store.env().blocking(move || rewrite.run(&task)).await
     }
 
-    async fn prepare(&self, task: &CompactTask, limits: CompactLimits) -> Result<Rewrite> {
+    async fn prepare(&self, task: &CompactTask, limits: CompactLimits, before: Before) -> Result<Rewrite> {
         let env = self.history.store.env();
+        let makes_changelog = self.makes_changelog(before);
         let directory = bucket_directory(&self.schema, &self.options, &task.partition, task.bucket)?;
-        let writers = if self.makes_changelog(task) { 2 } else { 1 };
+        let writers = if makes_changelog { 2 } else { 1 };
         let encode_bytes = usize::try_from(limits.memory / 4 / writers).unwrap_or(usize::MAX);
         let mut data = WriteSpec::of_data(&self.schema, &self.options, &self.layout, task.output_level, encode_bytes)?;
         data.encoding.set_threads(limits.threads);
         data.origin = FileSource::Compact;
-        let changelog = self.makes_changelog(task).then(|| {
+        let changelog = makes_changelog.then(|| {
             let (schema, options, layout) = (&self.schema, &self.options, &self.layout);
             WriteSpec::of_changelog(schema, options, layout, task.output_level, encode_bytes)
         });
@@ -258,8 +315,9 @@ impl Compactor {
             wide_timestamps: true,
         };
         let vectors = Arc::new(Mutex::new(self.vectors_of(task).await?));
-        let old = match self.options.deletion_vectors || self.looks_up_few(task) {
-            true => self.old_rows(task, &request, &vectors, limits).await?,
+        let pace = Arc::new(Pace::new(self.throttle.clone(), Arc::clone(&self.progress), task));
+        let old = match self.options.deletion_vectors || self.looks_up_few(task, before) {
+            true => self.old_rows(task, &request, (&vectors, &pace), limits).await?,
             false => None,
         };
         let inputs = Split {
@@ -278,6 +336,10 @@ impl Compactor {
             false => None,
         };
         let mut reader = SplitReader::new(&self.history, request, std::slice::from_ref(&inputs)).await?;
+        reader = reader.with_pace({
+            let pace = Arc::clone(&pace);
+            Arc::new(move |file, rows| pace.read(file, rows))
+        });
         let expiry = Expiry::at(&self.schema, &self.options, env.now_millis())?;
         if let Some(rule) = expiry.clone() {
             let inputs: HashSet<String> = task.files.iter().map(|file| file.file_name.clone()).collect();
@@ -297,7 +359,7 @@ impl Compactor {
             names: FileNames::new(env, &self.options, directory),
             data,
             changelog,
-            before: self.before(task),
+            before,
             compared: self.compared_columns()?,
             newest_wins: self.options.merge_engine == MergeEngine::Deduplicate
                 && self.options.sequence_fields.is_empty(),
@@ -306,8 +368,7 @@ impl Compactor {
             key_types: self.schema.types_of(&self.schema.trimmed_primary_keys())?,
             small_file_size: self.options.compaction.small_file_size,
             force_rewrite: self.options.compaction.force_rewrite,
-            throttle: self.throttle.clone(),
-            progress: Arc::clone(&self.progress),
+            pace,
             schema: Arc::clone(&self.schema),
             options: self.options.clone(),
             old,
@@ -333,7 +394,7 @@ impl Compactor {
         &self,
         task: &CompactTask,
         request: &ReadRequest,
-        vectors: &Arc<Mutex<BucketVectors>>,
+        (vectors, pace): (&Arc<Mutex<BucketVectors>>, &Arc<Pace>),
         limits: CompactLimits,
     ) -> Result<Option<OldRows>> {
         let flushed: Vec<_> = task.files.iter().filter(|file| file.level == 0).cloned().map(Arc::new).collect();
@@ -368,6 +429,7 @@ impl Compactor {
             columns: (0..self.schema.fields.len()).collect(),
             vectors: self.options.deletion_vectors.then(|| Arc::clone(vectors)),
             level: task.max_level.saturating_add(1),
+            pace: Arc::clone(pace),
         }))
     }
 }
@@ -387,19 +449,19 @@ impl Compactor {
 
     /// Whether a task brings so few keys up from level 0 that their old rows above are rather looked up, page by page,
     /// than met by reading the files above as a whole.
-    fn looks_up_few(&self, task: &CompactTask) -> bool {
+    fn looks_up_few(&self, task: &CompactTask, before: Before) -> bool {
         let rows = |files: &mut dyn Iterator<Item = &DataFileMeta>| {
             files.map(|file| u64::try_from(file.row_count).unwrap_or(0)).fold(0, u64::saturating_add)
         };
         let flushed = rows(&mut task.files.iter().filter(|file| file.level == 0));
-        matches!(self.before(task), Before::Lookup | Before::FirstRow)
+        matches!(before, Before::Lookup | Before::FirstRow)
             && flushed.saturating_mul(FEW) <= rows(&mut task.upper.iter())
     }
 
-    fn makes_changelog(&self, task: &CompactTask) -> bool {
+    fn makes_changelog(&self, before: Before) -> bool {
         match self.options.changelog_producer {
             ChangelogProducer::None | ChangelogProducer::Input => false,
-            ChangelogProducer::FullCompaction | ChangelogProducer::Lookup => self.before(task) != Before::Unknown,
+            ChangelogProducer::FullCompaction | ChangelogProducer::Lookup => before != Before::Unknown,
         }
     }
 

@@ -28,6 +28,7 @@ mod vectors;
 
 pub use changelog_files::join_changelogs;
 pub use compactor::Compactor;
+pub(crate) use limits::Throttle;
 pub use limits::{CompactLimits, CompactProgress};
 pub use plan::{BucketFiles, CompactRequest, buckets_of, plan_append, plan_bucket};
 pub use steps::{Step, StepRules, steps};

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_array::ArrayRef;
 use tokio::runtime::Handle;
 
+use super::limits::Pace;
 use super::vectors::BucketVectors;
 use crate::error::{Error, Result};
 use crate::format::{DataFileMeta, Split};
@@ -41,6 +42,7 @@ pub(super) struct OldRows {
     pub(super) vectors: Option<Arc<Mutex<BucketVectors>>>,
     /// A level above those of all inputs.
     pub(super) level: i32,
+    pub(super) pace: Arc<Pace>,
 }
 
 impl OldRows {
@@ -66,6 +68,7 @@ impl OldRows {
     fn find(&self, keys: &[ArrayRef]) -> Result<RunBatch> {
         let old = self.versions.find_blocking(&self.runtime, keys, &self.columns)?;
         self.mask_all(&old.files, &old.positions)?;
+        self.count(&old.files)?;
         let lanes: Vec<ArrayRef> = self.key_columns.iter().map(|at| Arc::clone(&old.columns[*at])).collect();
         Ok(RunBatch {
             keys: self.encoder.encode(&lanes, old.keys.len())?,
@@ -75,6 +78,17 @@ impl OldRows {
             age: 0,
             level: self.level,
         })
+    }
+
+    /// Counts the rows that were found, a place of a file each.
+    fn count(&self, found: &[u32]) -> Result<()> {
+        for (at, file) in (0..).zip(self.versions.files()) {
+            match found.iter().filter(|place| **place == at).count() as u64 {
+                0 => {}
+                rows => self.pace.read(file, rows)?,
+            }
+        }
+        Ok(())
     }
 
     fn mask_all(&self, files: &[u32], rows: &[u64]) -> Result<()> {

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use super::copies::{Copies, CopyRules, Left, TaskKeys};
 use super::expiry::Expiry;
-use super::limits::{CompactProgress, Throttle};
+use super::limits::Pace;
 use super::old_rows::OldRows;
 use super::steps::{Step, StepRules, steps};
 use super::vectors::BucketVectors;
@@ -54,8 +54,7 @@ pub(super) struct Rewrite {
     pub(super) key_types: Vec<DataType>,
     pub(super) small_file_size: u64,
     pub(super) force_rewrite: bool,
-    pub(super) throttle: Throttle,
-    pub(super) progress: Arc<CompactProgress>,
+    pub(super) pace: Arc<Pace>,
     pub(super) schema: Arc<Schema>,
     pub(super) options: TableOptions,
     /// Finds and masks old rows above, with deletion vectors.
@@ -79,7 +78,7 @@ impl Rewrite {
         if result.is_err() {
             self.discard(&message);
         }
-        self.progress.end_task();
+        self.pace.end(result.is_ok());
         result.map(|()| message)
     }
 
@@ -97,7 +96,7 @@ impl Rewrite {
                 Step::Upgrade(file) => self.move_up(task, &bucket, *file, message)?,
                 Step::Merge(sections) => {
                     let inputs: Vec<DataFileMeta> = sections.iter().flatten().flatten().cloned().collect();
-                    let mut output = self.output(task, &inputs, true);
+                    let mut output = self.output(task, true);
                     let result = self.merge_parts(task, &bucket, sections, &mut output);
                     output.end(result, message)?;
                     message.compact_before.extend(inputs);
@@ -122,7 +121,7 @@ impl Rewrite {
         };
         if told && self.changelog.is_some() {
             let batches = self.merge(task, bucket, vec![vec![vec![file.clone()]]])?;
-            let mut output = self.output(task, std::slice::from_ref(&file), false);
+            let mut output = self.output(task, false);
             let result = output.take(batches);
             output.end(result, message)?;
         } else if let (0, Some(old)) = (file.level, &self.old) {
@@ -261,7 +260,7 @@ impl Rewrite {
             let rows = MergedBatch { columns: rows.columns().to_vec(), sequence, kinds: None };
             Ok(Compacted { rows, changes: None })
         });
-        let mut output = self.output(task, &task.files, true);
+        let mut output = self.output(task, true);
         let result = output.take(Box::new(batches));
         output.end(result, message)?;
         message.compact_before.extend(task.files.iter().cloned());
@@ -269,16 +268,13 @@ impl Rewrite {
     }
 
     /// Where what the inputs became is written: the rows where they are `rewritten`, and the changes.
-    fn output(&self, task: &CompactTask, inputs: &[DataFileMeta], rewritten: bool) -> Output<'_> {
-        let sum = |of: fn(&DataFileMeta) -> i64| inputs.iter().map(|file| of(file).max(0) as u64).sum::<u64>();
+    fn output(&self, task: &CompactTask, rewritten: bool) -> Output<'_> {
         let open = |spec| RollingWriter::new(&self.store, &self.runtime, &self.names, spec);
         Output {
             data: rewritten.then(|| open(&self.data)),
             changelog: self.changelog.as_ref().map(open),
             drops_deletes: task.drops_deletes,
-            row_bytes: sum(|file| file.file_size) / sum(|file| file.row_count).max(1),
-            throttle: &self.throttle,
-            progress: &self.progress,
+            pace: &self.pace,
         }
     }
 
@@ -334,10 +330,7 @@ struct Output<'a> {
     data: Option<RollingWriter<'a>>,
     changelog: Option<RollingWriter<'a>>,
     drops_deletes: bool,
-    /// Bytes of a row of the inputs, on the average.
-    row_bytes: u64,
-    throttle: &'a Throttle,
-    progress: &'a CompactProgress,
+    pace: &'a Pace,
 }
 
 impl Output<'_> {
@@ -372,9 +365,7 @@ impl Output<'_> {
     /// Writes the changes, and gives the rows for the new files.
     fn kept(&mut self, batch: Compacted) -> Result<MergedBatch> {
         let Compacted { rows, changes } = batch;
-        let (count, bytes) = (rows.num_rows() as u64, rows.num_rows() as u64 * self.row_bytes);
-        self.throttle.take(bytes);
-        self.progress.add(count, bytes);
+        self.pace.progress().add_rows(rows.num_rows() as u64);
         if let (Some(changelog), Some(changes)) = (&mut self.changelog, changes) {
             changelog.write(&MergedSlab(changes))?;
         }
@@ -389,8 +380,7 @@ impl Output<'_> {
     }
 
     fn copy(&mut self, file: &RowGroups, group: &RowGroup) -> Result<()> {
-        self.throttle.take(group.bytes);
-        self.progress.add_copied(group.rows, group.bytes);
+        self.pace.copy(group.rows, group.bytes)?;
         let data = self.data.as_mut().ok_or_else(|| Error::bug("a row group of a file that stays"))?;
         data.pass(file, group)
     }

@@ -22,16 +22,21 @@ pub struct DiffSplit {
 }
 
 impl SplitReader {
-    /// A reader of differences. All columns are compared, whichever are shown.
+    /// A reader of differences that holds so many bytes. All columns are compared, whichever are shown.
     ///
     /// # Errors
-    /// As [`SplitReader::new`].
-    pub async fn of_diffs(history: &History, request: ReadRequest, splits: &[DiffSplit]) -> Result<Self> {
+    /// As [`SplitReader::new`] and [`SplitReader::within`].
+    pub async fn of_diffs(
+        history: &History,
+        request: ReadRequest,
+        splits: &[DiffSplit],
+        memory: Option<u64>,
+    ) -> Result<Self> {
         let all: Vec<Split> =
             splits.iter().flat_map(|split| split.before.iter().chain([&split.after])).cloned().collect();
         let columns: Vec<usize> = (0..request.schema.fields.len()).collect();
         // Two merges run side by side.
-        Ok(Self::with_columns(history, request, &all, &columns).await?.with_half_of_memory())
+        Ok(Self::with_columns(history, request, &all, &columns).await?.within(memory)?.with_half_of_memory())
     }
 
     /// Begins to compare on the blocking pool.

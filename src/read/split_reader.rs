@@ -41,6 +41,26 @@ const LEAST_BYTES: u64 = 256 << 10;
 const BATCHES_OF_RUN: u64 = 4;
 const EXPANSION: u64 = 4;
 
+/// Splits that a stream reads at once.
+const SPLITS_AT_ONCE: usize = 2;
+
+/// The least memory of a read: a merge of many runs does not go below it.
+pub const LEAST_READ_MEMORY: u64 = 32 << 20;
+
+/// Checks the memory that a read is given.
+///
+/// # Errors
+/// [`Error::Invalid`] for less than [`LEAST_READ_MEMORY`].
+pub(crate) fn check_read_memory(memory: Option<u64>) -> Result<()> {
+    match memory {
+        Some(bytes) if bytes < LEAST_READ_MEMORY => {
+            let least = LEAST_READ_MEMORY >> 20;
+            Err(Error::invalid(format!("a memory of {bytes} bytes for reading: at least {least} mb are needed")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What rows come out, and how.
 #[derive(Debug, Clone)]
 pub struct ReadRequest {
@@ -97,12 +117,19 @@ pub struct SplitReader {
     schemas: BTreeMap<i64, Arc<Schema>>,
     /// Bytes of fetched windows, and of decoded batches.
     budgets: (u64, u64),
+    /// Splits that a stream reads at once.
+    pub(super) at_once: usize,
     /// Decides by a working column which rows of a file are read.
     row_test: Option<(usize, RowTest)>,
+    /// Told of all that is read.
+    pace: Option<Pace>,
 }
 
 /// The rows of a batch of a file that are read, by the values of one column; `None` means all.
 pub type RowTest = Arc<dyn Fn(&DataFileMeta, &ArrayRef) -> Result<Option<BooleanArray>> + Send + Sync>;
+
+/// Told, on the thread that decodes them, of so many rows of a file that were read; it may make the thread wait.
+pub type Pace = Arc<dyn Fn(&DataFileMeta, u64) -> Result<()> + Send + Sync>;
 
 /// A batch out: rows and, for changes, their kinds.
 pub type Rows = (RecordBatch, Option<Int8Array>);
@@ -169,7 +196,9 @@ impl SplitReader {
             order,
             schemas,
             budgets: (WINDOW_BUDGET, BATCH_BUDGET),
+            at_once: SPLITS_AT_ONCE,
             row_test: None,
+            pace: None,
         })
     }
 
@@ -183,11 +212,31 @@ impl SplitReader {
         Ok(self)
     }
 
+    /// The same reader, which tells how far it is.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Pace) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+
     /// The same reader, whose merges hold so many bytes.
     #[must_use]
     pub fn with_memory(mut self, bytes: u64) -> Self {
         self.budgets = (bytes / 3, bytes / 3 * 2);
         self
+    }
+
+    /// The same reader, all of whose splits together hold so many bytes, those that wait to be taken included; none for
+    /// what fits most machines.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for less than [`LEAST_READ_MEMORY`].
+    pub fn within(self, memory: Option<u64>) -> Result<Self> {
+        check_read_memory(memory)?;
+        let Some(bytes) = memory else { return Ok(self) };
+        let at_once = if bytes >= 2 * LEAST_READ_MEMORY { SPLITS_AT_ONCE } else { 1 };
+        // A quarter is for rows that are ready.
+        Ok(Self { at_once, ..self.with_memory(bytes / 4 * 3 / at_once as u64) })
     }
 
     pub(super) fn with_half_of_memory(mut self) -> Self {
@@ -296,7 +345,9 @@ impl SplitReader {
             window,
             zoned_digits: self.options.formats.orc_zoned_digits,
         };
+        let whole = plan.groups.is_none();
         let batches = read_file(&self.history.store, &self.runtime, &format, (path, size), plan)?;
+        let batches = Paced { batches, pace: self.pace, file: file.clone(), left: rows, whole };
         let (located, file, row_test) = (Arc::clone(located), file.clone(), self.row_test.clone());
         let batches = batches.map(move |batch| {
             let mut batch = batch?;
@@ -354,7 +405,7 @@ impl SplitReader {
     fn read_raw(&self, located: Arc<Located>, changes: bool) -> Batches {
         let this = self.clone();
         let versions = changes && self.request.schema.has_primary_key();
-        let window = (WINDOW_BUDGET / 2 / self.work.positions.len().max(1) as u64).clamp(WINDOW.0, WINDOW.1);
+        let window = (self.budgets.0 / 2 / self.work.positions.len().max(1) as u64).clamp(WINDOW.0, WINDOW.1);
         let directory = located.directory.clone();
         let files = located.files.clone();
         let batches = files.into_iter().flat_map({
@@ -631,6 +682,36 @@ struct Bounds {
     window: u64,
     /// Rows of a batch.
     batch_rows: usize,
+}
+
+/// The batches of a file, told to whoever keeps a pace.
+struct Paced<I> {
+    batches: I,
+    pace: Option<Pace>,
+    file: DataFileMeta,
+    /// Rows that were not told yet.
+    left: u64,
+    /// All row groups are read: at the end the rows were passed over that did not come.
+    whole: bool,
+}
+
+impl<I: Iterator<Item = Result<FileBatch>>> Iterator for Paced<I> {
+    type Item = Result<FileBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next();
+        let Some(pace) = &self.pace else { return batch };
+        let rows = match &batch {
+            Some(Ok(batch)) => (batch.rows as u64).min(self.left),
+            None if self.whole => self.left,
+            _ => 0,
+        };
+        self.left -= rows;
+        match if rows > 0 { pace(&self.file, rows) } else { Ok(()) } {
+            Ok(()) => batch,
+            Err(error) => Some(Err(error)),
+        }
+    }
 }
 
 /// A split's files with what its bucket tells.

@@ -18,8 +18,7 @@ use super::split_reader::{Batches, Rows};
 use crate::error::{Error, Result};
 use crate::format::Split;
 
-/// Splits read at once, and batches of each that wait.
-const SPLITS_AHEAD: usize = 2;
+/// Batches of a split that wait.
 const BATCHES_AHEAD: usize = 2;
 
 /// Splits that are read at once in the whole process: each keeps a thread of the blocking pool while its batches wait.
@@ -144,7 +143,7 @@ impl RowStream {
     }
 
     fn start(&mut self) {
-        while self.running.len() < SPLITS_AHEAD {
+        while self.running.len() < self.reader.at_once {
             let Some(split) = self.waiting.pop_front() else { return };
             self.running.push_back(self.reader.start(split));
         }

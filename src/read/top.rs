@@ -28,8 +28,6 @@ use crate::scan::Pruner;
 use crate::schema::{MergeEngine, Schema, TableOptions};
 use crate::types::{Datum, TypeKind};
 
-/// Splits that are read at once.
-const AT_ONCE: usize = 2;
 /// Rows beyond those wanted, and bytes beyond those of the best, that wait until they are sorted.
 const SLACK: usize = 1 << 16;
 const SLACK_BYTES: usize = 64 << 20;
@@ -135,7 +133,7 @@ impl SplitReader {
         let mut waiting = self.by_best_value(splits, first)?;
         let mut running: VecDeque<(Option<Datum>, SplitBatches)> = VecDeque::new();
         loop {
-            while running.len() < AT_ONCE {
+            while running.len() < self.at_once {
                 let Some((value, split)) = waiting.pop_front() else { break };
                 let beaten = best.last_value(&kind)?;
                 if behind(first, value.as_ref(), beaten.as_ref()) {

@@ -41,6 +41,8 @@ pub struct FollowOptions {
     pub select: Option<Vec<String>>,
     /// Leave `TIMESTAMP(7..9)` as `Decimal128(38, 9)` seconds.
     pub wide_timestamps: bool,
+    /// Bytes that it may hold.
+    pub memory: Option<u64>,
 }
 
 /// Changes of one bucket, or rows of a snapshot that is shown whole.
@@ -62,6 +64,7 @@ pub struct ChangeStream {
     schema: Arc<Schema>,
     options: TableOptions,
     request: ReadRequest,
+    memory: Option<u64>,
     to: Option<SnapshotId>,
     to_watermark: Option<i64>,
     /// The watermark was passed: nothing comes any more.
@@ -140,6 +143,7 @@ impl ChangeStream {
             schema,
             options,
             request,
+            memory: follow.memory,
             to: follow.to,
             to_watermark: follow.to_watermark,
             ended: false,
@@ -270,6 +274,7 @@ impl ChangeStream {
             // Taken from the queue only when it is open, so that a call dropped half-way loses nothing.
             let Some((split, kind)) = self.queue.front().cloned() else { return Ok(None) };
             let reader = SplitReader::new(&self.history, self.request.clone(), std::slice::from_ref(&split)).await?;
+            let reader = reader.within(self.memory)?;
             self.queue.pop_front();
             self.open = Some(Open { batches: reader.start(split.clone()), split, kind });
         }

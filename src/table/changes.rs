@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::format::SnapshotId;
 use crate::history::History;
 use crate::predicate::Expr;
+use crate::read::check_read_memory;
 use crate::schema::{Schema, TableOptions, Use, check_options, check_overwrites_in_streams};
 use crate::stream::{ChangeStream, FollowOptions, Start};
 
@@ -74,6 +75,14 @@ impl ChangesBuilder {
         self
     }
 
+    /// The bytes that the stream may hold in fetched pages, decoded batches and batches that wait, 32 MiB or more. Unless
+    /// told, up to 384 MiB.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.follow.memory = Some(bytes);
+        self
+    }
+
     /// The changes up to the newest snapshot.
     ///
     /// # Errors
@@ -93,6 +102,7 @@ impl ChangesBuilder {
 
     async fn open(mut self, wait: bool) -> Result<ChangeStream> {
         check_options(&self.schema, Use::Read)?;
+        check_read_memory(self.follow.memory)?;
         let options = TableOptions::parse(&self.schema)?;
         check_overwrites_in_streams(self.schema.has_primary_key(), &options)?;
         self.follow.wait = wait;

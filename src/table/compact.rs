@@ -115,7 +115,7 @@ impl CompactBuilder {
         self
     }
 
-    /// The bytes of input worked through in a second.
+    /// The bytes of data files read in a second: the input, what is read beside it in higher levels, and postponed rows.
     #[must_use]
     pub fn bytes_per_second(mut self, bytes: u64) -> Self {
         self.limits.bytes_per_second = Some(bytes);
@@ -141,6 +141,12 @@ impl CompactBuilder {
     /// # Errors
     /// [`Error::Unsupported`] or [`Error::Invalid`] naming an option that forbids compacting.
     pub fn compactor(&self) -> Result<Compactor> {
+        if self.limits.bytes_per_second == Some(0) {
+            return Err(Error::invalid("a compaction that may read 0 bytes in a second"));
+        }
+        if self.limits.memory == 0 {
+            return Err(Error::invalid("a compaction that may take 0 bytes of memory"));
+        }
         let compactor = self.table.compactor(self.limits)?;
         Ok(match &self.progress {
             Some(progress) => compactor.with_progress(Arc::clone(progress)),
@@ -173,7 +179,10 @@ impl CompactBuilder {
         if !postpones || !self.request.buckets.is_empty() {
             return Ok(None);
         }
-        let postponed = self.table.move_postponed().memory(self.limits.memory);
+        let mut postponed = self.table.move_postponed().memory(self.limits.memory).threads(self.limits.threads);
+        if let Some(rate) = self.limits.bytes_per_second {
+            postponed = postponed.bytes_per_second(rate);
+        }
         Ok(Some(match &self.request.partitions {
             Some(filter) => postponed.filter(filter.clone()),
             None => postponed,

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::format::{BinaryRow, SnapshotId, Split};
 use crate::history::History;
 use crate::predicate::Expr;
-use crate::read::{DiffSplit, ReadRequest, SplitBatches, SplitReader};
+use crate::read::{DiffSplit, ReadRequest, SplitBatches, SplitReader, check_read_memory};
 use crate::scan::{Between, BetweenPart, BetweenPlan, plan_between};
 use crate::schema::{BetweenMode, Schema, TableOptions};
 use crate::stream::Change;
@@ -23,11 +23,12 @@ pub struct IncrementalBuilder {
     select: Option<Vec<String>>,
     filter: Option<Expr>,
     wide_timestamps: bool,
+    memory: Option<u64>,
 }
 
 impl IncrementalBuilder {
     pub(super) fn new(history: History, schema: Arc<Schema>, between: Between) -> Self {
-        Self { history, schema, between, mode: None, select: None, filter: None, wide_timestamps: false }
+        Self { history, schema, between, mode: None, select: None, filter: None, wide_timestamps: false, memory: None }
     }
 
     /// Shows these changes; unless told, what option `incremental-between-scan-mode` says, and of two tags the difference.
@@ -58,6 +59,13 @@ impl IncrementalBuilder {
         self
     }
 
+    /// The bytes that the read may hold, 32 MiB or more; unless told, up to 384 MiB.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
     /// Plans the read.
     ///
     /// # Errors
@@ -65,6 +73,7 @@ impl IncrementalBuilder {
     /// order, texts that are neither tags nor snapshots, and buckets that were rescaled between two states that are
     /// compared; [`crate::Error::Unsupported`] for a difference of a table without a primary key.
     pub async fn plan(&self) -> Result<BetweenPlan> {
+        check_read_memory(self.memory)?;
         plan_between(&self.history, &self.schema, &self.between, self.mode, self.filter.as_ref()).await
     }
 
@@ -82,7 +91,8 @@ impl IncrementalBuilder {
         let batch_rows = TableOptions::parse(&schema)?.read_batch_rows;
         let wide_timestamps = self.wide_timestamps;
         let request = ReadRequest { schema, select, filter: plan.filter, batch_rows, wide_timestamps };
-        Ok(IncrementalRows { history: self.history.clone(), request, waiting: plan.parts.into(), open: None })
+        let (history, memory) = (self.history.clone(), self.memory);
+        Ok(IncrementalRows { history, request, memory, waiting: plan.parts.into(), open: None })
     }
 }
 
@@ -90,6 +100,7 @@ impl IncrementalBuilder {
 pub struct IncrementalRows {
     history: History,
     request: ReadRequest,
+    memory: Option<u64>,
     waiting: VecDeque<BetweenPart>,
     open: Option<Open>,
 }
@@ -135,11 +146,13 @@ impl IncrementalRows {
             let open = match part {
                 BetweenPart::Changes(split) => {
                     let reader = SplitReader::new(&self.history, request, std::slice::from_ref(&split)).await?;
-                    Open::new(&split, reader.start(split.clone()))
+                    Open::new(&split, reader.within(self.memory)?.start(split.clone()))
                 }
                 BetweenPart::Diff(before, after) => {
                     let split = DiffSplit { before, after: after.clone() };
-                    let reader = SplitReader::of_diffs(&self.history, request, std::slice::from_ref(&split)).await?;
+                    let reader =
+                        SplitReader::of_diffs(&self.history, request, std::slice::from_ref(&split), self.memory)
+                            .await?;
                     Open::new(&after, reader.start_diff(split))
                 }
             };

@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use super::rescale::live_of;
 use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer, Publisher, PutIfAbsent};
+use crate::compact::Throttle;
 use crate::error::{Error, Result};
 use crate::format::layout::POSTPONE_BUCKET;
 use crate::format::{BinaryRow, CommitMessage, DataFileMeta, ManifestEntry, Snapshot, SnapshotId};
@@ -43,12 +46,23 @@ pub struct MovePostponed {
     spill_directory: Option<PathBuf>,
     partitions: Option<Expr>,
     memory: Option<u64>,
+    threads: Option<usize>,
+    bytes_per_second: Option<u64>,
     publisher: Arc<dyn Publisher>,
 }
 
 impl MovePostponed {
     pub(super) fn new(history: History, schema: Arc<Schema>, spill_directory: Option<PathBuf>) -> Self {
-        Self { history, schema, spill_directory, partitions: None, memory: None, publisher: Arc::new(PutIfAbsent) }
+        Self {
+            history,
+            schema,
+            spill_directory,
+            partitions: None,
+            memory: None,
+            threads: None,
+            bytes_per_second: None,
+            publisher: Arc::new(PutIfAbsent),
+        }
     }
 
     /// Commits by this publisher.
@@ -68,6 +82,20 @@ impl MovePostponed {
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);
+        self
+    }
+
+    /// The threads that sort and encode.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads.max(1));
+        self
+    }
+
+    /// The bytes of waiting files that are read in a second.
+    #[must_use]
+    pub fn bytes_per_second(mut self, bytes: u64) -> Self {
+        self.bytes_per_second = Some(bytes);
         self
     }
 
@@ -94,8 +122,9 @@ impl MovePostponed {
         let Some(latest) = self.history.snapshots.latest().await? else { return Ok(Vec::new()) };
         let waiting = self.waiting(&latest).await?;
         let mut moved = Vec::new();
+        let throttle = Throttle::new(self.history.store.env(), Handle::current(), self.bytes_per_second);
         for partition in waiting.into_keys() {
-            moved.extend(self.move_partition(&partition).await?);
+            moved.extend(self.move_partition(&partition, &throttle).await?);
         }
         Ok(moved)
     }
@@ -114,7 +143,7 @@ impl MovePostponed {
         Ok(waiting)
     }
 
-    async fn move_partition(&self, partition: &BinaryRow) -> Result<Option<MovedPartition>> {
+    async fn move_partition(&self, partition: &BinaryRow, throttle: &Throttle) -> Result<Option<MovedPartition>> {
         let user = self.history.store.env().uuid();
         let options = TableOptions::parse(&self.schema)?;
         let mut committer = Committer::new(self.history.clone(), &self.schema, &options, &user)?
@@ -129,7 +158,7 @@ impl MovePostponed {
                 None => bucket_count(&options.postpone, &files),
             };
             let rows = files.iter().map(|entry| entry.file.row_count).sum();
-            let written = self.rewrite(&latest, &files, buckets).await?;
+            let written = self.rewrite(&latest, &files, buckets, throttle.clone()).await?;
             let compact_before = files.iter().map(|entry| DataFileMeta::clone(&entry.file)).collect();
             let gone = CommitMessage {
                 compact_before,
@@ -156,6 +185,7 @@ impl MovePostponed {
         snapshot: &Snapshot,
         files: &[Arc<ManifestEntry>],
         buckets: i32,
+        throttle: Throttle,
     ) -> Result<Vec<CommitMessage>> {
         let mut schema = Schema::clone(&self.schema);
         schema.options.insert("bucket".to_string(), buckets.to_string());
@@ -173,12 +203,16 @@ impl MovePostponed {
             wide_timestamps: true,
         };
         let reader = SplitReader::new(&self.history, request, &splits).await?;
+        let reader = reader.with_pace(Arc::new(move |file, rows| throttle.take_rows(file, rows)));
         let spill = self.spill_directory.clone();
         // One commit moves whole buckets; compactions come later.
         options.compaction.write_only = true;
         options.write_buffer_size = self.memory.unwrap_or(options.write_buffer_size);
         let mut writer =
             StreamWriter::new(self.history.clone(), schema, options, "", Channel::ONLY, spill)?.keeping_nulls();
+        if let Some(threads) = self.threads {
+            writer = writer.with_threads(threads);
+        }
         for split in splits {
             let mut batches = reader.start(split);
             loop {

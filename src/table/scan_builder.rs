@@ -10,7 +10,7 @@ use crate::format::{Snapshot, Split};
 use crate::history::History;
 use crate::maintain::{Expirer, ReadTag, Retention};
 use crate::predicate::Expr;
-use crate::read::{ReadRequest, RowStream, Sort, SplitReader, check_order};
+use crate::read::{ReadRequest, RowStream, Sort, SplitReader, check_order, check_read_memory};
 use crate::scan::{At, Plan, ShownLevels, at_or_told, counted, plan, plan_found, schema_of, shown_schema};
 use crate::schema::{ROW_ID, Schema, TableOptions, Use};
 
@@ -28,6 +28,7 @@ pub struct ScanBuilder {
     row_tracking: bool,
     wide_timestamps: bool,
     protect: Option<Duration>,
+    memory: Option<u64>,
 }
 
 /// Looks for the newest snapshot while expiry takes one after another away before it has a tag.
@@ -47,6 +48,7 @@ impl ScanBuilder {
             row_tracking: false,
             wide_timestamps: false,
             protect: None,
+            memory: None,
         }
     }
 
@@ -121,6 +123,14 @@ impl ScanBuilder {
         self
     }
 
+    /// The bytes that the read may hold in fetched pages, decoded batches and batches that wait, 32 MiB or more; the rows of
+    /// an order are held beside them. Unless told, up to 384 MiB for each of two buckets that are read at once.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
     /// The schema that rows come out in, whose columns filters and selections name: the newest one, or that of a look back.
     ///
     /// # Errors
@@ -154,6 +164,7 @@ impl ScanBuilder {
     /// [`crate::Error::NotFound`] for a snapshot that is not there, [`crate::Error::Unsupported`] for a feature this version cannot
     /// read, [`crate::Error::Invalid`] for a filter that does not fit.
     pub async fn plan(&self) -> Result<Plan> {
+        check_read_memory(self.memory)?;
         plan(&self.history, &self.handle()?, &self.point()?, self.levels, self.filter.as_ref()).await
     }
 
@@ -276,7 +287,7 @@ impl ScanBuilder {
         if !self.order.is_empty() {
             return self.read_ordered(request, splits).await;
         }
-        let reader = SplitReader::new(&self.history, request, &splits).await?;
+        let reader = SplitReader::new(&self.history, request, &splits).await?.within(self.memory)?;
         Ok(RowStream::new(reader, splits, self.limit))
     }
 
@@ -291,7 +302,7 @@ impl ScanBuilder {
                 ordered.select.push(at);
             }
         }
-        let reader = SplitReader::new(&self.history, ordered, &splits).await?;
+        let reader = SplitReader::new(&self.history, ordered, &splits).await?.within(self.memory)?;
         let rows = reader.first_rows(splits, &self.order, limit).await?;
         let columns: Vec<usize> = (0..shown.select.len()).collect();
         let rows = rows.project(&columns).map_err(|error| Error::bug(error.to_string()))?;

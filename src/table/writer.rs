@@ -73,6 +73,11 @@ impl TableWriter {
         Ok(outcome)
     }
 
+    /// As [`StreamWriter::stalled`].
+    pub fn stalled(&self) -> std::time::Duration {
+        self.writer.stalled()
+    }
+
     /// Ends the writer after its last commit: waits for the compactions beside it and commits them.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -44,6 +45,10 @@ pub(super) struct WriterCompaction {
     /// Compactions that run beside the writer.
     background: Arc<Semaphore>,
     commits: i64,
+    /// Runs of buckets under what is flushed for this commit, where they were asked for.
+    below: HashMap<Place, usize>,
+    /// How long writers waited because buckets had too many runs.
+    stalled: Duration,
     /// Buckets that were written since the last full compaction.
     written: BTreeSet<Place>,
 }
@@ -97,6 +102,15 @@ impl InFlight {
         live
     }
 
+    /// The same without taking note of what became visible.
+    fn peek(&self, mut live: Vec<DataFileMeta>, numbers: &SequenceNumbers) -> Vec<DataFileMeta> {
+        let awaited = |message: &&CommitMessage| message.new_files.iter().any(|file| numbers.awaits(&file.file_name));
+        for message in self.messages.iter().filter(awaited) {
+            live = after(live, message);
+        }
+        live
+    }
+
     fn sent(&mut self, message: &CommitMessage) {
         if !message.is_empty() {
             self.messages.push_back(message.clone());
@@ -120,6 +134,7 @@ impl InFlight {
 impl WriterCompaction {
     /// Goes on with another schema. What runs comes to its end in the old one: its files hold nothing newer.
     pub(super) fn take_up(&mut self, next: Self) {
+        self.below.clear();
         (self.compactor, self.options, self.masks) = (next.compactor, next.options, next.masks);
     }
 
@@ -147,6 +162,8 @@ impl WriterCompaction {
             buckets: HashMap::new(),
             background: Arc::new(Semaphore::new(1)),
             commits: 0,
+            below: HashMap::new(),
+            stalled: Duration::ZERO,
             written: BTreeSet::new(),
         }))
     }
@@ -163,6 +180,7 @@ impl WriterCompaction {
         numbers: &mut SequenceNumbers,
     ) -> Result<()> {
         self.commits += 1;
+        self.below.clear();
         let rules = &self.options.compaction;
         let full = rules.full_delta_commits.is_some_and(|every| self.commits % every == 0);
         let waits = full || rules.force_commit || (rules.needs_lookup && rules.lookup_wait);
@@ -221,7 +239,10 @@ impl WriterCompaction {
         let needed = self.is_needed(full);
         let tasks: Vec<CompactTask> = due.iter().map(|(_, task)| task.clone()).collect();
         let mut failed = None;
-        for ((place, _), result) in due.iter().zip(self.compactor.run_all(&tasks).await) {
+        let began = self.now();
+        let results = self.compactor.run_all(&tasks).await;
+        self.stood_still(began, waits);
+        for ((place, _), result) in due.iter().zip(results) {
             match (result, messages.get_mut(place), self.buckets.get_mut(place)) {
                 (Ok(done), Some(message), _) => self.absorb(message, done).await,
                 (Err(error), _, Some(state)) if is_of_a_value(&error) && !needed => {
@@ -257,10 +278,16 @@ impl WriterCompaction {
     ) -> Result<Option<CompactTask>> {
         let mut state = self.buckets.remove(place).unwrap_or_default();
         let live = state.in_flight.look(live, numbers);
-        let crowded = self.runs(&live, message)? > self.options.compaction.stop_trigger + 1;
+        // So that the snapshot of the next commit has one run more than this at the most.
+        let crowded = self.runs(&live, message)? > self.options.compaction.stop_trigger;
         if let Some(mut running) = state.running.take() {
             let done = match waits || crowded {
-                true => running.await.ok(),
+                true => {
+                    let began = self.now();
+                    let done = running.await.ok();
+                    self.stood_still(began, waits);
+                    done
+                }
                 false => match running.try_recv() {
                     Ok(result) => Some(result),
                     Err(oneshot::error::TryRecvError::Closed) => None,
@@ -327,6 +354,64 @@ impl WriterCompaction {
         let task = self.compactor.plan_live(bucket, self.planned_at, full, &self.vectors, &now)?.into_iter().next();
         state.put_off = put_off(&levels, &self.options.compaction, &now, task.is_some());
         Ok(task)
+    }
+
+    /// For each of these buckets so many flushes as its snapshot may have on top of what it has, before the runs are more
+    /// than option `num-sorted-run.stop-trigger` and one; one at the least.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub(super) async fn room(
+        &mut self,
+        places: BTreeSet<Place>,
+        numbers: &SequenceNumbers,
+    ) -> Result<HashMap<Place, usize>> {
+        let stop = self.options.compaction.stop_trigger;
+        if self.key_types.is_empty() {
+            return Ok(places.into_iter().map(|place| (place, usize::MAX)).collect());
+        }
+        let unknown: BTreeSet<Place> =
+            places.iter().filter(|place| !self.below.contains_key(*place)).cloned().collect();
+        if !unknown.is_empty() {
+            let mut live = self.live_files(&unknown, numbers.newest()).await?;
+            for place in unknown {
+                let mut files = live.remove(&place).map(|bucket| bucket.files).unwrap_or_default();
+                if let Some(state) = self.buckets.get(&place) {
+                    files = state.in_flight.peek(files, numbers);
+                }
+                let runs = Levels::new(files, self.options.compaction.num_levels, &self.key_types)?.runs().len();
+                self.below.insert(place, runs);
+            }
+        }
+        let room = |place: &Place| (stop + 1).saturating_sub(self.below.get(place).copied().unwrap_or(0)).max(1);
+        Ok(places.into_iter().map(|place| (place.clone(), room(&place))).collect())
+    }
+
+    /// Merges files that were flushed for this commit.
+    ///
+    /// # Errors
+    /// As [`Compactor::join_flushed`].
+    pub(super) async fn join(&mut self, place: Place, files: Vec<DataFileMeta>) -> Result<Vec<DataFileMeta>> {
+        let began = self.now();
+        let joined = self.compactor.join_flushed(place, files).await;
+        self.stood_still(began, false);
+        joined
+    }
+
+    /// How long the writer waited because buckets had too many runs.
+    pub(super) fn stalled(&self) -> Duration {
+        self.stalled
+    }
+
+    fn now(&self) -> Duration {
+        self.history.store.env().monotonic()
+    }
+
+    /// Counts a wait since then, unless every commit waits.
+    fn stood_still(&mut self, began: Duration, waits: bool) {
+        if !waits {
+            self.stalled += self.now().saturating_sub(began);
+        }
     }
 
     /// Sorted runs of a bucket after this commit. Readers of append tables merge none.

@@ -26,7 +26,8 @@ use crate::schema::{Schema, TableOptions};
 const HASH: &str = "HASH";
 /// The highest bucket, as in Paimon.
 pub(super) const MAX_BUCKET: i32 = i16::MAX as i32 - 1;
-/// Memory for the indexes of all partitions of a writer.
+/// Memory for the indexes of all partitions of a writer. Of each partition that is written all keys must be known, so this
+/// is no share of the writer's budget; rows are buffered in what is left of that.
 const MAX_BYTES: usize = 1 << 30;
 /// What a key takes while its index is read and sorted.
 const LOAD_BYTES: u64 = 16;
@@ -213,11 +214,14 @@ impl DynamicBuckets {
         Ok(())
     }
 
+    /// Memory that the indexes of all known partitions take.
+    pub(super) fn bytes(&self) -> usize {
+        self.known.values().map(PartitionIndex::bytes).sum()
+    }
+
     /// Forgets what was not used for long, and more when memory is short.
     fn make_room(&mut self) -> Result<()> {
-        let bytes =
-            |known: &HashMap<BinaryRow, PartitionIndex>| known.values().map(PartitionIndex::bytes).sum::<usize>();
-        let mut total = bytes(&self.known);
+        let mut total = self.bytes();
         while total > self.max_bytes {
             let idle = self.known.iter().filter(|(_, index)| !index.touched);
             let Some(oldest) = idle.min_by_key(|(_, index)| index.last_used).map(|(partition, _)| partition.clone())
@@ -226,7 +230,7 @@ impl DynamicBuckets {
                 return Err(too_large(keys));
             };
             self.forget(&oldest);
-            total = bytes(&self.known);
+            total = self.bytes();
         }
         Ok(())
     }

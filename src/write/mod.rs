@@ -13,6 +13,7 @@ mod channels;
 mod compaction;
 mod dynamic;
 mod flush;
+mod joining;
 mod key_index;
 mod key_places;
 mod router;

@@ -113,6 +113,14 @@ impl Router {
         Ok(numbers)
     }
 
+    /// Memory that indexes of dynamic buckets take.
+    pub(super) fn index_bytes(&self) -> usize {
+        match &self.buckets {
+            Buckets::Dynamic(dynamic) => dynamic.bytes(),
+            _ => 0,
+        }
+    }
+
     /// For each row the number of its target. `count_of` tells the bucket counts of partitions that have rows.
     pub(super) fn route(
         &mut self,

@@ -1,8 +1,10 @@
 //! The writer of one parallel task: rows in, commit messages out at every checkpoint.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, RecordBatch};
@@ -14,6 +16,7 @@ use super::channels::Channel;
 use super::compaction::WriterCompaction;
 use super::dynamic::{DynamicBuckets, IndexUpdate};
 use super::flush::{BucketRows, FlushRules, Flushed, flush, merge_spills, spill};
+use super::joining::first_joined;
 use super::key_places::KeyPlaces;
 use super::router::{Buckets, Router};
 use super::sequence_numbers::SequenceNumbers;
@@ -23,7 +26,9 @@ use crate::compact::join_changelogs;
 use crate::error::{Error, Result};
 use crate::files::{FileNames, require_roots};
 use crate::format::layout::{self, POSTPONE_BUCKET};
-use crate::format::{BinaryRow, CommitKind, CommitMessage, Snapshot, SnapshotId, bucket_directory, written_paths};
+use crate::format::{
+    BinaryRow, CommitKind, CommitMessage, DataFileMeta, Snapshot, SnapshotId, bucket_directory, written_paths,
+};
 use crate::history::History;
 use crate::lsm::{KeyEncoder, WriteBuffer};
 use crate::read::{Spill, SpillFormat};
@@ -150,6 +155,15 @@ impl StreamWriter {
         self
     }
 
+    /// The same with so many threads that sort and encode, until it goes on with another schema.
+    #[must_use]
+    pub(crate) fn with_threads(mut self, threads: usize) -> Self {
+        if let Some(rules) = Arc::get_mut(&mut self.rules) {
+            rules.threads = threads.max(1);
+        }
+        self
+    }
+
     /// Takes rows in. Columns are found by name and cast without loss. A column that is NULL or missing gets its default
     /// value, whatever the row's kind; without one a missing nullable column is NULL.
     ///
@@ -179,7 +193,7 @@ impl StreamWriter {
             let partitions = self.router.partitions(&columns, rows).await?;
             self.take(columns, partitions, kinds, rows)?;
             start += length;
-            if self.buffer.bytes() + self.buffer.rows() * SORT_BYTES >= self.limit {
+            if self.buffer.bytes() + self.buffer.rows() * SORT_BYTES >= self.room_for_rows() {
                 self.make_room().await?;
             }
         }
@@ -373,13 +387,19 @@ impl StreamWriter {
         self.router.target(target).ok_or_else(|| Error::bug(format!("no target {target}")))
     }
 
+    /// Bytes that buffered rows may take. The indexes of dynamic buckets take of it, up to three quarters.
+    fn room_for_rows(&self) -> usize {
+        self.limit.saturating_sub(self.router.index_bytes()).max(self.limit / 4)
+    }
+
     /// Spills or flushes everything in memory.
     async fn make_room(&mut self) -> Result<()> {
         let disk: u64 = self.spills.iter().map(Spill::bytes).sum();
         let options = &self.settings.options;
         let spills = self.settings.merge.is_some() && options.write_buffer_spillable;
         if !spills || disk + self.buffer.bytes() as u64 > options.write_buffer_max_disk {
-            return self.flush().await;
+            self.flush().await?;
+            return self.bound_runs().await;
         }
         self.spill().await?;
         if self.spills.len() >= MAX_SPILLS {
@@ -417,6 +437,40 @@ impl StreamWriter {
             self.buckets[files.target as usize].done.push(files);
         }
         Ok(())
+    }
+
+    /// Merges flushes of this commit that would give a bucket more runs than option `num-sorted-run.stop-trigger` and one.
+    /// The files of one flush do not overlap, and count as one run.
+    async fn bound_runs(&mut self) -> Result<()> {
+        let Some(compaction) = self.compaction.as_mut().filter(|_| !self.anew) else { return Ok(()) };
+        let mut flushed = BTreeMap::new();
+        for (target, _) in (0..).zip(&self.buckets).filter(|(_, bucket)| bucket.done.len() > 1) {
+            let place = self.router.target(target).ok_or_else(|| Error::bug(format!("no target {target}")))?;
+            flushed.insert(place.clone(), target as usize);
+        }
+        if flushed.is_empty() {
+            return Ok(());
+        }
+        let room = compaction.room(flushed.keys().cloned().collect(), &self.sequence).await?;
+        for (place, target) in flushed {
+            let bucket = &mut self.buckets[target];
+            let first = first_joined(&bucket.done, room.get(&place).copied().unwrap_or(usize::MAX));
+            let Some(newest) = bucket.done.get(first..).filter(|newest| newest.len() > 1) else { continue };
+            let old: Vec<_> = newest.iter().flat_map(|flushed| flushed.files.iter().cloned()).collect();
+            let files = compaction.join(place, old.clone()).await?;
+            let changelog = bucket.done.drain(first..).flat_map(|flushed| flushed.changelog).collect();
+            bucket.done.push(Flushed { target: target as u32, files, changelog });
+            let gone = |file: &&DataFileMeta| !bucket.done[first].files.contains(*file);
+            let paths: Vec<String> = old.iter().filter(gone).flat_map(|file| bucket.names.paths(file)).collect();
+            self.history.store.delete_unnamed(Ok(paths)).await;
+        }
+        Ok(())
+    }
+
+    /// How long this writer stood still because a bucket had as many runs as option `num-sorted-run.stop-trigger` allows:
+    /// for compactions of it, and to merge what was flushed for one commit.
+    pub fn stalled(&self) -> Duration {
+        self.compaction.as_ref().map_or(Duration::ZERO, WriterCompaction::stalled)
     }
 
     /// Takes the rows out of the buckets that have any, in memory or spilled, and gives them their sequence numbers.
@@ -468,6 +522,7 @@ impl StreamWriter {
         self.begin()?;
         if !self.buffer.is_empty() || !self.spills.is_empty() {
             self.flush().await?;
+            self.bound_runs().await?;
         }
         self.fresh = true;
         let indexes = self.router.prepare().await?;

@@ -1,4 +1,5 @@
-//! Promise: the peak memory of a writer, and of a compaction of a thousand runs, stays within its budget and 64 MiB.
+//! Promise: the peak memory of a writer, and of a read and a compaction of a thousand runs, stays within its budget and
+//! 64 MiB, with a changelog or without.
 //!
 //! The rows go through the command line as a user's would: an Arrow stream into `forebay write --memory`, made as it is
 //! read, so that neither side holds it. The peak is the kernel's high-water mark of that process.
@@ -33,8 +34,9 @@ const COLUMNS: [&str; 11] = [
     "c_note STRING",
 ];
 
-/// `--rows N --memory 256mb --forebay PROGRAM --directory DIR [--commit-every N] [--buckets N] [--runs N]`. With runs, the
-/// rows come in so many commits that nobody compacts, and the full compaction of all of them is measured.
+/// `--rows N --memory 256mb --forebay PROGRAM --directory DIR [--commit-every N] [--buckets N] [--runs N] [--producer
+/// none|input|lookup|full-compaction]`. With runs, the rows come in so many commits that nobody compacts, and a read and the
+/// full compaction of all of them are measured.
 pub fn run(mut args: Args) -> Outcome<()> {
     let rows: u64 = args.take_or("rows", 5_000_000)?;
     let memory: String = args.take_or("memory", "256mb".into())?;
@@ -43,6 +45,7 @@ pub fn run(mut args: Args) -> Outcome<()> {
     let runs: u64 = args.take_or("runs", 0)?;
     let each: u64 = args.take_or("commit-every", rows.div_ceil(runs.max(1)))?;
     let buckets: u32 = args.take_or("buckets", 1)?;
+    let producer: String = args.take_or("producer", "none".into())?;
     args.finish()?;
     let budget = mebibytes(&memory)?;
     let keys = Keys { space: rows, zipf: false };
@@ -54,6 +57,7 @@ pub fn run(mut args: Args) -> Outcome<()> {
 
     let mut create = Command::new(&forebay);
     create.args(["create", &table, "--primary-key", "id", "-o", &format!("bucket={buckets}")]);
+    create.args(["-o", &format!("changelog-producer={producer}")]);
     if runs > 0 {
         create.args(["-o", "write-only=true"]);
     }
@@ -65,17 +69,25 @@ pub fn run(mut args: Args) -> Outcome<()> {
     write.args(["write", &table, "--format", "arrow", "--memory", &memory, "--commit-every", &each.to_string()]);
     let peak = peak_while_writing(write.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?, rows, keys)?;
     let secs = watch.spent().secs;
+    let expected = Expected::after(rows, keys).rows;
+    let read = if runs > 0 { Some(read(&forebay, &table, &memory)?) } else { None };
     let compacted = if runs > 0 { Some(compact(&forebay, &table, &memory)?) } else { None };
 
     let found = count(&forebay, &table)?;
-    let expected = Expected::after(rows, keys).rows;
     let limit = budget + BESIDE_MIB;
+    if let Some((peak, secs, rows)) = read {
+        answer(&json!({"runs": runs, "read_peak_mib": peak, "read_secs": secs, "rows_read": rows, "limit_mib": limit}));
+        if rows != expected {
+            return Err(format!("the gate wants {expected} rows of many runs, and {rows} were read").into());
+        }
+    }
     if let Some((peak, secs)) = compacted {
         answer(&json!({"runs": runs, "compact_peak_mib": peak, "compact_secs": secs, "limit_mib": limit}));
     }
     let peak = compacted.map_or(peak, |(compacting, _)| peak.max(compacting));
+    let peak = read.map_or(peak, |(reading, ..)| peak.max(reading));
     answer(&json!({
-        "rows": rows, "memory_mib": budget, "peak_mib": peak, "limit_mib": limit, "secs": secs,
+        "rows": rows, "producer": producer, "memory_mib": budget, "peak_mib": peak, "limit_mib": limit, "secs": secs,
         "rows_found": found, "rows_expected": expected,
     }));
     if found != expected {
@@ -112,6 +124,20 @@ fn compact(forebay: &str, table: &str, memory: &str) -> Outcome<(f64, f64)> {
     Ok((peak, watch.spent().secs))
 }
 
+/// A read of all columns: the peak of its process, the seconds it took and its rows.
+fn read(forebay: &str, table: &str, memory: &str) -> Outcome<(f64, f64, u64)> {
+    let watch = Stopwatch::start();
+    let mut read = Command::new(forebay);
+    read.args(["read", table, "--memory", memory, "--output", "arrow"]).stdout(Stdio::piped());
+    let child = read.spawn()?;
+    let mut rows = 0;
+    let peak = peak_while(&child.id().to_string(), || {
+        rows = count_rows(child)?;
+        Ok(())
+    })?;
+    Ok((peak, watch.spent().secs, rows))
+}
+
 /// The peak memory of a process, in MiB, while some work is done with it.
 fn peak_while(process: &str, work: impl FnOnce() -> Outcome<()>) -> Outcome<f64> {
     let done = AtomicBool::new(false);
@@ -141,7 +167,11 @@ fn succeed(mut child: Child, verb: &str) -> Outcome<()> {
 fn count(forebay: &str, table: &str) -> Outcome<u64> {
     let mut read = Command::new(forebay);
     read.args(["read", table, "--select", "id", "--output", "arrow"]).stdout(Stdio::piped());
-    let mut child = read.spawn()?;
+    count_rows(read.spawn()?)
+}
+
+/// Rows that a process writes as Arrow.
+fn count_rows(mut child: Child) -> Outcome<u64> {
     let output = child.stdout.take().ok_or("the child has no output")?;
     let mut rows = 0;
     for batch in arrow_ipc::reader::StreamReader::try_new(std::io::BufReader::new(output), None)? {

@@ -764,7 +764,45 @@ fn a_warehouse_is_compacted_with_all_its_tables() {
     place.fails(1, &["compact", "./nothing"]);
     place.fails(2, &["compact"]);
     place.fails(2, &["compact", "./w", "--memory", "much"]);
+    // Found by acceptance: each of them was passed over.
+    let table = "./w/shop.db/orders";
+    for (wrong, told) in [
+        (&["--rate-limit", "0"][..], "--rate-limit"),
+        (&["--memory", "0"], "16 mb or more"),
+        (&["--memory", "1mb"], "16 mb or more"),
+        (&["--bucket=-1"], "--bucket"),
+        (&["--interval", "5 s"], "--watch"),
+    ] {
+        let error = place.fails(2, &[&["compact", table], wrong].concat());
+        assert!(error.contains(told), "{wrong:?}: {error}");
+    }
+    assert!(place.fails(1, &["compact", table, "--bucket", "99"]).contains("there is no bucket 99: the table has 1"));
+    assert!(place.fails(2, &["read", table, "--memory", "1mb"]).contains("32 mb or more"));
+    assert!(place.fails(2, &["changes", table, "--memory", "0"]).contains("32 mb or more"));
+    assert!(place.fails(2, &["lookup", table, "1", "--memory", "0"]).contains("1 mb or more"));
+    assert!(place.fails(2, &["write", table, "--memory", "0"]).contains("64 kb or more"));
+    assert_eq!(sorted(&place.ok(&["read", table, "--json", "--memory", "32mb"])), sorted(&rows(0, 35)));
+    assert!(place.ok(&["changes", table, "--memory", "32mb"]).lines().count() >= 35);
     place.fails(1, &["compact", "./w/shop.db/orders", "--where", "id > 3"]);
+}
+
+/// Found by acceptance: the directory of a database was taken for a table that is not there.
+#[test]
+fn the_location_of_a_database_means_its_tables() {
+    let place = Place::new();
+    for table in ["shop.orders", "shop.parts", "log.clicks"] {
+        place.many_runs(table);
+    }
+    let told = place.ok(&["compact", "./w/shop.db", "--full", "--json"]);
+    assert_eq!(told.lines().count(), 2, "{told}");
+    for (table, files) in [("shop.db/orders", 1), ("shop.db/parts", 1), ("log.db/clicks", 6)] {
+        assert_eq!(place.live_files(&format!("./w/{table}")), files, "{table}");
+    }
+    place.fails(1, &["compact", "./w/none.db"]);
+    // A table may be called so.
+    place.ok(&["create", "./odd.db", "--column", "id INT NOT NULL", "--primary-key", "id"]);
+    place.feed_ok(&["write", "./odd.db", "--format", "jsonl"], "{\"id\":1}\n");
+    place.ok(&["compact", "./odd.db", "--full"]);
 }
 
 /// Found by review: both were skipped, and all was well.
@@ -835,8 +873,39 @@ fn a_compaction_travels_in_parts_and_a_lost_one_costs_only_itself() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&error).unwrap()["error"]["kind"], "conflict");
     assert_eq!(sorted(&place.ok(&["read", table, "--json"])), sorted(&rows(0, 35)));
     assert_eq!(place.live_files(table), 1);
+    // Tasks and messages of an earlier plan stay where they are, and a message of another table is none that was lost.
+    let error = place.fails(2, &["compact", "plan", table, "--full", "--out", "./tasks"]);
+    assert!(error.contains("is of an earlier plan"), "{error}");
+    place.many_runs("shop.parts");
+    let error = place.fails(1, &["compact", "commit", "./w/shop.db/parts", "./tasks/00000.message"]);
+    assert!(error.contains("which this message replaces"), "{error}");
+    assert_eq!(place.live_files("./w/shop.db/parts"), 6);
     place.file("bad.message", "no message");
     assert!(place.fails(1, &["compact", "commit", table, "./bad.message"]).contains("bad.message"));
+}
+
+/// Found by acceptance: flushes of one commit were not bounded.
+#[test]
+fn a_writer_tells_how_long_it_stood_still() {
+    let place = Place::new();
+    let mut create =
+        vec!["create", "./t", "--primary-key", "id", "--column", "id INT NOT NULL", "--column", "text STRING"];
+    create.extend([
+        "-o",
+        "bucket=1",
+        "-o",
+        "write-buffer-spillable=false",
+        "-o",
+        "num-sorted-run.compaction-trigger=3",
+    ]);
+    place.ok(&[&create[..], &["-o", "num-sorted-run.stop-trigger=4"]].concat());
+    let all: String = (0..30_000).map(|id| format!("{{\"id\":{id},\"text\":\"row {id}\"}}\n")).collect();
+    let write = ["write", "./t", "--format", "jsonl", "--memory", "400kb", "--json"];
+    let told: serde_json::Value = serde_json::from_str(&text(&place.feed(&write, &all).stdout)).unwrap();
+    assert!(told["stalledSeconds"].as_f64().unwrap() > 0.0, "{told}");
+    let files = place.ok(&["inspect", "./t", "files", "--at", "1", "--json"]);
+    assert!((1..=5).contains(&files.lines().count()), "{files}");
+    assert_eq!(place.ok(&["read", "./t", "--count"]), "30000\n");
 }
 
 #[test]

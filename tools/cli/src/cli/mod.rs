@@ -8,6 +8,7 @@ mod versions;
 mod write;
 
 use clap::{Args, Parser, Subcommand};
+use forebay::schema::parse_memory_size;
 
 pub use self::others::{Catalog, CatalogAction, Completions, Demo, Serve};
 pub use self::read::{BetweenMode, Changes, Inspect, Lookup, OutputFormat, Read, View};
@@ -149,6 +150,21 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     match key.trim() {
         "" => Err("the key is empty".into()),
         key => Ok((key.to_string(), value.trim().to_string())),
+    }
+}
+
+/// A memory size of so many KiB or more, in bytes.
+fn memory<const KIB: u64>(text: &str) -> Result<u64, String> {
+    let bytes = parse_memory_size(text).map_err(|error| error.to_string())?;
+    let least = if KIB % 1024 == 0 { format!("{} mb", KIB / 1024) } else { format!("{KIB} kb") };
+    if bytes < KIB * 1024 { Err(format!("{least} or more are needed")) } else { Ok(bytes) }
+}
+
+/// Bytes for each second.
+fn rate(text: &str) -> Result<u64, String> {
+    match parse_memory_size(text).map_err(|error| error.to_string())? {
+        0 => Err("nothing would ever be done; leave it out for no limit".into()),
+        bytes => Ok(bytes),
     }
 }
 

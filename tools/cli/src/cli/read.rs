@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use forebay::read::Sort;
 
-use super::{InputFormat, Point, key_value};
+use super::{InputFormat, Point, key_value, memory};
 
 /// Arguments of `read`.
 #[derive(Debug, Args)]
@@ -42,6 +42,9 @@ pub struct Read {
     /// The first rows of an order, in that order: "amount desc", "day, amount desc nulls first"; NULL is smaller than all
     #[arg(long, value_name = "COLUMN [asc|desc] [nulls first|last],..", value_delimiter = ',', requires = "limit")]
     pub order_by: Vec<Sort>,
+    /// The memory for what is read of files, 32mb or more: 256mb, 1gb [default: up to 384 MiB for each of two buckets at once]
+    #[arg(long, value_name = "SIZE", value_parser = memory::<32768>)]
+    pub memory: Option<u64>,
     /// Only how many rows there are: told by the table's metadata where it can
     #[arg(long, conflicts_with_all = ["select", "output", "order_by"])]
     pub count: bool,
@@ -87,9 +90,9 @@ pub struct Lookup {
     /// Succeed when keys have no row
     #[arg(long)]
     pub missing_ok: bool,
-    /// The memory for what is read of files: 256mb, 1gb
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<String>,
+    /// The memory for what is read of files, 1mb or more: 256mb, 1gb
+    #[arg(long, value_name = "SIZE", value_parser = memory::<1024>)]
+    pub memory: Option<u64>,
     /// How rows come out [default: table; jsonl with --json]
     #[arg(long, value_enum)]
     pub output: Option<OutputFormat>,
@@ -122,6 +125,9 @@ pub struct Changes {
     /// Go on until interrupted
     #[arg(long)]
     pub follow: bool,
+    /// The memory for what is read of files, 32mb or more: 256mb, 1gb [default: up to 384 MiB]
+    #[arg(long, value_name = "SIZE", value_parser = memory::<32768>)]
+    pub memory: Option<u64>,
     /// Keep the progress in the table under this name, and continue from there
     #[arg(long, value_name = "NAME")]
     pub consumer: Option<String>,

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::key_value;
+use super::{key_value, memory, rate};
 
 /// Arguments of `compact`.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "A TARGET is a table, a database of --warehouse, or a warehouse's location; without one, all of --warehouse.\n\
+    after_help = "A TARGET is a table, a database of --warehouse, or the location of a database or a warehouse; without one, all of \
+                  --warehouse.\n\
                   A compaction that another commit contradicts loses its own work only, and is planned again.\n\
                   With changelog-producer full-compaction rows are told by full compactions alone, so such tables are compacted \
                   fully, with --full or without.\n\
@@ -40,7 +41,7 @@ pub struct Compact {
     #[arg(long)]
     pub watch: bool,
     /// With --watch: the time between two looks
-    #[arg(long, value_name = "TIME", default_value = "10 s")]
+    #[arg(long, value_name = "TIME", default_value = "10 s", requires = "watch")]
     pub interval: String,
     /// With --watch: serve Prometheus metrics here over HTTP: 127.0.0.1:9100
     #[arg(long, value_name = "ADDRESS", requires = "watch")]
@@ -63,7 +64,7 @@ pub struct CompactScope {
     #[arg(short = 'w', long = "where", value_name = "EXPR")]
     pub filter: Option<String>,
     /// Only this bucket; may be repeated
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     pub bucket: Vec<i32>,
     /// A table option for this run only
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
@@ -73,15 +74,15 @@ pub struct CompactScope {
 /// What a compaction may take of the machine.
 #[derive(Debug, Clone, Args)]
 pub struct CompactMeans {
-    /// The memory for all tasks together: 512mb, 2gb
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<String>,
+    /// The memory for all tasks together, 16mb or more: 512mb, 2gb
+    #[arg(long, value_name = "SIZE", value_parser = memory::<16384>)]
+    pub memory: Option<u64>,
     /// The threads that merge and encode [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
-    /// Input worked through in a second: 50mb
-    #[arg(long, value_name = "SIZE")]
-    pub rate_limit: Option<String>,
+    /// Bytes of data files read in a second, what is read beside the input included: 50mb
+    #[arg(long, value_name = "SIZE", value_parser = rate)]
+    pub rate_limit: Option<u64>,
 }
 
 /// The parts of a compaction that may run on different machines.
@@ -91,7 +92,7 @@ pub enum CompactPart {
     Plan {
         /// The table: a location or db.table
         table: String,
-        /// The directory the tasks are written to
+        /// The directory the tasks are written to: a new one, or one without tasks and messages
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
         /// What of it

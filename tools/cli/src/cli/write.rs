@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{delimiter, key_value};
+use super::{delimiter, key_value, memory};
 
 /// How rows come in: what `write` and `load` have in common.
 #[derive(Debug, Args)]
@@ -15,9 +15,9 @@ pub struct Incoming {
     /// Before the first row, add columns that the table lacks and widen those that are too narrow (Parquet and Arrow files)
     #[arg(long)]
     pub merge_schema: bool,
-    /// The memory that rows are buffered in before they are written: 256mb, 1gb (option write-buffer-size)
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<String>,
+    /// The memory that rows are buffered in before they are written, 64kb or more: 256mb, 1gb (option write-buffer-size)
+    #[arg(long, value_name = "SIZE", value_parser = memory::<64>)]
+    pub memory: Option<u64>,
     /// CSV: an unquoted text that stands for NULL, besides the empty one
     #[arg(long, value_name = "TEXT")]
     pub null: Option<String>,
@@ -32,7 +32,7 @@ pub struct Incoming {
 impl Incoming {
     /// The table's options for this run.
     pub fn table_options(&self) -> Vec<(String, String)> {
-        let memory = self.memory.iter().map(|size| ("write-buffer-size".to_string(), size.clone()));
+        let memory = self.memory.iter().map(|bytes| ("write-buffer-size".to_string(), format!("{bytes} b")));
         self.options.iter().cloned().chain(memory).collect()
     }
 }
@@ -44,7 +44,12 @@ impl Incoming {
                         (with Z for TIMESTAMP_LTZ), bytes base64.\n\
                         changes: {\"kind\":\"+I\",\"row\":{..}} a line, as `forebay changes` prints them.\n\n\
                         With --commit-user, a rerun of the same input continues behind the last commit of that user and \
-                        duplicates nothing, as long as that commit's snapshot has not expired.")]
+                        duplicates nothing, as long as that commit's snapshot has not expired.\n\n\
+                        --memory bounds rows, sorting, merging, encoding and the compaction beside them. Of tables with bucket=-1 \
+                        the keys of every partition that gets rows are known besides, up to 1 GiB: they take of the rows' share \
+                        first.\n\
+                        A bucket that has as many runs as num-sorted-run.stop-trigger allows makes the writer wait for its \
+                        compaction; the summary tells for how long (stalledSeconds with --json).")]
 pub struct Write {
     /// The table: a location or db.table
     pub table: String,
@@ -101,9 +106,9 @@ pub struct Statement {
     /// A name for this statement alone: a rerun that finds a commit of it does nothing
     #[arg(long, value_name = "NAME")]
     pub commit_user: Option<String>,
-    /// The memory that rows are buffered in before they are written: 256mb, 1gb (option write-buffer-size)
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<String>,
+    /// The memory that rows are buffered in before they are written, 64kb or more: 256mb, 1gb (option write-buffer-size)
+    #[arg(long, value_name = "SIZE", value_parser = memory::<64>)]
+    pub memory: Option<u64>,
     /// A table option for this run only
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
     pub options: Vec<(String, String)>,

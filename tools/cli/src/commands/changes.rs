@@ -21,6 +21,9 @@ pub async fn run(args: Changes, common: &Common) -> Result<()> {
         args.to_watermark.as_deref().map(|text| super::watermark_of("--to-watermark", text)).transpose()?;
     let table = super::open_table(&args.table, common, &args.options).await?;
     let mut changes = table.changes().wide_timestamps();
+    if let Some(bytes) = args.memory {
+        changes = changes.memory(bytes);
+    }
     if let Some(start) = start {
         changes = changes.from(start);
     }

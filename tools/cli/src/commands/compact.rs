@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use forebay::compact::CompactProgress;
 use forebay::format::CompactTask;
-use forebay::schema::{parse_duration, parse_memory_size};
+use forebay::schema::parse_duration;
 use forebay::table::{CompactBuilder, CompactReport};
 use forebay::{Env, Table, predicate};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -243,7 +243,7 @@ impl Service<'_> {
 
 /// A compaction of a table within a scope.
 fn builder(table: &Table, scope: &CompactScope, means: &CompactMeans) -> Result<CompactBuilder> {
-    let mut compaction = limited(table, means)?;
+    let mut compaction = limited(table, means);
     if scope.full {
         compaction = compaction.full();
     }
@@ -262,21 +262,18 @@ fn builder(table: &Table, scope: &CompactScope, means: &CompactMeans) -> Result<
     Ok(scope.bucket.iter().fold(compaction, |compaction, bucket| compaction.bucket(*bucket)))
 }
 
-fn limited(table: &Table, means: &CompactMeans) -> Result<CompactBuilder> {
-    let size = |name: &str, text: &String| {
-        parse_memory_size(text).map_err(|error| Failure::usage(format!("--{name}: {error}")))
-    };
+fn limited(table: &Table, means: &CompactMeans) -> CompactBuilder {
     let mut compaction = table.compact();
-    if let Some(text) = &means.memory {
-        compaction = compaction.memory(size("memory", text)?);
+    if let Some(bytes) = means.memory {
+        compaction = compaction.memory(bytes);
     }
     if let Some(threads) = means.threads {
         compaction = compaction.threads(threads as usize);
     }
-    if let Some(text) = &means.rate_limit {
-        compaction = compaction.bytes_per_second(size("rate-limit", text)?);
+    if let Some(bytes) = means.rate_limit {
+        compaction = compaction.bytes_per_second(bytes);
     }
-    Ok(compaction)
+    compaction
 }
 
 /// The condition that `day=2026-01-01,hour=7` means.

@@ -4,7 +4,7 @@ use arrow_array::RecordBatch;
 use arrow_select::filter::filter_record_batch;
 use forebay::Table;
 use forebay::lookup::TableLookup;
-use forebay::schema::{Schema, parse_memory_size};
+use forebay::schema::Schema;
 
 use crate::cli::{Common, Lookup, OutputFormat};
 use crate::failure::{Failure, Result};
@@ -50,8 +50,7 @@ async fn open(table: &Table, args: &Lookup) -> Result<TableLookup> {
     if !args.select.is_empty() {
         builder = builder.select(args.select.iter().map(|name| name.trim().to_string()));
     }
-    if let Some(text) = &args.memory {
-        let bytes = parse_memory_size(text).map_err(|error| Failure::from(error).context("--memory"))?;
+    if let Some(bytes) = args.memory {
         builder = builder.memory(bytes);
     }
     Ok(builder.open().await?)

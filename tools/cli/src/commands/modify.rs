@@ -30,7 +30,7 @@ pub async fn update(args: Update, common: &Common) -> Result<()> {
 
 async fn open(statement: &Statement, common: &Common) -> Result<Table> {
     let mut options = statement.options.clone();
-    options.extend(statement.memory.iter().map(|size| ("write-buffer-size".to_string(), size.clone())));
+    options.extend(statement.memory.iter().map(|bytes| ("write-buffer-size".to_string(), format!("{bytes} b"))));
     super::open_table(&statement.table, common, &options).await
 }
 

@@ -36,6 +36,9 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
         return changes(&table, incremental, &args, common).await;
     }
     let mut scan = table.scan().wide_timestamps();
+    if let Some(bytes) = args.memory {
+        scan = scan.memory(bytes);
+    }
     if let Some(at) = at {
         scan = scan.at(at);
     }
@@ -127,6 +130,9 @@ async fn finish(sink: Sink, failed: Option<Error>) -> Result<()> {
 
 async fn changes(table: &Table, mut read: IncrementalBuilder, args: &Read, common: &Common) -> Result<()> {
     read = read.wide_timestamps();
+    if let Some(bytes) = args.memory {
+        read = read.memory(bytes);
+    }
     if let Some(mode) = args.between_mode {
         read = read.mode(match mode {
             BetweenMode::Delta => schema::BetweenMode::Delta,

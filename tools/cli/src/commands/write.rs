@@ -262,6 +262,7 @@ impl Run {
     }
 
     fn summary(&self, common: &Common, user: &str, seconds: f64) -> Result<()> {
+        let stalled = self.writer.stalled().as_secs_f64();
         if common.json {
             return output::print_json(&json!({
                 "rows": self.rows,
@@ -270,6 +271,7 @@ impl Run {
                 "commitUser": user,
                 "commitIdentifier": self.last.map(|(identifier, _)| identifier),
                 "seconds": (seconds * 1000.0).round() / 1000.0,
+                "stalledSeconds": (stalled * 1000.0).round() / 1000.0,
             }));
         }
         if self.rows == 0 {
@@ -282,6 +284,11 @@ impl Run {
         let snapshot = self.snapshot.map(|id| format!(", snapshot {id}")).unwrap_or_default();
         let rows = format!("{rows} {}", if self.rows == 1 { "row" } else { "rows" });
         output::note(&format!("wrote {rows} in {commits} {many}{snapshot}: {seconds:.2} s, {rate} rows/s"));
+        if stalled >= 0.01 {
+            output::note(&format!(
+                "{stalled:.2} s of it stood still: buckets had as many runs as num-sorted-run.stop-trigger allows"
+            ));
+        }
         Ok(())
     }
 }

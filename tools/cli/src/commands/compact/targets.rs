@@ -112,7 +112,11 @@ impl Targets {
     pub async fn tables(&self, common: &Common) -> Result<Vec<Named>> {
         let (mut tables, mut listed) = (self.named.clone(), Vec::new());
         for scope in &self.scopes {
-            match list(scope, common).await? {
+            let found = match list(scope, common).await? {
+                Some(found) => Some(found),
+                None => list_database(scope, common).await?,
+            };
+            match found {
                 Some(found) => listed.extend(found),
                 // No warehouse: a table, or the failure that there is none.
                 None => {
@@ -155,6 +159,22 @@ async fn list(scope: &Scope, common: &Common) -> Result<Option<Vec<Named>>> {
         }
     }
     Ok(Some(tables))
+}
+
+/// The tables of a location that is a database's; `None` where it holds none.
+async fn list_database(scope: &Scope, common: &Common) -> Result<Option<Vec<Named>>> {
+    let location = scope.warehouse.trim_end_matches(['/', '\\']);
+    let Some((warehouse, name)) = location.rsplit_once(['/', '\\']) else { return Ok(None) };
+    let Some(database) = name.strip_suffix(".db").filter(|name| !name.is_empty()) else { return Ok(None) };
+    if warehouse.is_empty() || warehouse.ends_with('/') {
+        return Ok(None);
+    }
+    let catalog = super::super::open_catalog(warehouse, common)?;
+    if !catalog.list_databases().await?.iter().any(|known| known == database) {
+        return Ok(None);
+    }
+    let scope = Scope { warehouse: warehouse.into(), database: Some(database.into()), or_table: false };
+    Ok(list(&scope, common).await?.filter(|tables| !tables.is_empty()))
 }
 
 /// A word that is a directory, in a form that is taken for one.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use forebay::Table;
-use forebay::format::{CommitMessage, CompactTask};
+use forebay::format::{CommitMessage, CompactTask, bucket_directory, data_file_path};
+use forebay::schema::TableOptions;
 use forebay::table::CompactReport;
 use serde_json::json;
 
@@ -27,6 +28,7 @@ pub async fn run(part: CompactPart, common: &Common) -> Result<()> {
 }
 
 async fn plan(name: &str, out: &Path, scope: &CompactScope, common: &Common) -> Result<()> {
+    refuse_old(out)?;
     let table = super::super::open_table(name, common, &scope.options).await?;
     let means = CompactMeans { memory: None, threads: None, rate_limit: None };
     let compaction = super::builder(&table, scope, &means)?;
@@ -56,7 +58,7 @@ async fn run_tasks(
     means: &CompactMeans,
     common: &Common,
 ) -> Result<()> {
-    let compactor = super::limited(table, means)?.compactor()?;
+    let compactor = super::limited(table, means).compactor()?;
     for path in tasks {
         let context = |failure: Failure| failure.context(path.display());
         let task = CompactTask::decode(&read(path)?).map_err(|error| context(error.into()))?;
@@ -82,6 +84,7 @@ async fn commit(table: &Table, paths: &[PathBuf], common: &Common) -> Result<()>
         if !message.new_files.is_empty() || !message.changelog_files.is_empty() {
             return Err(Failure::new("invalid", format!("{}: this is no compaction's message", path.display())));
         }
+        replaces_files_of(table, &message).await.map_err(|failure| failure.context(path.display()))?;
         messages.push(message);
     }
     messages.retain(|message| !message.is_empty());
@@ -99,6 +102,35 @@ async fn commit(table: &Table, paths: &[PathBuf], common: &Common) -> Result<()>
         (None, _) => return lost(),
     }
     Ok(())
+}
+
+/// Tasks of an earlier plan would be run again, and messages of theirs be committed and lost.
+fn refuse_old(directory: &Path) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "task" || extension == "message") {
+            let what = format!("--out {}: {} is of an earlier plan", directory.display(), path.display());
+            return Err(Failure::usage(what).help("name a new directory, or take away its tasks and messages"));
+        }
+    }
+    Ok(())
+}
+
+/// A message of another table would be taken for one that lost to other commits.
+async fn replaces_files_of(table: &Table, message: &CommitMessage) -> Result<()> {
+    let options = TableOptions::parse(table.schema())?;
+    let Some(file) = message.compact_before.first() else { return Ok(()) };
+    let directory = bucket_directory(table.schema(), &options, &message.partition, message.bucket);
+    let path = directory.and_then(|directory| data_file_path(&directory, file));
+    if let Ok(path) = &path
+        && table.store().exists(path).await?
+    {
+        return Ok(());
+    }
+    let name = &file.file_name;
+    let what = format!("the table has no file {name}, which this message replaces: it is another table's, or too old");
+    Err(Failure::new("invalid", what))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
