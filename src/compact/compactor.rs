@@ -253,7 +253,7 @@ impl Compactor {
             bucket,
             total_buckets: -1,
             output_level: 0,
-            max_level: i32::try_from(self.options.compaction.num_levels).unwrap_or(i32::MAX).saturating_sub(1),
+            max_level: self.options.compaction.num_levels.saturating_sub(1),
             drops_deletes: false,
             files,
             upper: Vec::new(),

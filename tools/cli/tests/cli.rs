@@ -899,13 +899,13 @@ fn a_writer_tells_how_long_it_stood_still() {
         "num-sorted-run.compaction-trigger=3",
     ]);
     place.ok(&[&create[..], &["-o", "num-sorted-run.stop-trigger=4"]].concat());
-    let all: String = (0..30_000).map(|id| format!("{{\"id\":{id},\"text\":\"row {id}\"}}\n")).collect();
+    let all: String = (0..100_000).map(|id| format!("{{\"id\":{id},\"text\":\"row {id}\"}}\n")).collect();
     let write = ["write", "./t", "--format", "jsonl", "--memory", "400kb", "--json"];
     let told: serde_json::Value = serde_json::from_str(&text(&place.feed(&write, &all).stdout)).unwrap();
     assert!(told["stalledSeconds"].as_f64().unwrap() > 0.0, "{told}");
     let files = place.ok(&["inspect", "./t", "files", "--at", "1", "--json"]);
     assert!((1..=5).contains(&files.lines().count()), "{files}");
-    assert_eq!(place.ok(&["read", "./t", "--count"]), "30000\n");
+    assert_eq!(place.ok(&["read", "./t", "--count"]), "100000\n");
 }
 
 #[test]
