@@ -156,7 +156,7 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 /// A memory size of so many KiB or more, in bytes.
 fn memory<const KIB: u64>(text: &str) -> Result<u64, String> {
     let bytes = parse_memory_size(text).map_err(|error| error.to_string())?;
-    let least = if KIB % 1024 == 0 { format!("{} mb", KIB / 1024) } else { format!("{KIB} kb") };
+    let least = if KIB.is_multiple_of(1024) { format!("{} mb", KIB / 1024) } else { format!("{KIB} kb") };
     if bytes < KIB * 1024 { Err(format!("{least} or more are needed")) } else { Ok(bytes) }
 }
 
