@@ -12,6 +12,7 @@ use forebay::format::CompactTask;
 use forebay::schema::parse_duration;
 use forebay::table::{CompactBuilder, CompactReport};
 use forebay::{Env, Table, predicate};
+use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -55,6 +56,11 @@ pub async fn run(args: Compact, common: &Common) -> Result<()> {
         }
     }
 }
+
+/// Tables that are looked at side by side: most of it is waiting for a store.
+const LOOKS: usize = 8;
+/// How long a service goes by what it saw of the debts.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a round over the tables met.
 #[derive(Default)]
@@ -104,9 +110,12 @@ impl Service<'_> {
         let tables = targets.tables(self.common).await?;
         let alone = tables.len() == 1 && targets.names_tables();
         let mut due = Vec::new();
-        for named in tables {
+        let looks = tables.into_iter().map(|named| async {
             let (name, typed) = (named.name.clone(), named.is_typed());
-            let found = self.look(named).await;
+            (name, typed, self.look(named).await)
+        });
+        let mut looks = std::pin::pin!(futures::stream::iter(looks).buffered(LOOKS));
+        while let Some((name, typed, found)) = looks.next().await {
             if let Ok(due) = &found {
                 self.metrics.looked(&name, due.debt(), due.waiting);
             }
@@ -119,12 +128,17 @@ impl Service<'_> {
             }
         }
         due.sort_by_key(|due| std::cmp::Reverse(due.debt()));
+        let began = self.env.monotonic();
         for due in due {
             let (name, typed) = (due.name.clone(), due.typed);
             match self.compact(due).await {
                 Ok(()) => {}
                 Err(failure) if failure.is_closed() || alone => return Err(failure),
                 Err(failure) => self.failed(&mut round, &name, typed, failure)?,
+            }
+            // By now others may be deeper in debt: a service looks again.
+            if self.args.watch && self.env.monotonic().saturating_sub(began) > PATIENCE {
+                break;
             }
         }
         Ok(round)
