@@ -66,7 +66,9 @@ pub fn written_paths(
     message: &CommitMessage,
     kept: impl Fn(&str) -> bool,
 ) -> Result<Vec<String>> {
-    let moved: HashSet<&str> = message.compact_before.iter().map(|file| file.file_name.as_str()).collect();
+    let mut moved: HashSet<&str> = message.compact_before.iter().map(|file| file.file_name.as_str()).collect();
+    // What its writer wrote and compacted at once is its own.
+    message.new_files.iter().for_each(|file| _ = moved.remove(file.file_name.as_str()));
     let directory = bucket_directory(schema, options, &message.partition, message.bucket)?;
     let mut paths = Vec::new();
     for file in message.written_files() {
