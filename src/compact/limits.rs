@@ -199,7 +199,7 @@ mod tests {
         Throttle::new(&Env::system(), runtime.handle().clone(), Some(rate))
     }
 
-    /// Found by acceptance: the wait asked a timer of a runtime that was being shut down, and panicked.
+    /// A timer of a runtime that is being shut down panics when it is asked.
     #[test]
     fn a_wait_for_a_rate_ends_with_the_runtime() {
         for flavour in [tokio::runtime::Builder::new_multi_thread, tokio::runtime::Builder::new_current_thread] {

@@ -460,7 +460,8 @@ impl StreamWriter {
             let files = compaction.join(place, old.clone()).await?;
             let changelog = bucket.done.drain(first..).flat_map(|flushed| flushed.changelog).collect();
             bucket.done.push(Flushed { target: target as u32, files, changelog });
-            let gone = |file: &&DataFileMeta| !bucket.done[first].files.contains(*file);
+            let stays = |file: &DataFileMeta| bucket.done[first].files.iter().any(|it| it.file_name == file.file_name);
+            let gone = |file: &&DataFileMeta| !stays(file);
             let paths: Vec<String> = old.iter().filter(gone).flat_map(|file| bucket.names.paths(file)).collect();
             self.history.store.delete_unnamed(Ok(paths)).await;
         }

@@ -2,16 +2,15 @@
 //! tables are written, read and expired through it. Rows are right or there is an error that is the store's.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use forebay::io::{BlockCache, CacheOptions, CachedKind, Fault, FaultPlan, FaultyStore, TableStore};
+use forebay::io::{BlockCache, CacheOptions, CachedKind, Fault, FaultPlan, TableStore};
 use forebay::scan::At;
 use forebay::schema::Schema;
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Env, Error, Table};
 
-use crate::support::{Random, as_set, block_on, commit_changes, each_seed, read_at};
+use crate::support::{Random, as_set, block_on, commit_changes, each_seed, faulty_over, read_at};
 
 fn blocks(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory.join("forebay-1")).into_iter().flatten();
@@ -56,13 +55,7 @@ fn rows_are_right_whatever_becomes_of_the_cache_and_the_store() {
                 ..CacheOptions::new(directory.path(), [20_000, 1 << 20][seed as usize % 2])
             };
             let plain = TableStore::memory(&Env::system());
-            let mut faulty = None;
-            let plain = plain.wrapped(|inner| {
-                let store = FaultyStore::new(inner, Env::system(), FaultPlan::none());
-                faulty = Some(store.clone());
-                Arc::new(store)
-            });
-            let faulty = faulty.unwrap();
+            let (plain, faulty) = faulty_over(&plain, &Env::system(), FaultPlan::none());
             let schema = Schema::builder()
                 .column("id", DataType::BIGINT)
                 .column("v", DataType::STRING)

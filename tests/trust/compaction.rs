@@ -15,7 +15,7 @@ use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Error, Table};
 
 use crate::support::{
-    Changes, Random, Row, as_set, block_on, commit_changes, each_seed, files_of, read_at, seeded_env,
+    Changes, Random, Row, as_set, block_on, commit_changes, each_seed, faulty_over, files_of, read_at, seeded_env,
 };
 
 /// What a seed decides about a table.
@@ -211,13 +211,7 @@ async fn world(seed: u64, plan: FaultPlan) -> World {
         commit_changes(&table, "writer", identifier, &some).await;
         oracle.apply(&some);
     }
-    let mut faulty = None;
-    let store = raw.wrapped(|inner| {
-        let wrapped = FaultyStore::new(inner, env.clone(), plan);
-        faulty = Some(wrapped.clone());
-        Arc::new(wrapped)
-    });
-    let faulty: FaultyStore = faulty.unwrap();
+    let (store, faulty) = faulty_over(&raw, &env, plan);
     faulty.revive();
     World { table: Table::open_store(store).await.unwrap_or(table.clone()), raw: table, faulty, rows: oracle.all() }
 }

@@ -10,7 +10,6 @@
 //! Of the last no oracle can tell the rows; their changelog must tell what the table shows.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use forebay::commit::{CommitOutcome, CommitProperties};
@@ -22,7 +21,9 @@ use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Error, Table};
 
 use crate::compaction::all_is_told;
-use crate::support::{Changes, Random, Row, as_set, batch, block_on, each_seed, read_at, read_changes, seeded_env};
+use crate::support::{
+    Changes, Random, Row, as_set, batch, block_on, each_seed, faulty_over, read_at, read_changes, seeded_env,
+};
 
 const COMMITS: i64 = 6;
 const KEYS: u64 = 12;
@@ -179,14 +180,9 @@ impl World {
     async fn new(case: Case) -> Self {
         let env = seeded_env(case.seed);
         let raw = TableStore::memory(&env);
-        let mut faulty = None;
-        let store = raw.wrapped(|inner| {
-            let wrapped = FaultyStore::new(inner, env.clone(), FaultPlan::none());
-            faulty = Some(wrapped.clone());
-            Arc::new(wrapped)
-        });
+        let (store, faulty) = faulty_over(&raw, &env, FaultPlan::none());
         let raw = Table::create_store(raw, case.schema()).await.unwrap();
-        Self { case, raw, store, faulty: faulty.unwrap() }
+        Self { case, raw, store, faulty }
     }
 
     /// One life of the writer, through faults: it asks what is committed and goes on from there.

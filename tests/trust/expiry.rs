@@ -17,8 +17,8 @@ use forebay::{Clock, Error, Start, Table};
 use futures::future::BoxFuture;
 
 use crate::support::{
-    Changes, Random, TestClock, as_set, block_on, commit_changes, each_seed, files_of, number, read_at, read_changes,
-    seeded_env,
+    Changes, Random, TestClock, as_set, block_on, commit_changes, each_seed, faulty_over, files_of, number, read_at,
+    read_changes, seeded_env,
 };
 
 /// What a table is made of, before anything expires.
@@ -142,13 +142,8 @@ impl World {
         for (path, bytes) in &made.files {
             raw.write(path, bytes.clone()).await.unwrap();
         }
-        let mut faulty = None;
-        let store = raw.wrapped(|inner| {
-            let wrapped = FaultyStore::new(inner, env.clone(), FaultPlan::none());
-            faulty = Some(wrapped.clone());
-            Arc::new(wrapped)
-        });
-        Self { raw, faulty: faulty.unwrap(), store }
+        let (store, faulty) = faulty_over(&raw, &env, FaultPlan::none());
+        Self { raw, faulty, store }
     }
 
     pub async fn expire(&self) -> Result<ExpireReport, Error> {
@@ -717,13 +712,7 @@ fn a_writer_that_slept_past_the_retention_takes_no_rows_away() {
         let more = block_on(async {
             let env = seeded_env(9);
             let raw = TableStore::memory(&env);
-            let mut faulty = None;
-            let store = raw.wrapped(|inner| {
-                let wrapped = FaultyStore::new(inner, env.clone(), FaultPlan::none());
-                faulty = Some(wrapped.clone());
-                Arc::new(wrapped)
-            });
-            let faulty = faulty.unwrap();
+            let (store, faulty) = faulty_over(&raw, &env, FaultPlan::none());
             let table = Table::create_store(raw.clone(), schema(SHAPES[0])).await.unwrap();
             commit_changes(&table, "other", 1, &changes_of(1)).await;
             let slow = Table::open_store(store.clone()).await.unwrap();

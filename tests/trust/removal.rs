@@ -1,8 +1,6 @@
 //! Overwrites, deletions, updates and dropped partitions on a store that fails: readers see the old rows or the new ones,
 //! never neither and never both, and each statement is done once, however often its job starts again.
 
-use std::sync::Arc;
-
 use forebay::commit::CommitOutcome;
 use forebay::io::{Fault, FaultPlan, FaultyStore, Gate, Op, TableStore};
 use forebay::predicate::{col, parse, parse_assignment};
@@ -11,7 +9,9 @@ use forebay::schema::Schema;
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Error, Table};
 
-use crate::support::{Changes, Random, Row, as_set, batch, block_on, commit_changes, each_seed, read_at, seeded_env};
+use crate::support::{
+    Changes, Random, Row, as_set, batch, block_on, commit_changes, each_seed, faulty_over, read_at, seeded_env,
+};
 
 /// A table of one kind, straight and behind a store that fails.
 struct World {
@@ -60,15 +60,10 @@ impl World {
     async fn new(seed: u64, options: &[(&str, &str)]) -> Self {
         let env = seeded_env(seed);
         let raw = TableStore::memory(&env);
-        let mut faulty = None;
-        let store = raw.wrapped(|inner| {
-            let wrapped = FaultyStore::new(inner, env.clone(), FaultPlan::none());
-            faulty = Some(wrapped.clone());
-            Arc::new(wrapped)
-        });
+        let (store, faulty) = faulty_over(&raw, &env, FaultPlan::none());
         let table = Table::create_store(raw.clone(), schema(options)).await.unwrap();
         commit_changes(&table, "first", 1, &inserts(some(0..9, &[1, 2, 3], "old"))).await;
-        Self { raw, faulty: faulty.unwrap(), store }
+        Self { raw, faulty, store }
     }
 
     async fn calm(&self) -> Table {

@@ -2,7 +2,6 @@
 //! is there, and one of the two is told that it lost.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use forebay::commit::CommitProperties;
 use forebay::format::CommitMessage;
@@ -13,7 +12,7 @@ use forebay::schema::{Schema, SchemaChange};
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::{CommitOutcome, Error, Table};
 
-use crate::support::{batch, block_on, commit_changes, files_of, read_at, seeded_env};
+use crate::support::{batch, block_on, commit_changes, faulty_over, files_of, read_at, seeded_env};
 
 /// A table with rows of schema 0, two schemas that nothing names, and the messages of a writer with the newest.
 struct Made {
@@ -55,13 +54,8 @@ impl World {
         for (path, bytes) in &made.files {
             raw.write(path, bytes.clone()).await.unwrap();
         }
-        let mut faulty = None;
-        let store = raw.wrapped(|inner| {
-            let wrapped = FaultyStore::new(inner, env.clone(), FaultPlan::none());
-            faulty = Some(wrapped.clone());
-            Arc::new(wrapped)
-        });
-        Self { raw, faulty: faulty.unwrap(), store }
+        let (store, faulty) = faulty_over(&raw, &env, FaultPlan::none());
+        Self { raw, faulty, store }
     }
 
     async fn schemas(&self) -> Vec<String> {

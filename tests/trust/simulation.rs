@@ -1,8 +1,6 @@
 //! The whole path on a store that fails: create a table, write, prepare, commit, three times over; the process dies
 //! at any operation or the store lies by chance, and the job starts again with the same commit user.
 
-use std::sync::Arc;
-
 use forebay::commit::{CommitOutcome, CommitProperties};
 use forebay::io::{Fault, FaultPlan, FaultyStore, Op, TableStore};
 use forebay::scan::At;
@@ -10,7 +8,9 @@ use forebay::schema::Schema;
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Error, Table};
 
-use crate::support::{Changes, Random, Row, as_set, batch, block_on, each_seed, read_at, read_changes, seeded_env};
+use crate::support::{
+    Changes, Random, Row, as_set, batch, block_on, each_seed, faulty_over, read_at, read_changes, seeded_env,
+};
 
 const COMMITS: i64 = 3;
 
@@ -28,13 +28,8 @@ impl World {
     fn new(seed: u64, buckets: &'static str, plan: FaultPlan) -> Self {
         let env = seeded_env(seed);
         let raw = TableStore::memory(&env);
-        let mut faulty = None;
-        let store = raw.wrapped(|inner| {
-            let wrapped = FaultyStore::new(inner, env.clone(), plan);
-            faulty = Some(wrapped.clone());
-            Arc::new(wrapped)
-        });
-        Self { raw, faulty: faulty.unwrap(), store, buckets, write_only: false }
+        let (store, faulty) = faulty_over(&raw, &env, plan);
+        Self { raw, faulty, store, buckets, write_only: false }
     }
 
     fn schema(&self) -> Schema {

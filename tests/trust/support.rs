@@ -8,7 +8,7 @@ use std::time::Duration;
 use arrow_array::{ArrayRef, Int8Array, RecordBatch};
 use forebay::commit::CommitProperties;
 use forebay::format::datum_at;
-use forebay::io::TableStore;
+use forebay::io::{FaultPlan, FaultyStore, TableStore};
 use forebay::scan::At;
 use forebay::schema::Schema;
 use forebay::stream::Start;
@@ -22,6 +22,17 @@ pub type Changes = Vec<(RowKind, Row)>;
 
 pub fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// The same store with faults in front of it, and where they are planned.
+pub fn faulty_over(raw: &TableStore, env: &Env, plan: FaultPlan) -> (TableStore, FaultyStore) {
+    let mut faulty = None;
+    let store = raw.wrapped(|inner| {
+        let wrapped = FaultyStore::new(inner, env.clone(), plan);
+        faulty = Some(wrapped.clone());
+        Arc::new(wrapped)
+    });
+    (store, faulty.unwrap())
 }
 
 /// Runs a check for each seed and prints, when one fails, how to replay it.
