@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -64,6 +65,8 @@ pub struct Committer {
     pub(super) unsettled: HashSet<String>,
     pub(super) stats: CommitStats,
     pub(super) publisher: Arc<dyn Publisher>,
+    /// Schemas up to this one are as this process knows them, for good. The first one is never taken away.
+    pub(super) settled_schema: AtomicI64,
     after: Option<Box<dyn AfterCommit>>,
 }
 
@@ -108,6 +111,7 @@ impl Committer {
             unsettled: HashSet::new(),
             stats: CommitStats::default(),
             publisher: Arc::new(PutIfAbsent),
+            settled_schema: AtomicI64::new(0),
             after: None,
         })
     }

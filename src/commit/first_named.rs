@@ -11,6 +11,7 @@
 //! Spec: `format-spec/schema.md`, rollback.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::changes::Changes;
 use super::committer::Committer;
@@ -40,14 +41,20 @@ impl Committer {
         let named = base.snapshot.as_ref().map_or(0, |base| base.schema_id);
         let used = changes.newest_schema();
         let mut first = Vec::new();
-        if used > named {
+        // A number that a rollback freed may be another schema's by now, and be named. Once it was found as it is known at or
+        // below what a snapshot names, no rollback takes it any more.
+        if used > named.min(self.settled_schema.load(Ordering::Relaxed)) {
             let Some(schema) = schemas.still(used).await? else {
+                schemas.look_again().await?;
                 return Ok(Err(format!(
                     "files were written with schema {used}, which is gone: the table was rolled back to an older one; \
-                     open the writer anew"
+                     open the table anew"
                 )));
             };
-            first.push(schema);
+            match used > named {
+                true => first.push(schema),
+                false => _ = self.settled_schema.fetch_max(used, Ordering::Relaxed),
+            }
         }
         if newest.id > named.max(used) {
             match schemas.still(newest.id).await? {

@@ -44,7 +44,10 @@ impl Committer {
                 Ok(CommitOutcome::Unknown { reason: words })
             }
             Slot::TooLate => Ok(conflicted(format!("snapshot {} took too long to create", snapshot.id))),
-            Slot::Unknown(reason) => Ok(CommitOutcome::Unknown { reason }),
+            Slot::Unknown(reason) => {
+                first_named::keep(&self.history, &first).await;
+                Ok(CommitOutcome::Unknown { reason })
+            }
         }
     }
 

@@ -170,7 +170,11 @@ impl Committer {
                     }
                     return published;
                 }
-                Slot::Unknown(reason) => return Ok(Published::Unknown(reason)),
+                Slot::Unknown(reason) => {
+                    // It may be there, and what it names must be.
+                    first_named::keep(&self.history, &attempt.draft.first_named).await;
+                    return Ok(Published::Unknown(reason));
+                }
                 Slot::Taken { doubt: true } => attempt.draft.attempt_in_doubt(),
                 Slot::Taken { doubt: false } | Slot::TooLate => attempt.draft.attempt_lost(),
             }

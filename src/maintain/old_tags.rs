@@ -22,10 +22,15 @@ impl Expirer {
             if !is_over(&tag, self.history.store.env()) {
                 continue;
             }
-            report.tags.push(name.clone());
             match self.dry_run {
-                false => self.delete_known(&name, &tag.snapshot, report).await?,
+                // One that is made anew meanwhile stays.
+                false => {
+                    if self.delete_known(&name, &tag, report).await? {
+                        report.tags.push(name);
+                    }
+                }
                 true => {
+                    report.tags.push(name);
                     let alone = self.gather_alone(&report.tags, &tag.snapshot).await?;
                     let Some(gathered) = alone else { continue };
                     report.outside += gathered.outside;

@@ -60,7 +60,10 @@ async fn take(history: &History, to: SchemaId, newer: &[SchemaId]) -> Result<()>
     for going in note.schemas.iter().rev() {
         pointers.delete(&layout::schema(going.id)).await?;
     }
-    let named = named_above(history, to).await?;
+    let named = match history.schemas.ids().await?.into_iter().find(|id| *id > to && !newer.contains(id)) {
+        Some(id) => Some(("an alter".to_string(), id)),
+        None => named_above(history, to).await?,
+    };
     if named.is_some() {
         for going in &note.schemas {
             put_back(history, going).await?;

@@ -149,7 +149,8 @@ impl Expirer {
         let id = tag.snapshot.id;
         let kept_by_tag = !history.snapshots.exists(id).await?;
         let bytes = tag.encode(history.store.env())?;
-        let left = if before.id == id { None } else { self.kept_by_alone(&tag.name, &before).await? };
+        let left =
+            if before.id == id { None } else { self.kept_by_alone(std::slice::from_ref(&tag.name), &before).await? };
         history.pointers.replace(&path, bytes).await?;
         let same = before.id == id && kept_by_tag;
         if !same && !still_kept(history, &tag.name, id, kept_by_tag).await? {
@@ -157,6 +158,8 @@ impl Expirer {
             let what = format!("snapshot {id}: it expired while tag {:?} was pointed at it; the tag is gone", tag.name);
             return Err(Error::not_found(what));
         }
+        // The tag names the other snapshot now.
+        let left = if before.id == id { None } else { self.look_again_alone(&[], &before, left).await? };
         let mut report = ExpireReport::default();
         if let Some(left) = left {
             self.take(left, &mut report).await?;
@@ -172,29 +175,44 @@ impl Expirer {
     /// (then nothing went).
     pub async fn delete_tag(&self, name: &str) -> Result<ExpireReport> {
         let mut report = ExpireReport::default();
-        let tagged = self.history.tags.load(name).await?.snapshot;
-        self.delete_known(name, &tagged, &mut report).await?;
+        while !self.delete_known(name, &self.history.tags.load(name).await?, &mut report).await? {}
         Ok(report)
     }
 
-    /// Deletes a tag of this snapshot.
-    pub(super) async fn delete_known(&self, name: &str, tagged: &Snapshot, report: &mut ExpireReport) -> Result<()> {
-        let mut left = self.kept_by_alone(name, tagged).await?;
+    /// Deletes a tag unless it has become another; answers whether it did.
+    pub(super) async fn delete_known(&self, name: &str, tag: &Tag, report: &mut ExpireReport) -> Result<bool> {
+        let left = self.kept_by_alone(&[name.to_string()], &tag.snapshot).await?;
+        if self.history.tags.try_load(name).await?.as_ref() != Some(tag) {
+            return Ok(false);
+        }
         self.history.pointers.delete(&layout::tag(name)?).await?;
-        if left.is_none() && self.history.branch.is_none() {
-            // An expiry that saw the tag may have taken its snapshot meanwhile.
-            left = self.kept_by_alone(name, tagged).await?;
+        if let Some(left) = self.look_again_alone(&[name.to_string()], &tag.snapshot, left).await? {
+            self.take(left, report).await?;
         }
-        match left {
-            Some(left) => self.take(left, report).await,
-            None => Ok(()),
-        }
+        Ok(true)
     }
 
-    /// What a tag alone keeps of a snapshot that has expired, noted so that a crash leaves it to the next run. `None` where
-    /// nothing goes with it.
-    async fn kept_by_alone(&self, name: &str, tagged: &Snapshot) -> Result<Option<Left>> {
-        let Some(gathered) = self.gather_alone(&[name.to_string()], tagged).await? else { return Ok(None) };
+    /// Once a tag does not keep a snapshot any more: an expiry that saw the tag may have taken the snapshot meanwhile, and
+    /// another tag of the same snapshot may have gone, each of the two leaving the files to the other.
+    async fn look_again_alone(
+        &self,
+        names: &[String],
+        tagged: &Snapshot,
+        before: Option<Left>,
+    ) -> Result<Option<Left>> {
+        if self.history.branch.is_some() {
+            return Ok(before);
+        }
+        Ok(match (self.kept_by_alone(names, tagged).await?, before) {
+            (Some(left), Some(before)) => Some(Left { notes: [left.notes, before.notes].concat(), ..left }),
+            (left, before) => left.or(before),
+        })
+    }
+
+    /// What these tags alone keep of a snapshot that has expired, noted so that a crash leaves it to the next run. `None` where
+    /// nothing goes with them.
+    async fn kept_by_alone(&self, names: &[String], tagged: &Snapshot) -> Result<Option<Left>> {
+        let Some(gathered) = self.gather_alone(names, tagged).await? else { return Ok(None) };
         let end = tagged.id.saturating_add(1);
         let notes = self.write_notes(false, end, &gathered.files).await?;
         Ok(Some(Left { gathered, notes, end }))

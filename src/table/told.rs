@@ -72,11 +72,11 @@ pub(super) async fn tell(
     join_changelogs(&history.store, schema, &options, &mut messages).await?;
     match committer.commit(BATCH_COMMIT, messages.clone(), CommitProperties::default()).await? {
         CommitOutcome::Conflicted { reason } => {
-            tracing::info!(%reason, "a compaction before a rescale was lost to another commit");
+            tracing::info!(%reason, "a compaction that was to tell followers was lost to another commit");
             committer.abort(&messages).await.map(|_| ())
         }
         CommitOutcome::Unknown { reason } => Err(Error::Storage {
-            what: format!("the outcome of the compaction before a rescale is unknown: {reason}"),
+            what: format!("the outcome of the compaction that was to tell followers is unknown: {reason}"),
             retryable: false,
         }),
         _ => Ok(()),

@@ -31,14 +31,18 @@ async fn make() -> Made {
     let mut table = Table::create_store(store.clone(), schema).await.unwrap();
     commit_changes(&table, "sink", 1, &[(RowKind::Insert, row(1, 2))]).await;
     for name in ["a", "b"] {
-        let path = vec![name.to_string()];
-        let add = SchemaChange::AddColumn { path, data_type: DataType::BIGINT, comment: None, place: None };
-        table = table.alter(&[add]).await.unwrap();
+        table = with_column(&table, name).await;
     }
     let mut writer = table.stream_writer("newer").await.unwrap();
     writer.write(&batch(table.schema(), &[(RowKind::Insert, row(2, 4))])).await.unwrap();
     let messages = writer.prepare_commit().await.unwrap();
     Made { files: files_of(&store).await, messages }
+}
+
+async fn with_column(table: &Table, name: &str) -> Table {
+    let path = vec![name.to_string()];
+    let add = SchemaChange::AddColumn { path, data_type: DataType::BIGINT, comment: None, place: None };
+    table.alter(&[add]).await.unwrap()
 }
 
 struct World {
@@ -239,4 +243,39 @@ fn a_rollback_that_dies_behind_a_commit_is_mended_by_the_next_one() {
         });
     }
     assert!(missing > 2, "{missing}");
+}
+
+#[test]
+fn files_of_a_schema_whose_number_became_anothers_are_refused() {
+    let made = block_on(make());
+    block_on(async {
+        let world = World::of(&made).await;
+        let mine = Table::open_store(world.raw.clone()).await.unwrap();
+        let mut writer = mine.stream_writer("mine").await.unwrap();
+        let mut committer = mine.committer("mine").unwrap();
+        writer.write(&batch(mine.schema(), &[(RowKind::Insert, row(2, 4))])).await.unwrap();
+        let messages = writer.prepare_commit().await.unwrap();
+        assert_eq!(roll_back(&world.raw).await, Ok(0));
+        let mut theirs = Table::open_store(world.raw.clone()).await.unwrap();
+        for name in ["x", "y"] {
+            theirs = with_column(&theirs, name).await;
+        }
+        assert_eq!(theirs.schema().id, mine.schema().id);
+        commit_changes(&theirs, "theirs", 1, &[(RowKind::Insert, row(3, 4))]).await;
+        match committer.commit(1, messages.clone(), CommitProperties::default()).await.unwrap() {
+            CommitOutcome::Conflicted { reason } => assert!(reason.contains("rolled back"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        committer.abort(&messages).await.unwrap();
+        assert_eq!(world.check_whole("two rows").await, 2);
+        // A table that is opened anew goes on.
+        commit_changes(
+            &Table::open_store(world.raw.clone()).await.unwrap(),
+            "mine",
+            2,
+            &[(RowKind::Insert, row(4, 4))],
+        )
+        .await;
+        assert_eq!(world.check_whole("three rows").await, 3);
+    });
 }

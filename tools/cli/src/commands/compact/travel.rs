@@ -77,15 +77,22 @@ async fn run_tasks(
 }
 
 async fn commit(table: &Table, paths: &[PathBuf], common: &Common) -> Result<()> {
-    let mut messages = Vec::new();
+    let (mut messages, mut known, mut foreign) = (Vec::new(), false, None);
     for path in paths {
         let message =
             CommitMessage::decode(&read(path)?).map_err(|error| Failure::from(error).context(path.display()))?;
         if !message.new_files.is_empty() || !message.changelog_files.is_empty() {
             return Err(Failure::new("invalid", format!("{}: this is no compaction's message", path.display())));
         }
-        replaces_files_of(table, &message).await.map_err(|failure| failure.context(path.display()))?;
+        match replaces_files_of(table, &message).await {
+            Ok(()) => known = true,
+            Err(failure) => foreign = foreign.or(Some(failure.context(path.display()))),
+        }
         messages.push(message);
+    }
+    // Beside others, one whose input is gone has lost to them.
+    if let Some(failure) = foreign.filter(|_| !known) {
+        return Err(failure);
     }
     messages.retain(|message| !message.is_empty());
     let mut report = CompactReport::default();
