@@ -82,7 +82,11 @@ pub(super) async fn keep(history: &History, first: &[Arc<Schema>]) {
 
 async fn keep_one(history: &History, schema: &Schema) -> Result<()> {
     let path = layout::schema(schema.id);
+    if history.schemas.still(schema.id).await?.is_some_and(|found| *found == *schema) {
+        return Ok(());
+    }
     if history.pointers.exists(&path).await? {
+        tracing::error!(%path, "a rollback took a schema that a commit names, and another schema has its number by now");
         return Ok(());
     }
     tracing::warn!(%path, "a rollback took a schema while a commit that names it appeared: it is put back");

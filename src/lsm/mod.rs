@@ -11,6 +11,7 @@ pub mod merge;
 mod merge_reader;
 mod order;
 mod picker;
+mod simulator;
 mod sort;
 #[cfg(test)]
 mod tests;
@@ -25,4 +26,5 @@ pub use merge::{ColumnFrom, KeepAll, MergeFunction, Merged, Single, Versions};
 pub use merge_reader::{MergedBatch, RunBatch, RunReader, merge_runs};
 pub use order::SequenceOrder;
 pub use picker::{CompactUnit, Moment, Trigger, pick, pick_full, put_off};
+pub use simulator::{Pace, Point, simulate};
 pub use write_buffer::{Sorted, WriteBuffer};

@@ -14,9 +14,7 @@ use crate::format::{DataFileMeta, FileSource};
 use crate::schema::{CompactionOptions, LookupCompact};
 
 #[cfg(test)]
-mod simulator;
-#[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// Why files are compacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -19,6 +19,9 @@ use crate::history::{FileFilter, History};
 use crate::io::Created;
 use crate::schema::{Schema, SchemaId};
 
+/// Looks for who names a schema, while expiry takes what is looked at.
+const TRIES: u32 = 5;
+
 /// Makes an older schema of the table (or the branch) the newest again. Schema files are deleted, the newest first; no
 /// data file is touched. Nothing is done where it is the newest.
 ///
@@ -117,6 +120,17 @@ async fn settle_earlier(history: &History) -> Result<()> {
 
 /// A snapshot, tag or changelog that names a schema above this one, itself or by a file; and which.
 async fn named_above(history: &History, to: SchemaId) -> Result<Option<(String, SchemaId)>> {
+    let mut tries = 1;
+    loop {
+        match look_above(history, to).await {
+            // Expiry took what a snapshot names: the next one tells the state.
+            Err(Error::NotFound(_)) if tries < TRIES => tries += 1,
+            looked => return looked,
+        }
+    }
+}
+
+async fn look_above(history: &History, to: SchemaId) -> Result<Option<(String, SchemaId)>> {
     let mut pointers: BTreeMap<String, (Snapshot, Reach)> = BTreeMap::new();
     let snapshots = &history.snapshots;
     let mut reach = Reach::State;

@@ -36,7 +36,7 @@ impl SplitReader {
             splits.iter().flat_map(|split| split.before.iter().chain([&split.after])).cloned().collect();
         let columns: Vec<usize> = (0..request.schema.fields.len()).collect();
         // Two merges run side by side.
-        Ok(Self::with_columns(history, request, &all, &columns).await?.within(memory)?.with_half_of_memory())
+        Ok(Self::with_columns(history, request, &all, &columns).await?.within(memory, 1)?.with_half_of_memory())
     }
 
     /// Begins to compare on the blocking pool.

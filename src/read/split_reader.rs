@@ -42,7 +42,7 @@ const BATCHES_OF_RUN: u64 = 4;
 const EXPANSION: u64 = 4;
 
 /// Splits that a stream reads at once.
-const SPLITS_AT_ONCE: usize = 2;
+pub(crate) const SPLITS_AT_ONCE: usize = 2;
 
 /// The least memory of a read: a merge of many runs does not go below it.
 pub const LEAST_READ_MEMORY: u64 = 32 << 20;
@@ -227,14 +227,14 @@ impl SplitReader {
     }
 
     /// The same reader, all of whose splits together hold so many bytes, those that wait to be taken included; none for
-    /// what fits most machines.
+    /// what fits most machines. No more than `at_once` of them are read side by side.
     ///
     /// # Errors
     /// [`Error::Invalid`] for less than [`LEAST_READ_MEMORY`].
-    pub fn within(self, memory: Option<u64>) -> Result<Self> {
+    pub fn within(self, memory: Option<u64>, at_once: usize) -> Result<Self> {
         check_read_memory(memory)?;
         let Some(bytes) = memory else { return Ok(self) };
-        let at_once = if bytes >= 2 * LEAST_READ_MEMORY { SPLITS_AT_ONCE } else { 1 };
+        let at_once = if bytes >= 2 * LEAST_READ_MEMORY { at_once } else { 1 };
         // A quarter is for rows that are ready.
         Ok(Self { at_once, ..self.with_memory(bytes / 4 * 3 / at_once as u64) })
     }

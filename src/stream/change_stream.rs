@@ -274,7 +274,7 @@ impl ChangeStream {
             // Taken from the queue only when it is open, so that a call dropped half-way loses nothing.
             let Some((split, kind)) = self.queue.front().cloned() else { return Ok(None) };
             let reader = SplitReader::new(&self.history, self.request.clone(), std::slice::from_ref(&split)).await?;
-            let reader = reader.within(self.memory)?;
+            let reader = reader.within(self.memory, 1)?;
             self.queue.pop_front();
             self.open = Some(Open { batches: reader.start(split.clone()), split, kind });
         }

@@ -146,7 +146,7 @@ impl IncrementalRows {
             let open = match part {
                 BetweenPart::Changes(split) => {
                     let reader = SplitReader::new(&self.history, request, std::slice::from_ref(&split)).await?;
-                    Open::new(&split, reader.within(self.memory)?.start(split.clone()))
+                    Open::new(&split, reader.within(self.memory, 1)?.start(split.clone()))
                 }
                 BetweenPart::Diff(before, after) => {
                     let split = DiffSplit { before, after: after.clone() };

@@ -10,7 +10,7 @@ use crate::format::{Snapshot, Split};
 use crate::history::History;
 use crate::maintain::{Expirer, ReadTag, Retention};
 use crate::predicate::Expr;
-use crate::read::{ReadRequest, RowStream, Sort, SplitReader, check_order, check_read_memory};
+use crate::read::{ReadRequest, RowStream, SPLITS_AT_ONCE, Sort, SplitReader, check_order, check_read_memory};
 use crate::scan::{At, Plan, ShownLevels, at_or_told, counted, plan, plan_found, schema_of, shown_schema};
 use crate::schema::{ROW_ID, Schema, TableOptions, Use};
 
@@ -174,6 +174,7 @@ impl ScanBuilder {
     /// # Errors
     /// As [`ScanBuilder::plan`]; those of [`crate::Table::create_tag`] where [`ScanBuilder::protect`] asks for the tag.
     pub async fn plan_guarded(&self) -> Result<(Plan, Option<ReadTag>)> {
+        check_read_memory(self.memory)?;
         let (handle, at) = (self.handle()?, self.point()?);
         let options = TableOptions::checked(&handle, Use::Read)?;
         let mut tries = 1;
@@ -287,7 +288,7 @@ impl ScanBuilder {
         if !self.order.is_empty() {
             return self.read_ordered(request, splits).await;
         }
-        let reader = SplitReader::new(&self.history, request, &splits).await?.within(self.memory)?;
+        let reader = SplitReader::new(&self.history, request, &splits).await?.within(self.memory, SPLITS_AT_ONCE)?;
         Ok(RowStream::new(reader, splits, self.limit))
     }
 
@@ -302,7 +303,7 @@ impl ScanBuilder {
                 ordered.select.push(at);
             }
         }
-        let reader = SplitReader::new(&self.history, ordered, &splits).await?.within(self.memory)?;
+        let reader = SplitReader::new(&self.history, ordered, &splits).await?.within(self.memory, SPLITS_AT_ONCE)?;
         let rows = reader.first_rows(splits, &self.order, limit).await?;
         let columns: Vec<usize> = (0..shown.select.len()).collect();
         let rows = rows.project(&columns).map_err(|error| Error::bug(error.to_string()))?;

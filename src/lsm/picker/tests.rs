@@ -10,7 +10,7 @@ use crate::types::{DataType, Datum};
 
 const NIGHT: i64 = 2 * 3_600_000;
 
-pub(super) fn options(set: &[(&str, &str)]) -> CompactionOptions {
+pub(in crate::lsm) fn options(set: &[(&str, &str)]) -> CompactionOptions {
     let schema = Schema::builder().column("k", DataType::INT).primary_key(["k"]).option("bucket", "1");
     let schema = set.iter().fold(schema, |schema, (key, value)| schema.option(*key, *value)).build().unwrap();
     TableOptions::parse(&schema).unwrap().compaction

@@ -1,4 +1,4 @@
-//! W6: gets by key. Of Forebay alone: the programs of the peers have no point lookup.
+//! W6: gets by key, as `peers/java` does them; the crate `paimon` has no point lookup.
 //!
 //! The first get is timed from opening the table, in a process that has read nothing of it. Then come three passes over
 //! keys drawn uniformly from the key space: the first finds the pages it needs on the disk; the second asks for the same

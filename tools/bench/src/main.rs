@@ -9,6 +9,7 @@
 //! | `lookup` | W6 on Forebay |
 //! | `engines` | what each merge engine costs, to deduplicate |
 //! | `commits` | commits beside a compaction, to those without |
+//! | `policies` | read, write and space amplification of compaction policies, simulated and plotted |
 //! | `touched` | W4t: a full compaction after some key ranges were touched, to one that rewrites all |
 //! | `write`, `scan`, `plan`, `latency` | one workload on Forebay; the peers have the same verbs |
 
@@ -23,6 +24,7 @@ mod limits;
 mod lookup;
 mod measure;
 mod memory;
+mod policies;
 mod programs;
 mod report;
 mod rounds;
@@ -44,13 +46,14 @@ fn main() -> ExitCode {
 fn run() -> measure::Outcome<()> {
     let mut words = std::env::args().skip(1);
     let verb = words.next().ok_or(
-        "usage: bench rounds|memory|limits|write|scan|plan|latency|compact|lookup|engines|commits|touched --name value ..",
+        "usage: bench rounds|memory|limits|write|scan|plan|latency|compact|lookup|engines|commits|touched|policies --name value ..",
     )?;
     let args = args::Args::parse(words)?;
     match verb.as_str() {
         "rounds" => rounds::run(args),
         "memory" => memory::run(args),
         "limits" => limits::run(args),
+        "policies" => policies::run(args),
         _ => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             match verb.as_str() {

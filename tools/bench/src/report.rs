@@ -189,13 +189,15 @@ fn steps(findings: &Findings) -> Table {
     table
 }
 
-fn plain_table() -> Table {
+/// A table without lines.
+pub fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table
 }
 
-fn align(table: &mut Table, from: usize) {
+/// Sets the columns from one on to the right.
+pub fn align(table: &mut Table, from: usize) {
     table.column_iter_mut().skip(from).for_each(|column| {
         column.set_cell_alignment(CellAlignment::Right);
     });

@@ -1,4 +1,4 @@
-// Released Java Paimon in forebay's bench, through its public table API: PaimonBench write|scan|plan|latency|compact --name value ..
+// Released Java Paimon in forebay's bench, through its public table API: PaimonBench write|scan|plan|latency|compact|lookup --name value ..
 // The same rows as ../../src/data.rs, the same verbs, arguments and answers as ../../src/engine.rs. Rows are GenericRows, made before
 // the clock starts; a scan touches every field. `--warm-commits` writes a throw-away table first, so that the JIT has settled.
 
@@ -27,6 +27,7 @@ import org.apache.paimon.reader.RecordReader;
 import org.apache.paimon.schema.Schema;
 import org.apache.paimon.table.FileStoreTable;
 import org.apache.paimon.table.Table;
+import org.apache.paimon.table.query.LocalTableQuery;
 import org.apache.paimon.table.sink.CommitMessage;
 import org.apache.paimon.table.sink.StreamTableCommit;
 import org.apache.paimon.table.sink.StreamTableWrite;
@@ -55,6 +56,7 @@ public class PaimonBench {
             case "plan": plan(catalog, table); break;
             case "latency": latency(catalog, table); break;
             case "compact": compact(catalog, table); break;
+            case "lookup": lookup(catalog, table); break;
             default: throw new IllegalArgumentException(words[0]);
         }
         if (!ARGS.isEmpty()) throw new IllegalArgumentException("not known here: " + ARGS.keySet());
@@ -341,5 +343,65 @@ public class PaimonBench {
             committer.commit(Long.MAX_VALUE - 1, messages);
         }
         answer("{\"secs\":%.6f,\"cpu\":%.3f,\"peak_mib\":%.1f}", since(start), cpu() - cpuStart, peakMib());
+    }
+
+    // W6: gets by key from a local query of the newest snapshot. The passes are those of ../../src/lookup.rs.
+    static void lookup(Catalog catalog, Identifier id) throws Exception {
+        long rows = number("rows", null), keys = number("keys", rows), gets = number("gets", 20_000L), beyond = 1L << 40;
+        String memory = take("memory", "268435456") + "b";
+        long[] last = new long[Math.toIntExact(keys)];
+        for (long row = 0; row < rows; row++) last[(int) key(row, keys, false)] = row + 1;
+        long[] asked = new long[Math.toIntExact(gets)], others = new long[asked.length];
+        for (int i = 0; i < asked.length; i++) {
+            asked[i] = key(beyond + i, keys, false);
+            others[i] = key(beyond + gets + i, keys, false);
+        }
+        long start = System.nanoTime();
+        FileStoreTable table = ((FileStoreTable) catalog.getTable(id)).copy(Map.of("lookup.cache-max-memory-size", memory));
+        try (LocalTableQuery query = table.newLocalTableQuery().withIOManager(spill())) {
+            for (Split split : table.newReadBuilder().newScan().plan().splits()) {
+                DataSplit data = (DataSplit) split;
+                query.refreshFiles(data.partition(), data.bucket(), List.of(), data.dataFiles());
+            }
+            double opened = since(start);
+            InternalRow found = query.lookup(BinaryRow.EMPTY_ROW, 0, GenericRow.of(asked[0]));
+            double first = since(start);
+            InternalRow.FieldGetter[] fields = new InternalRow.FieldGetter[table.rowType().getFieldCount()];
+            for (int i = 0; i < fields.length; i++) fields[i] = InternalRow.createFieldGetter(table.rowType().getTypeAt(i), i);
+            gate(asked[0], found, last, keys, fields);
+            List<String> passes = new ArrayList<>();
+            long hits = 0;
+            for (long[] pass : List.of(asked, asked, others)) {
+                long[] nanos = new long[pass.length];
+                hits = pass == others ? hits : 0;
+                for (int i = 0; i < pass.length; i++) {
+                    GenericRow key = GenericRow.of(pass[i]);
+                    long begin = System.nanoTime();
+                    found = query.lookup(BinaryRow.EMPTY_ROW, 0, key);
+                    nanos[i] = System.nanoTime() - begin;
+                    if (found != null && pass != others) hits++;
+                    gate(pass[i], found, last, keys, fields);
+                }
+                java.util.Arrays.sort(nanos);
+                String at = "{\"p50_us\":%.3f,\"p99_us\":%.3f,\"p999_us\":%.3f,\"most_us\":%.3f}";
+                passes.add(String.format(java.util.Locale.ROOT, at, share(nanos, 500), share(nanos, 990), share(nanos, 999), share(nanos, 1000)));
+            }
+            answer("{\"gets\":%d,\"hits\":%d,\"open_ms\":%.3f,\"first_ms\":%.3f,\"passes\":%s,\"peak_mib\":%.1f}", gets, hits, opened * 1e3, first * 1e3, passes, peakMib());
+        }
+    }
+
+    static double share(long[] sorted, int of) {
+        return sorted[Math.min((int) ((long) sorted.length * of / 1000), sorted.length - 1)] / 1e3;
+    }
+
+    // A row must be the last one that the generator gave its key.
+    static void gate(long key, InternalRow found, long[] last, long keys, InternalRow.FieldGetter[] fields) {
+        long row = last[(int) key];
+        if ((row == 0) != (found == null)) throw new IllegalStateException("key " + key + ": row " + row + ", found " + found);
+        if (found == null) return;
+        GenericRow truth = row(row - 1, keys, false);
+        for (InternalRow.FieldGetter field : fields)
+            if (!java.util.Objects.equals(field.getFieldOrNull(found), field.getFieldOrNull(truth)))
+                throw new IllegalStateException("key " + key + ": " + field.getFieldOrNull(truth) + " was written, " + field.getFieldOrNull(found) + " was found");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use forebay::read::Sort;
+use forebay::read::{LEAST_READ_MEMORY, Sort};
 
 use super::{InputFormat, Point, key_value, memory};
 
@@ -43,7 +43,7 @@ pub struct Read {
     #[arg(long, value_name = "COLUMN [asc|desc] [nulls first|last],..", value_delimiter = ',', requires = "limit")]
     pub order_by: Vec<Sort>,
     /// The memory for what is read of files, 32mb or more: 256mb, 1gb [default: up to 384 MiB for each of two buckets at once]
-    #[arg(long, value_name = "SIZE", value_parser = memory::<32768>)]
+    #[arg(long, value_name = "SIZE", value_parser = memory::<{ LEAST_READ_MEMORY >> 10 }>)]
     pub memory: Option<u64>,
     /// Only how many rows there are: told by the table's metadata where it can
     #[arg(long, conflicts_with_all = ["select", "output", "order_by"])]
@@ -126,7 +126,7 @@ pub struct Changes {
     #[arg(long)]
     pub follow: bool,
     /// The memory for what is read of files, 32mb or more: 256mb, 1gb [default: up to 384 MiB]
-    #[arg(long, value_name = "SIZE", value_parser = memory::<32768>)]
+    #[arg(long, value_name = "SIZE", value_parser = memory::<{ LEAST_READ_MEMORY >> 10 }>)]
     pub memory: Option<u64>,
     /// Keep the progress in the table under this name, and continue from there
     #[arg(long, value_name = "NAME")]
