@@ -7,7 +7,6 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::future::{try_join, try_join_all};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
