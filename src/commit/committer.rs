@@ -67,6 +67,8 @@ pub struct Committer {
     pub(super) publisher: Arc<dyn Publisher>,
     /// Schemas up to this one are as this process knows them, for good. The first one is never taken away.
     pub(super) settled_schema: AtomicI64,
+    /// Whether the compactions of a commit count all or none of them.
+    pub(super) whole: bool,
     after: Option<Box<dyn AfterCommit>>,
 }
 
@@ -112,6 +114,7 @@ impl Committer {
             stats: CommitStats::default(),
             publisher: Arc::new(PutIfAbsent),
             settled_schema: AtomicI64::new(0),
+            whole: false,
             after: None,
         })
     }
@@ -120,6 +123,13 @@ impl Committer {
     #[must_use]
     pub fn published_by(mut self, publisher: Arc<dyn Publisher>) -> Self {
         self.publisher = publisher;
+        self
+    }
+
+    /// The same committer, for compactions that move rows between buckets: of the messages of a commit all count or none.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.whole = true;
         self
     }
 
@@ -161,7 +171,7 @@ impl Committer {
     /// Identifiers of a streaming sink rise; committing one again (or a lower one) answers `AlreadyCommitted`. Batch
     /// commits use [`BATCH_COMMIT`]. New files and a compaction become two snapshots in this order, with one identifier;
     /// compactions that contradict other commits are left out, message by message, and told as dropped; their files are
-    /// deleted.
+    /// deleted. A committer that is [`Committer::whole`] leaves all of them out then.
     ///
     /// # Errors
     /// Only where it is certain that nothing of this call became visible: the same messages may be committed again.

@@ -69,6 +69,9 @@ impl Committer {
             let Ok(Published::Conflicted { certain: this_certain, .. }) = &published else {
                 return Salvaged { published, lost, certain };
             };
+            if self.whole {
+                return Salvaged { published, lost, certain };
+            }
             certain &= this_certain;
             match self.part(messages, &left).await {
                 Ok(losers) if !losers.is_empty() && losers.len() < left.len() => {

@@ -70,6 +70,14 @@ impl Compactor {
         self
     }
 
+    /// The same compactor, which keeps what lookups of old rows read with other compactors of the process. Otherwise it has
+    /// a cache of its own, of a quarter of its memory.
+    #[must_use]
+    pub fn with_lookups(mut self, lookups: &LookupCache) -> Self {
+        self.lookups = lookups.clone();
+        self
+    }
+
     /// How far the tasks are.
     pub fn progress(&self) -> &Arc<CompactProgress> {
         &self.progress
@@ -275,6 +283,30 @@ impl Compactor {
     pub(crate) async fn discard(&self, message: &CommitMessage) {
         let paths = written_paths(&self.schema, &self.options, message, |_| false);
         self.history.store.delete_unnamed(paths).await;
+    }
+
+    /// Puts what a compaction did into the message. Files that it took from an earlier compaction of this commit were
+    /// never told to anybody, and go.
+    pub(crate) async fn absorb(&self, message: &mut CommitMessage, done: CommitMessage) {
+        let mut obsolete = CommitMessage::new(done.partition.clone(), done.bucket, done.total_buckets);
+        for file in done.compact_before {
+            let same = |other: &DataFileMeta| other.file_name == file.file_name && other.level == file.level;
+            let Some(at) = message.compact_after.iter().position(same) else {
+                message.compact_before.push(file);
+                continue;
+            };
+            let named = |files: &[DataFileMeta]| files.iter().any(|other| other.file_name == file.file_name);
+            let stays = named(&message.compact_before) || named(&done.compact_after) || named(&message.new_files);
+            message.compact_after.remove(at);
+            if !stays {
+                obsolete.compact_after.push(file);
+            }
+        }
+        message.compact_after.extend(done.compact_after);
+        message.compact_changelog.extend(done.compact_changelog);
+        message.compact_new_index.extend(done.compact_new_index);
+        message.compact_deleted_index.extend(done.compact_deleted_index);
+        self.discard(&obsolete).await;
     }
 
     async fn run_with(&self, task: &CompactTask, limits: CompactLimits) -> Result<CommitMessage> {

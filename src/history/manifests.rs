@@ -1,16 +1,16 @@
 //! Manifests: which files a snapshot has.
 //!
-//! Lists and manifests are immutable, so they are kept by name within a memory budget; what is missing is read and
+//! Lists and manifests are immutable, so they are kept by name in a [`ManifestCache`]; what is missing is read and
 //! decoded side by side. Entries are shared, not copied: a plan over cached manifests costs a pointer for each file.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::future::{try_join, try_join_all};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
+use super::manifest_cache::{Kept, ManifestCache};
 use crate::error::{Error, Result};
 use crate::format::{
     BinaryRow, EntryHead, FileIdentifier, FileKind, IndexManifestEntry, ManifestEntry, ManifestFileMeta,
@@ -23,8 +23,6 @@ use crate::io::TableStore;
 const DECODED_IN_PLACE: usize = 16 << 10;
 /// Manifests that are read at once.
 const PARALLEL: usize = 8;
-/// Memory for what was read.
-const DEFAULT_BUDGET: usize = 128 << 20;
 /// What an entry takes in memory, roughly.
 const ENTRY_BYTES: usize = 900;
 
@@ -33,7 +31,7 @@ pub type ManifestTest = Arc<dyn Fn(&ManifestFileMeta) -> bool + Send + Sync>;
 /// Decides by partition, bucket, bucket count and level.
 pub type EntryTest = Arc<dyn Fn(&EntryHead<'_>) -> bool + Send + Sync>;
 /// The entries of one manifest, in order.
-type Entries = Arc<[Arc<ManifestEntry>]>;
+pub(super) type Entries = Arc<[Arc<ManifestEntry>]>;
 
 /// Which files are wanted. The default wants all.
 #[derive(Clone, Default)]
@@ -83,25 +81,26 @@ impl FileFilter {
 #[derive(Clone)]
 pub struct Manifests {
     store: TableStore,
-    budget: usize,
-    cache: Arc<Mutex<Cache>>,
+    cache: ManifestCache,
+    /// The table's number in the cache.
+    table: u32,
 }
 
 impl fmt::Debug for Manifests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Manifests({:?}, {} bytes kept)", self.store, self.cache().bytes)
+        write!(f, "Manifests({:?}, {} bytes kept)", self.store, self.cache.memory())
     }
 }
 
 impl Manifests {
-    /// Of the table at the store's root, with a memory budget of 128 MiB.
+    /// Of the table at the store's root, with a cache of its own of 128 MiB.
     pub fn new(store: TableStore) -> Self {
-        Self::with_budget(store, DEFAULT_BUDGET)
+        Self::with_cache(store, &ManifestCache::default())
     }
 
-    /// With a memory budget of so many bytes.
-    pub fn with_budget(store: TableStore, budget: usize) -> Self {
-        Self { store, budget, cache: Arc::default() }
+    /// With a cache that other tables may share.
+    pub fn with_cache(store: TableStore, cache: &ManifestCache) -> Self {
+        Self { table: cache.number_of(store.location()), cache: cache.clone(), store }
     }
 
     /// The manifests that a manifest list names.
@@ -114,7 +113,7 @@ impl Manifests {
 
     /// The list of a snapshot, which may tell its size.
     async fn sized_list(&self, name: &str, size: Option<i64>) -> Result<Arc<Vec<ManifestFileMeta>>> {
-        if let Some(Kept::List(list)) = self.cache().get(name) {
+        if let Some(Kept::List(list)) = self.cache.get(self.table, name) {
             return Ok(list);
         }
         let path = layout::manifest(name)?;
@@ -198,7 +197,7 @@ impl Manifests {
         let wanted: Vec<&ManifestFileMeta> =
             metas.iter().filter(|meta| filter.manifest.as_ref().is_none_or(|test| test(meta))).collect();
         // What does not fit into memory as a whole is decoded through the filter and not kept.
-        let fits = wanted.iter().map(|meta| weight(meta)).sum::<usize>() <= self.budget;
+        let fits = wanted.iter().map(|meta| weight(meta)).sum::<usize>() <= self.cache.budget();
         let loads: Vec<_> = wanted.into_iter().map(|meta| self.load(meta, filter, fits).boxed()).collect();
         let loaded: Vec<Entries> = stream::iter(loads).buffered(PARALLEL).try_collect().await?;
         let mut entries = Vec::with_capacity(loaded.iter().map(|manifest| manifest.len()).sum());
@@ -212,7 +211,7 @@ impl Manifests {
     /// is looked through a narrow filter, only its bytes are kept, and only what is wanted is decoded.
     async fn load(&self, meta: &ManifestFileMeta, filter: &FileFilter, fits: bool) -> Result<Entries> {
         let path = layout::manifest(&meta.file_name)?;
-        let kept = self.cache().get(&meta.file_name);
+        let kept = self.cache.get(self.table, &meta.file_name);
         let (bytes, known) = match kept {
             Some(Kept::Entries(entries)) => return Ok(entries),
             Some(Kept::Bytes(bytes)) => (bytes, true),
@@ -224,7 +223,7 @@ impl Manifests {
         };
         let keep = fits && (known || !filter.narrow);
         if fits && !keep {
-            self.cache().put(&meta.file_name, Kept::Bytes(bytes.clone()), bytes.len() + 200, self.budget);
+            self.cache.put(self.table, &meta.file_name, Kept::Bytes(bytes.clone()), bytes.len() + 200);
         }
         let test = if keep { None } else { filter.entry.clone() };
         let parts = manifest_parts(&bytes, &path)?;
@@ -255,7 +254,7 @@ impl Manifests {
     /// # Errors
     /// As [`Manifests::list`].
     pub async fn index(&self, name: &str) -> Result<Arc<Vec<IndexManifestEntry>>> {
-        if let Some(Kept::Index(index)) = self.cache().get(name) {
+        if let Some(Kept::Index(index)) = self.cache.get(self.table, name) {
             return Ok(index);
         }
         let path = layout::manifest(name)?;
@@ -270,7 +269,7 @@ impl Manifests {
     /// As [`Manifests::list`]; [`crate::Error::Unsupported`] when a field would be lost.
     pub async fn index_for_rewrite(&self, name: &str) -> Result<Arc<Vec<IndexManifestEntry>>> {
         let key = rewrite_key(name);
-        if let Some(Kept::Index(index)) = self.cache().get(&key) {
+        if let Some(Kept::Index(index)) = self.cache.get(self.table, &key) {
             return Ok(index);
         }
         let path = layout::manifest(name)?;
@@ -288,23 +287,19 @@ impl Manifests {
     fn put_index(&self, key: &str, index: Arc<Vec<IndexManifestEntry>>) {
         let ranges = |entry: &IndexManifestEntry| entry.deletion_vectors.as_ref().map_or(0, Vec::len);
         let bytes = index.iter().map(|entry| 400 + 150 * ranges(entry)).sum();
-        self.cache().put(key, Kept::Index(index), bytes, self.budget);
+        self.cache.put(self.table, key, Kept::Index(index), bytes);
     }
 
     /// Remembers a list that was just written.
     pub fn keep_list(&self, name: &str, list: Arc<Vec<ManifestFileMeta>>) {
         let bytes = 300 * (list.len() + 1);
-        self.cache().put(name, Kept::List(list), bytes, self.budget);
+        self.cache.put(self.table, name, Kept::List(list), bytes);
     }
 
     /// Remembers a manifest that was just written.
     pub fn keep_entries(&self, name: &str, entries: Arc<[Arc<ManifestEntry>]>) {
         let bytes = ENTRY_BYTES * (entries.len() + 1);
-        self.cache().put(name, Kept::Entries(entries), bytes, self.budget);
-    }
-
-    fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cache.put(self.table, name, Kept::Entries(entries), bytes);
     }
 }
 
@@ -337,55 +332,4 @@ fn live(entries: Vec<Arc<ManifestEntry>>) -> Vec<Arc<ManifestEntry>> {
 fn weight(meta: &ManifestFileMeta) -> usize {
     let entries = meta.num_added_files.saturating_add(meta.num_deleted_files);
     usize::try_from(entries).unwrap_or(usize::MAX).saturating_mul(ENTRY_BYTES)
-}
-
-#[derive(Clone)]
-enum Kept {
-    List(Arc<Vec<ManifestFileMeta>>),
-    Entries(Entries),
-    /// A manifest that was looked through once.
-    Bytes(Bytes),
-    Index(Arc<Vec<IndexManifestEntry>>),
-}
-
-/// Least recently used goes first.
-#[derive(Default)]
-struct Cache {
-    kept: HashMap<String, (Kept, usize, u64)>,
-    bytes: usize,
-    clock: u64,
-}
-
-impl Cache {
-    fn get(&mut self, name: &str) -> Option<Kept> {
-        self.clock += 1;
-        let (kept, _, used) = self.kept.get_mut(name)?;
-        *used = self.clock;
-        Some(kept.clone())
-    }
-
-    fn put(&mut self, name: &str, kept: Kept, bytes: usize, budget: usize) {
-        if bytes > budget {
-            return;
-        }
-        self.clock += 1;
-        if let Some((_, old, _)) = self.kept.insert(name.to_string(), (kept, bytes, self.clock)) {
-            self.bytes -= old;
-        }
-        self.bytes += bytes;
-        while self.bytes > budget {
-            // A tenth goes at once, so that a full cache is not searched for each new entry.
-            let mut ages: Vec<u64> = self.kept.values().map(|(_, _, used)| *used).collect();
-            ages.sort_unstable();
-            let limit = ages.get(ages.len() / 10).copied().unwrap_or(u64::MAX);
-            let bytes = &mut self.bytes;
-            self.kept.retain(|_, (_, size, used)| {
-                let stays = *used > limit;
-                if !stays {
-                    *bytes -= *size;
-                }
-                stays
-            });
-        }
-    }
 }

@@ -12,6 +12,7 @@
 
 mod branches;
 mod consumers;
+mod manifest_cache;
 mod manifests;
 mod schemas;
 mod snapshots;
@@ -22,6 +23,7 @@ mod times;
 
 pub use branches::Branches;
 pub use consumers::Consumers;
+pub use manifest_cache::ManifestCache;
 pub use manifests::{EntryTest, FileFilter, ManifestTest, Manifests};
 pub use schemas::Schemas;
 pub use snapshots::Snapshots;
@@ -68,6 +70,12 @@ impl History {
             branches: Branches::new(store.clone()),
             store,
         }
+    }
+
+    /// The same, which keeps what it reads of manifests in a cache that other tables may share.
+    #[must_use]
+    pub fn sharing(self, cache: &ManifestCache) -> Self {
+        Self { manifests: Manifests::with_cache(self.store.clone(), cache), ..self }
     }
 
     /// The same table as one of its branches has it: with snapshots, schemas, tags, changelogs and consumers of its own,

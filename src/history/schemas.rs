@@ -50,6 +50,22 @@ impl Schemas {
         self.latest_listed().await
     }
 
+    /// The newest schema as the store has it, for whoever looks now and then: it reads the newest one that is known and
+    /// asks for the next. Only where that one is gone or another's, because the table was dropped, made anew or rolled
+    /// back, all are forgotten and it lists. `None` where there is no table.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Storage`].
+    pub async fn renewed(&self) -> Result<Option<Arc<Schema>>> {
+        let newest = self.known().last_key_value().map(|(id, _)| *id);
+        if let Some(id) = newest
+            && self.still(id).await?.is_some()
+        {
+            return self.latest().await;
+        }
+        self.look_again().await
+    }
+
     /// A schema, if it is in the store as it was read before.
     ///
     /// # Errors

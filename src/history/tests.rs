@@ -303,7 +303,7 @@ async fn what_does_not_fit_into_memory_is_read_again_and_gives_the_same() {
     table.put_list("manifest-list-b", &manifests).await;
     table.put_list("manifest-list-d", &[]).await;
     for budget in [0, 1_000, 60_000, 110_000, 1 << 20] {
-        let manifests = Manifests::with_budget(table.history.store.clone(), budget);
+        let manifests = Manifests::with_cache(table.history.store.clone(), &ManifestCache::new(budget));
         for _ in 0..3 {
             let live = manifests.live_files(&snapshot(1), &FileFilter::default()).await.unwrap();
             assert_eq!(live.len(), 150);

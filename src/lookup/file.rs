@@ -49,8 +49,9 @@ impl LookupFile {
         let path = data_file_path(directory, meta)?;
         format_of(&path)?; // refuses formats that are not read
         let (size, schema) = (meta.file_size.to_le_bytes(), rules.schema.id.to_le_bytes());
-        // Schemas of branches have numbers of their own.
-        let id = name_of(&[rules.history.pointers.location().as_bytes(), path.as_bytes(), &size, &schema]);
+        // Schemas of branches have numbers of their own, and one that was rolled back leaves its number to another.
+        let (made, place) = (rules.schema.time_millis.to_le_bytes(), rules.history.pointers.location());
+        let id = name_of(&[place.as_bytes(), path.as_bytes(), &size, &schema, &made]);
         Ok(Self { id, path, meta: Arc::clone(meta), masked })
     }
 

@@ -77,12 +77,6 @@ fn schema_refusals(schema: &Schema, usage: Use) -> Vec<Error> {
                     "option sequence.snapshot-ordering = \"true\" with {shown} (rows that wait would get a second snapshot)"
                 )));
             }
-            let producer = schema.option("changelog-producer").filter(|it| !it.eq_ignore_ascii_case("none"));
-            refusals.extend(producer.map(|it| {
-                Error::unsupported(format!(
-                    "option changelog-producer = {it:?} with {shown} (postponed rows make none)"
-                ))
-            }));
         }
         // A text that is no number is reported with the other values.
         Err(error) if schema.option("bucket").is_none_or(|text| text.parse::<i32>().is_ok()) => refusals.push(error),

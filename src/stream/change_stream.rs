@@ -411,8 +411,11 @@ impl ChangeStream {
             }
             entries => entries?,
         };
+        // Rows that wait were not told yet where a changelog tells them when they are moved.
+        let told_later = self.options.changelog_producer != ChangelogProducer::None;
+        let seen = |entry: &Arc<ManifestEntry>| entry.bucket != POSTPONE_BUCKET || !told_later;
         let (added, deleted): (Vec<Arc<ManifestEntry>>, Vec<_>) =
-            entries.into_iter().partition(|entry| entry.kind == FileKind::Add);
+            entries.into_iter().filter(seen).partition(|entry| entry.kind == FileKind::Add);
         let deleted = if self.schema.has_primary_key() { deleted } else { Vec::new() };
         let before = match deleted.is_empty() {
             true => Vectors::default(),

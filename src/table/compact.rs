@@ -7,6 +7,7 @@ use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer};
 use crate::compact::{CompactLimits, CompactProgress, CompactRequest, Compactor, join_changelogs};
 use crate::error::{Error, Result};
 use crate::format::{CommitMessage, CompactTask, SnapshotId};
+use crate::lookup::LookupCache;
 use crate::predicate::{Expr, col};
 use crate::schema::{BucketMode, ChangelogProducer, TableOptions};
 use crate::table::{MovePostponed, Table};
@@ -62,12 +63,13 @@ pub struct CompactBuilder {
     limits: CompactLimits,
     dry_run: bool,
     progress: Option<Arc<CompactProgress>>,
+    lookups: Option<LookupCache>,
 }
 
 impl CompactBuilder {
     pub(super) fn new(table: Table) -> Self {
         let (request, limits) = (CompactRequest::default(), CompactLimits::default());
-        Self { table, request, limits, dry_run: false, progress: None }
+        Self { table, request, limits, dry_run: false, progress: None, lookups: None }
     }
 
     /// Everything into the highest level; otherwise only what the table's options say is due. With changelog-producer
@@ -136,6 +138,14 @@ impl CompactBuilder {
         self
     }
 
+    /// Shares the memory in which other compactions keep what they looked up of old rows, instead of a cache of its own of a
+    /// quarter of [`CompactBuilder::memory`].
+    #[must_use]
+    pub fn lookups(mut self, cache: &LookupCache) -> Self {
+        self.lookups = Some(cache.clone());
+        self
+    }
+
     /// The compactor alone, for whoever runs tasks elsewhere and commits them.
     ///
     /// # Errors
@@ -147,7 +157,10 @@ impl CompactBuilder {
         if self.limits.memory == 0 {
             return Err(Error::invalid("a compaction that may take 0 bytes of memory"));
         }
-        let compactor = self.table.compactor(self.limits)?;
+        let mut compactor = self.table.compactor(self.limits)?;
+        if let Some(lookups) = &self.lookups {
+            compactor = compactor.with_lookups(lookups);
+        }
         Ok(match &self.progress {
             Some(progress) => compactor.with_progress(Arc::clone(progress)),
             None => compactor,
@@ -203,6 +216,7 @@ impl CompactBuilder {
         if let Some(postponed) = self.postponed()?.filter(|_| !self.dry_run) {
             for moved in Box::pin(postponed.run()).await? {
                 report.postponed_rows += u64::try_from(moved.rows).unwrap_or(0);
+                report.changelog_rows += u64::try_from(moved.changelog_rows).unwrap_or(0);
                 report.snapshots.push(moved.snapshot_id);
             }
         }

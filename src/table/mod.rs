@@ -39,7 +39,7 @@ use crate::commit::{Committer, Publisher, PutIfAbsent};
 use crate::compact::{CompactLimits, Compactor};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::history::History;
+use crate::history::{History, ManifestCache};
 use crate::io::{TableStore, open_location};
 use crate::lookup::LookupBuilder;
 use crate::maintain::{ExpireAfterCommit, Expirer, Retention};
@@ -122,6 +122,27 @@ impl Table {
     pub fn published_by(mut self, publisher: Arc<dyn Publisher>) -> Self {
         self.publisher = publisher;
         self
+    }
+
+    /// The same table, which keeps what it reads of manifests in this cache: one of a process that opens many tables.
+    #[must_use]
+    pub fn sharing(mut self, manifests: &ManifestCache) -> Self {
+        self.history = self.history.sharing(manifests);
+        self
+    }
+
+    /// The table as it is now, with its newest schema, for a handle that is kept for long: two requests where nothing
+    /// changed. What was read of immutable files stays known. Options that were set for this handle are not taken along.
+    ///
+    /// # Errors
+    /// As [`Table::open`]: [`Error::NotFound`] where it was dropped.
+    pub async fn renewed(&self) -> Result<Self> {
+        let Some(schema) = self.history.schemas.renewed().await? else {
+            return Err(Error::not_found(format!("a table at {}", self.history.store.location())));
+        };
+        check_options(&schema, Use::Read)?;
+        TableOptions::parse(&schema)?;
+        Ok(Self { schema, ..self.clone() })
     }
 
     /// Deletes the table with all files of its directory. Those outside of it (`data-file.external-paths`) stay.

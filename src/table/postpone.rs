@@ -1,8 +1,8 @@
 //! Postponed rows: those that wait in `bucket-postpone`, unseen by batch reads, are moved into real buckets.
 //!
 //! A partition that has real buckets keeps their number; another one gets `postpone.default-bucket-num`, or as many as
-//! its waiting rows or bytes ask for. The move is a compaction: streams, which delivered the rows when they came, pass
-//! over it. Spec: `format-spec/bucket.md`, postponed buckets.
+//! its waiting rows or bytes ask for. The move is a compaction. Without a changelog streams, which delivered the rows when
+//! they came, pass over it; with one it tells them. Spec: `format-spec/bucket.md`, postponed buckets.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,8 +11,9 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::rescale::live_of;
+use super::told::tell_with;
 use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer, Publisher, PutIfAbsent};
-use crate::compact::Throttle;
+use crate::compact::{CompactLimits, Throttle};
 use crate::error::{Error, Result};
 use crate::format::layout::POSTPONE_BUCKET;
 use crate::format::{BinaryRow, CommitMessage, DataFileMeta, ManifestEntry, Snapshot, SnapshotId};
@@ -35,6 +36,8 @@ pub struct MovedPartition {
     pub buckets: i32,
     /// Rows that were waiting.
     pub rows: i64,
+    /// Rows of changelog that the move told.
+    pub changelog_rows: i64,
     /// The snapshot that moved them.
     pub snapshot_id: SnapshotId,
 }
@@ -78,7 +81,7 @@ impl MovePostponed {
         self
     }
 
-    /// The memory that a move may take, instead of option `write-buffer-size`.
+    /// The memory that a move may take, instead of option `write-buffer-size`, and 512 MiB where it compacts.
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);
@@ -147,7 +150,8 @@ impl MovePostponed {
         let user = self.history.store.env().uuid();
         let options = TableOptions::parse(&self.schema)?;
         let mut committer = Committer::new(self.history.clone(), &self.schema, &options, &user)?
-            .published_by(Arc::clone(&self.publisher));
+            .published_by(Arc::clone(&self.publisher))
+            .whole();
         let mut last = String::new();
         for _ in 0..TRIES {
             let Some(latest) = self.history.snapshots.latest().await? else { return Ok(None) };
@@ -158,7 +162,22 @@ impl MovePostponed {
                 None => bucket_count(&options.postpone, &files),
             };
             let rows = files.iter().map(|entry| entry.file.row_count).sum();
-            let written = self.rewrite(&latest, &files, buckets, throttle.clone()).await?;
+            let schema = Arc::new(self.moving_schema(buckets));
+            let mut written = self.rewrite(&schema, &latest, &files, throttle.clone()).await?;
+            match self.tell(&schema, partition, buckets, &mut written).await {
+                Ok(None) => {}
+                Ok(Some(reason)) => {
+                    committer.abort(&written).await?;
+                    last = reason;
+                    continue;
+                }
+                Err(error) => {
+                    committer.abort(&written).await?;
+                    return Err(error);
+                }
+            }
+            let told = written.iter().flat_map(|message| &message.compact_changelog);
+            let changelog_rows = told.map(|file| file.row_count).sum();
             let compact_before = files.iter().map(|entry| DataFileMeta::clone(&entry.file)).collect();
             let gone = CommitMessage {
                 compact_before,
@@ -171,32 +190,60 @@ impl MovePostponed {
                     last = reason;
                 }
                 outcome => {
-                    let snapshot_id = outcome.snapshot_id()?;
-                    return Ok(Some(MovedPartition { partition: partition.clone(), buckets, rows, snapshot_id }));
+                    let (partition, snapshot_id) = (partition.clone(), outcome.snapshot_id()?);
+                    return Ok(Some(MovedPartition { partition, buckets, rows, changelog_rows, snapshot_id }));
                 }
             }
         }
         Err(Error::conflict(format!("postponed rows: others keep changing the partition: {last}")))
     }
 
-    /// The waiting rows, in their order and with their kinds, in level-0 files of real buckets.
-    async fn rewrite(
-        &self,
-        snapshot: &Snapshot,
-        files: &[Arc<ManifestEntry>],
-        buckets: i32,
-        throttle: Throttle,
-    ) -> Result<Vec<CommitMessage>> {
+    /// The table as one with that many buckets.
+    fn moving_schema(&self, buckets: i32) -> Schema {
         let mut schema = Schema::clone(&self.schema);
         schema.options.insert("bucket".to_string(), buckets.to_string());
         // Kinds were taken from their column when the rows came, and dropped kinds were dropped then.
         schema.options.remove("rowkind.field");
-        let schema = Arc::new(schema);
-        let mut options = TableOptions::parse(&schema)?;
-        let rules = PlanRules::new(&schema, &options)?;
+        schema
+    }
+
+    /// Compacts moved rows with those that are in their buckets, where compactions make the changelog: followers are told
+    /// of them by the snapshot in which batch reads see them. Says what is in the way.
+    async fn tell(
+        &self,
+        schema: &Arc<Schema>,
+        partition: &BinaryRow,
+        buckets: i32,
+        written: &mut [CommitMessage],
+    ) -> Result<Option<String>> {
+        let Some(latest) = self.history.snapshots.latest().await? else { return Ok(None) };
+        // As late as possible: what came since the rows were numbered is ordered with them.
+        let live = live_of(&self.history, &latest, partition).await?;
+        if live.iter().any(|entry| entry.total_buckets > 0 && entry.total_buckets != buckets) {
+            return Ok(Some("it was rescaled".to_string()));
+        }
+        let otherwise = CompactLimits::default();
+        let limits = CompactLimits {
+            memory: self.memory.unwrap_or(otherwise.memory),
+            threads: self.threads.unwrap_or(otherwise.threads),
+            bytes_per_second: self.bytes_per_second,
+        };
+        tell_with(&self.history, schema, limits, (&latest, live), written).await.map(|()| None)
+    }
+
+    /// The waiting rows, in their order and with their kinds, in level-0 files of real buckets.
+    async fn rewrite(
+        &self,
+        schema: &Arc<Schema>,
+        snapshot: &Snapshot,
+        files: &[Arc<ManifestEntry>],
+        throttle: Throttle,
+    ) -> Result<Vec<CommitMessage>> {
+        let mut options = TableOptions::parse(schema)?;
+        let rules = PlanRules::new(schema, &options)?;
         let splits = plan_changes(&rules, snapshot.id, files.to_vec(), &Vectors::default());
         let request = ReadRequest {
-            schema: Arc::clone(&schema),
+            schema: Arc::clone(schema),
             select: (0..schema.fields.len()).collect(),
             filter: None,
             batch_rows: options.read_batch_rows,
@@ -205,11 +252,12 @@ impl MovePostponed {
         let reader = SplitReader::new(&self.history, request, &splits).await?;
         let reader = reader.with_pace(Arc::new(move |file, rows| throttle.take_rows(file, rows)));
         let spill = self.spill_directory.clone();
-        // One commit moves whole buckets; compactions come later.
+        // Compactions come later, all at once.
         options.compaction.write_only = true;
         options.write_buffer_size = self.memory.unwrap_or(options.write_buffer_size);
         let mut writer =
-            StreamWriter::new(self.history.clone(), schema, options, "", Channel::ONLY, spill)?.keeping_nulls();
+            StreamWriter::new(self.history.clone(), Arc::clone(schema), options, "", Channel::ONLY, spill)?
+                .keeping_nulls();
         if let Some(threads) = self.threads {
             writer = writer.with_threads(threads);
         }
@@ -234,6 +282,7 @@ impl MovePostponed {
         }
         let messages = writer.prepare_commit().await?.into_iter().map(|mut message| {
             message.compact_after = std::mem::take(&mut message.new_files);
+            message.compact_changelog = std::mem::take(&mut message.changelog_files);
             message.base_snapshot = None; // a compaction is checked in any case
             message
         });

@@ -244,7 +244,7 @@ impl WriterCompaction {
         self.stood_still(began, waits);
         for ((place, _), result) in due.iter().zip(results) {
             match (result, messages.get_mut(place), self.buckets.get_mut(place)) {
-                (Ok(done), Some(message), _) => self.absorb(message, done).await,
+                (Ok(done), Some(message), _) => self.compactor.absorb(message, done).await,
                 (Err(error), _, Some(state)) if is_of_a_value(&error) && !needed => {
                     tracing::warn!(%error, bucket = place.1, "a bucket is not compacted: its new files cannot hold a value");
                     state.held_back = HELD_BACK;
@@ -299,7 +299,7 @@ impl WriterCompaction {
                 },
             };
             match done {
-                Some(Ok(done)) => self.absorb(message, done).await,
+                Some(Ok(done)) => self.compactor.absorb(message, done).await,
                 Some(Err(error)) => {
                     // Somebody else may have taken its input. A commit that waits runs a task of its own below.
                     tracing::warn!(%error, bucket = place.1, "a compaction failed and will be tried again");
@@ -467,30 +467,6 @@ impl WriterCompaction {
             }
         });
         receiver
-    }
-
-    /// Puts what a compaction did into the message. Files that it took from an earlier compaction of this commit were
-    /// never told to anybody, and go.
-    async fn absorb(&self, message: &mut CommitMessage, done: CommitMessage) {
-        let mut obsolete = CommitMessage::new(done.partition.clone(), done.bucket, done.total_buckets);
-        for file in done.compact_before {
-            let same = |other: &DataFileMeta| other.file_name == file.file_name && other.level == file.level;
-            let Some(at) = message.compact_after.iter().position(same) else {
-                message.compact_before.push(file);
-                continue;
-            };
-            let named = |files: &[DataFileMeta]| files.iter().any(|other| other.file_name == file.file_name);
-            let stays = named(&message.compact_before) || named(&done.compact_after) || named(&message.new_files);
-            message.compact_after.remove(at);
-            if !stays {
-                obsolete.compact_after.push(file);
-            }
-        }
-        message.compact_after.extend(done.compact_after);
-        message.compact_changelog.extend(done.compact_changelog);
-        message.compact_new_index.extend(done.compact_new_index);
-        message.compact_deleted_index.extend(done.compact_deleted_index);
-        self.compactor.discard(&obsolete).await;
     }
 
     /// The live files of buckets in a snapshot that was the newest when the rows of this commit were flushed. Somebody

@@ -58,9 +58,11 @@ impl Settings {
         }
     }
 
-    /// How changelog files are written, when the input becomes one.
+    /// How changelog files are written, when the input becomes one. Rows that wait in `bucket-postpone` are told when
+    /// they are moved.
     pub(super) fn changelog_spec(&self, encode_bytes: usize) -> Result<Option<WriteSpec>> {
-        if self.options.changelog_producer != ChangelogProducer::Input {
+        let waits = self.options.bucket == BucketMode::Postpone;
+        if waits || self.options.changelog_producer != ChangelogProducer::Input {
             return Ok(None);
         }
         WriteSpec::of_changelog(&self.schema, &self.options, &self.layout, 0, encode_bytes).map(Some)

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use forebay::Table;
 use forebay::commit::CommitProperties;
+use forebay::history::ManifestCache;
 use forebay::io::{CountingStore, Counts, Op, PathClass, TableStore};
+use forebay::lookup::LookupCache;
 use forebay::scan::At;
-use forebay::schema::Schema;
+use forebay::schema::{Schema, SchemaChange};
 use forebay::stream::Start;
 use forebay::types::{DataType, Datum, RowKind};
 
-use crate::support::{Changes, batch, block_on, read_at, rows_of, seeded_env};
+use crate::support::{Changes, batch, block_on, commit_changes, read_at, rows_of, seeded_env};
 
 fn counting() -> (TableStore, CountingStore) {
     let mut counter = None;
@@ -172,5 +174,103 @@ fn a_changelog_of_few_keys_reads_few_pages_of_the_levels_above() {
         let befores: std::collections::BTreeSet<String> = told.iter().filter_map(before).collect();
         let expected = all[7_000..7_020].iter().map(|(_, row)| format!("{row:?}")).collect();
         assert_eq!(befores, expected);
+    });
+}
+
+fn upserts(ids: impl IntoIterator<Item = i64>, text: &str) -> Changes {
+    let row = |id| vec![Datum::BigInt(id), Datum::String(format!("{text} {id}"))];
+    ids.into_iter().map(|id| (RowKind::UpdateAfter, row(id))).collect()
+}
+
+/// What a service does that looks at its tables again and again.
+#[test]
+fn a_second_look_at_an_unchanged_table_reads_no_manifest_again() {
+    block_on(async {
+        let (store, counter) = counting();
+        let table = Table::create_store(store.clone(), schema("none")).await.unwrap();
+        for identifier in 1..=4 {
+            commit_changes(&table, "w", identifier, &some_rows(identifier * 5)).await;
+        }
+        let cache = ManifestCache::default();
+        counter.reset();
+        let opened = Table::open_store(store.clone()).await.unwrap().sharing(&cache);
+        assert_eq!(opened.compact().plan().await.unwrap(), []);
+        let first = counter.reset();
+        // Two for the schema, five find the newest snapshot; two lists and four manifests.
+        hold("the first look", &first, 2 + 5 + 2 + 4);
+        let again = opened.renewed().await.unwrap();
+        assert_eq!(again.compact().plan().await.unwrap(), []);
+        let second = counter.reset();
+        hold("the second look", &second, 2 + 5);
+        assert!(second.total() < first.total());
+        // Another handle that shares the cache, too; and of a new commit only what it brought.
+        commit_changes(&table, "w", 5, &some_rows(40)).await;
+        counter.reset();
+        let other = Table::open_store(store.clone()).await.unwrap().sharing(&cache);
+        assert_eq!(other.compact().plan().await.unwrap().len(), 1);
+        hold("a look after one commit", &counter.reset(), 2 + 5 + 2 + 1);
+        // New columns are seen, and so is that the table was dropped.
+        let more =
+            SchemaChange::AddColumn { path: vec!["more".into()], data_type: DataType::INT, comment: None, place: None };
+        table.alter(&[more]).await.unwrap();
+        assert_eq!(again.renewed().await.unwrap().schema().fields.len(), 3);
+        table.drop().await.unwrap();
+        assert!(matches!(again.renewed().await, Err(forebay::Error::NotFound(_))));
+        let anew = Table::create_store(store, schema("input")).await.unwrap();
+        let seen = again.renewed().await.unwrap();
+        assert_eq!((seen.schema().fields.len(), seen.schema().option("changelog-producer")), (2, Some("input")));
+        commit_changes(&anew, "w", 1, &some_rows(1)).await;
+        assert_eq!(read_at(&seen, At::Latest).await.unwrap().len(), 10);
+    });
+}
+
+#[test]
+fn tables_that_share_a_cache_hold_to_one_limit() {
+    block_on(async {
+        let cache = ManifestCache::new(40_000);
+        let mut tables = Vec::new();
+        for n in 0..6 {
+            let store = TableStore::memory(&seeded_env(n));
+            let table = Table::create_store(store, schema("none")).await.unwrap().sharing(&cache);
+            for identifier in 1..=6 {
+                commit_changes(&table, "w", identifier, &some_rows(identifier * 5 + n as i64)).await;
+            }
+            tables.push(table);
+        }
+        for _ in 0..3 {
+            for (n, table) in (0_i64..).zip(&tables) {
+                let rows = read_at(table, At::Latest).await.unwrap();
+                assert_eq!(
+                    rows.iter().map(|row| row[0].clone()).min_by(|a, b| a.total_cmp(b)),
+                    Some(Datum::BigInt(5 + n))
+                );
+                assert!(cache.memory() <= cache.budget(), "{cache:?}");
+            }
+        }
+        assert!(cache.memory() > 0);
+    });
+}
+
+#[test]
+fn compactions_that_share_their_lookups_read_pages_of_old_rows_once() {
+    block_on(async {
+        let mut costs = Vec::new();
+        for shared in [false, true] {
+            let (store, counter) = counting();
+            let table = Table::create_store(store, schema("lookup")).await.unwrap();
+            commit_changes(&table, "w", 1, &upserts(0..60_000, "old")).await;
+            table.compact().full().run().await.unwrap();
+            let lookups = LookupCache::new(64 << 20).unwrap();
+            for round in 2..=3 {
+                commit_changes(&table, "w", round, &upserts([100, 40_000], "new")).await;
+                counter.reset();
+                let compaction = table.compact();
+                let compaction = if shared { compaction.lookups(&lookups) } else { compaction };
+                assert_eq!(compaction.run().await.unwrap().changelog_rows, 4);
+            }
+            costs.push(counter.reset().at(Op::Get, PathClass::Data));
+        }
+        println!("{costs:?} reads of data files");
+        assert!(costs[1] < costs[0], "{costs:?}");
     });
 }

@@ -14,6 +14,7 @@ mod expiry;
 mod hostile;
 mod kill;
 mod model;
+mod postponed;
 mod read_tags;
 mod removal;
 mod schema_rollback;

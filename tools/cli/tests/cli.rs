@@ -906,6 +906,39 @@ fn a_writer_tells_how_long_it_stood_still() {
     let files = place.ok(&["inspect", "./t", "files", "--at", "1", "--json"]);
     assert!((1..=5).contains(&files.lines().count()), "{files}");
     assert_eq!(place.ok(&["read", "./t", "--count"]), "100000\n");
+    let load = ["load", "./t", "--format", "jsonl", "--memory", "400kb", "--json"];
+    let told: serde_json::Value = serde_json::from_str(&text(&place.feed(&load, &all).stdout)).unwrap();
+    assert!(told["stalledSeconds"].as_f64().unwrap() > 0.0, "{told}");
+}
+
+/// It keeps its handles between rounds.
+#[test]
+fn a_watching_compactor_sees_new_columns_and_tables_that_were_made_anew() {
+    let place = Place::new();
+    place.many_runs("shop.orders");
+    let table = "./w/shop.db/orders";
+    let watcher = place.command(&["compact", "./w", "--watch", "--full", "--interval", "50 ms"]).spawn().unwrap();
+    let compacted = || {
+        while place.live_files(table) != 1 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    compacted();
+    place.ok(&["alter", table, "--add-column", "more INT"]);
+    place.feed_ok(&["write", table, "--format", "jsonl"], "{\"id\":1,\"name\":\"new\",\"more\":7}\n");
+    compacted();
+    assert!(place.ok(&["read", table, "--where", "more = 7", "--json"]).contains("\"new\""));
+    place.ok(&["drop", table, "--yes"]);
+    let columns = ["create", table, "--column", "id BIGINT NOT NULL", "--column", "n INT", "--primary-key", "id"];
+    place.ok(&[&columns[..], &["-o", "write-only=true"]].concat());
+    for n in 0..3 {
+        place.feed_ok(&["write", table, "--format", "jsonl"], &format!("{{\"id\":{n},\"n\":{n}}}\n"));
+    }
+    compacted();
+    interrupt(&watcher);
+    let output = watcher.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(place.ok(&["read", table, "--count"]), "3\n");
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Incoming {
                         the keys of every partition that gets rows are known besides, up to 1 GiB: they take of the rows' share \
                         first.\n\
                         A bucket that has as many runs as num-sorted-run.stop-trigger allows makes the writer wait for its \
-                        compaction; the summary tells for how long (stalledSeconds with --json).")]
+                        compaction; progress and summary tell for how long (stalledSeconds with --json).")]
 pub struct Write {
     /// The table: a location or db.table
     pub table: String,

@@ -4,11 +4,14 @@ mod metrics;
 mod targets;
 mod travel;
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use forebay::compact::CompactProgress;
+use forebay::compact::{CompactLimits, CompactProgress};
 use forebay::format::CompactTask;
+use forebay::history::ManifestCache;
+use forebay::lookup::LookupCache;
 use forebay::schema::parse_duration;
 use forebay::table::{CompactBuilder, CompactReport};
 use forebay::{Env, Table, predicate};
@@ -33,7 +36,7 @@ pub async fn run(args: Compact, common: &Common) -> Result<()> {
     if let Some(address) = args.metrics {
         metrics::serve(address, registry).await?;
     }
-    let service = Service { args: &args, common, env: Env::system(), metrics };
+    let service = Service::new(&args, common, metrics)?;
     if !args.watch {
         return service.round(&targets).await?.end();
     }
@@ -101,14 +104,57 @@ struct Service<'a> {
     common: &'a Common,
     env: Env,
     metrics: Metrics,
+    /// What was read of the manifests of all tables.
+    manifests: ManifestCache,
+    /// What compactions of all tables looked up of old rows.
+    lookups: LookupCache,
+    /// Tables of earlier rounds by their names: their connections, and schemas that were read.
+    opened: Mutex<HashMap<String, Table>>,
 }
 
-impl Service<'_> {
+impl<'a> Service<'a> {
+    fn new(args: &'a Compact, common: &'a Common, metrics: Metrics) -> Result<Self> {
+        let memory = args.means.memory.unwrap_or(CompactLimits::default().memory);
+        Ok(Self {
+            args,
+            common,
+            env: Env::system(),
+            metrics,
+            manifests: ManifestCache::default(),
+            lookups: LookupCache::new(memory / 4)?,
+            opened: Mutex::default(),
+        })
+    }
+
+    fn opened(&self) -> MutexGuard<'_, HashMap<String, Table>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A table as it is now: whoever dropped it, made it anew or changed its schema since the last round is noticed.
+    async fn table(&self, named: &targets::Named) -> Result<Table> {
+        let options = &self.args.scope.options;
+        let known = self.opened().remove(&named.name);
+        let table = match known {
+            Some(known) => known.renewed().await?,
+            None => named.open(self.common, options).await?.sharing(&self.manifests),
+        };
+        if self.args.watch && named.is_fixed(self.common) {
+            self.opened().insert(named.name.clone(), table.clone());
+        }
+        named.with_options(table, options)
+    }
+
+    fn builder(&self, table: &Table) -> Result<CompactBuilder> {
+        Ok(builder(table, &self.args.scope, &self.args.means)?.lookups(&self.lookups))
+    }
+
     /// Looks at every table and compacts what is due, the deepest in debt first.
     async fn round(&self, targets: &Targets) -> Result<Round> {
         let mut round = Round::default();
         let tables = targets.tables(self.common).await?;
         let alone = tables.len() == 1 && targets.names_tables();
+        let names: BTreeSet<&str> = tables.iter().map(|named| named.name.as_str()).collect();
+        self.opened().retain(|name, _| names.contains(name.as_str()));
         let mut due = Vec::new();
         let looks = tables.into_iter().map(|named| async {
             let (name, typed) = (named.name.clone(), named.is_typed());
@@ -145,8 +191,8 @@ impl Service<'_> {
     }
 
     async fn look(&self, named: targets::Named) -> Result<Due> {
-        let table = named.open(self.common, &self.args.scope.options).await?;
-        let compaction = builder(&table, &self.args.scope, &self.args.means)?;
+        let table = self.table(&named).await?;
+        let compaction = self.builder(&table)?;
         let (tasks, waiting) = (compaction.plan().await?, compaction.waiting_rows().await?);
         Ok(Due { typed: named.is_typed(), name: named.name, table, tasks, waiting })
     }
@@ -164,6 +210,7 @@ impl Service<'_> {
             output::note(&format!("{name}: failed, {}", failure.message()));
         }
         if !skipped {
+            self.opened().remove(name); // whatever it was, the next round begins anew
             self.metrics.failed(name);
             round.failed.push(failure.context(name));
         }
@@ -176,7 +223,7 @@ impl Service<'_> {
             return self.planned(&due);
         }
         let progress = Arc::new(CompactProgress::default());
-        let compaction = builder(&due.table, &self.args.scope, &self.args.means)?.progress(Arc::clone(&progress));
+        let compaction = self.builder(&due.table)?.progress(Arc::clone(&progress));
         let bar = bar(&due, self.common);
         let mut work = Box::pin(compaction.run());
         let report = loop {

@@ -65,19 +65,26 @@ pub async fn run(args: Load, common: &Common) -> Result<()> {
         }
         outcome => Some(outcome.snapshot_id()?),
     };
-    let replaced = target.replaced();
+    let (replaced, stalled) = (target.replaced(), target.stalled());
     if let Err(error) = target.close(&table).await {
         output::note(&format!("the rows are committed, the compaction behind them is not: {}", error.message()));
     }
     let seconds = (env.monotonic() - start).as_secs_f64().max(1e-3);
-    tell(common, rows, snapshot, replaced, seconds)
+    tell(common, rows, snapshot, replaced, (seconds, stalled))
 }
 
-fn tell(common: &Common, rows: u64, snapshot: Option<i64>, replaced: Option<&str>, seconds: f64) -> Result<()> {
+fn tell(
+    common: &Common,
+    rows: u64,
+    snapshot: Option<i64>,
+    replaced: Option<&str>,
+    (seconds, stalled): (f64, f64),
+) -> Result<()> {
     if common.json {
         return output::print_json(&json!({
             "rows": rows, "snapshot": snapshot, "replaced": replaced, "already": false,
             "seconds": (seconds * 1000.0).round() / 1000.0,
+            "stalledSeconds": (stalled * 1000.0).round() / 1000.0,
         }));
     }
     let place = match replaced {
@@ -90,6 +97,7 @@ fn tell(common: &Common, rows: u64, snapshot: Option<i64>, replaced: Option<&str
         None => "there was nothing to load".to_string(),
         Some(id) => format!("loaded {count}{place} in snapshot {id}: {seconds:.2} s, {rate} rows/s"),
     });
+    super::write::stood_still(stalled);
     Ok(())
 }
 
@@ -213,6 +221,14 @@ impl Target {
         match self {
             Self::Beside { .. } => None,
             Self::Instead { replaced, .. } => Some(replaced),
+        }
+    }
+
+    /// Seconds for which its writer stood still. One whose rows take the place of others merges nothing before its commit.
+    fn stalled(&self) -> f64 {
+        match self {
+            Self::Beside { writer, .. } => writer.stalled().as_secs_f64(),
+            Self::Instead { .. } => 0.0,
         }
     }
 

@@ -189,7 +189,7 @@ impl Run {
                     self.rows += rows;
                     self.uncommitted += rows;
                     bar.set_position(bytes.load(Ordering::Relaxed));
-                    bar.set_message(format!("{} rows, {} commits", output::count(self.rows), self.commits));
+                    bar.set_message(self.so_far());
                 }
                 Fed::Boundary(mark) => self.commit(mark).await?,
                 Fed::End(mark) => {
@@ -244,6 +244,15 @@ impl Run {
         Err(failure)
     }
 
+    /// What a progress bar says.
+    fn so_far(&self) -> String {
+        let said = format!("{} rows, {} commits", output::count(self.rows), self.commits);
+        match self.writer.stalled().as_secs_f64() {
+            stalled if stalled >= 0.01 => format!("{said}, stood still for {stalled:.1} s"),
+            _ => said,
+        }
+    }
+
     /// What is visible after a failure.
     fn told(&self) -> String {
         match self.last {
@@ -284,11 +293,16 @@ impl Run {
         let snapshot = self.snapshot.map(|id| format!(", snapshot {id}")).unwrap_or_default();
         let rows = format!("{rows} {}", if self.rows == 1 { "row" } else { "rows" });
         output::note(&format!("wrote {rows} in {commits} {many}{snapshot}: {seconds:.2} s, {rate} rows/s"));
-        if stalled >= 0.01 {
-            output::note(&format!(
-                "{stalled:.2} s of it stood still: buckets had as many runs as num-sorted-run.stop-trigger allows"
-            ));
-        }
+        stood_still(stalled);
         Ok(())
+    }
+}
+
+/// Tells for how many seconds a writer stood still, if it did.
+pub fn stood_still(seconds: f64) {
+    if seconds >= 0.01 {
+        output::note(&format!(
+            "{seconds:.2} s of it stood still: buckets had as many runs as num-sorted-run.stop-trigger allows"
+        ));
     }
 }

@@ -76,7 +76,7 @@ impl Metrics {
         registry.register("seconds", "How long a compaction of a table took", metrics.seconds.clone());
         registry.register("debt_files", "Files of level 0 that wait for a compaction", metrics.debt_files.clone());
         registry.register("waiting_rows", "Postponed rows that wait for a bucket", metrics.waiting_rows.clone());
-        let help = "Input worked through by the compaction that runs";
+        let help = "Bytes of the files to be replaced that the compaction that runs has worked through";
         registry.register("progress_bytes", help, metrics.progress_bytes.clone());
         (metrics, registry)
     }

@@ -48,15 +48,41 @@ impl Named {
         matches!(self.place, Place::Typed(_))
     }
 
-    /// Opens it.
+    /// Opens it, as the table has it: without the options of the call, but for that of the branch.
     pub async fn open(&self, common: &Common, options: &[(String, String)]) -> Result<Table> {
-        let table = match &self.place {
-            Place::Typed(text) => return super::super::open_table(text, common, options).await,
-            Place::Warehouse(warehouse, name) => super::super::open_catalog(warehouse, common)?.table(name).await?,
+        match &self.place {
+            Place::Typed(text) => {
+                let branch: Vec<_> = options.iter().filter(|(key, _)| key == BRANCH).cloned().collect();
+                super::super::open_table(text, common, &branch).await
+            }
+            Place::Warehouse(warehouse, name) => Ok(super::super::open_catalog(warehouse, common)?.table(name).await?),
+        }
+    }
+
+    /// The opened table with the options of the call.
+    pub fn with_options(&self, table: Table, options: &[(String, String)]) -> Result<Table> {
+        let opened = |key: &str| self.is_typed() && key == BRANCH;
+        let told: Vec<_> = options.iter().filter(|(key, _)| !opened(key)).cloned().collect();
+        Ok(if told.is_empty() { table } else { table.with_options(told)? })
+    }
+
+    /// Whether the name means one place for good. Where a catalog service or a database knows the names, another table
+    /// may get this one.
+    pub fn is_fixed(&self, common: &Common) -> bool {
+        let named = |key: &str| common.options().iter().any(|(told, _)| told == key);
+        let of_service = match &self.place {
+            Place::Typed(text) => text.starts_with(SERVICE),
+            Place::Warehouse(warehouse, _) => warehouse.starts_with(SERVICE),
         };
-        Ok(table.with_options(options.iter().cloned())?)
+        let in_service = common.warehouse.as_ref().is_some_and(|warehouse| warehouse.starts_with(SERVICE));
+        common.catalog.is_none() && !of_service && !in_service && !["metastore", "uri"].into_iter().any(named)
     }
 }
+
+/// The option that is said in the call that opens a table.
+const BRANCH: &str = "branch";
+/// How the location of a catalog service begins.
+const SERVICE: &str = "rest+";
 
 impl Targets {
     /// What was typed.
