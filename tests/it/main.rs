@@ -22,6 +22,7 @@ mod nested;
 mod order;
 mod other_schemas;
 mod overwrite;
+mod picking;
 mod protected_reads;
 mod row_groups;
 mod row_tracking;

@@ -7,9 +7,10 @@
 //! | first-row | none, lookup |
 //! | partial-update that removes rows, and with a sequence group that takes values back | lookup, full-compaction |
 //!
-//! Of the last no oracle can tell the rows; their changelog must tell what the table shows.
+//! Of the last no oracle can tell the rows; their changelog must tell what the table shows. Beside fixed buckets the same is
+//! done on tables with deletion vectors and on tables with dynamic buckets, as far as they go with an engine and a producer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use forebay::commit::{CommitOutcome, CommitProperties};
@@ -20,7 +21,7 @@ use forebay::schema::Schema;
 use forebay::types::{DataType, Datum, RowKind};
 use forebay::{Error, Table};
 
-use crate::compaction::all_is_told;
+use crate::compaction::{all_is_told, seeing_all, vectors};
 use crate::support::{
     Changes, Random, Row, as_set, batch, block_on, each_seed, faulty_over, read_at, read_changes, seeded_env,
 };
@@ -55,8 +56,19 @@ const COMBINATIONS: [(&str, &str); 18] = [
 /// The rows by key.
 type Rows = BTreeMap<i64, Row>;
 
+/// What keeps the keys of a table apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Form {
+    Fixed,
+    /// Fixed buckets whose old versions are masked.
+    Vectors,
+    /// A hash index tells each key's bucket.
+    Dynamic,
+}
+
 /// One combination and what a seed decides about it.
 struct Case {
+    form: Form,
     engine: &'static str,
     producer: &'static str,
     /// The writer compacts nothing itself.
@@ -73,7 +85,7 @@ impl Case {
             .column("n", DataType::INT)
             .column("text", DataType::STRING)
             .primary_key(["id"])
-            .option("bucket", if self.shared { "2" } else { "1" })
+            .option("bucket", self.buckets())
             .option("precommit-compact", self.shared.to_string())
             .option("merge-engine", self.engine.split(',').next().unwrap())
             .option("changelog-producer", self.producer)
@@ -90,7 +102,20 @@ impl Case {
             GROUPED => &[("fields.n.sequence-group", "text")],
             _ => &[],
         };
-        own.iter().fold(builder, |builder, (name, value)| builder.option(*name, *value)).build().unwrap()
+        let form: &[(&str, &str)] = match self.form {
+            Form::Fixed => &[],
+            Form::Vectors => &[("deletion-vectors.enabled", "true"), ("num-levels", "6")],
+            Form::Dynamic => &[("dynamic-bucket.target-row-num", if self.shared { "4" } else { "1000" })],
+        };
+        own.iter().chain(form).fold(builder, |builder, (name, value)| builder.option(*name, *value)).build().unwrap()
+    }
+
+    fn buckets(&self) -> &'static str {
+        match (self.form, self.shared) {
+            (Form::Dynamic, _) => "-1",
+            (_, true) => "2",
+            (_, false) => "1",
+        }
     }
 
     /// What the source sends with a commit, the same each time.
@@ -163,6 +188,11 @@ impl Case {
         !matches!(self.engine, REMOVING | GROUPED)
     }
 
+    /// The keys that so many commits name, whatever became of their rows.
+    fn keys_after(&self, commits: i64) -> BTreeSet<String> {
+        (1..=commits).flat_map(|identifier| self.changes(identifier)).map(|(_, row)| format!("{:?}", row[0])).collect()
+    }
+
     /// Whether readers see rows before a compaction.
     fn shows_level_0(&self) -> bool {
         self.engine != "first-row"
@@ -181,7 +211,7 @@ impl World {
         let env = seeded_env(case.seed);
         let raw = TableStore::memory(&env);
         let (store, faulty) = faulty_over(&raw, &env, FaultPlan::none());
-        let raw = Table::create_store(raw, case.schema()).await.unwrap();
+        let raw = seeing_all(Table::create_store(raw, case.schema()).await.unwrap());
         Self { case, raw, store, faulty }
     }
 
@@ -253,10 +283,20 @@ impl World {
     }
 }
 
+/// What became of one case.
+#[derive(Debug, Default)]
+struct Seen {
+    roles: Vec<&'static str>,
+    /// Masked rows, counted after each life.
+    masked: i64,
+    /// The most buckets that an index told of.
+    indexed: usize,
+}
+
 /// Lives until all is committed; then everything is compacted and compared.
-async fn troubled(case: Case) -> Vec<&'static str> {
+async fn troubled(case: Case) -> Seen {
     let mut random = Random(case.seed);
-    let what = format!("{} with {}, write-only: {}", case.engine, case.producer, case.write_only);
+    let what = format!("{:?}: {} with {}, write-only: {}", case.form, case.engine, case.producer, case.write_only);
     let plan = |seed| {
         FaultPlan::seeded(seed)
             .chance(0.01, Fault::FailBefore)
@@ -266,7 +306,7 @@ async fn troubled(case: Case) -> Vec<&'static str> {
             .chance(0.02, Fault::Delay(Duration::from_secs(1)))
     };
     let world = World::new(case).await;
-    let mut seen = Vec::new();
+    let mut seen = Seen::default();
     for lives in 0.. {
         assert!(lives < 300, "{what}: after {lives} lives not all is committed");
         let mut next = plan(random.next());
@@ -278,8 +318,8 @@ async fn troubled(case: Case) -> Vec<&'static str> {
             true => ("write", world.write(&mut random).await),
             false => ("compact", world.compact(&mut random).await),
         };
-        seen.push(if outcome.is_ok() { role } else { "failure" });
-        if let Ok(table) = Table::open_store(world.store.clone()).await
+        seen.roles.push(if outcome.is_ok() { role } else { "failure" });
+        if let Ok(table) = Table::open_store(world.store.clone()).await.map(seeing_all)
             && let Ok(Some(newest)) = table.history().snapshots.latest_id().await
             && let Ok(rows) = read_at(&table, At::Snapshot(newest)).await
         {
@@ -287,7 +327,11 @@ async fn troubled(case: Case) -> Vec<&'static str> {
         }
         world.faulty.revive();
         let newest = world.raw.history().snapshots.latest_id().await.unwrap().unwrap_or(0);
-        if world.commits_at(newest).await == COMMITS && seen.iter().filter(|role| **role == "compact").count() > 2 {
+        if newest > 0 {
+            check_index(&world, &what, newest, &mut seen).await;
+        }
+        if world.commits_at(newest).await == COMMITS && seen.roles.iter().filter(|role| **role == "compact").count() > 2
+        {
             break;
         }
     }
@@ -301,8 +345,41 @@ async fn troubled(case: Case) -> Vec<&'static str> {
     if world.case.has_oracle() {
         assert_eq!(as_set(&found), as_set(world.case.rows_after(COMMITS).values()), "{what}: the end");
     }
+    check_index(&world, &what, newest, &mut seen).await;
+    if world.case.form == Form::Vectors {
+        // Everything is up, and whoever merges nothing sees the same.
+        let plain = world.raw.clone().with_options([("deletion-vectors.merge-on-read", "false")]).unwrap();
+        assert!(plain.scan().plan().await.unwrap().splits.iter().all(|split| split.raw), "{what}");
+        assert_eq!(as_set(read_at(&plain, At::Latest).await.unwrap()), as_set(&found), "{what}: without merging");
+    }
     check_changes(&world, &what, newest, found).await;
     seen
+}
+
+/// What the newest index files say is true: no vector dangles, and a hash index has each key that was ever committed,
+/// in one bucket.
+async fn check_index(world: &World, what: &str, newest: i64, seen: &mut Seen) {
+    match world.case.form {
+        Form::Fixed => {}
+        Form::Vectors => seen.masked += vectors(&world.raw).await.values().sum::<i64>(),
+        Form::Dynamic => {
+            let history = world.raw.history();
+            let snapshot = history.snapshots.load(newest).await.unwrap();
+            let mut hashes: BTreeMap<i32, i64> = BTreeMap::new();
+            if let Some(name) = &snapshot.index_manifest {
+                for file in history.manifests.index(name).await.unwrap().iter() {
+                    assert_eq!(
+                        hashes.insert(file.bucket, file.row_count),
+                        None,
+                        "{what}: a bucket has two index files"
+                    );
+                }
+            }
+            let keys = world.case.keys_after(world.commits_at(newest).await).len() as i64;
+            assert_eq!(hashes.values().sum::<i64>(), keys, "{what}, snapshot {newest}: {hashes:?}");
+            seen.indexed = seen.indexed.max(hashes.len());
+        }
+    }
 }
 
 /// The changelog replays to the rows, and on the way, after each snapshot of one bucket, to the rows after one of the
@@ -349,18 +426,57 @@ async fn check_state(world: &World, what: &str, rows: &Rows, told: i64, snapshot
     })
 }
 
+/// Each combination that a form of table takes, under faults.
+fn all_combinations(form: Form, seed: u64, mut each: impl FnMut(Seen)) {
+    for (engine, producer) in COMBINATIONS {
+        // Old rows of first-row never change, so that it masks nothing, and full-compaction merges what vectors masked.
+        if form == Form::Vectors && (engine == "first-row" || producer == "full-compaction") {
+            continue;
+        }
+        let write_only = (seed + engine.len() as u64).is_multiple_of(2);
+        let shared = (seed / 2 + producer.len() as u64).is_multiple_of(2);
+        each(block_on(troubled(Case { form, engine, producer, write_only, shared, seed })));
+    }
+}
+
+fn all_roles(roles: &[&str]) {
+    for role in ["write", "compact", "failure"] {
+        assert!(roles.contains(&role), "nothing is seen of {role}");
+    }
+}
+
 #[test]
 fn every_engine_with_every_producer_under_faults_has_its_rows_and_its_changelog() {
-    let mut seen = Vec::new();
+    let mut roles = Vec::new();
     each_seed("every_engine_with_every_producer", 2, |seed| {
-        for (engine, producer) in COMBINATIONS {
-            let write_only = (seed + engine.len() as u64).is_multiple_of(2);
-            let shared = (seed / 2 + producer.len() as u64).is_multiple_of(2);
-            let case = Case { engine, producer, write_only, shared, seed };
-            seen.extend(block_on(troubled(case)));
-        }
+        all_combinations(Form::Fixed, seed, |seen| roles.extend(seen.roles));
     });
-    for role in ["write", "compact", "failure"] {
-        assert!(seen.contains(&role), "nothing is seen of {role}");
-    }
+    all_roles(&roles);
+}
+
+#[test]
+fn engines_with_deletion_vectors_under_faults_have_their_rows_and_their_changelog() {
+    let (mut roles, mut masked) = (Vec::new(), 0);
+    each_seed("engines_with_deletion_vectors_under_faults", 3, |seed| {
+        all_combinations(Form::Vectors, seed, |seen| {
+            roles.extend(seen.roles);
+            masked += seen.masked;
+        });
+    });
+    println!("{masked} masked rows");
+    all_roles(&roles);
+    assert!(masked > 20, "{masked} masked rows");
+}
+
+#[test]
+fn engines_with_dynamic_buckets_under_faults_have_their_rows_and_every_key_one_bucket() {
+    let (mut roles, mut indexed) = (Vec::new(), 0);
+    each_seed("engines_with_dynamic_buckets_under_faults", 2, |seed| {
+        all_combinations(Form::Dynamic, seed, |seen| {
+            roles.extend(seen.roles);
+            indexed = indexed.max(seen.indexed);
+        });
+    });
+    all_roles(&roles);
+    assert!(indexed > 2, "{indexed} buckets");
 }

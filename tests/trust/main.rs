@@ -5,10 +5,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
+mod asleep;
 mod budgets;
 mod cache;
 mod compaction;
 mod damage;
+mod dynamic;
 mod engines;
 mod expiry;
 mod hostile;

@@ -35,4 +35,5 @@ mod sketches;
 mod spark;
 mod support;
 mod time;
+mod turns;
 mod vintages;
