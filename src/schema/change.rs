@@ -29,6 +29,8 @@ const IMMUTABLE: [&str; 17] = [
     "row-tracking.enabled",
     "index-file-in-data-file-dir",
 ];
+/// Options that leave out rows: those that came are gone.
+const ONCE_TRUE: [&str; 2] = ["ignore-delete", "ignore-update-before"];
 /// Options whose values are names of columns.
 const COLUMN_LISTS: [&str; 5] = [
     "bucket-key",
@@ -165,6 +167,19 @@ impl Schema {
         self.option(option).map_or(default, |value| value.eq_ignore_ascii_case("true"))
     }
 
+    /// The same schema with other options for one use of the table, which may have rows.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an option that cannot change once a table has rows.
+    pub fn with_options(&self, options: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let mut next = self.clone();
+        for (key, value) in options {
+            self.check_option(&key, Some(&value), true)?;
+            next.options.insert(key, value);
+        }
+        Ok(next)
+    }
+
     fn check_option(&self, key: &str, value: Option<&str>, has_rows: bool) -> Result<()> {
         let old = self.option(key);
         if !has_rows || old == value {
@@ -172,6 +187,25 @@ impl Schema {
         }
         if IMMUTABLE.contains(&key) {
             return Err(Error::invalid(format!("option {key} cannot change once the table has rows")));
+        }
+        let is_true =
+            |value: Option<&str>, otherwise| value.map_or(otherwise, |value| value.eq_ignore_ascii_case("true"));
+        let changes = |otherwise| is_true(old, otherwise) != is_true(value, otherwise);
+        if key == "deletion-vectors.enabled" && changes(false) && !self.says("deletion-vectors.modifiable", false) {
+            let words = "keys would stand twice until a full compaction (option deletion-vectors.modifiable allows it)";
+            return Err(Error::invalid(format!("option {key} of a table with rows: {words}")));
+        }
+        if ONCE_TRUE.contains(&key) && is_true(old, false) && !is_true(value, false) {
+            return Err(Error::invalid(format!("option {key} of a table with rows cannot go from true to false")));
+        }
+        let names_directories = match key {
+            "partition.legacy-name" => changes(true),
+            "partition.default-name" => true,
+            _ => false,
+        };
+        if names_directories && !self.partition_keys.is_empty() {
+            let words = "the files that are there would not be found in their directories";
+            return Err(Error::invalid(format!("option {key} of a table with rows: {words}")));
         }
         if key == "bucket" {
             let mode = |value: Option<&str>| {
@@ -283,7 +317,8 @@ fn no_column(path: &[String]) -> Error {
 
 fn retype(field: &mut Field, kind: &TypeKind, explicit: bool) -> Result<()> {
     let (old, new) = (&field.data_type, DataType { kind: kind.clone(), nullable: field.data_type.nullable });
-    if old.kind.is_nested() || kind.is_nested() {
+    let printed = matches!(kind, TypeKind::Char(_) | TypeKind::VarChar(_)) && may_change(old, &new, true);
+    if (old.kind.is_nested() && !printed) || kind.is_nested() {
         let words = "the type of a part is changed by its path (field, element, key or value)";
         return Err(Error::invalid(format!("column {}: {} cannot become {kind}: {words}", field.name, old.kind)));
     }
@@ -357,6 +392,14 @@ fn in_kind(kind: &TypeKind, path: &[String], edit: Edit) -> Result<TypeKind> {
     in_list(&mut parts, path, edit)?;
     if !parts.iter().map(|part| &part.name).eq(&before) {
         return Err(Error::invalid(format!("the parts of {kind} have fixed names: {}", before.join(", "))));
+    }
+    let keeps = match kind {
+        TypeKind::Map(map) => parts[0].data_type == map.key,
+        TypeKind::Multiset(element) => parts[0].data_type == **element,
+        _ => true,
+    };
+    if !keeps {
+        return Err(Error::invalid(format!("{kind}: the keys of a MAP or MULTISET keep their type in every Paimon")));
     }
     let mut types = parts.into_iter().map(|part| part.data_type);
     let mut next = || types.next().ok_or_else(|| Error::bug("a part of a type was lost"));

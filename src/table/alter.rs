@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use super::Table;
+use super::{Table, check_whole};
 use crate::error::{Error, Result};
 use crate::format::{encode_schema, layout};
 use crate::history::History;
 use crate::io::Created;
 use crate::maintain::rollback_schema;
-use crate::schema::{Schema, SchemaChange, SchemaId, validate};
+use crate::schema::{Schema, SchemaChange, SchemaId};
 use crate::types::DataType;
 
 /// Tries while others change the schema too.
@@ -80,11 +80,7 @@ pub async fn change_schema(history: &History, changes: &[SchemaChange]) -> Resul
 
 fn changed(newest: &Schema, changes: &[SchemaChange], has_rows: bool) -> Result<Schema> {
     let next = newest.changed(changes, has_rows)?;
-    let options = validate(&next)?;
-    if next.has_primary_key() {
-        let columns: Vec<usize> = (0..next.fields.len()).collect();
-        crate::lsm::merge::of(&next, &options, &columns)?;
-    }
+    check_whole(&next)?;
     Ok(next)
 }
 

@@ -39,6 +39,7 @@ use crate::commit::{Committer, Publisher, PutIfAbsent};
 use crate::compact::{CompactLimits, Compactor};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::files::{FileLayout, WriteSpec};
 use crate::history::{History, ManifestCache};
 use crate::io::{TableStore, open_location};
 use crate::lookup::LookupBuilder;
@@ -102,11 +103,7 @@ impl Table {
     /// # Errors
     /// As [`Table::create`].
     pub async fn create_store(store: TableStore, schema: Schema) -> Result<Self> {
-        let options = validate(&schema)?;
-        if schema.has_primary_key() {
-            let columns: Vec<usize> = (0..schema.fields.len()).collect();
-            crate::lsm::merge::of(&schema, &options, &columns)?;
-        }
+        check_whole(&schema)?;
         let schema = Schema { id: 0, time_millis: store.env().now_millis(), ..schema };
         let history = History::new(store);
         create_table(&history.store, &schema).await?;
@@ -184,8 +181,7 @@ impl Table {
         mut self,
         options: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self> {
-        let mut schema = Schema::clone(&self.schema);
-        schema.options.extend(options.into_iter().map(|(key, value)| (key.into(), value.into())));
+        let schema = self.schema.with_options(options.into_iter().map(|(key, value)| (key.into(), value.into())))?;
         check_options(&schema, Use::Read)?;
         TableOptions::parse(&schema)?;
         self.schema = Arc::new(schema);
@@ -350,4 +346,15 @@ impl Table {
         let expirer = Expirer::new(self.history.clone(), Arc::clone(&self.schema), options, retention);
         Ok(committer.after_commit(ExpireAfterCommit::new(expirer, in_background)))
     }
+}
+
+/// Refuses a table that could not be written: options beside each other and beside the columns, the merge engine, and
+/// what its files would hold.
+fn check_whole(schema: &Schema) -> Result<()> {
+    let options = validate(schema)?;
+    if schema.has_primary_key() {
+        let columns: Vec<usize> = (0..schema.fields.len()).collect();
+        crate::lsm::merge::of(schema, &options, &columns)?;
+    }
+    WriteSpec::check(schema, &options, &Arc::new(FileLayout::of(schema, options.thin_mode)?))
 }

@@ -71,7 +71,7 @@ fn what_would_lose_rows_or_their_place_is_refused_by_name() {
         (SchemaChange::RenameColumn(path("day"), "d".to_string()), "partition column day"),
         (SchemaChange::ChangeType(path("id"), TypeKind::BigInt), "primary key column id"),
         (SchemaChange::ChangeType(path("a"), TypeKind::Date), "INT cannot be read as DATE"),
-        (SchemaChange::ChangeType(path("r"), TypeKind::STRING), "by its path"),
+        (SchemaChange::ChangeType(path("r"), TypeKind::Int), "by its path"),
         (SchemaChange::ChangeNullability(path("a"), false), "may hold NULL"),
         (SchemaChange::ChangeNullability(path("id"), true), "cannot allow NULL"),
         (SchemaChange::RenameColumn(path("a"), "r".to_string()), "column r"),
@@ -82,12 +82,27 @@ fn what_would_lose_rows_or_their_place_is_refused_by_name() {
         (set("merge-engine", "first-row"), "merge-engine"),
         (set("bucket", "-1"), "option bucket"),
         (SchemaChange::RemoveOption("bucket".to_string()), "option bucket"),
+        (set("deletion-vectors.enabled", "true"), "deletion-vectors.modifiable"),
+        (set("partition.legacy-name", "false"), "directories"),
+        (set("partition.default-name", "none"), "directories"),
     ] {
         let error = orders().changed(std::slice::from_ref(&change), true).unwrap_err().to_string();
         assert!(error.contains(word), "{change:?}: {error}");
     }
     assert!(orders().changed(&[set("merge-engine", "first-row"), set("bucket", "-1")], false).is_ok());
     assert!(orders().changed(&[set("bucket", "7"), set("bucket", "2")], true).is_ok());
+    assert!(
+        orders()
+            .changed(&[set("deletion-vectors.enabled", "false"), set("partition.legacy-name", "true")], true)
+            .is_ok()
+    );
+    let modifiable = [set("deletion-vectors.modifiable", "true"), set("deletion-vectors.enabled", "true")];
+    assert!(orders().changed(&modifiable, true).is_ok());
+    let ignoring = orders().changed(&[set("ignore-delete", "true")], true).unwrap();
+    for back in [set("ignore-delete", "false"), SchemaChange::RemoveOption("ignore-delete".to_string())] {
+        let error = ignoring.changed(&[back], true).unwrap_err().to_string();
+        assert!(error.contains("from true to false"), "{error}");
+    }
     let all = ["r", "l"].map(|name| SchemaChange::DropColumn(path(name)));
     assert!(orders().changed(&all, true).is_ok());
 }
@@ -105,4 +120,45 @@ fn the_tables_own_options_say_what_a_change_may_do() {
     assert!(shown(&next).starts_with("0:id INT NOT NULL, 8:x INT, 1:day DATE NOT NULL, 2:a BIGINT NOT NULL"));
     let error = schema.changed(&[SchemaChange::ChangeType(path("a"), TypeKind::STRING)], true).unwrap_err().to_string();
     assert!(error.contains("disable-explicit-type-casting"), "{error}");
+}
+
+#[test]
+fn keys_of_maps_keep_their_type() {
+    let fields = [("m", "MAP<INT, ROW<x INT>>"), ("s", "MULTISET<INT>"), ("k", "MAP<ROW<x INT>, INT>")];
+    let schema = fields
+        .into_iter()
+        .fold(Schema::builder(), |schema, (name, data_type)| schema.column(name, data_type.parse().unwrap()));
+    let schema = schema.build().unwrap();
+    let retype = |text: &str| SchemaChange::ChangeType(path(text), TypeKind::BigInt);
+    for change in [
+        retype("m.key"),
+        retype("s.element"),
+        retype("k.key.x"),
+        SchemaChange::RenameColumn(path("k.key.x"), "y".into()),
+    ] {
+        let error = schema.changed(std::slice::from_ref(&change), true).unwrap_err().to_string();
+        assert!(error.contains("keep their type"), "{change:?}: {error}");
+    }
+    let next = schema.changed(&[retype("m.value.x")], true).unwrap();
+    assert!(shown(&next).contains("MAP<INT, ROW<x BIGINT>>"), "{}", shown(&next));
+}
+
+#[test]
+fn options_of_one_call_are_those_that_a_table_with_rows_can_change() {
+    let set = |key: &str, value: &str| orders().with_options([(key.to_string(), value.to_string())]);
+    for (key, value) in [
+        ("merge-engine", "aggregation"),
+        ("bucket-key", "id"),
+        ("bucket-function.type", "mod"),
+        ("data-file.path-directory", "d"),
+        ("rowkind.field", "a"),
+        ("bucket", "-2"),
+        ("deletion-vectors.enabled", "true"),
+        ("partition.legacy-name", "false"),
+    ] {
+        let error = set(key, value).unwrap_err().to_string();
+        assert!(error.contains(key), "{key}: {error}");
+    }
+    assert_eq!(set("write-buffer-size", "1 mb").unwrap().option("write-buffer-size"), Some("1 mb"));
+    assert!(set("bucket", "2").is_ok());
 }

@@ -50,8 +50,8 @@ keys! {
         "leave partitions alone that expire soon";
     "deletion-vectors.enabled": Boolean = "false", HONOURED,
         "mark dead rows instead of merging";
-    "deletion-vectors.modifiable": Boolean = "false", harmless("no effect unless deletion-vectors.enabled is changed"),
-        "allow to change deletion-vectors.enabled";
+    "deletion-vectors.modifiable": Boolean = "false", HONOURED,
+        "allow to change deletion-vectors.enabled of a table with rows; compact it in full then";
     "deletion-vectors.merge-on-read": Boolean = "false", HONOURED,
         "merge level 0 in spite of vectors";
     "deletion-vectors.bitmap64": Boolean = "false", HONOURED,

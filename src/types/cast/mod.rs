@@ -72,6 +72,9 @@ pub fn cast_lane(from: &TypeKind, to: &TypeKind, lane: &ArrayRef) -> Result<Arra
     if from.is_nested() && to.is_nested() {
         return nested::cast(from, to, lane);
     }
+    if from.is_nested() && can_cast(from, to) {
+        return nested::print(from, lane);
+    }
     let run = conversion(from, to).ok_or_else(|| Error::unsupported(format!("reading {from} as {to}")))?;
     run(from, to, lane)
 }

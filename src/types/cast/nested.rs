@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray, new_null_array};
+use arrow_array::{Array, ArrayRef, ListArray, MapArray, StringArray, StructArray, new_null_array};
 use arrow_schema::{ArrowError, DataType as ArrowType};
 
 use super::super::{DataType, Field, TypeKind, lane_type};
@@ -22,6 +23,9 @@ pub(super) fn can_cast(from: &TypeKind, to: &TypeKind) -> Option<bool> {
             Some((_, old)) => part(&old.data_type, &field.data_type),
             None => field.data_type.nullable,
         }),
+        (TypeKind::Array(_) | TypeKind::Map(_) | TypeKind::Row(_), TypeKind::Char(_) | TypeKind::VarChar(_)) => {
+            from.parts().into_iter().all(|part| super::can_cast(&part.kind, &TypeKind::STRING))
+        }
         (from, to) if from.is_nested() || to.is_nested() => false,
         _ => return None,
     })
@@ -71,4 +75,69 @@ fn rebuilt(map: &MapArray, shape: ArrowType, keys: ArrayRef, values: ArrayRef) -
     let ArrowType::Struct(fields) = field.data_type() else { return Ok(Arc::new(map.clone())) };
     let entries = StructArray::try_new(fields.clone(), vec![keys, values], None)?;
     Ok(Arc::new(MapArray::try_new(field, map.offsets().clone(), entries, map.nulls().cloned(), sorted)?))
+}
+
+/// Nested values as texts: `[1, null]`, `{a -> 1, b -> null}`, `{1, x}`. They are not cut to the length of the type, as in
+/// Java.
+pub(super) fn print(from: &TypeKind, lane: &ArrayRef) -> Result<ArrayRef> {
+    let texts = |part: &DataType, lane: &ArrayRef| cast_lane(&part.kind, &TypeKind::STRING, lane);
+    let mut printed = StringBuilder::new();
+    match from {
+        TypeKind::Array(element) => {
+            let list = lane.as_list::<i32>();
+            let elements = texts(element, list.values())?;
+            let elements = elements.as_string::<i32>();
+            each(list, list.offsets(), ['[', ']'], &mut printed, |text, at| text.push_str(shown(elements, at)));
+        }
+        TypeKind::Map(types) => {
+            let map = lane.as_map();
+            let (keys, values) = (texts(&types.key, map.keys())?, texts(&types.value, map.values())?);
+            let (keys, values) = (keys.as_string::<i32>(), values.as_string::<i32>());
+            each(map, map.offsets(), ['{', '}'], &mut printed, |text, at| {
+                text.extend([shown(keys, at), " -> ", shown(values, at)]);
+            });
+        }
+        TypeKind::Row(fields) => {
+            let rows = lane.as_struct();
+            let lanes = fields.iter().zip(rows.columns()).map(|(field, lane)| texts(&field.data_type, lane));
+            let lanes = lanes.collect::<Result<Vec<_>>>()?;
+            for row in 0..rows.len() {
+                let fields: Vec<&str> = lanes.iter().map(|lane| shown(lane.as_string::<i32>(), row)).collect();
+                printed.append_option(rows.is_valid(row).then(|| format!("{{{}}}", fields.join(", "))));
+            }
+        }
+        _ => return Err(Error::unsupported(format!("reading {from} as a text"))),
+    }
+    Ok(Arc::new(printed.finish()))
+}
+
+fn shown(texts: &StringArray, at: usize) -> &str {
+    if texts.is_valid(at) { texts.value(at) } else { "null" }
+}
+
+/// Prints the parts of each value between brackets, with commas.
+fn each(
+    values: &dyn Array,
+    offsets: &[i32],
+    [open, close]: [char; 2],
+    printed: &mut StringBuilder,
+    print: impl Fn(&mut String, usize),
+) {
+    let mut text = String::new();
+    for (row, ends) in offsets.windows(2).enumerate() {
+        if values.is_null(row) {
+            printed.append_null();
+            continue;
+        }
+        text.clear();
+        text.push(open);
+        for at in ends[0]..ends[1] {
+            if at > ends[0] {
+                text.push_str(", ");
+            }
+            print(&mut text, usize::try_from(at).unwrap_or(0));
+        }
+        text.push(close);
+        printed.append_value(&text);
+    }
 }

@@ -1,4 +1,5 @@
-use arrow_array::new_null_array;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, new_null_array};
 
 use super::*;
 use crate::types::{DataType, Datum, lane_type};
@@ -166,4 +167,37 @@ fn what_may_lose_something_must_be_asked_for() {
     }
     assert!(!may("DOUBLE", "TIMESTAMP(3)", true));
     assert!(!may("DATE", "INT", true));
+}
+
+#[test]
+fn nested_values_are_printed_as_java_does() {
+    let list = |values: &[Datum]| Datum::Array(values.to_vec());
+    let row = Datum::Row(vec![Datum::Double(1.0), Datum::Null, list(&[text("q"), Datum::Null])]);
+    let pairs = Datum::Map(vec![(Datum::Int(1), text("a")), (Datum::Int(2), Datum::Null)]);
+    for (from, value, printed) in [
+        ("ARRAY<INT>", list(&[Datum::Int(1), Datum::Null]), "[1, null]"),
+        ("ARRAY<INT>", list(&[]), "[]"),
+        ("MAP<INT, STRING>", pairs, "{1 -> a, 2 -> null}"),
+        ("MAP<INT, STRING>", Datum::Map(vec![]), "{}"),
+        ("ROW<a DOUBLE, b DATE, c ARRAY<STRING>>", row, "{1.0, null, [q, null]}"),
+    ] {
+        let kind = from.parse::<DataType>().unwrap().kind;
+        for to in ["STRING", "VARCHAR(2)"] {
+            let to = to.parse::<DataType>().unwrap().kind;
+            // The second value of three, and a NULL.
+            let lane = value.repeat(&kind, 3).unwrap().slice(1, 1);
+            assert_eq!(cast_lane(&kind, &to, &lane).unwrap().as_string::<i32>().value(0), printed, "{from}");
+            let null = new_null_array(&lane_type(&kind), 1);
+            assert!(cast_lane(&kind, &to, &null).unwrap().is_null(0), "{from}");
+        }
+    }
+    for (from, to) in [
+        ("MULTISET<INT>", "STRING"),
+        ("ARRAY<MULTISET<INT>>", "STRING"),
+        ("ARRAY<INT>", "INT"),
+        ("STRING", "ARRAY<INT>"),
+    ] {
+        let kind = |text: &str| text.parse::<DataType>().unwrap().kind;
+        assert!(!can_cast(&kind(from), &kind(to)), "{from} to {to}");
+    }
 }

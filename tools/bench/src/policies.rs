@@ -25,7 +25,8 @@ const KNOWN: [(&str, &[&str]); 5] = [
 ];
 const WORKLOADS: [&str; 3] = ["uniform", "zipf", "growing"];
 /// What a plot shows: a name, and the value of a point.
-const PANELS: [(&str, fn(&Point) -> f64); 3] = [
+type Panel = (&'static str, fn(&Point) -> f64);
+const PANELS: [Panel; 3] = [
     ("rows written for each row that came", Point::write_amplification),
     ("sorted runs to read", |point| point.runs as f64),
     ("rows stored for each live row", Point::space_amplification),

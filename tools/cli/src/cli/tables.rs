@@ -65,6 +65,10 @@ pub struct Alter {
     /// Allow NULL in a column
     #[arg(long, value_name = "COLUMN")]
     pub nullable: Vec<String>,
+    /// Forbid NULL in a column. Rows that are there may hold it: the table says
+    /// alter-column-null-to-not-null.disabled=false first
+    #[arg(long, value_name = "COLUMN")]
+    pub not_null: Vec<String>,
     /// Set a column's comment; an empty one takes it away
     #[arg(long, value_name = "COLUMN=TEXT", value_parser = key_value)]
     pub column_comment: Vec<(String, String)>,

@@ -43,11 +43,14 @@ fn changes(args: &Alter) -> Result<Vec<SchemaChange>> {
     for (column, text) in &args.column_type {
         let data_type: DataType = text.parse().map_err(|error| Failure::from(error).context("--column-type"))?;
         if !data_type.nullable {
-            return Err(Failure::usage(format!("--column-type {column}: whether NULL is allowed is no part of it")));
+            return Err(Failure::usage(format!(
+                "--column-type {column}: whether NULL is allowed is no part of it; see --nullable and --not-null"
+            )));
         }
         changes.push(SchemaChange::ChangeType(path(column), data_type.kind));
     }
     changes.extend(args.nullable.iter().map(|column| SchemaChange::ChangeNullability(path(column), true)));
+    changes.extend(args.not_null.iter().map(|column| SchemaChange::ChangeNullability(path(column), false)));
     let comments = args.column_comment.iter();
     changes.extend(comments.map(|(column, text)| SchemaChange::SetColumnComment(path(column), unless_empty(text))));
     for text in &args.add_column {
