@@ -44,8 +44,8 @@ impl Committer {
         // A number that a rollback freed may be another schema's by now, and be named. Once it was found as it is known at or
         // below what a snapshot names, no rollback takes it any more.
         if used > named.min(self.settled_schema.load(Ordering::Relaxed)) {
+            // What this process knows of it stays known: whoever comes again with the same files is told so again.
             let Some(schema) = schemas.still(used).await? else {
-                schemas.look_again().await?;
                 return Ok(Err(format!(
                     "files were written with schema {used}, which is gone: the table was rolled back to an older one; \
                      open the table anew"
