@@ -35,6 +35,27 @@ impl Consumers {
         self.store.replace(&path, Consumer { next_snapshot }.encode()?).await
     }
 
+    /// Forgets a consumer.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a bad name, [`crate::Error::Storage`].
+    pub async fn delete(&self, id: &str) -> Result<()> {
+        self.store.delete(&layout::consumer(id)?).await
+    }
+
+    /// The consumers whose progress was saved before this time, in milliseconds since the epoch by the store's clock.
+    ///
+    /// # Errors
+    /// [`crate::Error::Storage`].
+    pub async fn older_than(&self, millis: i64) -> Result<Vec<String>> {
+        let files = self.store.list(layout::CONSUMER_DIR).await?.into_iter();
+        let old = files.filter(|file| file.modified_millis < millis);
+        let mut names: Vec<String> =
+            old.filter_map(|file| Some(file.name.strip_prefix("consumer-")?.to_string())).collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// All consumers with the next snapshot each wants, by name.
     ///
     /// # Errors

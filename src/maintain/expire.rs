@@ -10,7 +10,7 @@ use futures::future::try_join_all;
 use super::choose::{self, Standing};
 use super::gather::{self, Gather};
 use super::report::{ExpireProgress, ExpireReport};
-use super::retention::{Hold, Retention};
+use super::retention::{Hold, Retention, millis};
 use super::roots::{self, Listing};
 use crate::error::{Error, Result};
 use crate::format::{Snapshot, SnapshotId, decode_hint, encode_hint, layout};
@@ -66,7 +66,7 @@ impl Expirer {
         }
     }
 
-    /// Takes what is due: tags past their time, at most `limit` snapshots and as many changelogs, in rounds of `snapshot.expire.limit`; ends
+    /// Takes what is due: tags past their time, consumers that stand still, at most `limit` snapshots and as many changelogs, in rounds of `snapshot.expire.limit`; ends
     /// what earlier runs left half done.
     ///
     /// # Errors
@@ -80,6 +80,7 @@ impl Expirer {
         }
         let mut report = ExpireReport::default();
         self.expire_tags(&mut report).await?;
+        self.expire_consumers(&mut report).await?;
         let mut left = limit;
         while left > 0 {
             // A dry run takes nothing away, so its second round would choose as the first.
@@ -108,8 +109,23 @@ impl Expirer {
         if self.dry_run { &report.tags } else { &[] }
     }
 
-    async fn hold(&self) -> Result<Option<Hold>> {
-        Ok(self.history.consumers.list().await?.into_iter().min_by_key(|(_, next)| *next))
+    /// Forgets consumers that have not moved for `consumer.expiration-time`: the age of the file tells.
+    async fn expire_consumers(&self, report: &mut ExpireReport) -> Result<()> {
+        let Some(age) = self.retention.consumers else { return Ok(()) };
+        let before = self.history.store.env().now_millis().saturating_sub(millis(age));
+        for name in self.history.consumers.older_than(before).await? {
+            if !self.dry_run {
+                self.history.consumers.delete(&name).await?;
+            }
+            report.consumers.push(name);
+        }
+        Ok(())
+    }
+
+    /// Consumers that a dry run tells as gone hold nothing.
+    async fn hold(&self, report: &ExpireReport) -> Result<Option<Hold>> {
+        let consumers = self.history.consumers.list().await?.into_iter();
+        Ok(consumers.filter(|(name, _)| !report.consumers.contains(name)).min_by_key(|(_, next)| *next))
     }
 
     /// One round over the snapshots; answers how many went.
@@ -118,7 +134,7 @@ impl Expirer {
         // By listing: a hint that a crash left behind must not hide snapshots for ever.
         let ids = snapshots.ids().await?;
         let (Some(first), Some(latest)) = (ids.first().copied(), ids.last().copied()) else { return Ok(0) };
-        let hold = self.hold().await?;
+        let hold = self.hold(report).await?;
         let standing = Standing { first, latest, hold, now_millis: self.history.store.env().now_millis(), limit };
         let times = self.times(first, latest, limit).await?;
         let choice = choose::snapshots(&self.retention, &standing, |id| times.get(&id).copied());
@@ -240,7 +256,7 @@ impl Expirer {
         // One whose snapshot is still there was published by a run that died: the snapshot comes first.
         let ids: Vec<SnapshotId> = all.into_iter().filter(|id| *id < earliest).collect();
         let (Some(first), Some(newest)) = (ids.first().copied(), ids.last().copied()) else { return Ok(0) };
-        let hold = self.hold().await?;
+        let hold = self.hold(report).await?;
         let standing = Standing { first, latest, hold, now_millis: self.history.store.env().now_millis(), limit };
         let mut window = Vec::new();
         let wanted: Vec<SnapshotId> = ids.into_iter().take_while(|id| *id <= first.saturating_add(limit)).collect();

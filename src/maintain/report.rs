@@ -8,6 +8,8 @@ use crate::format::{GoingFile, SnapshotId};
 pub struct ExpireReport {
     /// Tags that went because their time was over.
     pub tags: Vec<String>,
+    /// Consumers that went because they had not moved for too long.
+    pub consumers: Vec<String>,
     /// Snapshots that went.
     pub snapshots: Vec<SnapshotId>,
     /// Those of them whose changelogs stay.
@@ -33,7 +35,7 @@ pub struct ExpireReport {
 impl ExpireReport {
     /// Whether there was nothing to do.
     pub fn is_empty(&self) -> bool {
-        let pointers = self.tags.len() + self.snapshots.len() + self.changelogs.len();
+        let pointers = self.tags.len() + self.consumers.len() + self.snapshots.len() + self.changelogs.len();
         pointers == 0 && self.files == 0 && self.failed == 0
     }
 

@@ -17,6 +17,8 @@ pub struct Retention {
     pub at_once: i64,
     /// Consumers hold back changelogs only, where these outlive snapshots.
     pub consumer_changelog_only: bool,
+    /// Consumers that have not moved for so long go.
+    pub consumers: Option<Duration>,
     /// No snapshot goes whose successor is younger than this: a commit under way may rest on it.
     pub guarded: Duration,
     /// Remove directories that expiry empties.
@@ -34,6 +36,7 @@ impl Retention {
             changelogs: retention.changelogs,
             at_once: retention.at_once,
             consumer_changelog_only: retention.consumer_changelog_only,
+            consumers: retention.consumers,
             guarded: options.commit.guarded_time(),
             clean_empty_directories: retention.clean_empty_directories,
             tags_expire: retention.tags_expire,

@@ -30,6 +30,7 @@ fn retention(snapshots: RetentionLimits, changelogs: RetentionLimits) -> Retenti
         changelogs,
         at_once: 50,
         consumer_changelog_only: false,
+        consumers: None,
         guarded: snapshots.time / 4,
         clean_empty_directories: false,
         tags_expire: true,

@@ -86,3 +86,30 @@ async fn expiry_in_the_background_is_over_when_its_writer_closes() {
         assert_eq!(count, 12, "{mode}");
     }
 }
+
+#[tokio::test]
+async fn a_consumer_that_stands_still_holds_snapshots_until_its_time_is_over() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("t");
+    let table = Table::create(path.to_str().unwrap(), schema(&[("write-only", "true")]), []).await.unwrap();
+    for day in 0..6 {
+        commit(&table, RowKind::Insert, day).await;
+    }
+    let consumers = &table.history().consumers;
+    consumers.store("idle", 2).await.unwrap();
+    consumers.store("moving", 5).await.unwrap();
+    let file = std::fs::File::options().write(true).open(path.join("consumer/consumer-idle")).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 3600)).unwrap();
+    let expire = |limit: &str| {
+        let table = table.clone().with_options([("consumer.expiration-time", limit)]).unwrap();
+        table.maintain().expire_snapshots().unwrap()
+    };
+    let report = expire("4 h").run().await.unwrap();
+    assert_eq!((report.consumers.len(), report.snapshots), (0, vec![1]));
+    let report = expire("2 h").dry_run().run().await.unwrap();
+    assert_eq!((report.consumers, report.snapshots), (vec!["idle".to_string()], vec![2, 3, 4]));
+    assert_eq!(consumers.load("idle").await.unwrap(), Some(2), "a dry run takes nothing");
+    let report = expire("2 h").run().await.unwrap();
+    assert_eq!((report.consumers, report.snapshots), (vec!["idle".to_string()], vec![2, 3, 4]));
+    assert_eq!(consumers.list().await.unwrap(), [("moving".to_string(), 5)]);
+}

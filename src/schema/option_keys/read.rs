@@ -60,8 +60,8 @@ keys! {
     "consumer.mode": Enum(&["exactly-once", "at-least-once"]) = "exactly-once",
         harmless("one reader at a time saves its own progress"), "whether progress waits for checkpoints";
     "consumer.ignore-progress": Boolean = "false", HONOURED, "start anew in spite of saved progress";
-    "consumer.expiration-time": Duration, harmless("this version expires no consumer"),
-        "age at which a consumer is forgotten";
+    "consumer.expiration-time": Duration, HONOURED,
+        "a consumer that has not moved for so long is forgotten when snapshots expire";
     "consumer.changelog-only": Boolean = "false", HONOURED,
         "whether a consumer holds back changelog only";
     "table-read.sequence-number.enabled": Boolean = "false", harmless(SYSTEM_TABLE),

@@ -29,6 +29,8 @@ pub struct RetentionOptions {
     pub at_once: i64,
     /// Consumers hold back changelogs only; no effect unless these outlive snapshots.
     pub consumer_changelog_only: bool,
+    /// Consumers that have not moved for so long are forgotten.
+    pub consumers: Option<Duration>,
     /// Remove directories that expiry empties.
     pub clean_empty_directories: bool,
     /// A commit does not wait for the expiry after it.
@@ -58,6 +60,7 @@ impl RetentionOptions {
             changelogs,
             at_once: read.with("snapshot.expire.limit", number)?,
             consumer_changelog_only: read.boolean("consumer.changelog-only")?,
+            consumers: read.optional("consumer.expiration-time", parse_duration)?,
             clean_empty_directories: read.boolean("snapshot.clean-empty-directories")?,
             tags: read.optional("tag.default-time-retained", parse_duration)?,
             tags_expire: read.boolean("tag.time-expire-enabled")?,

@@ -906,7 +906,7 @@ fn a_writer_tells_how_long_it_stood_still() {
     let files = place.ok(&["inspect", "./t", "files", "--at", "1", "--json"]);
     assert!((1..=5).contains(&files.lines().count()), "{files}");
     assert_eq!(place.ok(&["read", "./t", "--count"]), "100000\n");
-    let load = ["load", "./t", "--format", "jsonl", "--memory", "400kb", "--json"];
+    let load = ["load", "./t", "-", "--format", "jsonl", "--memory", "400kb", "--json"];
     let told: serde_json::Value = serde_json::from_str(&text(&place.feed(&load, &all).stdout)).unwrap();
     assert!(told["stalledSeconds"].as_f64().unwrap() > 0.0, "{told}");
 }

@@ -90,7 +90,7 @@ fn tell(report: &ExpireReport, dry_run: bool, common: &Common) -> Result<()> {
         let paths: Vec<_> =
             report.would_go.iter().map(|file| json!({"path": file.path, "bytes": file.bytes})).collect();
         let mut value = json!({
-            "dry_run": dry_run, "tags": report.tags, "snapshots": report.snapshots, "changelogs": report.changelogs,
+            "dry_run": dry_run, "tags": report.tags, "consumers": report.consumers, "snapshots": report.snapshots, "changelogs": report.changelogs,
             "changelogs_kept": report.changelogs_kept, "files": files, "bytes": bytes, "failed": report.failed,
             "outside": report.outside, "stopped_by": report.stop.as_ref().map(ToString::to_string),
         });
@@ -113,6 +113,10 @@ fn tell(report: &ExpireReport, dry_run: bool, common: &Common) -> Result<()> {
     if !report.tags.is_empty() {
         let names: Vec<String> = report.tags.iter().map(|name| output::clean(name)).collect();
         lines.push(format!("tags whose time is over {verb}: {}", names.join(", ")));
+    }
+    if !report.consumers.is_empty() {
+        let names: Vec<String> = report.consumers.iter().map(|name| output::clean(name)).collect();
+        lines.push(format!("consumers that stood still {verb}: {}", names.join(", ")));
     }
     if !report.changelogs_kept.is_empty() {
         lines.push(format!("the changes of {} stay", counted(&report.changelogs_kept, "snapshot")));
