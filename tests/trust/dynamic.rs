@@ -29,7 +29,7 @@ fn schema(seed: u64) -> Schema {
         .option("bucket", "-1")
         .option("dynamic-bucket.target-row-num", "5")
         .option("changelog-producer", PRODUCERS[seed as usize % 4])
-        .option("write-only", (seed / 4 % 2 == 0).to_string())
+        .option("write-only", (seed / 4).is_multiple_of(2).to_string())
         .option("num-sorted-run.compaction-trigger", "3")
         .option("commit.max-retries", "5");
     builder.build().unwrap()
