@@ -324,6 +324,8 @@ pub struct TableOptions {
     pub overwrite_upgrade: bool,
     /// Streams deliver what an overwrite changed.
     pub streaming_read_overwrite: bool,
+    /// The age that a snapshot has before streams deliver its changes.
+    pub streaming_read_delay: Option<Duration>,
     /// Streams of append tables deliver what an overwrite added.
     pub streaming_read_append_overwrite: bool,
     /// The consumer of streams that name none.
@@ -418,6 +420,7 @@ impl TableOptions {
             dynamic_partition_overwrite: read.boolean("dynamic-partition-overwrite")?,
             overwrite_upgrade: read.boolean("overwrite-upgrade")?,
             streaming_read_overwrite: read.boolean("streaming-read-overwrite")?,
+            streaming_read_delay: read.optional("streaming.read.snapshot.delay", parse_duration)?,
             streaming_read_append_overwrite: read.boolean("streaming-read-append-overwrite")?,
             consumer_id: read.text("consumer-id").map(ToString::to_string),
             consumer_ignore_progress: read.boolean("consumer.ignore-progress")?,

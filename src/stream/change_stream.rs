@@ -318,12 +318,22 @@ impl ChangeStream {
             self.ended = true;
             return Ok(false);
         }
+        if self.is_too_young(&snapshot) {
+            return Ok(false);
+        }
         if let Err(error) = self.queue_changes(&snapshot).await {
             return Err(self.history.snapshots.explain(snapshot.id, true, error).await);
         }
         (self.current, self.showing_rows) = (Some(snapshot.id), false);
         self.next = snapshot.id.saturating_add(1);
         Ok(true)
+    }
+
+    /// Whether `streaming.read.snapshot.delay` holds its changes back. The rows that a stream begins with are not held back.
+    fn is_too_young(&self, snapshot: &Snapshot) -> bool {
+        let age = self.history.store.env().now_millis().saturating_sub(snapshot.time_millis);
+        let delay = self.options.streaming_read_delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
+        delay.is_some_and(|delay| age < delay)
     }
 
     fn is_beyond(&self, snapshot: &Snapshot) -> bool {

@@ -133,6 +133,21 @@ async fn a_stream_that_begins_beyond_the_newest_snapshot_is_told_so() {
     assert_eq!(next.next().await.unwrap().unwrap().snapshot_id, 4);
 }
 
+#[tokio::test]
+async fn the_changes_of_a_snapshot_are_held_back_until_it_has_an_age() {
+    let place = tempfile::tempdir().unwrap();
+    let table = written(&place).await;
+    let delayed = |delay: &str| table.clone().with_options([("streaming.read.snapshot.delay", delay)]).unwrap();
+    let slow = delayed("1 h");
+    assert_eq!(rest(&slow, slow.changes().from(Start::Earliest).read().await.unwrap()).await, []);
+    let whole = rest(&slow, slow.changes().from(Start::LatestFull).read().await.unwrap()).await;
+    assert!(!whole.is_empty() && whole.iter().all(|change| change.0 == 3), "the rows of the beginning are shown");
+    table.history().store.env().sleep(std::time::Duration::from_millis(30)).await;
+    let quick = delayed("20 ms");
+    let all = rest(&table, table.changes().from(Start::Earliest).read().await.unwrap()).await;
+    assert_eq!(rest(&quick, quick.changes().from(Start::Earliest).read().await.unwrap()).await, all);
+}
+
 /// What a Flink job with `precommit-compact` makes of the changelog files of a commit: one file, which the entries of all
 /// buckets point into.
 #[tokio::test]

@@ -99,7 +99,9 @@ async fn a_consumer_that_stands_still_holds_snapshots_until_its_time_is_over() {
     consumers.store("idle", 2).await.unwrap();
     consumers.store("moving", 5).await.unwrap();
     let file = std::fs::File::options().write(true).open(path.join("consumer/consumer-idle")).unwrap();
-    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 3600)).unwrap();
+    let now = u64::try_from(table.history().store.env().now_millis()).unwrap();
+    let three_hours_ago = std::time::Duration::from_millis(now - 3 * 3_600_000);
+    file.set_modified(std::time::UNIX_EPOCH + three_hours_ago).unwrap();
     let expire = |limit: &str| {
         let table = table.clone().with_options([("consumer.expiration-time", limit)]).unwrap();
         table.maintain().expire_snapshots().unwrap()

@@ -51,7 +51,7 @@ keys! {
     "incremental-to-auto-tag": Text, refused(&[], "automatic tags are not known here; say the two tags"),
         "read changes since the tag before";
     "continuous.discovery-interval": Duration = "10 s", HONOURED, "time between two looks for a new snapshot";
-    "streaming.read.snapshot.delay": Duration, harmless("a stream delivers a snapshot as soon as it is there"),
+    "streaming.read.snapshot.delay": Duration, HONOURED,
         "age a snapshot has before it is delivered";
     "streaming-read-overwrite": Boolean = "false", HONOURED, "streams deliver what an overwrite changed";
     "streaming-read-append-overwrite": Boolean = "false", HONOURED,
