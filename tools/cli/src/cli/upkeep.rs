@@ -152,7 +152,7 @@ pub struct Rescale {
 /// Arguments of `expire`.
 #[derive(Debug, Args)]
 #[command(after_help = "What is not said here is taken from the table's options (snapshot.num-retained.min and .max, \
-                        snapshot.time-retained, changelog.*). Tags past their own time go first (tag.time-expire-enabled). Files that \
+                        snapshot.time-retained, changelog.*). Tags past their own time go first (tag.time-expire-enabled), and consumers that stand still (consumer.expiration-time). Files that \
                         another tag, a branch or a changelog needs stay, and what a consumer has not read. A snapshot younger than a quarter of snapshot.time-retained stays too: a commit \
                         under way may rest on it.")]
 pub struct Expire {

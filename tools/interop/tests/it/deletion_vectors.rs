@@ -6,7 +6,7 @@ use forebay_interop::{
     Engine, Model, Random, Server, Shape, TableSpec, View, Writer, assert_same, create, open, seeds,
 };
 
-use crate::support::{place, server_compact, server_write, storable};
+use crate::support::{masked_rows, place, server_compact, server_write, storable};
 
 /// No texts as partitions where Java compacts: its lookup makes temporary files of that name and fails on a slash.
 const PARTITIONS: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15];
@@ -21,14 +21,6 @@ async fn note(table: &Table, expected: &mut View, all: &[String], snapshots: std
         };
         expected.rows.insert(id, rows);
     }
-}
-
-async fn masked(table: &Table) -> i64 {
-    let snapshot = table.history().snapshots.latest().await.unwrap().unwrap();
-    let Some(name) = snapshot.index_manifest else { return 0 };
-    let index = table.history().manifests.index(&name).await.unwrap();
-    let ranges = index.iter().flat_map(|entry| entry.deletion_vectors.iter().flatten());
-    ranges.map(|range| range.cardinality.unwrap_or(1)).sum()
 }
 
 async fn by_turns(engine: Engine, shape: Shape, turns: &[&str], seeds: impl Iterator<Item = u64>) {
@@ -86,7 +78,7 @@ async fn by_turns_in(format: &str, engine: Engine, shape: Shape, turns: &[&str],
             let all = model.view().rows.get(&snapshot).cloned().unwrap_or_default();
             note(&table, &mut expected, &all, newest + 1..=snapshot).await;
             newest = snapshot;
-            sum += masked(&table).await;
+            sum += masked_rows(&table).await;
         }
         expected.changes.clone_from(&model.view().changes);
         let table = open(&path).await;

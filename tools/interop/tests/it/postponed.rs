@@ -30,6 +30,20 @@ fn waiting_files(path: &Path) -> Vec<String> {
     files_below(path).iter().filter_map(name).collect()
 }
 
+/// A commit of ours or of Java's; the number of its snapshot.
+async fn commit_by(
+    ours: bool,
+    server: &mut Server,
+    (path, spec): (&Path, &TableSpec),
+    identifier: i64,
+    operations: &[Op],
+) -> i64 {
+    match ours {
+        true => write_once(path, "ours", identifier, operations).await,
+        false => server_write(server, path, spec, identifier, operations, "none"),
+    }
+}
+
 /// Rows wait unseen while streams deliver them; after the move batch reads show them.
 #[tokio::test]
 async fn we_move_what_java_and_we_left_waiting() {
@@ -46,10 +60,7 @@ async fn we_move_what_java_and_we_left_waiting() {
         for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
             let ours = random.chance(50);
             turns.push(if ours { "we" } else { "java" });
-            newest = match ours {
-                true => write_once(&path, "ours", identifier, &operations).await,
-                false => server_write(&mut server, &path, &spec, identifier, &operations, "none"),
-            };
+            newest = commit_by(ours, &mut server, (&path, &spec), identifier, &operations).await;
             model.commit(&operations, newest..=newest);
             let what = format!("seed {seed}, after {turns:?}: {spec:?}");
             agreed(&what, &mut server, &path).await;
@@ -130,10 +141,7 @@ async fn we_move_and_tell_what_java_and_we_left_waiting() {
         for (identifier, operations) in (1..).zip(spec.operations(&mut random, 6)) {
             let ours = random.chance(50);
             turns.push(if ours { "we" } else { "java" });
-            newest = match ours {
-                true => write_once(&path, "ours", identifier, &operations).await,
-                false => server_write(&mut server, &path, &spec, identifier, &operations, "none"),
-            };
+            newest = commit_by(ours, &mut server, (&path, &spec), identifier, &operations).await;
             model.commit(&operations, newest..=newest);
             if identifier % 2 == 0 {
                 open(&path).await.move_postponed().run().await.unwrap();

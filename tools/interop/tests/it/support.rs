@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use forebay::Table;
 use forebay::schema::Schema;
 use forebay::types::{Datum, TypeKind};
 use forebay_interop::{Op, Random, Server, TableSpec, View, assert_same, json_row, open};
@@ -123,4 +124,13 @@ fn once(pairs: Vec<(Datum, Datum)>, key: &TypeKind, value: &TypeKind) -> Datum {
 pub fn storable(spec: &TableSpec, operations: Vec<Op>) -> Vec<Op> {
     let cells = |row: Vec<Datum>| row.into_iter().zip(&spec.columns).map(|(it, (_, column))| kept(it, &column.kind));
     operations.into_iter().map(|op| Op { kind: op.kind, row: cells(op.row).collect() }).collect()
+}
+
+/// Rows that the newest snapshot's deletion vectors mask.
+pub async fn masked_rows(table: &Table) -> i64 {
+    let snapshot = table.history().snapshots.latest().await.unwrap().unwrap();
+    let Some(name) = snapshot.index_manifest else { return 0 };
+    let index = table.history().manifests.index(&name).await.unwrap();
+    let ranges = index.iter().flat_map(|entry| entry.deletion_vectors.iter().flatten());
+    ranges.map(|range| range.cardinality.unwrap_or(1)).sum()
 }

@@ -9,7 +9,7 @@ use forebay::types::{Datum, RowKind};
 use forebay_interop::{Engine, Op, Random, Row, Server, TableSpec, View, assert_same, create, open, seeds};
 use serde_json::{Value, json};
 
-use crate::support::{place, server_compact, server_write};
+use crate::support::{masked_rows, place, server_compact, server_write};
 
 const KEYS: i64 = 40;
 const ENGINES: [&str; 4] = ["deduplicate", "partial-update", "aggregation", "first-row"];
@@ -210,7 +210,7 @@ async fn by_turns(with: Engine, engine: &'static str, producer: &'static str, ve
         let table = open(&path).await;
         oracle.note(&table, newest + 1..=snapshot, &operations).await;
         newest = snapshot;
-        masked += self::masked(&table).await;
+        masked += masked_rows(&table).await;
     }
     let table = open(&path).await;
     let what = format!("seed {seed}, {done:?}: {spec:?}");
@@ -224,14 +224,6 @@ async fn by_turns(with: Engine, engine: &'static str, producer: &'static str, ve
     assert_same(&format!("{what}, read by {}", with.name()), &wanted, &theirs);
     assert_same(&format!("{what}, read by forebay"), &wanted, &ours);
     masked
-}
-
-async fn masked(table: &Table) -> i64 {
-    let snapshot = table.history().snapshots.latest().await.unwrap().unwrap();
-    let Some(name) = snapshot.index_manifest else { return 0 };
-    let index = table.history().manifests.index(&name).await.unwrap();
-    let ranges = index.iter().flat_map(|entry| entry.deletion_vectors.iter().flatten());
-    ranges.map(|range| range.cardinality.unwrap_or(1)).sum()
 }
 
 #[tokio::test]
