@@ -102,9 +102,18 @@ fn keyed() -> TableSpec {
 }
 
 /// Columns whose types change, and the first change of each.
-fn retyped() -> (Vec<&'static str>, [Value; 3]) {
-    let columns = COLUMNS.into_iter().chain(["t TIMESTAMP(6)", "m DECIMAL(10, 2)"]).collect();
-    let changes = [("a", "BIGINT"), ("t", "TIMESTAMP(3)"), ("m", "DECIMAL(12, 1)")];
+fn retyped() -> (Vec<&'static str>, [Value; 6]) {
+    let scalars = ["t TIMESTAMP(6)", "m DECIMAL(10, 2)"];
+    let nested = ["list ARRAY<INT>", "pairs MAP<STRING, BIGINT>", "row ROW<x INT, y ARRAY<STRING>>"];
+    let columns = COLUMNS.into_iter().chain(scalars).chain(nested).collect();
+    let changes = [
+        ("a", "BIGINT"),
+        ("t", "TIMESTAMP(3)"),
+        ("m", "DECIMAL(12, 1)"),
+        ("list", "STRING"),
+        ("pairs", "STRING"),
+        ("row", "STRING"),
+    ];
     (columns, changes.map(|(column, to)| json!([{"retype": column, "type": to}])))
 }
 
