@@ -366,7 +366,7 @@ fn the_file() -> DataFileMeta {
         row_count: 3,
         min_key: key(1),
         max_key: key(9),
-        key_stats: SimpleStats { min: key(1), max: key(9), null_counts: vec![Some(0)] },
+        key_stats: SimpleStats { min: key(1), max: key(9), null_counts: [Some(0)].into() },
         value_stats: SimpleStats::empty(),
         min_sequence_number: 0,
         max_sequence_number: 2,

@@ -137,8 +137,9 @@ impl Body<'_> {
 
     pub(super) fn files(&mut self) -> Result<Vec<DataFileMeta>> {
         let (schema, cache) = (self.schema, &mut self.cache);
-        let files =
-            self.cursor.array(schema.files, |cursor, _| schema.plan.scan(cursor, schema.file)?.materialise(cache));
+        let files = self
+            .cursor
+            .array(schema.files, |cursor, _| schema.plan.scan(cursor, schema.file, cache)?.materialise(cache));
         Ok(files.map_err(|error| error.in_file(self.what))?.unwrap_or_default())
     }
 

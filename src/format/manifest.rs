@@ -205,7 +205,7 @@ impl Plan {
         for (slot, node) in &self.record.steps {
             match slot {
                 Some(2) => raw.partition = cursor.bytes(*node)?,
-                Some(5) => raw.file = Some(self.file.scan(cursor, *node)?),
+                Some(5) => raw.file = Some(self.file.scan(cursor, *node, cache)?),
                 Some(slot) => raw.numbers[*slot] = cursor.int(*node)?,
                 None => cursor.skip(*node)?,
             }

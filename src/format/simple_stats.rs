@@ -3,6 +3,8 @@
 //! Bounds are bounds, not values: strings and bytes may be cut. `None` and NULL mean unknown and never prune.
 //! Spec: `format-spec/statistics.md`.
 
+use std::sync::Arc;
+
 use super::{BinaryRow, DataFileMeta};
 use crate::error::{Error, Result};
 use crate::schema::StatsMode;
@@ -15,8 +17,8 @@ pub struct SimpleStats {
     pub min: BinaryRow,
     /// The largest value of each covered column; NULL where unknown.
     pub max: BinaryRow,
-    /// The number of NULLs of each covered column; `None` where unknown.
-    pub null_counts: Vec<Option<i64>>,
+    /// The number of NULLs of each covered column; `None` where unknown. Shared by files that have the same.
+    pub null_counts: Arc<[Option<i64>]>,
 }
 
 /// The statistics of one column.
@@ -50,7 +52,7 @@ pub fn reduce_stats(mode: StatsMode, stats: &ColumnStats) -> Option<ColumnStats>
 impl SimpleStats {
     /// Statistics over no column.
     pub fn empty() -> Self {
-        Self { min: BinaryRow::empty(), max: BinaryRow::empty(), null_counts: Vec::new() }
+        Self { min: BinaryRow::empty(), max: BinaryRow::empty(), null_counts: Arc::default() }
     }
 
     /// Statistics over exactly these columns, such as key columns (collected with `truncate(128)`).

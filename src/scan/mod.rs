@@ -139,7 +139,7 @@ pub async fn plan_snapshot(
     for id in ids {
         pruner.know(&*history.schemas.load(id).await?)?;
     }
-    let splits = plan_rows(&rules, snapshot.id, entries, &vectors, &pruner)?;
+    let splits = plan_rows(&rules, snapshot.id, &entries, &vectors, &pruner)?;
     Ok(Plan { snapshot: Some(snapshot.id), schema: Arc::clone(schema), filter, splits })
 }
 

@@ -5,7 +5,7 @@
 //! overlapping files are packed together.
 //! Spec: `format-spec/read.md`, splits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::prune::Pruner;
@@ -65,19 +65,62 @@ const MANY_FILES: usize = 8192;
 /// A partition, a bucket and its files.
 type Bucket = (BinaryRow, i32, Vec<Arc<DataFileMeta>>);
 
-/// The files of each bucket, by partition and bucket; inside a bucket in manifest order.
-fn by_bucket(mut entries: Vec<Arc<ManifestEntry>>) -> impl Iterator<Item = Bucket> {
-    entries.sort_by(|a, b| (&a.partition, a.bucket).cmp(&(&b.partition, b.bucket)));
-    let mut entries = entries.into_iter().peekable();
-    std::iter::from_fn(move || {
-        let first = entries.next()?;
-        let mut files = vec![Arc::clone(&first.file)];
-        let same = |next: &Arc<ManifestEntry>| next.bucket == first.bucket && next.partition == first.partition;
-        while let Some(entry) = entries.next_if(same) {
-            files.push(Arc::clone(&entry.file));
-        }
-        Some((first.partition.clone(), first.bucket, files))
-    })
+/// Entries by partition and bucket; inside a bucket in manifest order.
+///
+/// What is sorted are small numbers: the entries of a large table are spread over more memory than the caches of a core hold.
+struct Placed<'a> {
+    entries: &'a [Arc<ManifestEntry>],
+    /// The rank of the partition, the bucket, and which entry.
+    places: Vec<(u32, i32, usize)>,
+}
+
+impl<'a> Placed<'a> {
+    fn new(entries: &'a [Arc<ManifestEntry>]) -> Self {
+        let ranks = partition_ranks(entries).into_iter().enumerate();
+        let mut places: Vec<_> = ranks.map(|(at, rank)| (rank, entries[at].bucket, at)).collect();
+        places.sort_unstable();
+        Self { entries, places }
+    }
+
+    /// The rest from about the middle on, if there is enough for a second thread; no bucket is cut.
+    fn split_off(&mut self) -> Option<Self> {
+        let middle = self.places.len() / 2;
+        let of = |at: usize| self.places.get(at).map(|(rank, bucket, _)| (*rank, *bucket));
+        let cut = (middle..self.places.len()).find(|at| of(*at) != of(middle));
+        let cut = cut.filter(|_| self.places.len() >= MANY_FILES)?;
+        Some(Self { entries: self.entries, places: self.places.split_off(cut) })
+    }
+
+    fn buckets(&self) -> impl Iterator<Item = Bucket> {
+        self.places.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).map(|places| {
+            let first = &self.entries[places[0].2];
+            let files = places.iter().map(|(.., at)| Arc::clone(&self.entries[*at].file)).collect();
+            (first.partition.clone(), first.bucket, files)
+        })
+    }
+}
+
+/// For each entry the place of its partition among those that are there.
+fn partition_ranks(entries: &[Arc<ManifestEntry>]) -> Vec<u32> {
+    let mut known: HashMap<&BinaryRow, u32> = HashMap::new();
+    let mut last: Option<(&BinaryRow, u32)> = None;
+    let mut numbers = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+        let number = match last {
+            Some((partition, number)) if *partition == entry.partition => number,
+            _ => *known.entry(&entry.partition).or_insert(next),
+        };
+        last = Some((&entry.partition, number));
+        numbers.push(number);
+    }
+    let mut partitions: Vec<(&BinaryRow, u32)> = known.into_iter().collect();
+    partitions.sort_unstable();
+    let mut ranks = vec![0; partitions.len()];
+    for (rank, (_, number)) in (0..).zip(partitions) {
+        ranks[number as usize] = rank;
+    }
+    numbers.into_iter().map(|number| ranks[number as usize]).collect()
 }
 
 /// The splits that show the merged rows of live files.
@@ -87,20 +130,17 @@ fn by_bucket(mut entries: Vec<Arc<ManifestEntry>>) -> impl Iterator<Item = Bucke
 pub fn plan_rows(
     rules: &PlanRules,
     snapshot: SnapshotId,
-    entries: Vec<Arc<ManifestEntry>>,
+    entries: &[Arc<ManifestEntry>],
     vectors: &Vectors,
     pruner: &Pruner,
 ) -> Result<Vec<Split>> {
-    let is_large = entries.len() >= MANY_FILES;
-    let mut buckets: Vec<Bucket> = by_bucket(entries).collect();
-    let rest = if is_large { buckets.split_off(buckets.len() / 2) } else { Vec::new() };
-    let plan = |buckets| plan_buckets(rules, snapshot, buckets, vectors, pruner);
-    if rest.is_empty() {
-        return plan(buckets);
-    }
+    let mut placed = Placed::new(entries);
+    let rest = placed.split_off();
+    let plan = |placed: &Placed<'_>| plan_buckets(rules, snapshot, placed, vectors, pruner);
+    let Some(rest) = rest else { return plan(&placed) };
     std::thread::scope(|scope| {
-        let rest = scope.spawn(|| plan(rest));
-        let splits = plan(buckets);
+        let rest = scope.spawn(|| plan(&rest));
+        let splits = plan(&placed);
         let rest = rest.join().unwrap_or_else(|_| Err(Error::bug("a planning thread panicked")));
         let mut splits = splits?;
         splits.extend(rest?);
@@ -111,12 +151,12 @@ pub fn plan_rows(
 fn plan_buckets(
     rules: &PlanRules,
     snapshot: SnapshotId,
-    buckets: Vec<Bucket>,
+    placed: &Placed<'_>,
     vectors: &Vectors,
     pruner: &Pruner,
 ) -> Result<Vec<Split>> {
-    let mut splits = Vec::with_capacity(buckets.len());
-    for (partition, bucket, files) in buckets {
+    let mut splits = Vec::new();
+    for (partition, bucket, files) in placed.buckets() {
         let packs = if rules.key_types.is_empty() {
             let mut files = matching(files.into_iter(), pruner)?;
             files.sort_by(|a, b| (a.min_sequence_number, &a.file_name).cmp(&(b.min_sequence_number, &b.file_name)));
@@ -234,7 +274,7 @@ fn pack(rules: &PlanRules, groups: impl Iterator<Item = Vec<Arc<DataFileMeta>>>)
 pub fn plan_changes(
     rules: &PlanRules,
     snapshot: SnapshotId,
-    entries: Vec<Arc<ManifestEntry>>,
+    entries: &[Arc<ManifestEntry>],
     vectors: &Vectors,
 ) -> Vec<Split> {
     let split = |(partition, bucket, files): Bucket| Split {
@@ -247,7 +287,7 @@ pub fn plan_changes(
         raw: true,
         changes: true,
     };
-    by_bucket(entries).map(split).collect()
+    Placed::new(entries).buckets().map(split).collect()
 }
 
 #[cfg(test)]
@@ -290,7 +330,7 @@ mod tests {
             let (kind, partition) = (FileKind::Add, BinaryRow::empty());
             Arc::new(ManifestEntry { kind, partition, bucket, total_buckets: 1, file: Arc::new(file) })
         };
-        plan_rows(&rules, 1, files.map(entry).collect(), &Vectors::default(), &pruner).unwrap()
+        plan_rows(&rules, 1, &files.map(entry).collect::<Vec<_>>(), &Vectors::default(), &pruner).unwrap()
     }
 
     #[test]

@@ -303,7 +303,7 @@ impl ChangeStream {
             let waiting = FileFilter::bucket(POSTPONE_BUCKET);
             let waiting = self.history.manifests.live_files(&snapshot, &waiting).await?;
             let rules = PlanRules::new(&self.schema, &self.options)?;
-            let waiting = plan_changes(&rules, id, waiting, &Vectors::default());
+            let waiting = plan_changes(&rules, id, &waiting, &Vectors::default());
             queue.extend(waiting.into_iter().map(|split| (split, None)));
         }
         self.queue.append(&mut queue);
@@ -399,9 +399,9 @@ impl ChangeStream {
             ChangelogProducer::None => Vec::new(),
             _ => manifests.changelog_files(snapshot, &all).await?,
         };
-        let added = entries.into_iter().filter(|entry| entry.kind == FileKind::Add).collect();
+        let added: Vec<_> = entries.into_iter().filter(|entry| entry.kind == FileKind::Add).collect();
         let none = Vectors::default(); // rows are told as they came, and no file that comes has masked rows
-        self.queue.extend(plan_changes(&rules, snapshot.id, added, &none).into_iter().map(|split| (split, None)));
+        self.queue.extend(plan_changes(&rules, snapshot.id, &added, &none).into_iter().map(|split| (split, None)));
         Ok(())
     }
 
@@ -433,7 +433,7 @@ impl ChangeStream {
         };
         let after = Vectors::of(&self.history, snapshot).await?;
         for (entries, kind, vectors) in [(deleted, RowKind::Delete, before), (added, RowKind::Insert, after)] {
-            for mut split in plan_changes(rules, snapshot.id, entries, &vectors) {
+            for mut split in plan_changes(rules, snapshot.id, &entries, &vectors) {
                 (split.changes, split.raw) = (false, !self.schema.has_primary_key());
                 self.queue.push_back((split, Some(kind)));
             }

@@ -241,7 +241,7 @@ impl MovePostponed {
     ) -> Result<Vec<CommitMessage>> {
         let mut options = TableOptions::parse(schema)?;
         let rules = PlanRules::new(schema, &options)?;
-        let splits = plan_changes(&rules, snapshot.id, files.to_vec(), &Vectors::default());
+        let splits = plan_changes(&rules, snapshot.id, files, &Vectors::default());
         let request = ReadRequest {
             schema: Arc::clone(schema),
             select: (0..schema.fields.len()).collect(),

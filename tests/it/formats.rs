@@ -172,7 +172,7 @@ async fn an_avro_file_is_described_by_the_rows_its_writer_saw() {
     let value = |at: usize| file.value_stats.column(at, &table.schema().fields[at].data_type).unwrap();
     assert_eq!((value(0).min, value(0).max, value(0).null_count), (Datum::BigInt(5), Datum::BigInt(200), Some(0)));
     assert_eq!(value(1).null_count, Some(14));
-    assert_eq!(file.key_stats.null_counts, [Some(0)]);
+    assert_eq!(file.key_stats.null_counts[..], [Some(0)]);
     // Without statistics not even those of the key are kept.
     let place = tempfile::tempdir().unwrap();
     let table = create(&place, columns(), &[("file.format", "avro"), ("metadata.stats-mode", "none")]).await;

@@ -26,6 +26,18 @@ impl<'a> Cursor<'a> {
         Self { schema: self.schema, rest: self.rest.get(bytes..).unwrap_or_default() }
     }
 
+    /// The bytes from here to a cursor further on.
+    pub(crate) fn up_to(&self, later: &Self) -> &'a [u8] {
+        self.rest.get(..self.rest.len().saturating_sub(later.rest.len())).unwrap_or_default()
+    }
+
+    /// Passes over these bytes, if they are the next ones.
+    pub(crate) fn pass(&mut self, bytes: &[u8]) -> bool {
+        let rest = self.rest.strip_prefix(bytes);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }

@@ -1,5 +1,7 @@
 //! The `_FILE` record: scanned without taking memory, so that a filter can refuse the entry, then materialised.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{DataFileMeta, FileSource};
@@ -32,6 +34,44 @@ const FIELDS: [&str; 21] = [
     "_WRITE_COLS_SEQUENCES",
 ];
 
+/// How a field of [`FIELDS`] is read.
+#[derive(Clone, Copy)]
+enum Shape {
+    Number,
+    Bytes,
+    /// Keys first, then values.
+    Stats(usize),
+    /// Left where it is until the entry is wanted.
+    List,
+}
+
+const SHAPES: [Shape; FIELDS.len()] = {
+    use Shape::{Bytes, List, Number, Stats};
+    [
+        Bytes,
+        Number,
+        Number,
+        Bytes,
+        Bytes,
+        Stats(0),
+        Stats(1),
+        Number,
+        Number,
+        Number,
+        Number,
+        List,
+        Number,
+        Number,
+        Bytes,
+        Number,
+        List,
+        Bytes,
+        Number,
+        List,
+        List,
+    ]
+};
+
 const STATS_FIELDS: [&str; 3] = ["_MIN_VALUES", "_MAX_VALUES", "_NULL_COUNTS"];
 
 /// Names the field in an error about it.
@@ -55,7 +95,7 @@ pub(in crate::format) struct StatsPlan {
 struct RawStats<'a> {
     min: Option<&'a [u8]>,
     max: Option<&'a [u8]>,
-    null_counts: Option<Vec<Option<i64>>>,
+    null_counts: NullCounts,
 }
 
 impl StatsPlan {
@@ -69,6 +109,10 @@ impl StatsPlan {
         node: NodeId,
         cache: &mut FileCache,
     ) -> Result<SimpleStats> {
+        self.scan(cursor, node, cache)?.materialise(cache)
+    }
+
+    fn scan<'a>(&self, cursor: &mut Cursor<'a>, node: NodeId, cache: &mut FileCache) -> Result<RawStats<'a>> {
         if !cursor.record(node)? {
             return Err(missing("the statistics record"));
         }
@@ -77,14 +121,20 @@ impl StatsPlan {
             match slot {
                 Some(0) => raw.min = cursor.bytes(*node)?,
                 Some(1) => raw.max = cursor.bytes(*node)?,
-                Some(2) => raw.null_counts = cursor.array(*node, |cursor, item| cursor.number(item))?,
+                Some(2) => raw.null_counts = cache.null_counts(cursor, *node)?,
                 _ => cursor.skip(*node)?,
             }
         }
+        Ok(raw)
+    }
+}
+
+impl RawStats<'_> {
+    fn materialise(&self, cache: &FileCache) -> Result<SimpleStats> {
         Ok(SimpleStats {
-            min: cache.row(raw.min, "_MIN_VALUES")?,
-            max: cache.row(raw.max, "_MAX_VALUES")?,
-            null_counts: raw.null_counts.unwrap_or_default(),
+            min: cache.row(self.min, "_MIN_VALUES")?,
+            max: cache.row(self.max, "_MAX_VALUES")?,
+            null_counts: Arc::clone(&self.null_counts),
         })
     }
 }
@@ -97,10 +147,15 @@ pub(in crate::format) fn encode_stats(encoder: &mut Encoder, stats: &SimpleStats
     });
 }
 
-/// Saves memory: rows that repeat from entry to entry are stored once, and rows may be slices of a block.
+/// The NULLs of each column.
+type NullCounts = Arc<[Option<i64>]>;
+
+/// Saves memory and time: what repeats from entry to entry is stored once, and rows may be slices of a block.
 #[derive(Default)]
 pub(in crate::format) struct FileCache {
     last_partition: Option<BinaryRow>,
+    /// Of keys and of values, which come by turns: node, bytes and meaning.
+    last_null_counts: [(NodeId, Vec<u8>, NullCounts); 2],
     block: Bytes,
 }
 
@@ -127,6 +182,21 @@ impl FileCache {
         BinaryRow::from_prefixed(self.bytes(bytes)).map_err(|error| name_field(error, field))
     }
 
+    /// The counts that follow, most often those of the file before: the same bytes.
+    fn null_counts(&mut self, cursor: &mut Cursor<'_>, node: NodeId) -> Result<NullCounts> {
+        for (of, bytes, counts) in &self.last_null_counts {
+            if *of == node && !bytes.is_empty() && cursor.pass(bytes) {
+                return Ok(Arc::clone(counts));
+            }
+        }
+        let before = *cursor;
+        let counts: NullCounts = cursor.array(node, |cursor, item| cursor.number(item))?.unwrap_or_default().into();
+        let bytes = before.up_to(cursor).to_vec();
+        self.last_null_counts.rotate_right(1);
+        self.last_null_counts[0] = (node, bytes, Arc::clone(&counts));
+        Ok(counts)
+    }
+
     /// The partition of an entry, most often that of the entry before.
     pub(in crate::format) fn partition(&mut self, bytes: &[u8]) -> Result<BinaryRow> {
         if let Some(last) = self.last_partition.as_ref().filter(|last| last.prefixed().as_ref() == bytes) {
@@ -143,24 +213,34 @@ pub(in crate::format) struct FilePlan {
     record: Record,
     /// The node of each wanted field that the file has.
     nodes: [NodeId; FIELDS.len()],
-    key_stats: Option<StatsPlan>,
-    value_stats: Option<StatsPlan>,
+    stats: [StatsPlan; 2],
 }
 
-/// Where the value of each field of `_FILE` begins, and the level.
+/// The fields of `_FILE` as they lie in the file: no memory was taken for them.
 pub(in crate::format) struct RawFile<'p, 'a> {
     plan: &'p FilePlan,
     start: Cursor<'a>,
-    /// For each field its distance from the start, or [`ABSENT`].
-    places: [usize; FIELDS.len()],
+    values: [RawValue<'a>; FIELDS.len()],
+    stats: [Option<RawStats<'a>>; 2],
     pub(in crate::format) level: i32,
 }
 
-const ABSENT: usize = usize::MAX;
+#[derive(Clone, Copy)]
+enum RawValue<'a> {
+    /// Neither has every vintage every field, nor every file a value.
+    Absent,
+    Number(i64),
+    Bytes(&'a [u8]),
+    /// So far behind the start of the record.
+    At(usize),
+}
 
 impl FilePlan {
     pub(in crate::format) fn new(schema: &Schema, node: NodeId) -> Result<Self> {
-        let stats = |name: &str| schema.field(node, name).map(|node| StatsPlan::new(schema, node, name)).transpose();
+        let stats = |name: &str| {
+            let plan = schema.field(node, name).map(|node| StatsPlan::new(schema, node, name)).transpose();
+            plan?.ok_or_else(|| missing(name))
+        };
         let record = schema.record(node, "_FILE", &FIELDS)?;
         let mut nodes = [0; FIELDS.len()];
         for (slot, node) in &record.steps {
@@ -168,27 +248,30 @@ impl FilePlan {
                 nodes[*slot] = *node;
             }
         }
-        Ok(Self { record, nodes, key_stats: stats("_KEY_STATS")?, value_stats: stats("_VALUE_STATS")? })
+        Ok(Self { record, nodes, stats: [stats("_KEY_STATS")?, stats("_VALUE_STATS")?] })
     }
 
-    /// Passes over one record and remembers where its fields are.
-    pub(in crate::format) fn scan<'a>(&self, cursor: &mut Cursor<'a>, node: NodeId) -> Result<RawFile<'_, 'a>> {
+    /// Passes over one record and takes its fields as they lie there.
+    pub(in crate::format) fn scan<'a>(
+        &self,
+        cursor: &mut Cursor<'a>,
+        node: NodeId,
+        cache: &mut FileCache,
+    ) -> Result<RawFile<'_, 'a>> {
         if !cursor.record(node)? {
             return Err(missing("_FILE"));
         }
-        let mut raw = RawFile { plan: self, start: *cursor, places: [ABSENT; FIELDS.len()], level: 0 };
-        let mut level = None;
+        let values = [RawValue::Absent; FIELDS.len()];
+        let mut raw = RawFile { plan: self, start: *cursor, values, stats: [None, None], level: 0 };
         for (slot, node) in &self.record.steps {
             match slot {
-                Some(10) => level = cursor.int(*node).map_err(|error| name_field(error, "_LEVEL"))?,
                 Some(slot) => {
-                    raw.places[*slot] = raw.start.left() - cursor.left();
-                    cursor.skip(*node).map_err(|error| name_field(error, FIELDS[*slot]))?;
+                    raw.take(*slot, cursor, *node, cache).map_err(|error| name_field(error, FIELDS[*slot]))?;
                 }
                 None => cursor.skip(*node)?,
             }
         }
-        raw.level = level.ok_or_else(|| missing("_LEVEL"))?;
+        raw.level = raw.int(10)?.ok_or_else(|| missing("_LEVEL"))?;
         Ok(raw)
     }
 }
@@ -198,22 +281,34 @@ fn string(cursor: &mut Cursor<'_>, node: NodeId) -> Result<String> {
 }
 
 impl<'a> RawFile<'_, 'a> {
+    fn take(&mut self, slot: usize, cursor: &mut Cursor<'a>, node: NodeId, cache: &mut FileCache) -> Result<()> {
+        match SHAPES[slot] {
+            Shape::Number => self.values[slot] = cursor.number(node)?.map_or(RawValue::Absent, RawValue::Number),
+            Shape::Bytes => self.values[slot] = cursor.bytes(node)?.map_or(RawValue::Absent, RawValue::Bytes),
+            Shape::Stats(which) => self.stats[which] = Some(self.plan.stats[which].scan(cursor, node, cache)?),
+            Shape::List => {
+                self.values[slot] = RawValue::At(self.start.left() - cursor.left());
+                cursor.skip(node)?;
+            }
+        }
+        Ok(())
+    }
+
     /// `_FILE_NAME`
     pub(in crate::format) fn file_name(&self) -> Result<&'a str> {
-        self.required(0, Cursor::text)
+        self.text(0)?.ok_or_else(|| missing(FIELDS[0]))
     }
 
     /// The value of a scanned record.
-    pub(in crate::format) fn materialise(&self, cache: &mut FileCache) -> Result<DataFileMeta> {
+    pub(in crate::format) fn materialise(&self, cache: &FileCache) -> Result<DataFileMeta> {
         let file_name = self.file_name()?.to_string();
         layout::check_name("data file", &file_name).map_err(|error| Error::corrupt("", error.to_string()))?;
-        let strings = |slot| self.optional(slot, |cursor, node| cursor.array(node, string));
-        let extra_files: Vec<String> = strings(11)?.unwrap_or_default();
+        let extra_files: Vec<String> = self.list(11, string)?.unwrap_or_default();
         for name in &extra_files {
             layout::check_name("extra file", name).map_err(|error| Error::corrupt("", error.to_string()))?;
         }
-        let source = self.optional(15, Cursor::int)?;
-        let file_source = source
+        let file_source = self
+            .int(15)?
             .map(|number| {
                 FileSource::from_number(number)
                     .ok_or_else(|| Error::corrupt("", format!("_FILE_SOURCE: {number} is no source")))
@@ -223,57 +318,78 @@ impl<'a> RawFile<'_, 'a> {
             file_name,
             file_size: self.count(1)?,
             row_count: self.count(2)?,
-            min_key: cache.row(self.optional(3, Cursor::bytes)?, FIELDS[3])?,
-            max_key: cache.row(self.optional(4, Cursor::bytes)?, FIELDS[4])?,
-            key_stats: self.stats(5, self.plan.key_stats.as_ref(), cache)?,
-            value_stats: self.stats(6, self.plan.value_stats.as_ref(), cache)?,
-            min_sequence_number: self.required(7, Cursor::number)?,
-            max_sequence_number: self.required(8, Cursor::number)?,
+            min_key: cache.row(self.bytes(3), FIELDS[3])?,
+            max_key: cache.row(self.bytes(4), FIELDS[4])?,
+            key_stats: self.stats(0, 5, cache)?,
+            value_stats: self.stats(1, 6, cache)?,
+            min_sequence_number: self.required(7)?,
+            max_sequence_number: self.required(8)?,
             schema_id: self.count(9)?,
             level: self.level,
             extra_files,
-            creation_time: self.optional(12, Cursor::number)?,
-            delete_row_count: self.optional(13, Cursor::number)?,
-            embedded_file_index: self.optional(14, Cursor::bytes)?.map(|bytes| cache.bytes(bytes)),
+            creation_time: self.number(12),
+            delete_row_count: self.number(13),
+            embedded_file_index: self.bytes(14).map(|bytes| cache.bytes(bytes)),
             file_source,
-            value_stats_cols: strings(16)?,
-            external_path: self.optional(17, Cursor::text)?.map(str::to_string),
-            first_row_id: self.optional(18, Cursor::number)?,
-            write_cols: strings(19)?,
-            write_cols_sequences: self.optional(20, |cursor, node| {
-                cursor.array(node, |cursor, item| cursor.number(item)?.ok_or_else(|| missing("a number")))
-            })?,
+            value_stats_cols: self.list(16, string)?,
+            external_path: self.text(17)?.map(str::to_string),
+            first_row_id: self.number(18),
+            write_cols: self.list(19, string)?,
+            write_cols_sequences: self
+                .list(20, |cursor, item| cursor.number(item)?.ok_or_else(|| missing("a number")))?,
         })
     }
 
-    fn optional<T>(
-        &self,
-        slot: usize,
-        read: impl FnOnce(&mut Cursor<'a>, NodeId) -> Result<Option<T>>,
-    ) -> Result<Option<T>> {
-        match self.places[slot] {
-            ABSENT => Ok(None),
-            place => read(&mut self.start.ahead(place), self.plan.nodes[slot])
-                .map_err(|error| name_field(error, FIELDS[slot])),
+    fn number(&self, slot: usize) -> Option<i64> {
+        match self.values[slot] {
+            RawValue::Number(number) => Some(number),
+            _ => None,
         }
     }
 
-    fn required<T>(&self, slot: usize, read: impl FnOnce(&mut Cursor<'a>, NodeId) -> Result<Option<T>>) -> Result<T> {
-        self.optional(slot, read)?.ok_or_else(|| missing(FIELDS[slot]))
+    fn bytes(&self, slot: usize) -> Option<&'a [u8]> {
+        match self.values[slot] {
+            RawValue::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn text(&self, slot: usize) -> Result<Option<&'a str>> {
+        let utf8 = |error: std::str::Utf8Error| Error::corrupt("", format!("{}: {error}", FIELDS[slot]));
+        self.bytes(slot).map(|bytes| std::str::from_utf8(bytes).map_err(utf8)).transpose()
+    }
+
+    /// A number of 32 bits.
+    fn int(&self, slot: usize) -> Result<Option<i32>> {
+        let wide = |number: i64| {
+            let what = || Error::corrupt("", format!("{}: {number} has more than 32 bits", FIELDS[slot]));
+            i32::try_from(number).map_err(|_| what())
+        };
+        self.number(slot).map(wide).transpose()
+    }
+
+    fn required(&self, slot: usize) -> Result<i64> {
+        self.number(slot).ok_or_else(|| missing(FIELDS[slot]))
     }
 
     /// A number that is not negative.
     fn count(&self, slot: usize) -> Result<i64> {
-        let number = self.required(slot, Cursor::number)?;
+        let number = self.required(slot)?;
         match number {
             0.. => Ok(number),
             _ => Err(Error::corrupt("", format!("{}: {number} is negative", FIELDS[slot]))),
         }
     }
 
-    fn stats(&self, slot: usize, plan: Option<&StatsPlan>, cache: &mut FileCache) -> Result<SimpleStats> {
-        let read = |cursor: &mut Cursor<'a>, node| plan.map(|plan| plan.read(cursor, node, cache)).transpose();
-        self.required(slot, read)
+    fn list<T>(&self, slot: usize, item: impl FnMut(&mut Cursor<'a>, NodeId) -> Result<T>) -> Result<Option<Vec<T>>> {
+        let RawValue::At(place) = self.values[slot] else { return Ok(None) };
+        let mut cursor = self.start.ahead(place);
+        cursor.array(self.plan.nodes[slot], item).map_err(|error| name_field(error, FIELDS[slot]))
+    }
+
+    fn stats(&self, which: usize, slot: usize, cache: &FileCache) -> Result<SimpleStats> {
+        let raw = self.stats[which].as_ref().ok_or_else(|| missing(FIELDS[slot]))?;
+        raw.materialise(cache).map_err(|error| name_field(error, FIELDS[slot]))
     }
 }
 

@@ -7,7 +7,7 @@ fn manifest(name: &str) -> ManifestFileMeta {
         file_size: 1,
         num_added_files: 2,
         num_deleted_files: 3,
-        partition_stats: SimpleStats { min: int_row(1), max: int_row(2), null_counts: vec![Some(0)] },
+        partition_stats: SimpleStats { min: int_row(1), max: int_row(2), null_counts: [Some(0)].into() },
         schema_id: 4,
         min_bucket: Some(-2),
         max_bucket: Some(7),

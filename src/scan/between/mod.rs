@@ -234,7 +234,7 @@ impl Planner<'_> {
                 let what = "a snapshot that appends takes files away: its changes are more than rows that came";
                 return Err(Error::corrupt(format!("snapshot-{id}"), what));
             }
-            let splits = plan_changes(&self.rules, id, entries, &Vectors::default());
+            let splits = plan_changes(&self.rules, id, &entries, &Vectors::default());
             parts.extend(splits.into_iter().map(BetweenPart::Changes));
         }
         Ok(parts)

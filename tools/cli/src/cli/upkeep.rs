@@ -77,7 +77,7 @@ pub struct CompactMeans {
     /// The memory for all tasks together, 16mb or more: 512mb, 2gb
     #[arg(long, value_name = "SIZE", value_parser = memory::<16384>)]
     pub memory: Option<u64>,
-    /// The threads that merge and encode [default: one for each core]
+    /// The threads that merge and encode, of one table or of as many side by side [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
     /// Bytes of data files read in a second, what is read beside the input included: 50mb

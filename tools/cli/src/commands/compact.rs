@@ -16,7 +16,7 @@ use forebay::schema::parse_duration;
 use forebay::table::{CompactBuilder, CompactReport};
 use forebay::{Env, Table, predicate};
 use futures::StreamExt;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use self::metrics::Metrics;
@@ -62,6 +62,8 @@ pub async fn run(args: Compact, common: &Common) -> Result<()> {
 
 /// Tables that are looked at side by side: most of it is waiting for a store.
 const LOOKS: usize = 8;
+/// Memory that a table must have for itself to be compacted beside others.
+const TABLE_MEMORY: u64 = 64 << 20;
 /// How long a service goes by what it saw of the debts.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -110,11 +112,13 @@ struct Service<'a> {
     lookups: LookupCache,
     /// Tables of earlier rounds by their names: their connections, and schemas that were read.
     opened: Mutex<HashMap<String, Table>>,
+    /// What is drawn of the compactions that run.
+    bars: MultiProgress,
 }
 
 impl<'a> Service<'a> {
     fn new(args: &'a Compact, common: &'a Common, metrics: Metrics) -> Result<Self> {
-        let memory = args.means.memory.unwrap_or(CompactLimits::default().memory);
+        let memory = limits(&args.means).memory;
         Ok(Self {
             args,
             common,
@@ -123,6 +127,7 @@ impl<'a> Service<'a> {
             manifests: ManifestCache::default(),
             lookups: LookupCache::new(memory / 4)?,
             opened: Mutex::default(),
+            bars: MultiProgress::new(),
         })
     }
 
@@ -144,11 +149,28 @@ impl<'a> Service<'a> {
         named.with_options(table, options)
     }
 
-    fn builder(&self, table: &Table) -> Result<CompactBuilder> {
-        Ok(builder(table, &self.args.scope, &self.args.means)?.lookups(&self.lookups))
+    /// A compaction with what one of so many side by side may take.
+    fn builder(&self, table: &Table, across: usize) -> Result<CompactBuilder> {
+        let all = limits(&self.args.means);
+        let means = CompactMeans {
+            memory: Some(all.memory / across as u64),
+            threads: u32::try_from(all.threads / across).ok(),
+            ..self.args.means.clone()
+        };
+        Ok(builder(table, &self.args.scope, &means)?.lookups(&self.lookups))
     }
 
-    /// Looks at every table and compacts what is due, the deepest in debt first.
+    /// How many of these tables are compacted at once. A rate is one for all, and so is the order of what is only told.
+    fn across(&self, tables: usize) -> usize {
+        let all = limits(&self.args.means);
+        if self.args.dry_run || all.bytes_per_second.is_some() {
+            return 1;
+        }
+        let room = usize::try_from(all.memory / TABLE_MEMORY).unwrap_or(usize::MAX);
+        all.threads.min(tables).min(room).max(1)
+    }
+
+    /// Looks at every table and compacts what is due, the deepest in debt first, as many at once as there are threads.
     async fn round(&self, targets: &Targets) -> Result<Round> {
         let mut round = Round::default();
         let tables = targets.tables(self.common).await?;
@@ -174,17 +196,20 @@ impl<'a> Service<'a> {
             }
         }
         due.sort_by_key(|due| std::cmp::Reverse(due.debt()));
-        let began = self.env.monotonic();
-        for due in due {
+        let (began, across) = (self.env.monotonic(), self.across(due.len()));
+        // By then others may be deeper in debt: a service begins with no more of these, and looks again.
+        let goes_on = || !self.args.watch || self.env.monotonic().saturating_sub(began) <= PATIENCE;
+        let begun = futures::stream::iter(due).take_while(|_| std::future::ready(goes_on()));
+        let work = begun.map(|due| async move {
             let (name, typed) = (due.name.clone(), due.typed);
-            match self.compact(due).await {
+            (name, typed, self.compact(due, across).await)
+        });
+        let mut work = std::pin::pin!(work.buffer_unordered(across));
+        while let Some((name, typed, done)) = work.next().await {
+            match done {
                 Ok(()) => {}
                 Err(failure) if failure.is_closed() || alone => return Err(failure),
                 Err(failure) => self.failed(&mut round, &name, typed, failure)?,
-            }
-            // By now others may be deeper in debt: a service looks again.
-            if self.args.watch && self.env.monotonic().saturating_sub(began) > PATIENCE {
-                break;
             }
         }
         Ok(round)
@@ -192,7 +217,7 @@ impl<'a> Service<'a> {
 
     async fn look(&self, named: targets::Named) -> Result<Due> {
         let table = self.table(&named).await?;
-        let compaction = self.builder(&table)?;
+        let compaction = self.builder(&table, 1)?;
         let (tasks, waiting) = (compaction.plan().await?, compaction.waiting_rows().await?);
         Ok(Due { typed: named.is_typed(), name: named.name, table, tasks, waiting })
     }
@@ -217,14 +242,14 @@ impl<'a> Service<'a> {
         Ok(())
     }
 
-    async fn compact(&self, due: Due) -> Result<()> {
+    async fn compact(&self, due: Due, across: usize) -> Result<()> {
         let began = self.env.monotonic();
         if self.args.dry_run {
             return self.planned(&due);
         }
         let progress = Arc::new(CompactProgress::default());
-        let compaction = self.builder(&due.table)?.progress(Arc::clone(&progress));
-        let bar = bar(&due, self.common);
+        let compaction = self.builder(&due.table, across)?.progress(Arc::clone(&progress));
+        let bar = self.bar(&due);
         let mut work = Box::pin(compaction.run());
         let report = loop {
             tokio::select! {
@@ -240,7 +265,21 @@ impl<'a> Service<'a> {
         let (report, took) = (report?, self.env.monotonic().saturating_sub(began));
         let copied = progress.copied_rows();
         self.metrics.compacted(&due.name, &report, copied, took);
-        self.told(&due.name, &report, copied, took)
+        self.bars.suspend(|| self.told(&due.name, &report, copied, took))
+    }
+
+    fn bar(&self, due: &Due) -> ProgressBar {
+        use std::io::IsTerminal as _;
+        if self.common.json || !std::io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let bar = self.bars.add(ProgressBar::new(due.tasks.iter().map(CompactTask::bytes).sum()));
+        let style = ProgressStyle::with_template("{prefix} {bar:30} {bytes}/{total_bytes}, {bytes_per_sec}, {msg}");
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        bar.set_prefix(output::clean(&due.name));
+        bar
     }
 
     fn planned(&self, due: &Due) -> Result<()> {
@@ -323,18 +362,23 @@ fn builder(table: &Table, scope: &CompactScope, means: &CompactMeans) -> Result<
     Ok(scope.bucket.iter().fold(compaction, |compaction, bucket| compaction.bucket(*bucket)))
 }
 
+/// What all compactions of a call may take.
+fn limits(means: &CompactMeans) -> CompactLimits {
+    let usual = CompactLimits::default();
+    CompactLimits {
+        memory: means.memory.unwrap_or(usual.memory),
+        threads: means.threads.map_or(usual.threads, |threads| threads as usize),
+        bytes_per_second: means.rate_limit,
+    }
+}
+
 fn limited(table: &Table, means: &CompactMeans) -> CompactBuilder {
-    let mut compaction = table.compact();
-    if let Some(bytes) = means.memory {
-        compaction = compaction.memory(bytes);
+    let limits = limits(means);
+    let compaction = table.compact().memory(limits.memory).threads(limits.threads);
+    match limits.bytes_per_second {
+        Some(bytes) => compaction.bytes_per_second(bytes),
+        None => compaction,
     }
-    if let Some(threads) = means.threads {
-        compaction = compaction.threads(threads as usize);
-    }
-    if let Some(bytes) = means.rate_limit {
-        compaction = compaction.bytes_per_second(bytes);
-    }
-    compaction
 }
 
 /// The condition that `day=2026-01-01,hour=7` means.
@@ -348,20 +392,6 @@ fn partition(text: &str) -> Result<predicate::Expr> {
         whole = Some(whole.map_or(one.clone(), |others| others.and(one)));
     }
     whole.ok_or_else(|| Failure::usage("--partition is empty"))
-}
-
-fn bar(due: &Due, common: &Common) -> ProgressBar {
-    use std::io::IsTerminal as _;
-    if common.json || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(due.tasks.iter().map(CompactTask::bytes).sum());
-    let style = ProgressStyle::with_template("{prefix} {bar:30} {bytes}/{total_bytes}, {bytes_per_sec}, {msg}");
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar.set_prefix(output::clean(&due.name));
-    bar
 }
 
 fn task_json(task: &CompactTask) -> Value {

@@ -76,6 +76,10 @@ fn open_catalog(warehouse: &str, common: &Common) -> Result<Catalog> {
         let kind = match uri {
             uri if uri.starts_with("jdbc:") => "jdbc",
             uri if uri.starts_with("http://") || uri.starts_with("https://") => "rest",
+            uri if uri.starts_with("thrift://") => {
+                let help = "the tables of a Hive catalog open by their locations, or by a warehouse directory";
+                return Err(Failure::usage("--catalog: Hive catalogs are not supported").help(help));
+            }
             _ => {
                 let help = "jdbc:postgresql://HOST/DB, jdbc:mysql://HOST/DB, jdbc:sqlite:FILE or http://HOST:PORT";
                 return Err(Failure::usage("--catalog names no catalog").help(help));
