@@ -321,16 +321,35 @@ mod tests {
 
     /// The splits of files in buckets.
     fn planned(files: impl Iterator<Item = (i32, DataFileMeta)>) -> Vec<Split> {
+        planned_in(files.map(|(bucket, file)| (BinaryRow::empty(), bucket, file)))
+    }
+
+    /// The splits of files in buckets of partitions.
+    fn planned_in(files: impl Iterator<Item = (BinaryRow, i32, DataFileMeta)>) -> Vec<Split> {
         let schema =
             Schema::builder().column("k", DataType::INT).primary_key(["k"]).option("bucket", "1").build().unwrap();
         let options = TableOptions::parse(&schema).unwrap();
         let rules = PlanRules { target: 100, open_cost: 10, ..PlanRules::new(&schema, &options).unwrap() };
         let pruner = Pruner::new(&Arc::new(schema), &options, None).unwrap();
-        let entry = |(bucket, file)| {
-            let (kind, partition) = (FileKind::Add, BinaryRow::empty());
+        let entry = |(partition, bucket, file)| {
+            let kind = FileKind::Add;
             Arc::new(ManifestEntry { kind, partition, bucket, total_buckets: 1, file: Arc::new(file) })
         };
         plan_rows(&rules, 1, &files.map(entry).collect::<Vec<_>>(), &Vectors::default(), &pruner).unwrap()
+    }
+
+    #[test]
+    fn buckets_come_by_partition_and_files_in_their_order() {
+        let in_partition = |(day, bucket, level)| (key(day), bucket, file(level, (1, 9), 20, None));
+        let mixed = [(3, 0, 0), (1, 1, 0), (3, 0, 1), (1, 0, 0), (2, 0, 0), (1, 1, 2), (3, 0, 2)];
+        let splits = planned_in(mixed.into_iter().map(in_partition));
+        let shown = |split: &Split| {
+            let levels: Vec<i32> = split.files.iter().map(|file| file.level).collect();
+            (split.partition.clone(), split.bucket, levels)
+        };
+        let shown: Vec<_> = splits.iter().map(shown).collect();
+        let wanted = [(key(1), 0, vec![0]), (key(1), 1, vec![0, 2]), (key(2), 0, vec![0]), (key(3), 0, vec![0, 1, 2])];
+        assert_eq!(shown, wanted);
     }
 
     #[test]

@@ -32,6 +32,22 @@ fn entries_read_back_whatever_they_hold() {
 }
 
 #[test]
+fn counts_of_nulls_that_repeat_are_kept_once() {
+    let counts: [&[Option<i64>]; 6] =
+        [&[Some(0), Some(0)], &[Some(0), Some(0)], &[Some(0)], &[], &[Some(0), None], &[Some(0), Some(0)]];
+    let file = |(number, counts): (usize, &&[Option<i64>])| {
+        let mut file = plain_file(&format!("data-{number}"));
+        file.value_stats.null_counts = (*counts).into();
+        entry(FileKind::Add, file)
+    };
+    let entries: Vec<ManifestEntry> = counts.iter().enumerate().map(file).collect();
+    let read = decode_all(&encode_manifest(&entries, Codec::Null).unwrap()).unwrap();
+    assert_eq!(read, entries);
+    let kept = |at: usize| &read[at].file.value_stats.null_counts;
+    assert!(Arc::ptr_eq(kept(0), kept(1)));
+}
+
+#[test]
 fn the_21st_field_is_written_only_where_it_is_needed() {
     let plain = encode_manifest(&[add("a")], Codec::Null).unwrap();
     assert!(!String::from_utf8_lossy(&plain).contains("_WRITE_COLS_SEQUENCES"));

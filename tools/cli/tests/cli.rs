@@ -786,6 +786,29 @@ fn a_warehouse_is_compacted_with_all_its_tables() {
     place.fails(1, &["compact", "./w/shop.db/orders", "--where", "id > 3"]);
 }
 
+#[test]
+fn tables_are_compacted_side_by_side_and_a_broken_one_keeps_nobody() {
+    let place = Place::new();
+    let tables = ["a.one", "a.two", "b.three", "b.four", "b.five"];
+    for table in tables {
+        place.many_runs(table);
+    }
+    let bucket = place.path("w/b.db/four/bucket-0");
+    let gone = std::fs::read_dir(&bucket).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_file(gone).unwrap();
+    let all = place.run(&["compact", "./w", "--full", "--threads", "4", "--memory", "1gb", "--json"]);
+    assert_eq!(all.status.code(), Some(1), "{all:?}");
+    assert!(text(&all.stderr).contains("b.four"), "{all:?}");
+    let told = text(&all.stdout);
+    let lines: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), tables.len(), "{told}");
+    assert_eq!(lines.iter().filter(|line| line["filesAfter"] == 1).count(), tables.len() - 1, "{told}");
+    for table in ["./w/a.db/one", "./w/a.db/two", "./w/b.db/three", "./w/b.db/five"] {
+        assert_eq!(place.live_files(table), 1, "{table}");
+        assert_eq!(sorted(&place.ok(&["read", table, "--json"])), sorted(&rows(0, 35)));
+    }
+}
+
 /// Found by acceptance: the directory of a database was taken for a table that is not there.
 #[test]
 fn the_location_of_a_database_means_its_tables() {

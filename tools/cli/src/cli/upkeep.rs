@@ -12,6 +12,8 @@ use super::{key_value, memory, rate};
     args_conflicts_with_subcommands = true,
     after_help = "A TARGET is a table, a database of --warehouse, or the location of a database or a warehouse; without one, all of \
                   --warehouse.\n\
+                  Tables with the most waiting files come first, as many side by side as there are threads and 64 MiB of memory for; \
+                  with --rate-limit one by one.\n\
                   A compaction that another commit contradicts loses its own work only, and is planned again.\n\
                   With changelog-producer full-compaction rows are told by full compactions alone, so such tables are compacted \
                   fully, with --full or without.\n\
