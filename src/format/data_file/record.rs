@@ -9,67 +9,53 @@ use crate::error::{Error, Result};
 use crate::format::avro::{Cursor, Encoder, NodeId, Record, Schema};
 use crate::format::{BinaryRow, SimpleStats, layout};
 
-/// The fields of `_FILE`, in the order in which they are written.
-const FIELDS: [&str; 21] = [
-    "_FILE_NAME",
-    "_FILE_SIZE",
-    "_ROW_COUNT",
-    "_MIN_KEY",
-    "_MAX_KEY",
-    "_KEY_STATS",
-    "_VALUE_STATS",
-    "_MIN_SEQUENCE_NUMBER",
-    "_MAX_SEQUENCE_NUMBER",
-    "_SCHEMA_ID",
-    "_LEVEL",
-    "_EXTRA_FILES",
-    "_CREATION_TIME",
-    "_DELETE_ROW_COUNT",
-    "_EMBEDDED_FILE_INDEX",
-    "_FILE_SOURCE",
-    "_VALUE_STATS_COLS",
-    "_EXTERNAL_PATH",
-    "_FIRST_ROW_ID",
-    "_WRITE_COLS",
-    "_WRITE_COLS_SEQUENCES",
-];
-
-/// How a field of [`FIELDS`] is read.
+/// How a field of `_FILE` is read.
 #[derive(Clone, Copy)]
 enum Shape {
     Number,
     Bytes,
-    /// Keys first, then values.
+    /// Of keys first, then of values.
     Stats(usize),
     /// Left where it is until the entry is wanted.
     List,
 }
 
-const SHAPES: [Shape; FIELDS.len()] = {
+/// The fields of `_FILE`, in the order in which they are written.
+const FIELDS: [(&str, Shape); 21] = {
     use Shape::{Bytes, List, Number, Stats};
     [
-        Bytes,
-        Number,
-        Number,
-        Bytes,
-        Bytes,
-        Stats(0),
-        Stats(1),
-        Number,
-        Number,
-        Number,
-        Number,
-        List,
-        Number,
-        Number,
-        Bytes,
-        Number,
-        List,
-        Bytes,
-        Number,
-        List,
-        List,
+        ("_FILE_NAME", Bytes),
+        ("_FILE_SIZE", Number),
+        ("_ROW_COUNT", Number),
+        ("_MIN_KEY", Bytes),
+        ("_MAX_KEY", Bytes),
+        ("_KEY_STATS", Stats(0)),
+        ("_VALUE_STATS", Stats(1)),
+        ("_MIN_SEQUENCE_NUMBER", Number),
+        ("_MAX_SEQUENCE_NUMBER", Number),
+        ("_SCHEMA_ID", Number),
+        ("_LEVEL", Number),
+        ("_EXTRA_FILES", List),
+        ("_CREATION_TIME", Number),
+        ("_DELETE_ROW_COUNT", Number),
+        ("_EMBEDDED_FILE_INDEX", Bytes),
+        ("_FILE_SOURCE", Number),
+        ("_VALUE_STATS_COLS", List),
+        ("_EXTERNAL_PATH", Bytes),
+        ("_FIRST_ROW_ID", Number),
+        ("_WRITE_COLS", List),
+        ("_WRITE_COLS_SEQUENCES", List),
     ]
+};
+
+const NAMES: [&str; FIELDS.len()] = {
+    let mut names = [""; FIELDS.len()];
+    let mut slot = 0;
+    while slot < FIELDS.len() {
+        names[slot] = FIELDS[slot].0;
+        slot += 1;
+    }
+    names
 };
 
 const STATS_FIELDS: [&str; 3] = ["_MIN_VALUES", "_MAX_VALUES", "_NULL_COUNTS"];
@@ -241,7 +227,7 @@ impl FilePlan {
             let plan = schema.field(node, name).map(|node| StatsPlan::new(schema, node, name)).transpose();
             plan?.ok_or_else(|| missing(name))
         };
-        let record = schema.record(node, "_FILE", &FIELDS)?;
+        let record = schema.record(node, "_FILE", &NAMES)?;
         let mut nodes = [0; FIELDS.len()];
         for (slot, node) in &record.steps {
             if let Some(slot) = slot {
@@ -266,7 +252,7 @@ impl FilePlan {
         for (slot, node) in &self.record.steps {
             match slot {
                 Some(slot) => {
-                    raw.take(*slot, cursor, *node, cache).map_err(|error| name_field(error, FIELDS[*slot]))?;
+                    raw.take(*slot, cursor, *node, cache).map_err(|error| name_field(error, NAMES[*slot]))?;
                 }
                 None => cursor.skip(*node)?,
             }
@@ -282,7 +268,7 @@ fn string(cursor: &mut Cursor<'_>, node: NodeId) -> Result<String> {
 
 impl<'a> RawFile<'_, 'a> {
     fn take(&mut self, slot: usize, cursor: &mut Cursor<'a>, node: NodeId, cache: &mut FileCache) -> Result<()> {
-        match SHAPES[slot] {
+        match FIELDS[slot].1 {
             Shape::Number => self.values[slot] = cursor.number(node)?.map_or(RawValue::Absent, RawValue::Number),
             Shape::Bytes => self.values[slot] = cursor.bytes(node)?.map_or(RawValue::Absent, RawValue::Bytes),
             Shape::Stats(which) => self.stats[which] = Some(self.plan.stats[which].scan(cursor, node, cache)?),
@@ -296,7 +282,7 @@ impl<'a> RawFile<'_, 'a> {
 
     /// `_FILE_NAME`
     pub(in crate::format) fn file_name(&self) -> Result<&'a str> {
-        self.text(0)?.ok_or_else(|| missing(FIELDS[0]))
+        self.text(0)?.ok_or_else(|| missing(NAMES[0]))
     }
 
     /// The value of a scanned record.
@@ -318,8 +304,8 @@ impl<'a> RawFile<'_, 'a> {
             file_name,
             file_size: self.count(1)?,
             row_count: self.count(2)?,
-            min_key: cache.row(self.bytes(3), FIELDS[3])?,
-            max_key: cache.row(self.bytes(4), FIELDS[4])?,
+            min_key: cache.row(self.bytes(3), NAMES[3])?,
+            max_key: cache.row(self.bytes(4), NAMES[4])?,
             key_stats: self.stats(0, 5, cache)?,
             value_stats: self.stats(1, 6, cache)?,
             min_sequence_number: self.required(7)?,
@@ -355,21 +341,21 @@ impl<'a> RawFile<'_, 'a> {
     }
 
     fn text(&self, slot: usize) -> Result<Option<&'a str>> {
-        let utf8 = |error: std::str::Utf8Error| Error::corrupt("", format!("{}: {error}", FIELDS[slot]));
+        let utf8 = |error: std::str::Utf8Error| Error::corrupt("", format!("{}: {error}", NAMES[slot]));
         self.bytes(slot).map(|bytes| std::str::from_utf8(bytes).map_err(utf8)).transpose()
     }
 
     /// A number of 32 bits.
     fn int(&self, slot: usize) -> Result<Option<i32>> {
         let wide = |number: i64| {
-            let what = || Error::corrupt("", format!("{}: {number} has more than 32 bits", FIELDS[slot]));
+            let what = || Error::corrupt("", format!("{}: {number} has more than 32 bits", NAMES[slot]));
             i32::try_from(number).map_err(|_| what())
         };
         self.number(slot).map(wide).transpose()
     }
 
     fn required(&self, slot: usize) -> Result<i64> {
-        self.number(slot).ok_or_else(|| missing(FIELDS[slot]))
+        self.number(slot).ok_or_else(|| missing(NAMES[slot]))
     }
 
     /// A number that is not negative.
@@ -377,19 +363,19 @@ impl<'a> RawFile<'_, 'a> {
         let number = self.required(slot)?;
         match number {
             0.. => Ok(number),
-            _ => Err(Error::corrupt("", format!("{}: {number} is negative", FIELDS[slot]))),
+            _ => Err(Error::corrupt("", format!("{}: {number} is negative", NAMES[slot]))),
         }
     }
 
     fn list<T>(&self, slot: usize, item: impl FnMut(&mut Cursor<'a>, NodeId) -> Result<T>) -> Result<Option<Vec<T>>> {
         let RawValue::At(place) = self.values[slot] else { return Ok(None) };
         let mut cursor = self.start.ahead(place);
-        cursor.array(self.plan.nodes[slot], item).map_err(|error| name_field(error, FIELDS[slot]))
+        cursor.array(self.plan.nodes[slot], item).map_err(|error| name_field(error, NAMES[slot]))
     }
 
     fn stats(&self, which: usize, slot: usize, cache: &FileCache) -> Result<SimpleStats> {
-        let raw = self.stats[which].as_ref().ok_or_else(|| missing(FIELDS[slot]))?;
-        raw.materialise(cache).map_err(|error| name_field(error, FIELDS[slot]))
+        let raw = self.stats[which].as_ref().ok_or_else(|| missing(NAMES[slot]))?;
+        raw.materialise(cache).map_err(|error| name_field(error, NAMES[slot]))
     }
 }
 
