@@ -1,6 +1,5 @@
 //! Compaction of one table: planning against a snapshot, running tasks.
 
-use arrow_array::ArrayRef;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,7 +21,7 @@ use crate::format::{
 use crate::history::{FileFilter, History};
 use crate::lookup::{LookupCache, OldVersions};
 use crate::lsm::{Before, KeyEncoder, Moment};
-use crate::read::{ReadRequest, SplitReader};
+use crate::read::{ReadRequest, RowTest, SplitReader};
 use crate::scan::{Vectors, partition_filter};
 use crate::schema::{BucketMode, ChangelogProducer, MergeEngine, Schema, TableOptions};
 
@@ -348,8 +347,10 @@ impl Compactor {
         };
         let vectors = Arc::new(Mutex::new(self.vectors_of(task).await?));
         let pace = Arc::new(Pace::new(self.throttle.clone(), Arc::clone(&self.progress), task));
+        let expiry = Expiry::at(&self.schema, &self.options, env.now_millis())?;
+        let joins = expiry.clone().map(|rule| (rule.column, joins(rule, task)));
         let old = match self.options.deletion_vectors || self.looks_up_few(task, before) {
-            true => self.old_rows(task, &request, (&vectors, &pace), limits).await?,
+            true => self.old_rows(task, &request, (&vectors, &pace), joins.clone(), limits).await?,
             false => None,
         };
         let inputs = Split {
@@ -372,13 +373,8 @@ impl Compactor {
             let pace = Arc::clone(&pace);
             Arc::new(move |file, rows| pace.read(file, rows))
         });
-        let expiry = Expiry::at(&self.schema, &self.options, env.now_millis())?;
-        if let Some(rule) = expiry.clone() {
-            let inputs: HashSet<String> = task.files.iter().map(|file| file.file_name.clone()).collect();
-            let test = move |file: &DataFileMeta, times: &ArrayRef| {
-                inputs.contains(&file.file_name).then(|| rule.keeps(times)).transpose()
-            };
-            reader = reader.with_row_test(expiry.as_ref().map_or(0, |rule| rule.column), Arc::new(test))?;
+        if let Some((column, test)) = joins {
+            reader = reader.with_row_test(column, test)?;
         }
         Ok(Rewrite {
             expiry,
@@ -427,6 +423,7 @@ impl Compactor {
         task: &CompactTask,
         request: &ReadRequest,
         (vectors, pace): (&Arc<Mutex<BucketVectors>>, &Arc<Pace>),
+        joins: Option<(usize, RowTest)>,
         limits: CompactLimits,
     ) -> Result<Option<OldRows>> {
         let flushed: Vec<_> = task.files.iter().filter(|file| file.level == 0).cloned().map(Arc::new).collect();
@@ -435,7 +432,9 @@ impl Compactor {
         }
         let trimmed = self.schema.trimmed_primary_keys();
         let key_columns = self.schema.positions(&trimmed)?;
-        let request = ReadRequest { select: key_columns.clone(), ..request.clone() };
+        let tested = joins.iter().map(|(column, _)| *column).filter(|column| !key_columns.contains(column));
+        let select = key_columns.iter().copied().chain(tested).collect();
+        let request = ReadRequest { select, ..request.clone() };
         let split = Split {
             snapshot_id: task.snapshot_id,
             schema_id: task.schema_id,
@@ -455,6 +454,7 @@ impl Compactor {
             runtime: Handle::current(),
             versions: Arc::new(versions),
             keys: reader.with_memory(limits.memory / 8),
+            joins,
             flushed: split,
             encoder: KeyEncoder::new(&self.schema.types_of(&trimmed)?)?,
             key_columns,
@@ -464,6 +464,12 @@ impl Compactor {
             pace: Arc::clone(pace),
         }))
     }
+}
+
+/// Decides which rows of a task's files are young enough for its merge. What is read beside them is not asked.
+fn joins(rule: Expiry, task: &CompactTask) -> RowTest {
+    let inputs: HashSet<String> = task.files.iter().map(|file| file.file_name.clone()).collect();
+    Arc::new(move |file, times| inputs.contains(&file.file_name).then(|| rule.keeps(times)).transpose())
 }
 
 impl Compactor {

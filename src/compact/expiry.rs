@@ -2,7 +2,7 @@
 //!
 //! The column named by `record-level.time-field` tells when a row was made: seconds since 1970 as INT or BIGINT (from
 //! 10^12 on they are milliseconds), or a timestamp. Rows without a time stay. Every version is looked at by itself,
-//! before the merge; what is read beside a compaction as old rows is not. Spec: `format-spec/compaction.md`, old rows.
+//! before the merge and before its old rows are looked up; what is read beside a compaction as old rows is not. Spec: `format-spec/compaction.md`, old rows.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType};

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::format::{DataFileMeta, Split};
 use crate::lookup::OldVersions;
 use crate::lsm::{KeyEncoder, RunBatch, RunReader};
-use crate::read::SplitReader;
+use crate::read::{RowTest, SplitReader};
 
 type Runs = Vec<Vec<Arc<DataFileMeta>>>;
 
@@ -32,6 +32,8 @@ pub(super) struct OldRows {
     pub(super) versions: Arc<OldVersions>,
     /// Reads the key columns of the task's files of level 0.
     pub(super) keys: SplitReader,
+    /// Which of their rows join the merge, by a column that `keys` reads too; `None` means all.
+    pub(super) joins: Option<(usize, RowTest)>,
     pub(super) flushed: Split,
     pub(super) encoder: KeyEncoder,
     /// The key's positions among all columns.
@@ -46,11 +48,16 @@ pub(super) struct OldRows {
 }
 
 impl OldRows {
-    /// The old rows of the keys that the level-0 files of some runs hold; `None` where there are no such files.
+    /// The old rows of the keys that the level-0 files of some runs bring to the merge; `None` where there are no such files.
+    /// The old row of a key that comes with rows that are too old alone stays where it is.
     pub(super) fn run(&self, runs: &[Vec<Arc<DataFileMeta>>]) -> Result<Option<RunReader>> {
         let Some(flushed) = flushed(runs) else { return Ok(None) };
         let this = self.clone();
-        let found = self.keys.bucket(&self.flushed)?.keys(flushed)?.map(move |keys| this.find(&keys?));
+        let keys = match self.joins.clone() {
+            Some((column, test)) => self.keys.clone().with_row_test(column, test)?,
+            None => self.keys.clone(),
+        };
+        let found = keys.bucket(&self.flushed)?.keys(flushed)?.map(move |keys| this.find(&keys?));
         Ok(Some(Box::new(found)))
     }
 

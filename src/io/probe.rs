@@ -44,7 +44,11 @@ impl TableStore {
         let key = format!("{DIRECTORY}/{}", self.env().uuid());
         let outcome = self.race(&key).await;
         let _ = self.delete(&key).await;
-        outcome
+        match outcome {
+            // A store that has no such bucket finds nothing, whatever is asked of it.
+            Err(Error::NotFound(_)) => Err(Error::not_found(format!("the bucket or container of {}", self.location()))),
+            outcome => outcome,
+        }
     }
 
     async fn race(&self, key: &str) -> Result<()> {

@@ -626,12 +626,20 @@ fn below(prefix: &Path, path: &Path) -> Option<String> {
     (!rest.is_empty()).then(|| rest.to_string())
 }
 
+/// How often a directory is deleted into which others write meanwhile.
+const DELETES: usize = 10;
+
 fn remove_local(target: &std::path::Path) -> Result<()> {
-    match std::fs::remove_dir_all(target) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::storage(format!("delete {}: {error}", target.display())))
+    use std::io::ErrorKind::{DirectoryNotEmpty, NotFound};
+    let mut tries = 1;
+    loop {
+        match std::fs::remove_dir_all(target) {
+            Err(error) if error.kind() == DirectoryNotEmpty && tries < DELETES => tries += 1,
+            Err(error) if error.kind() != NotFound => {
+                return Err(Error::storage(format!("delete {}: {error}", target.display())));
+            }
+            _ => return Ok(()),
         }
-        _ => Ok(()),
     }
 }
 

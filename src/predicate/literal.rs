@@ -47,6 +47,7 @@ impl Literal {
         );
         let binary = matches!(kind, TypeKind::Binary(_) | TypeKind::VarBinary(_));
         match self {
+            _ if kind.is_nested() => Err(Error::unsupported(format!("a literal of nested type {kind}"))),
             Self::Boolean(value) if *kind == TypeKind::Boolean => Ok(Datum::Boolean(*value)),
             Self::Number(text) if numeric => parse_datum(kind, text),
             Self::Number(text) if textual => Err(Error::invalid(format!("{text} is no text: write '{text}'"))),

@@ -18,7 +18,9 @@ pub(crate) use columns::{Origin, WorkColumns};
 pub use diff::DiffSplit;
 pub use slab::MergedSlab;
 pub(crate) use spill::{Spill, SpillFormat, SpillWriter};
-pub use split_reader::{BucketReader, CompactedBatches, LEAST_READ_MEMORY, Pace, ReadRequest, Rows, SplitReader};
+pub use split_reader::{
+    BucketReader, CompactedBatches, LEAST_READ_MEMORY, Pace, ReadRequest, RowTest, Rows, SplitReader,
+};
 pub(crate) use split_reader::{SPLITS_AT_ONCE, check_read_memory};
 pub use stream::{RowStream, SplitBatches};
 pub use top::Sort;

@@ -214,6 +214,9 @@ pub(crate) async fn schema_of(history: &History, handle: &Arc<Schema>, id: Schem
 pub fn partition_filter(schema: &Arc<Schema>, options: &TableOptions, filter: &Expr) -> Result<FileFilter> {
     let filter = filter.bind(schema)?;
     if let Some(other) = filter.columns().into_iter().find(|column| !schema.partition_keys.contains(column)) {
+        if schema.partition_keys.is_empty() {
+            return Err(crate::Error::invalid(format!("{other} is no partition column: the table has no partitions")));
+        }
         let columns = schema.partition_keys.join(", ");
         return Err(crate::Error::invalid(format!("{other} is no partition column (they are: {columns})")));
     }

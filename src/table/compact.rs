@@ -309,11 +309,12 @@ impl Table {
         }
     }
 
-    /// Batch commits of one user are not told apart: each has a user of its own.
+    /// Batch commits of one user are not told apart: each has a user of its own. Writers with `write-only` leave expiry, too,
+    /// to the job that compacts.
     fn compaction_committer(&self) -> Result<Committer> {
         let unique = self.history().store.env().uuid();
         let prefix = TableOptions::parse(self.schema())?.commit.user_prefix;
-        self.committer(&prefix.map_or(unique.clone(), |prefix| format!("{prefix}_{unique}")))
+        self.committer_that(true, &prefix.map_or(unique.clone(), |prefix| format!("{prefix}_{unique}")))
     }
 }
 

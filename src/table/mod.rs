@@ -334,12 +334,18 @@ impl Table {
     /// # Errors
     /// The store's errors; [`Error::Unsupported`] for a store that has no create-if-absent.
     pub fn committer(&self, commit_user: &str) -> Result<Committer> {
+        let expires = !TableOptions::parse(&self.schema)?.compaction.write_only;
+        self.committer_that(expires, commit_user)
+    }
+
+    /// A committer after whose commits snapshots expire or stay.
+    fn committer_that(&self, expires: bool, commit_user: &str) -> Result<Committer> {
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
         let committer = Committer::new(self.history.clone(), &self.schema, &options, commit_user)?
             .published_by(Arc::clone(&self.publisher));
         // What a branch needs, other branches and the table itself may need too.
-        if options.compaction.write_only || self.history.branch.is_some() {
+        if !expires || self.history.branch.is_some() {
             return Ok(committer);
         }
         let (retention, in_background) = (Retention::of(&options), options.retention.in_background);

@@ -3,15 +3,18 @@
 //! ARRAY is `List(element)`, MAP and MULTISET are `Map(key_value: key, value)`, ROW is `Struct`. Names and nullability of
 //! inner fields are the type's own, so two lanes of one type always have one Arrow type.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray, UInt32Array, make_array, new_null_array};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType as ArrowType, Field as ArrowField, FieldRef, Fields};
 
 use super::arrow::{lane_type, to_external, to_lane};
+use super::comparable::comparable_rows;
 use super::{DataType, Datum, TypeKind, external_type};
 use crate::error::{Error, Result};
 
@@ -134,6 +137,50 @@ fn rebuild_map(name: &str, kind: &TypeKind, map: &MapArray, wanted: (FieldRef, b
     let entries = StructArray::try_new(fields.clone(), vec![keys, values], None).map_err(wrong)?;
     let map = MapArray::try_new(Arc::clone(&wanted.0), offsets, entries, map.nulls().cloned(), wanted.1);
     Ok(Arc::new(map.map_err(wrong)?))
+}
+
+/// Refuses maps that hold a key twice, and multisets that count an element less than once. To Paimon both are maps.
+pub(super) fn check_entries(name: &str, kind: &TypeKind, lane: &ArrayRef) -> Result<()> {
+    if !has_entries(kind) {
+        return Ok(());
+    }
+    if let TypeKind::Array(element) = kind {
+        return check_entries(&format!("{name}.element"), &element.kind, lane.as_list::<i32>().values());
+    }
+    let Some((key, value)) = entry_types(kind) else {
+        let fields = kind.stored_fields().unwrap_or_default();
+        let mut parts = fields.iter().zip(lane.as_struct().columns());
+        return parts.try_for_each(|(field, part)| {
+            check_entries(&format!("{name}.{}", field.name), &field.data_type.kind, part)
+        });
+    };
+    let map = lane.as_map();
+    let wrong = |error: arrow_schema::ArrowError| Error::invalid(format!("column {name}: {error}"));
+    let keys = comparable_rows(std::slice::from_ref(map.keys())).map_err(wrong)?;
+    let shown = map.offsets().windows(2).enumerate().filter(|(row, _)| map.is_valid(*row));
+    for (_, ends) in shown.clone() {
+        let mut seen = HashSet::new();
+        if !(ends[0] as usize..ends[1] as usize).all(|at| seen.insert(keys.row(at))) {
+            return Err(Error::invalid(format!("column {name}: {kind} holds a key twice")));
+        }
+    }
+    if let (TypeKind::Multiset(_), Some(counts)) = (kind, map.values().as_primitive_opt::<Int32Type>()) {
+        let none = |ends: &[i32]| counts.values()[ends[0] as usize..ends[1] as usize].iter().any(|count| *count < 1);
+        if shown.clone().any(|(_, ends)| none(ends)) {
+            return Err(Error::invalid(format!("column {name}: {kind} counts an element less than once")));
+        }
+    }
+    check_entries(&format!("{name}.key"), &key.kind, map.keys())?;
+    check_entries(&format!("{name}.value"), &value.kind, map.values())
+}
+
+fn has_entries(kind: &TypeKind) -> bool {
+    match kind {
+        TypeKind::Map(_) | TypeKind::Multiset(_) => true,
+        TypeKind::Array(element) => has_entries(&element.kind),
+        TypeKind::Row(fields) => fields.iter().any(|field| has_entries(&field.data_type.kind)),
+        _ => false,
+    }
 }
 
 /// A nested column that is NULL where the row around it is: a row that may not be NULL has no NULLs of its own in Arrow, and what

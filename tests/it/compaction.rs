@@ -248,6 +248,58 @@ async fn compaction_drops_rows_that_are_too_old() {
     }
 }
 
+/// Found by acceptance: it masked the young row above, which went with it.
+#[tokio::test]
+async fn a_late_row_that_is_too_old_takes_nothing_with_it() {
+    let now = now_millis() / 1000;
+    let row = |key: i32, value: i32, age: i64| {
+        (RowKind::Insert, vec![Datum::Int(key), Datum::Int(value), Datum::BigInt(now - age)])
+    };
+    for (vectors, producer, engine, folded) in [
+        ("true", "none", "deduplicate", 5),
+        ("true", "lookup", "deduplicate", 5),
+        ("true", "none", "partial-update", 5),
+        ("true", "lookup", "aggregation", 105),
+        ("false", "lookup", "aggregation", 105),
+        ("false", "none", "deduplicate", 5),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let schema = Schema::builder().column("k", DataType::INT).column("v", DataType::INT);
+        let schema = schema.column("made", DataType::BIGINT).primary_key(["k"]);
+        let options = [
+            ("bucket", "1"),
+            ("write-only", "true"),
+            ("record-level.time-field", "made"),
+            ("record-level.expire-time", "1 h"),
+            ("deletion-vectors.enabled", vectors),
+            ("changelog-producer", producer),
+            ("merge-engine", engine),
+            ("fields.v.aggregate-function", "sum"),
+            ("fields.made.aggregate-function", "max"),
+        ];
+        let aggregates = |name: &str| name.starts_with("fields.");
+        let taken = options.into_iter().filter(|(name, _)| engine == "aggregation" || !aggregates(name));
+        let schema = taken.fold(schema, |schema, (name, value)| schema.option(name, value)).build().unwrap();
+        let table = Table::create(place.path().join("t").to_str().unwrap(), schema, []).await.unwrap();
+        let mut writer = table.writer().await.unwrap();
+        for (rows, full) in [
+            (vec![row(1, 100, 0), row(2, 100, 0), row(3, 100, 0)], true),
+            (vec![row(1, 5, 7200), row(2, 5, 0), row(4, 5, 7200)], false),
+            (vec![row(3, 5, 7200)], true),
+        ] {
+            writer.write(&changes(table.schema(), &rows)).await.unwrap();
+            writer.commit().await.unwrap();
+            let compaction = table.compact();
+            if full { compaction.full() } else { compaction }.run().await.unwrap();
+        }
+        table.compact().full().run().await.unwrap();
+        let what = format!("{engine}, {producer}, vectors: {vectors}");
+        let shown = newest(&table).await.unwrap();
+        let wanted = [row(1, 100, 0), row(2, folded, 0), row(3, 100, 0)].map(|(_, row)| row);
+        assert_eq!(shown, as_set(wanted), "{what}");
+    }
+}
+
 #[tokio::test]
 async fn a_time_that_cannot_tell_age_is_refused_by_name() {
     let place = tempfile::tempdir().unwrap();

@@ -9,6 +9,27 @@ const BRANCH_MARK: &str = "$branch_";
 const READ_OPTIMIZED: &str = "$ro";
 const ROW_TRACKING: &str = "$row_tracking";
 
+/// Other tables of Paimon's that stand behind a name.
+const SYSTEM_TABLES: [&str; 17] = [
+    "snapshots",
+    "schemas",
+    "options",
+    "audit_log",
+    "binlog",
+    "files",
+    "manifests",
+    "partitions",
+    "buckets",
+    "tags",
+    "branches",
+    "consumers",
+    "aggregation_fields",
+    "statistics",
+    "read_optimized",
+    "table_indexes",
+    "file_key_ranges",
+];
+
 /// A table that was named, with what stands behind its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -86,6 +107,13 @@ impl Target {
         if text.trim().is_empty() {
             return Err(Failure::usage("the table's name is empty").help(ways));
         }
+        if let Some((table, view)) = text.rsplit_once('$').filter(|(_, view)| SYSTEM_TABLES.contains(view)) {
+            let help = match view {
+                "audit_log" | "binlog" => format!("forebay changes {table} tells changes with their kinds"),
+                _ => format!("forebay inspect {table} shows what Paimon's system tables show"),
+            };
+            return Err(Failure::usage(format!("{text:?} is a system table, which no name opens")).help(help));
+        }
         if names_branch(text) {
             let help = "a branch is read, followed, written, altered and inspected; see forebay help branch";
             return Err(Failure::usage(format!("{text:?} is a branch, and this is done to tables")).help(help));
@@ -152,6 +180,7 @@ mod tests {
         }
         assert_eq!(Address::parse("./t$branch_a", &common(Some("b"))).unwrap_err().code(), 2);
         assert_eq!(parse("./t$branch_a", None).unwrap_err().code(), 2);
+        assert!(parse("./t$audit_log", None).unwrap_err().message().contains("is a system table"));
     }
 
     #[test]

@@ -809,6 +809,93 @@ fn tables_are_compacted_side_by_side_and_a_broken_one_keeps_nobody() {
     }
 }
 
+/// Found by acceptance: the second was taken for the first, and stayed as it was.
+#[test]
+fn tables_of_one_name_in_two_warehouses_are_two() {
+    let place = Place::new();
+    place.many_runs("shop.orders");
+    std::fs::rename(place.path("w"), place.path("w1")).unwrap();
+    place.many_runs("shop.orders");
+    let told = place.ok(&["compact", "./w1", "./w", "--dry-run"]);
+    assert!(told.contains("shop.orders of ./w1: bucket 0: 6 files") && told.contains("shop.orders of ./w: "), "{told}");
+    let watcher = place.command(&["compact", "./w1", "./w", "--watch", "--interval", "100 ms"]).spawn().unwrap();
+    while ["w1", "w"].iter().any(|warehouse| place.live_files(&format!("./{warehouse}/shop.db/orders")) != 1) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    interrupt(&watcher);
+    let output = watcher.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    // One table that is named in three ways is compacted once.
+    let told = place.ok(&["compact", "./w", "./w/shop.db", "./w/shop.db/orders", "--full", "--json"]);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    // A database with one table is a database: what it cannot compact is skipped.
+    place.many_runs("odd.one");
+    let schema = place.path("w/odd.db/one/schema/schema-0");
+    let text_of = std::fs::read_to_string(&schema).unwrap();
+    let option = "\"options\" : {\"cross-partition-upsert.index-ttl\":\"1 d\",";
+    std::fs::write(&schema, text_of.replacen("\"options\" : {", option, 1)).unwrap();
+    let skipped = place.run(&["compact", "./w/odd.db"]);
+    assert!(skipped.status.success() && text(&skipped.stderr).contains("odd.one: skipped, "), "{skipped:?}");
+}
+
+/// Found by acceptance: a plan did not tell which partitions it was about.
+#[test]
+fn a_plan_names_partitions() {
+    let place = Place::new();
+    let columns = ["--column", "id INT NOT NULL", "--column", "p STRING NOT NULL"];
+    let keys = ["--primary-key", "id,p", "--partition-by", "p", "-o", "bucket=1", "-o", "write-only=true"];
+    place.ok(&[&["create", "./t"], &columns[..], &keys].concat());
+    for id in 0..6 {
+        let row = format!("{{\"id\":{id},\"p\":\"a\"}}\n");
+        place.feed_ok(&["write", "./t", "--format", "jsonl"], &row);
+    }
+    let told = place.ok(&["compact", "./t", "--dry-run"]);
+    assert!(told.contains("p=a/bucket 0: 6 files"), "{told}");
+    let told: serde_json::Value = serde_json::from_str(&place.ok(&["compact", "./t", "--dry-run", "--json"])).unwrap();
+    assert_eq!(told["tasks"][0]["partition"], "p=a", "{told}");
+    let planned = place.run(&["compact", "plan", "./t", "--out", "./plan"]);
+    assert!(text(&planned.stdout).contains("p=a/bucket 0") || text(&planned.stderr).contains("p=a/bucket 0"));
+}
+
+/// Found by acceptance: snapshots of a table whose writers leave all else to a job stayed for ever.
+#[test]
+fn the_job_that_compacts_expires_snapshots() {
+    let place = Place::new();
+    let options = ["-o", "snapshot.num-retained.min=1", "-o", "snapshot.num-retained.max=2"];
+    let table = ["--column", "id INT NOT NULL", "--primary-key", "id", "-o", "bucket=1", "-o", "write-only=true"];
+    place.ok(&[&["create", "./t", "-o", "snapshot.time-retained=1 ms"], &table[..], &options].concat());
+    for id in 0..6 {
+        place.feed_ok(&["write", "./t", "--format", "jsonl"], &format!("{{\"id\":{id}}}\n"));
+    }
+    let snapshots = || place.ok(&["inspect", "./t", "snapshots", "--json"]).lines().count();
+    assert_eq!(snapshots(), 6);
+    place.ok(&["compact", "./t"]);
+    assert!(snapshots() <= 2);
+}
+
+/// Found by acceptance: Java cannot hold what was stored.
+#[test]
+fn values_that_no_map_and_no_variant_has_are_refused() {
+    let place = Place::new();
+    let columns = ["k INT NOT NULL", "m MAP<STRING,INT>", "s MULTISET<STRING>", "v VARIANT", "a ARRAY<MAP<INT,INT>>"];
+    let columns: Vec<&str> = columns.iter().flat_map(|column| ["--column", column]).collect();
+    place.ok(&[&["create", "./t", "--primary-key", "k", "-o", "bucket=1"][..], &columns[..]].concat());
+    for (row, told) in [
+        (r#"{"k":1,"m":[["a",1],["a",2]]}"#, "column m: MAP<STRING, INT> holds a key twice"),
+        (r#"{"k":1,"m":{"a":1,"a":2}}"#, "holds a key twice"),
+        (r#"{"k":1,"s":[["a",1],["a",1]]}"#, "holds a key twice"),
+        (r#"{"k":1,"s":[["a",0]]}"#, "counts an element less than once"),
+        (r#"{"k":1,"a":[[[1,2]],[[3,4],[3,5]]]}"#, "column a.element"),
+        (r#"{"k":1,"v":{"a":1,"b":{"x":1.5,"x":2}}}"#, "\"x\" is given twice"),
+    ] {
+        let failed = place.feed(&["write", "./t", "--format", "jsonl"], row);
+        assert!(!failed.status.success() && text(&failed.stderr).contains(told), "{row}: {failed:?}");
+    }
+    let good =
+        r#"{"k":1,"m":[["a",1],["b",1]],"s":[["a",2],["",1]],"v":{"a":1,"b":{"a":-2.5e3}},"a":[[],null,[[3,4]]]}"#;
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], good);
+}
+
 /// Found by acceptance: the directory of a database was taken for a table that is not there.
 #[test]
 fn the_location_of_a_database_means_its_tables() {

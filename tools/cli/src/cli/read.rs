@@ -11,7 +11,7 @@ use super::{InputFormat, Point, key_value, memory};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Of tables with row-tracking.enabled the name TABLE$row_tracking shows _ROW_ID and _SEQUENCE_NUMBER too; \
-                        --select and --where may name them in any case."
+                        --select and --where may name them without it too."
 )]
 pub struct Read {
     /// The table: a location or db.table
@@ -177,7 +177,7 @@ pub enum BetweenMode {
     Delta,
     /// The changelog
     Changelog,
-    /// The rows that differ
+    /// The rows that differ, of tables with a primary key
     Diff,
 }
 

@@ -42,14 +42,16 @@ async fn run_service(args: Serve, common: &Common) -> Result<()> {
         verbose: args.verbose,
     };
     // What the store cannot do is told now, and not to the first client.
-    service.catalog.list_databases().await?;
+    if service.catalog.list_databases().await?.is_empty() {
+        output::note(&format!("{location} has no databases yet"));
+    }
     let listening = |error| Failure::new("io", format!("listen on {}: {error}", args.listen));
     let listener = listen(args.listen).await.map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
     let (name, guarded) = (service.name.clone(), service.token.is_some());
     match common.json {
         true => output::print_json(&json!({"uri": format!("http://{address}"), "warehouse": name, "token": guarded}))?,
-        false => output::print(&format!("serving {location} as warehouse {name} at http://{address}"))?,
+        false => output::print(&format!("serving {location} as warehouse {name} at http://{address}\n"))?,
     }
     serve(service, listener, super::interrupted()).await.map_err(listening)?;
     output::note("stopped");

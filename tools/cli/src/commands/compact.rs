@@ -1,6 +1,7 @@
 //! `forebay compact`: tables, databases and warehouses, once or as a service.
 
 mod metrics;
+mod shares;
 mod targets;
 mod travel;
 
@@ -9,18 +10,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use forebay::compact::{CompactLimits, CompactProgress};
-use forebay::format::CompactTask;
+use forebay::format::{BinaryRow, CompactTask};
 use forebay::history::ManifestCache;
 use forebay::lookup::LookupCache;
 use forebay::schema::parse_duration;
 use forebay::table::{CompactBuilder, CompactReport};
 use forebay::{Env, Table, predicate};
-use futures::StreamExt;
+use futures::future::FusedFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use self::metrics::Metrics;
-use self::targets::Targets;
+use self::shares::{Share, Shares};
+use self::targets::{Named, Targets};
 use crate::cli::{Common, Compact, CompactMeans, CompactScope};
 use crate::failure::{Failure, Result};
 use crate::output;
@@ -38,56 +42,69 @@ pub async fn run(args: Compact, common: &Common) -> Result<()> {
     }
     let service = Service::new(&args, common, metrics)?;
     if !args.watch {
-        return service.round(&targets).await?.end();
+        return service.run(&targets, None).await;
     }
-    let mut interrupted = std::pin::pin!(super::interrupted());
-    loop {
-        let round = tokio::select! {
-            round = service.round(&targets) => round,
-            () = &mut interrupted => return Ok(()),
-        };
-        // A service outlives a store that is away for a while.
-        if let Err(failure) = round {
-            if failure.code() == 2 || failure.is_closed() {
-                return Err(failure);
-            }
-            failure.report(common.json);
-        }
-        tokio::select! {
-            () = service.env.sleep(interval) => {}
-            () = &mut interrupted => return Ok(()),
-        }
+    tokio::select! {
+        ended = service.run(&targets, Some(interval)) => ended,
+        () = super::interrupted() => Ok(()),
     }
 }
 
 /// Tables that are looked at side by side: most of it is waiting for a store.
 const LOOKS: usize = 8;
-/// Memory that a table must have for itself to be compacted beside others.
-const TABLE_MEMORY: u64 = 64 << 20;
-/// How long a service goes by what it saw of the debts.
-const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a round over the tables met.
+/// What a look at the tables found.
 #[derive(Default)]
-struct Round {
+struct Looked {
+    due: Vec<Due>,
     failed: Vec<Failure>,
+    /// How many tables there are.
+    tables: usize,
+    /// There is one, which was typed: its failure is the command's.
+    alone: bool,
 }
 
-impl Round {
-    fn end(self) -> Result<()> {
-        let count = self.failed.len();
-        match self.failed.into_iter().next() {
-            None => Ok(()),
-            Some(one) if count == 1 => Err(one),
-            Some(first) => Err(first.context(format!("{count} tables failed, the first"))),
-        }
+/// What is left to do, and who does it.
+#[derive(Default)]
+struct Work {
+    looked: Looked,
+    /// Where compactions run.
+    busy: BTreeSet<String>,
+    /// For how many looks in a row a place was due and nobody came.
+    waited: HashMap<String, usize>,
+}
+
+impl Work {
+    /// Takes over what a look found; the most urgent comes last.
+    fn take_over(&mut self, looked: Looked) {
+        self.looked.alone = looked.alone;
+        self.looked.tables = looked.tables;
+        self.looked.failed.extend(looked.failed);
+        self.looked.due = looked.due.into_iter().filter(|due| !self.busy.contains(&due.place)).collect();
+        let before = std::mem::take(&mut self.waited);
+        let waited = |due: &Due| (due.place.clone(), before.get(&due.place).map_or(0, |looks| looks + 1));
+        self.waited = self.looked.due.iter().map(waited).collect();
+        // Who waits grows more and more urgent, so that nobody waits for ever. Of equals the first comes first.
+        self.looked.due.reverse();
+        self.looked.due.sort_by_cached_key(|due| {
+            let waited = self.waited.get(&due.place).copied().unwrap_or(0);
+            due.debt().saturating_add(waited.saturating_mul(waited))
+        });
+    }
+
+    fn next(&mut self) -> Option<Due> {
+        let due = self.looked.due.pop()?;
+        self.waited.remove(&due.place);
+        self.busy.insert(due.place.clone());
+        Some(due)
     }
 }
 
 /// A table with what is due in it.
 struct Due {
-    name: String,
-    typed: bool,
+    named: Named,
+    /// The table's location, and the branch.
+    place: String,
     table: Table,
     tasks: Vec<CompactTask>,
     /// Rows that wait for a bucket.
@@ -110,7 +127,7 @@ struct Service<'a> {
     manifests: ManifestCache,
     /// What compactions of all tables looked up of old rows.
     lookups: LookupCache,
-    /// Tables of earlier rounds by their names: their connections, and schemas that were read.
+    /// Tables of earlier looks by what names them: their connections, and schemas that were read.
     opened: Mutex<HashMap<String, Table>>,
     /// What is drawn of the compactions that run.
     bars: MultiProgress,
@@ -135,97 +152,124 @@ impl<'a> Service<'a> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A table as it is now: whoever dropped it, made it anew or changed its schema since the last round is noticed.
-    async fn table(&self, named: &targets::Named) -> Result<Table> {
+    /// A table as it is now: whoever dropped it, made it anew or changed its schema since the last look is noticed.
+    async fn table(&self, named: &Named) -> Result<Table> {
         let options = &self.args.scope.options;
-        let known = self.opened().remove(&named.name);
+        let known = self.opened().remove(&named.key());
         let table = match known {
             Some(known) => known.renewed().await?,
             None => named.open(self.common, options).await?.sharing(&self.manifests),
         };
         if self.args.watch && named.is_fixed(self.common) {
-            self.opened().insert(named.name.clone(), table.clone());
+            self.opened().insert(named.key(), table.clone());
         }
         named.with_options(table, options)
     }
 
-    /// A compaction with what one of so many side by side may take.
-    fn builder(&self, table: &Table, across: usize) -> Result<CompactBuilder> {
-        let all = limits(&self.args.means);
+    fn builder(&self, table: &Table, share: Share) -> Result<CompactBuilder> {
         let means = CompactMeans {
-            memory: Some(all.memory / across as u64),
-            threads: u32::try_from(all.threads / across).ok(),
+            memory: Some(share.memory),
+            threads: u32::try_from(share.threads).ok(),
             ..self.args.means.clone()
         };
         Ok(builder(table, &self.args.scope, &means)?.lookups(&self.lookups))
     }
 
-    /// How many of these tables are compacted at once. A rate is one for all, and so is the order of what is only told.
-    fn across(&self, tables: usize) -> usize {
-        let all = limits(&self.args.means);
-        if self.args.dry_run || all.bytes_per_second.is_some() {
-            return 1;
+    /// Looks at every table, again and again where there is an interval, and compacts meanwhile what is due: the most urgent
+    /// first, as many at once as the threads and the memory are enough for.
+    async fn run(&self, targets: &Targets, interval: Option<Duration>) -> Result<()> {
+        let (mut work, mut shares) = (Work::default(), Shares::new(limits(&self.args.means)));
+        let mut running = FuturesUnordered::new();
+        let mut look = self.looks(targets, Duration::ZERO).boxed_local().fuse();
+        loop {
+            // A service keeps something for tables that become due meanwhile.
+            shares.keep_some = interval.is_some() && work.looked.tables > 1;
+            while let Some(share) = shares.take(work.looked.due.len()) {
+                let Some(due) = work.next() else { break };
+                let compaction = async move {
+                    let (named, place) = (due.named.clone(), due.place.clone());
+                    (named, place, share, self.compact(due, share).await)
+                };
+                running.push(compaction.boxed_local());
+            }
+            if look.is_terminated() && running.is_empty() {
+                return end(work.looked.failed);
+            }
+            tokio::select! {
+                looked = &mut look, if !look.is_terminated() => {
+                    match (looked, interval) {
+                        (Ok(looked), _) => work.take_over(looked),
+                        // A service outlives a store that is away for a while.
+                        (Err(failure), Some(_)) if failure.code() != 2 && !failure.is_closed() => {
+                            failure.report(self.common.json);
+                        }
+                        (Err(failure), _) => return Err(failure),
+                    }
+                    if let Some(interval) = interval {
+                        work.looked.failed.clear(); // told, and tried again
+                        look = self.looks(targets, interval).boxed_local().fuse();
+                    }
+                }
+                Some((named, place, share, done)) = running.next() => {
+                    shares.give_back(share);
+                    work.busy.remove(&place);
+                    match done {
+                        Ok(()) => {}
+                        Err(failure) if failure.is_closed() => return Err(failure),
+                        Err(failure) if work.looked.alone && (interval.is_none() || failure.code() == 2) => {
+                            return Err(failure);
+                        }
+                        Err(failure) if work.looked.alone => failure.report(self.common.json),
+                        Err(failure) => self.failed(&mut work.looked.failed, &named, failure)?,
+                    }
+                }
+            }
         }
-        let room = usize::try_from(all.memory / TABLE_MEMORY).unwrap_or(usize::MAX);
-        all.threads.min(tables).min(room).max(1)
     }
 
-    /// Looks at every table and compacts what is due, the deepest in debt first, as many at once as there are threads.
-    async fn round(&self, targets: &Targets) -> Result<Round> {
-        let mut round = Round::default();
+    /// Looks at every table once, after a while.
+    async fn looks(&self, targets: &Targets, after: Duration) -> Result<Looked> {
+        self.env.sleep(after).await;
         let tables = targets.tables(self.common).await?;
-        let alone = tables.len() == 1 && targets.names_tables();
-        let names: BTreeSet<&str> = tables.iter().map(|named| named.name.as_str()).collect();
-        self.opened().retain(|name, _| names.contains(name.as_str()));
-        let mut due = Vec::new();
-        let looks = tables.into_iter().map(|named| async {
-            let (name, typed) = (named.name.clone(), named.is_typed());
-            (name, typed, self.look(named).await)
-        });
+        let alone = tables.len() == 1 && tables.iter().all(Named::is_typed);
+        let mut looked = Looked { tables: tables.len(), alone, ..Looked::default() };
+        let keys: BTreeSet<String> = tables.iter().map(Named::key).collect();
+        self.opened().retain(|key, _| keys.contains(key));
+        self.metrics.keep(&tables.iter().map(|named| named.name.as_str()).collect());
+        let looks = tables.into_iter().map(|named| async { (named.clone(), self.look(named).await) });
         let mut looks = std::pin::pin!(futures::stream::iter(looks).buffered(LOOKS));
-        while let Some((name, typed, found)) = looks.next().await {
-            if let Ok(due) = &found {
-                self.metrics.looked(&name, due.debt(), due.waiting);
-            }
+        let mut places = BTreeSet::new();
+        while let Some((named, found)) = looks.next().await {
             match found {
-                Ok(found) if found.tasks.is_empty() && found.waiting == 0 && self.args.watch => {}
-                Ok(found) => due.push(found),
+                Ok(due) => {
+                    self.metrics.looked(&named.name, due.debt(), due.waiting);
+                    let idle = due.tasks.is_empty() && due.waiting == 0 && self.args.watch;
+                    // A table that was named twice is one.
+                    if places.insert(due.place.clone()) && !idle {
+                        looked.due.push(due);
+                    }
+                }
                 Err(failure) if alone || failure.code() == 2 => return Err(failure),
                 // One table that this version cannot compact does not keep the others from it.
-                Err(failure) => self.failed(&mut round, &name, typed, failure)?,
+                Err(failure) => self.failed(&mut looked.failed, &named, failure)?,
             }
         }
-        due.sort_by_key(|due| std::cmp::Reverse(due.debt()));
-        let (began, across) = (self.env.monotonic(), self.across(due.len()));
-        // By then others may be deeper in debt: a service begins with no more of these, and looks again.
-        let goes_on = || !self.args.watch || self.env.monotonic().saturating_sub(began) <= PATIENCE;
-        let begun = futures::stream::iter(due).take_while(|_| std::future::ready(goes_on()));
-        let work = begun.map(|due| async move {
-            let (name, typed) = (due.name.clone(), due.typed);
-            (name, typed, self.compact(due, across).await)
-        });
-        let mut work = std::pin::pin!(work.buffer_unordered(across));
-        while let Some((name, typed, done)) = work.next().await {
-            match done {
-                Ok(()) => {}
-                Err(failure) if failure.is_closed() || alone => return Err(failure),
-                Err(failure) => self.failed(&mut round, &name, typed, failure)?,
-            }
-        }
-        Ok(round)
+        Ok(looked)
     }
 
-    async fn look(&self, named: targets::Named) -> Result<Due> {
+    async fn look(&self, named: Named) -> Result<Due> {
         let table = self.table(&named).await?;
-        let compaction = self.builder(&table, 1)?;
+        let compaction = builder(&table, &self.args.scope, &self.args.means)?;
         let (tasks, waiting) = (compaction.plan().await?, compaction.waiting_rows().await?);
-        Ok(Due { typed: named.is_typed(), name: named.name, table, tasks, waiting })
+        let place = format!("{}${}", table.location(), table.branch_name().unwrap_or_default());
+        Ok(Due { named, place, table, tasks, waiting })
     }
 
     /// Tells what a table met. One that was found in a database may be none that this version compacts; one that was
     /// typed was asked for.
-    fn failed(&self, round: &mut Round, name: &str, typed: bool, failure: Failure) -> Result<()> {
-        let skipped = failure.is_unsupported() && !typed;
+    fn failed(&self, all: &mut Vec<Failure>, named: &Named, failure: Failure) -> Result<()> {
+        let name = named.name.as_str();
+        let skipped = failure.is_unsupported() && !named.is_typed();
         if self.common.json {
             let word = if skipped { "skipped" } else { "failed" };
             output::print_json(&json!({"table": name, word: failure.message()}))?;
@@ -235,27 +279,27 @@ impl<'a> Service<'a> {
             output::note(&format!("{name}: failed, {}", failure.message()));
         }
         if !skipped {
-            self.opened().remove(name); // whatever it was, the next round begins anew
+            self.opened().remove(&named.key()); // whatever it was, the next look begins anew
             self.metrics.failed(name);
-            round.failed.push(failure.context(name));
+            all.push(failure.context(name));
         }
         Ok(())
     }
 
-    async fn compact(&self, due: Due, across: usize) -> Result<()> {
+    async fn compact(&self, due: Due, share: Share) -> Result<()> {
         let began = self.env.monotonic();
         if self.args.dry_run {
             return self.planned(&due);
         }
         let progress = Arc::new(CompactProgress::default());
-        let compaction = self.builder(&due.table, across)?.progress(Arc::clone(&progress));
+        let compaction = self.builder(&due.table, share)?.progress(Arc::clone(&progress));
         let bar = self.bar(&due);
         let mut work = Box::pin(compaction.run());
         let report = loop {
             tokio::select! {
                 report = &mut work => break report,
                 () = self.env.sleep(Duration::from_millis(200)) => {
-                    self.metrics.working(&due.name, progress.bytes());
+                    self.metrics.working(&due.named.name, progress.bytes());
                     bar.set_position(progress.bytes());
                     bar.set_message(format!("{} rows", output::count(progress.rows())));
                 }
@@ -263,9 +307,12 @@ impl<'a> Service<'a> {
         };
         bar.finish_and_clear();
         let (report, took) = (report?, self.env.monotonic().saturating_sub(began));
+        if self.args.watch && report.snapshots.is_empty() && report.lost_tasks == 0 {
+            return Ok(()); // somebody was here between the look and now
+        }
         let copied = progress.copied_rows();
-        self.metrics.compacted(&due.name, &report, copied, took);
-        self.bars.suspend(|| self.told(&due.name, &report, copied, took))
+        self.metrics.compacted(&due.named.name, &report, copied, took);
+        self.bars.suspend(|| self.told(&due.named.name, &report, copied, took))
     }
 
     fn bar(&self, due: &Due) -> ProgressBar {
@@ -278,23 +325,23 @@ impl<'a> Service<'a> {
         if let Ok(style) = style {
             bar.set_style(style);
         }
-        bar.set_prefix(output::clean(&due.name));
+        bar.set_prefix(output::clean(&due.named.name));
         bar
     }
 
     fn planned(&self, due: &Due) -> Result<()> {
         if self.common.json {
-            let tasks: Vec<Value> = due.tasks.iter().map(task_json).collect();
-            return output::print_json(&json!({"table": due.name, "tasks": tasks, "postponedRows": due.waiting}));
+            let tasks: Vec<Value> = due.tasks.iter().map(|task| task_json(&due.table, task)).collect::<Result<_>>()?;
+            return output::print_json(&json!({"table": due.named.name, "tasks": tasks, "postponedRows": due.waiting}));
         }
         if due.waiting > 0 {
             let rows = output::count(due.waiting);
-            output::print(&format!("{}: {rows} postponed rows to real buckets\n", output::clean(&due.name)))?;
+            output::print(&format!("{}: {rows} postponed rows to real buckets\n", output::clean(&due.named.name)))?;
         } else if due.tasks.is_empty() {
-            output::note(&format!("{}: nothing is due", due.name));
+            output::note(&format!("{}: nothing is due", due.named.name));
         }
         for task in &due.tasks {
-            output::print(&format!("{}: {}\n", output::clean(&due.name), described(task)))?;
+            output::print(&format!("{}: {}\n", output::clean(&due.named.name), described(&due.table, task)?))?;
         }
         Ok(())
     }
@@ -338,6 +385,16 @@ impl<'a> Service<'a> {
             report.files_after,
         ));
         Ok(())
+    }
+}
+
+/// What a call over many tables comes to.
+fn end(failed: Vec<Failure>) -> Result<()> {
+    let count = failed.len();
+    match failed.into_iter().next() {
+        None => Ok(()),
+        Some(one) if count == 1 => Err(one),
+        Some(first) => Err(first.context(format!("{count} tables failed, the first"))),
     }
 }
 
@@ -394,22 +451,30 @@ fn partition(text: &str) -> Result<predicate::Expr> {
     whole.ok_or_else(|| Failure::usage("--partition is empty"))
 }
 
-fn task_json(task: &CompactTask) -> Value {
-    let levels: std::collections::BTreeSet<i32> = task.files.iter().map(|file| file.level).collect();
-    json!({
+fn task_json(table: &Table, task: &CompactTask) -> Result<Value> {
+    let levels: BTreeSet<i32> = task.files.iter().map(|file| file.level).collect();
+    Ok(json!({
+        "partition": super::partition_name(table.schema(), &task.partition)?,
         "bucket": task.bucket,
         "files": task.files.len(),
         "rows": task.rows(),
         "bytes": task.bytes(),
         "levels": levels,
         "outputLevel": task.output_level,
-    })
+    }))
 }
 
-fn described(task: &CompactTask) -> String {
+fn described(table: &Table, task: &CompactTask) -> Result<String> {
     let (files, rows) = (task.files.len(), output::count(task.rows()));
-    let (bucket, level) = (task.bucket, task.output_level);
-    format!("bucket {bucket}: {files} files, {rows} rows, {} to level {level}", size(task.bytes()))
+    let (bucket, level) = (bucket_name(table, &task.partition, task.bucket)?, task.output_level);
+    Ok(format!("{bucket}: {files} files, {rows} rows, {} to level {level}", size(task.bytes())))
+}
+
+/// A bucket for people.
+fn bucket_name(table: &Table, partition: &BinaryRow, bucket: i32) -> Result<String> {
+    let partition = super::partition_name(table.schema(), partition)?;
+    let bucket = format!("bucket {bucket}");
+    Ok(if partition.is_empty() { bucket } else { format!("{}/{bucket}", output::clean(&partition)) })
 }
 
 /// Bytes for people.

@@ -23,6 +23,7 @@ mod truncate;
 mod write;
 
 use forebay::catalog::{Catalog, TableName};
+use forebay::format::{BinaryRow, partition_path};
 use forebay::history::History;
 use forebay::io::open_location;
 use forebay::scan::At;
@@ -105,6 +106,14 @@ fn open_catalog(warehouse: &str, common: &Common) -> Result<Catalog> {
         }
     }
     Ok(Catalog::open(warehouse, options)?)
+}
+
+/// The directory of a partition below its table; empty for a table without partitions.
+fn partition_name(schema: &Schema, partition: &BinaryRow) -> Result<String> {
+    let options = TableOptions::parse(schema)?;
+    let types = schema.types_of(&schema.partition_keys)?;
+    let (legacy, default) = (options.partition_legacy_name, &options.partition_default_name);
+    Ok(partition_path(&schema.partition_keys, &types, partition, legacy, default)?)
 }
 
 /// Opens the table, or the branch, that an argument names.

@@ -1,8 +1,7 @@
 //! `forebay rescale`: the rows of partitions, moved into another number of buckets.
 
-use forebay::format::partition_path;
 use forebay::predicate::{self, Expr};
-use forebay::schema::{Schema, TableOptions};
+use forebay::schema::Schema;
 use forebay::types::TypeKind;
 use serde_json::json;
 
@@ -18,11 +17,8 @@ pub async fn run(args: Rescale, common: &Common) -> Result<()> {
     if let Some(filter) = partitions(schema, &args.partitions)? {
         rescale = rescale.partitions(filter);
     }
-    let options = TableOptions::parse(schema)?;
-    let types = schema.types_of(&schema.partition_keys)?;
-    let (legacy, default) = (options.partition_legacy_name, &options.partition_default_name);
     for done in rescale.run().await? {
-        let name = partition_path(&schema.partition_keys, &types, &done.partition, legacy, default)?;
+        let name = super::partition_name(schema, &done.partition)?;
         if common.json {
             output::print_json(&json!({
                 "partition": name, "buckets_before": done.buckets_before, "buckets": done.buckets, "rows": done.rows,

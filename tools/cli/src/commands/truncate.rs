@@ -1,7 +1,6 @@
 //! `forebay truncate`: all rows of a table, or those of whole partitions, in one commit.
 
-use forebay::format::partition_path;
-use forebay::schema::{Schema, TableOptions};
+use forebay::schema::Schema;
 use forebay::table::Truncated;
 use serde_json::{Value, json};
 
@@ -58,12 +57,8 @@ pub fn words(done: &Truncated, dry_run: bool) -> String {
 
 /// The directories of the partitions; none for a table without.
 pub fn names(schema: &Schema, done: &Truncated) -> Result<Vec<String>> {
-    let options = TableOptions::parse(schema)?;
-    let types = schema.types_of(&schema.partition_keys)?;
-    let (legacy, default) = (options.partition_legacy_name, &options.partition_default_name);
     if schema.partition_keys.is_empty() {
         return Ok(Vec::new());
     }
-    let name = |partition| Ok(partition_path(&schema.partition_keys, &types, partition, legacy, default)?);
-    done.partitions.iter().map(name).collect()
+    done.partitions.iter().map(|partition| super::partition_name(schema, partition)).collect()
 }

@@ -1,5 +1,10 @@
 //! A strict reader of the JSON of one line: objects are walked member by member, values go straight into lanes.
 
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
 use super::InputError;
 use super::lane_in::LaneBuilder;
 
@@ -225,10 +230,14 @@ impl<'a> Cursor<'a> {
 
     /// Takes a value of any shape.
     pub fn json(&mut self) -> Result<serde_json::Value, InputError> {
+        let mut checked = serde_json::Deserializer::from_str(&self.text[self.at..]).into_iter::<Unique>();
+        if let Some(Err(error)) = checked.next() {
+            return Err(InputError::of_line(format!("is no JSON value: {error}")));
+        }
         let mut values = serde_json::Deserializer::from_str(&self.text[self.at..]).into_iter();
         let value = match values.next() {
             Some(Ok(value)) => value,
-            Some(Err(error)) => return Err(InputError::of_line(format!("is no JSON object: {error}"))),
+            Some(Err(error)) => return Err(InputError::of_line(format!("is no JSON value: {error}"))),
             None => return Err(self.unexpected("a JSON value")),
         };
         self.at += values.byte_offset();
@@ -266,5 +275,63 @@ impl<'a> Cursor<'a> {
         }
         self.at += word.len();
         Ok(())
+    }
+}
+
+/// Any JSON value whose objects have no member twice: `Value` would keep the last of them.
+struct Unique;
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self, A::Error> {
+        while elements.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    /// An object; a number comes as one, too, with a member of serde_json's own.
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut names = HashSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            members.next_value::<Self>()?;
+            if let Some(name) = names.replace(name) {
+                return Err(serde::de::Error::custom(format!("{name:?} is given twice")));
+            }
+        }
+        Ok(self)
     }
 }

@@ -1,9 +1,10 @@
 //! What `compact --watch` tells a Prometheus server.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use forebay::table::CompactReport;
@@ -43,6 +44,8 @@ pub struct Metrics {
     debt_files: Gauges,
     waiting_rows: Gauges,
     progress_bytes: Gauges,
+    /// Tables that were looked at.
+    known: Mutex<BTreeSet<String>>,
 }
 
 impl Metrics {
@@ -62,6 +65,7 @@ impl Metrics {
             debt_files: Family::default(),
             waiting_rows: Family::default(),
             progress_bytes: Family::default(),
+            known: Mutex::default(),
         };
         let mut registry = Registry::with_prefix("forebay_compaction");
         let mut counter = |name: &str, help: &str, counters: &Counters| registry.register(name, help, counters.clone());
@@ -83,8 +87,23 @@ impl Metrics {
 
     /// What was found due in a table.
     pub fn looked(&self, table: &str, debt_files: usize, waiting_rows: u64) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_string());
         self.debt_files.get_or_create(&labels(table)).set(debt_files as u64);
         self.waiting_rows.get_or_create(&labels(table)).set(waiting_rows);
+    }
+
+    /// What is told of tables that are there no more ends.
+    pub fn keep(&self, tables: &BTreeSet<&str>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|table| {
+            let stays = tables.contains(table.as_str());
+            if !stays {
+                for gauges in [&self.debt_files, &self.waiting_rows, &self.progress_bytes] {
+                    gauges.remove(&labels(table));
+                }
+            }
+            stays
+        });
     }
 
     /// How far the compaction of a table is.

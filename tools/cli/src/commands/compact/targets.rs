@@ -1,5 +1,7 @@
 //! Which tables a compaction is about.
 
+use std::collections::{BTreeSet, HashMap};
+
 use forebay::Table;
 use forebay::catalog::TableName;
 
@@ -46,6 +48,14 @@ impl Named {
     /// Whether it was named on the command line, not found in a database.
     pub fn is_typed(&self) -> bool {
         matches!(self.place, Place::Typed(_))
+    }
+
+    /// What names it, and no other table of the call.
+    pub fn key(&self) -> String {
+        match &self.place {
+            Place::Typed(text) => text.clone(),
+            Place::Warehouse(warehouse, table) => format!("{warehouse} {table}"),
+        }
     }
 
     /// Opens it, as the table has it: without the options of the call, but for that of the branch.
@@ -129,11 +139,6 @@ impl Targets {
         Ok(())
     }
 
-    /// Whether tables were named one by one: then a failure of one is the command's.
-    pub fn names_tables(&self) -> bool {
-        self.scopes.iter().all(|scope| scope.or_table)
-    }
-
     /// The tables as they are: a service sees new ones.
     pub async fn tables(&self, common: &Common) -> Result<Vec<Named>> {
         let (mut tables, mut listed) = (self.named.clone(), Vec::new());
@@ -157,6 +162,19 @@ impl Targets {
             return Err(Failure::usage(format!("--include {pattern:?} is like no table")).help(help));
         }
         tables.extend(listed.into_iter().filter(|named| self.wants(&named.name)));
+        let mut warehouses: HashMap<String, BTreeSet<&str>> = HashMap::new();
+        for named in &tables {
+            if let Place::Warehouse(warehouse, _) = &named.place {
+                warehouses.entry(named.name.clone()).or_default().insert(warehouse);
+            }
+        }
+        let several: BTreeSet<String> =
+            warehouses.iter().filter(|(_, of)| of.len() > 1).map(|(name, _)| name.clone()).collect();
+        for named in &mut tables {
+            if let (Place::Warehouse(warehouse, _), true) = (&named.place, several.contains(&named.name)) {
+                named.name = format!("{} of {warehouse}", named.name);
+            }
+        }
         Ok(tables)
     }
 

@@ -37,7 +37,7 @@ async fn plan(name: &str, out: &Path, scope: &CompactScope, common: &Common) -> 
     for (number, task) in tasks.iter().enumerate() {
         let path = out.join(format!("{number:05}.task"));
         write(&path, &task.encode())?;
-        told(common, &path, &super::described(task), super::task_json(task))?;
+        told(common, &path, &super::described(&table, task)?, super::task_json(&table, task)?)?;
     }
     match waiting {
         0 if tasks.is_empty() && !common.json => output::note("nothing is due"),
@@ -70,8 +70,12 @@ async fn run_tasks(
         }
         write(&target, &message.encode())?;
         let (before, after) = (message.compact_before.len(), message.compact_after.len());
-        let value = json!({"bucket": message.bucket, "filesBefore": before, "filesAfter": after});
-        told(common, &target, &format!("bucket {}: {before} files became {after}", message.bucket), value)?;
+        let partition = super::super::partition_name(table.schema(), &message.partition)?;
+        let value = json!({
+            "partition": partition, "bucket": message.bucket, "filesBefore": before, "filesAfter": after,
+        });
+        let bucket = super::bucket_name(table, &message.partition, message.bucket)?;
+        told(common, &target, &format!("{bucket}: {before} files became {after}"), value)?;
     }
     Ok(())
 }
