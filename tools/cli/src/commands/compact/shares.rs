@@ -76,7 +76,7 @@ mod tests {
     fn all_is_shared_out_among_those_that_are_due() {
         assert_eq!(of(limits(2, 512, None), 1, false), [(2, 512)]);
         assert_eq!(of(limits(2, 512, None), 100, false), [(1, 256), (1, 256)]);
-        assert_eq!(of(limits(16, 512, None), 3, false), [(5, 170), (5, 170), (6, 171)]);
+        assert_eq!(of(limits(16, 512, None), 3, false), [(5, 170), (5, 170), (6, 170)]);
         assert_eq!(of(limits(4, 100, None), 9, false), [(1, 64)]);
         assert_eq!(of(limits(1, 16, None), 2, true), [(1, 16)]);
     }
