@@ -301,7 +301,9 @@ impl Rewrite {
         let other_format = formats.of_level(0) != formats.of_level(task.output_level);
         let retracts = self.options.deletion_vectors && file.delete_row_count != Some(0);
         let stays_alike = self.newest_wins || (task.output_level == task.max_level && !self.has_groups);
-        looks_up && (other_format || retracts || !stays_alike)
+        // Rows that are too old must not go up with their file: they would hide the rows above.
+        let may_expire = self.expiry.as_ref().is_some_and(|expiry| expiry.may_be_due(file, &self.schema));
+        (looks_up && (other_format || retracts || !stays_alike)) || (may_expire && (looks_up || self.old.is_some()))
     }
 
     /// Whether masked rows are many, or the only reason why the file is compacted.

@@ -86,7 +86,9 @@ impl<'a> Placed<'a> {
     fn split_off(&mut self) -> Option<Self> {
         let middle = self.places.len() / 2;
         let of = |at: usize| self.places.get(at).map(|(rank, bucket, _)| (*rank, *bucket));
+        // The first bucket behind the middle, or the one that the middle lies in.
         let cut = (middle..self.places.len()).find(|at| of(*at) != of(middle));
+        let cut = cut.or_else(|| (1..=middle).rev().find(|at| of(*at - 1) != of(middle)));
         let cut = cut.filter(|_| self.places.len() >= MANY_FILES)?;
         Some(Self { entries: self.entries, places: self.places.split_off(cut) })
     }

@@ -10,7 +10,7 @@ use crate::format::{CommitMessage, CompactTask, SnapshotId};
 use crate::lookup::LookupCache;
 use crate::predicate::{Expr, col};
 use crate::schema::{BucketMode, ChangelogProducer, TableOptions};
-use crate::table::{MovePostponed, Table};
+use crate::table::{MovePostponed, Table, expiring};
 
 /// Rounds of plan, run and commit: after a round more may be due, or be due again.
 const MOST_ROUNDS: usize = 64;
@@ -284,7 +284,9 @@ impl Table {
             return Ok(());
         }
         let mut committer = self.compaction_committer()?;
-        match committer.commit(BATCH_COMMIT, messages.clone(), CommitProperties::default()).await? {
+        let outcome = committer.commit(BATCH_COMMIT, messages.clone(), CommitProperties::default()).await?;
+        committer.finish().await; // whoever compacts may end with this call
+        match outcome {
             CommitOutcome::Committed { compact, snapshot_id, dropped_compactions, .. } => {
                 report.snapshots.push(compact.unwrap_or(snapshot_id));
                 for dropped in &dropped_compactions {
@@ -314,7 +316,8 @@ impl Table {
     fn compaction_committer(&self) -> Result<Committer> {
         let unique = self.history().store.env().uuid();
         let prefix = TableOptions::parse(self.schema())?.commit.user_prefix;
-        self.committer_that(true, &prefix.map_or(unique.clone(), |prefix| format!("{prefix}_{unique}")))
+        let user = prefix.map_or(unique.clone(), |prefix| format!("{prefix}_{unique}"));
+        expiring(self.committer(&user)?, self.history(), self.schema())
     }
 }
 

@@ -334,24 +334,27 @@ impl Table {
     /// # Errors
     /// The store's errors; [`Error::Unsupported`] for a store that has no create-if-absent.
     pub fn committer(&self, commit_user: &str) -> Result<Committer> {
-        let expires = !TableOptions::parse(&self.schema)?.compaction.write_only;
-        self.committer_that(expires, commit_user)
-    }
-
-    /// A committer after whose commits snapshots expire or stay.
-    fn committer_that(&self, expires: bool, commit_user: &str) -> Result<Committer> {
         check_options(&self.schema, Use::Write)?;
         let options = TableOptions::parse(&self.schema)?;
         let committer = Committer::new(self.history.clone(), &self.schema, &options, commit_user)?
             .published_by(Arc::clone(&self.publisher));
-        // What a branch needs, other branches and the table itself may need too.
-        if !expires || self.history.branch.is_some() {
-            return Ok(committer);
+        match options.compaction.write_only {
+            true => Ok(committer),
+            false => expiring(committer, &self.history, &self.schema),
         }
-        let (retention, in_background) = (Retention::of(&options), options.retention.in_background);
-        let expirer = Expirer::new(self.history.clone(), Arc::clone(&self.schema), options, retention);
-        Ok(committer.after_commit(ExpireAfterCommit::new(expirer, in_background)))
     }
+}
+
+/// The committer, after whose commits snapshots expire by the table's options; those of a branch do not.
+fn expiring(committer: Committer, history: &History, schema: &Arc<Schema>) -> Result<Committer> {
+    // What a branch needs, other branches and the table itself may need too.
+    if history.branch.is_some() {
+        return Ok(committer);
+    }
+    let options = TableOptions::parse(schema)?;
+    let (retention, in_background) = (Retention::of(&options), options.retention.in_background);
+    let expirer = Expirer::new(history.clone(), Arc::clone(schema), options, retention);
+    Ok(committer.after_commit(ExpireAfterCommit::new(expirer, in_background)))
 }
 
 /// Refuses a table that could not be written: options beside each other and beside the columns, the merge engine, and

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use super::expiring;
 use super::rescale::live_of;
 use super::told::tell_with;
 use crate::commit::{BATCH_COMMIT, CommitOutcome, CommitProperties, Committer, Publisher, PutIfAbsent};
@@ -149,9 +150,10 @@ impl MovePostponed {
     async fn move_partition(&self, partition: &BinaryRow, throttle: &Throttle) -> Result<Option<MovedPartition>> {
         let user = self.history.store.env().uuid();
         let options = TableOptions::parse(&self.schema)?;
-        let mut committer = Committer::new(self.history.clone(), &self.schema, &options, &user)?
+        let committer = Committer::new(self.history.clone(), &self.schema, &options, &user)?
             .published_by(Arc::clone(&self.publisher))
             .whole();
+        let mut committer = expiring(committer, &self.history, &self.schema)?;
         let mut last = String::new();
         for _ in 0..TRIES {
             let Some(latest) = self.history.snapshots.latest().await? else { return Ok(None) };
@@ -190,6 +192,7 @@ impl MovePostponed {
                     last = reason;
                 }
                 outcome => {
+                    committer.finish().await; // whoever moves may end with this call
                     let (partition, snapshot_id) = (partition.clone(), outcome.snapshot_id()?);
                     return Ok(Some(MovedPartition { partition, buckets, rows, changelog_rows, snapshot_id }));
                 }

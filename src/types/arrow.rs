@@ -15,7 +15,7 @@ use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType as ArrowType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 use arrow_select::zip::zip;
 
-use super::nested::{check_entries, nested_to_external, nested_to_lane, nested_type};
+use super::nested::{nested_to_external, nested_to_lane, nested_type};
 use super::{DataType, RowKind, TypeKind};
 use crate::error::{Error, Result};
 
@@ -184,8 +184,7 @@ pub fn to_external(name: &str, kind: &TypeKind, lane: &ArrayRef) -> Result<Array
 /// A caller's batch as lanes of `columns`, found by name. A missing nullable column is NULL.
 ///
 /// # Errors
-/// [`Error::Invalid`] for an unknown or repeated column, a missing or NULL value in a NOT NULL column, a map with a key twice, a
-/// multiset that counts an element less than once, or a type that does not fit.
+/// [`Error::Invalid`] for an unknown or repeated column, a missing or NULL value in a NOT NULL column, or a type that does not fit.
 pub fn accept_batch(columns: &[(&str, &DataType)], batch: &RecordBatch) -> Result<RecordBatch> {
     accept_filled(columns, &[], batch)
 }
@@ -211,11 +210,7 @@ pub fn accept_filled(
     let mut lanes = Vec::with_capacity(columns.len());
     for (at, (name, data_type)) in columns.iter().enumerate() {
         let lane = match batch.column_by_name(name) {
-            Some(array) => {
-                let lane = to_lane(name, &data_type.kind, array)?;
-                check_entries(name, &data_type.kind, &lane)?;
-                lane
-            }
+            Some(array) => to_lane(name, &data_type.kind, array)?,
             None => arrow_array::new_null_array(&lane_type(&data_type.kind), batch.num_rows()),
         };
         let lane = match (defaults.get(at).and_then(Option::as_ref), lane.nulls()) {

@@ -20,4 +20,5 @@ pub use comparable::comparable_rows;
 pub use data_type::{DataType, Field, MAX_DEPTH, MAX_FIELDS, MapType, TypeKind};
 pub use datum::Datum;
 pub use java_text::{java_double, java_float};
+pub use nested::check_keys;
 pub use row_kind::RowKind;

@@ -7,7 +7,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray, UInt32Array, make_array, new_null_array};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_cast::{CastOptions, cast_with_options};
@@ -139,39 +138,41 @@ fn rebuild_map(name: &str, kind: &TypeKind, map: &MapArray, wanted: (FieldRef, b
     Ok(Arc::new(map.map_err(wrong)?))
 }
 
-/// Refuses maps that hold a key twice, and multisets that count an element less than once. To Paimon both are maps.
-pub(super) fn check_entries(name: &str, kind: &TypeKind, lane: &ArrayRef) -> Result<()> {
+/// Refuses lanes of a kind with maps or multisets that hold a key twice: in Paimon both are maps.
+///
+/// # Errors
+/// [`Error::Invalid`] that names the column.
+pub fn check_keys(name: &str, kind: &TypeKind, lane: &ArrayRef) -> Result<()> {
     if !has_entries(kind) {
         return Ok(());
     }
     if let TypeKind::Array(element) = kind {
-        return check_entries(&format!("{name}.element"), &element.kind, lane.as_list::<i32>().values());
+        let list = lane.as_list::<i32>();
+        let (offsets, values) = trimmed(list.offsets(), list.values());
+        let (_, values) = without_hidden(&offsets, &values, list.nulls());
+        return check_keys(&format!("{name}.element"), &element.kind, &values);
     }
     let Some((key, value)) = entry_types(kind) else {
-        let fields = kind.stored_fields().unwrap_or_default();
-        let mut parts = fields.iter().zip(lane.as_struct().columns());
-        return parts.try_for_each(|(field, part)| {
-            check_entries(&format!("{name}.{}", field.name), &field.data_type.kind, part)
+        let (fields, rows) = (kind.stored_fields().unwrap_or_default(), lane.as_struct());
+        return fields.iter().zip(rows.columns()).try_for_each(|(field, part)| {
+            let part = hidden_with(part, rows.nulls()).map_err(|error| Error::bug(error.to_string()))?;
+            check_keys(&format!("{name}.{}", field.name), &field.data_type.kind, &part)
         });
     };
     let map = lane.as_map();
-    let wrong = |error: arrow_schema::ArrowError| Error::invalid(format!("column {name}: {error}"));
-    let keys = comparable_rows(std::slice::from_ref(map.keys())).map_err(wrong)?;
-    let shown = map.offsets().windows(2).enumerate().filter(|(row, _)| map.is_valid(*row));
-    for (_, ends) in shown.clone() {
+    let entries: ArrayRef = Arc::new(map.entries().clone());
+    let (offsets, entries) = trimmed(map.offsets(), &entries);
+    let (offsets, entries) = without_hidden(&offsets, &entries, map.nulls());
+    let columns = entries.as_struct().columns();
+    let keys = comparable_rows(&columns[..1]).map_err(|error| Error::bug(format!("column {name}: {error}")))?;
+    for ends in offsets.windows(2) {
         let mut seen = HashSet::new();
         if !(ends[0] as usize..ends[1] as usize).all(|at| seen.insert(keys.row(at))) {
             return Err(Error::invalid(format!("column {name}: {kind} holds a key twice")));
         }
     }
-    if let (TypeKind::Multiset(_), Some(counts)) = (kind, map.values().as_primitive_opt::<Int32Type>()) {
-        let none = |ends: &[i32]| counts.values()[ends[0] as usize..ends[1] as usize].iter().any(|count| *count < 1);
-        if shown.clone().any(|(_, ends)| none(ends)) {
-            return Err(Error::invalid(format!("column {name}: {kind} counts an element less than once")));
-        }
-    }
-    check_entries(&format!("{name}.key"), &key.kind, map.keys())?;
-    check_entries(&format!("{name}.value"), &value.kind, map.values())
+    check_keys(&format!("{name}.key"), &key.kind, &columns[0])?;
+    check_keys(&format!("{name}.value"), &value.kind, &columns[1])
 }
 
 fn has_entries(kind: &TypeKind) -> bool {

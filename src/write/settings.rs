@@ -21,6 +21,8 @@ pub(super) struct Settings {
     pub kind_column: Option<usize>,
     /// Default values of the columns; empty where NULL stays NULL.
     pub defaults: Vec<Option<ArrayRef>>,
+    /// Rows are the table's own: what others stored is taken as it is.
+    pub own_rows: bool,
 }
 
 impl Settings {
@@ -46,7 +48,7 @@ impl Settings {
         };
         let kind_column = options.rowkind_field.as_ref().map(|name| schema.require(name)).transpose()?;
         let defaults = schema.default_lanes()?;
-        Ok(Self { schema, options, layout, merge, order, kind_column, defaults })
+        Ok(Self { schema, options, layout, merge, order, kind_column, defaults, own_rows: false })
     }
 
     /// How level-0 files are written. `encode_bytes` bounds what one file holds in memory.

@@ -34,7 +34,7 @@ use crate::lsm::{KeyEncoder, WriteBuffer};
 use crate::read::{Spill, SpillFormat};
 use crate::scan::schema_of;
 use crate::schema::{BucketMode, Schema, TableOptions, Use, check_options};
-use crate::types::{RowKind, accept_filled, lane_schema};
+use crate::types::{RowKind, accept_filled, check_keys, lane_schema};
 
 /// Spills that are merged at once.
 pub(super) const MAX_SPILLS: usize = 32;
@@ -147,10 +147,12 @@ impl StreamWriter {
         self
     }
 
-    /// The same for rows of the table itself: their NULLs stay, whatever default values the columns have.
+    /// The same for rows of the table itself: their NULLs stay, whatever default values the columns have, and so does what only
+    /// others would store.
     #[must_use]
     pub(crate) fn keeping_nulls(mut self) -> Self {
         self.settings.defaults.clear();
+        self.settings.own_rows = true;
         self.gone = None;
         self
     }
@@ -327,6 +329,10 @@ impl StreamWriter {
             None => Cow::Borrowed(batch.rows()),
         };
         let rows = accept_filled(&schema.columns(), defaults, &rows)?;
+        if !self.settings.own_rows {
+            let mut lanes = schema.fields.iter().zip(rows.columns());
+            lanes.try_for_each(|(field, lane)| check_keys(&field.name, &field.data_type.kind, lane))?;
+        }
         self.settings.check_values(rows.columns())?;
         let rows = self.settings.storable(rows)?;
         let kinds = match self.settings.kind_column {

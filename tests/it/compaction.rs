@@ -255,13 +255,18 @@ async fn a_late_row_that_is_too_old_takes_nothing_with_it() {
     let row = |key: i32, value: i32, age: i64| {
         (RowKind::Insert, vec![Datum::Int(key), Datum::Int(value), Datum::BigInt(now - age)])
     };
-    for (vectors, producer, engine, folded) in [
-        ("true", "none", "deduplicate", 5),
-        ("true", "lookup", "deduplicate", 5),
-        ("true", "none", "partial-update", 5),
-        ("true", "lookup", "aggregation", 105),
-        ("false", "lookup", "aggregation", 105),
-        ("false", "none", "deduplicate", 5),
+    let told = "truncate(16)";
+    for (vectors, producer, engine, folded, statistics) in [
+        ("true", "none", "deduplicate", 5, told),
+        ("true", "lookup", "deduplicate", 5, told),
+        // A file that does not tell how old its rows are is not moved up as it is.
+        ("true", "none", "deduplicate", 5, "none"),
+        ("true", "lookup", "deduplicate", 5, "none"),
+        ("true", "none", "partial-update", 5, told),
+        ("true", "lookup", "aggregation", 105, told),
+        ("false", "lookup", "aggregation", 105, told),
+        ("false", "lookup", "deduplicate", 5, "none"),
+        ("false", "none", "deduplicate", 5, told),
     ] {
         let place = tempfile::tempdir().unwrap();
         let schema = Schema::builder().column("k", DataType::INT).column("v", DataType::INT);
@@ -274,6 +279,7 @@ async fn a_late_row_that_is_too_old_takes_nothing_with_it() {
             ("deletion-vectors.enabled", vectors),
             ("changelog-producer", producer),
             ("merge-engine", engine),
+            ("metadata.stats-mode", statistics),
             ("fields.v.aggregate-function", "sum"),
             ("fields.made.aggregate-function", "max"),
         ];
@@ -285,6 +291,7 @@ async fn a_late_row_that_is_too_old_takes_nothing_with_it() {
         for (rows, full) in [
             (vec![row(1, 100, 0), row(2, 100, 0), row(3, 100, 0)], true),
             (vec![row(1, 5, 7200), row(2, 5, 0), row(4, 5, 7200)], false),
+            (vec![row(1, 5, 7200)], false),
             (vec![row(3, 5, 7200)], true),
         ] {
             writer.write(&changes(table.schema(), &rows)).await.unwrap();
@@ -293,7 +300,7 @@ async fn a_late_row_that_is_too_old_takes_nothing_with_it() {
             if full { compaction.full() } else { compaction }.run().await.unwrap();
         }
         table.compact().full().run().await.unwrap();
-        let what = format!("{engine}, {producer}, vectors: {vectors}");
+        let what = format!("{engine}, {producer}, vectors: {vectors}, statistics: {statistics}");
         let shown = newest(&table).await.unwrap();
         let wanted = [row(1, 100, 0), row(2, folded, 0), row(3, 100, 0)].map(|(_, row)| row);
         assert_eq!(shown, as_set(wanted), "{what}");

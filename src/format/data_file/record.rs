@@ -95,10 +95,16 @@ impl StatsPlan {
         node: NodeId,
         cache: &mut FileCache,
     ) -> Result<SimpleStats> {
-        self.scan(cursor, node, cache)?.materialise(cache)
+        self.scan(cursor, node, cache, 0)?.materialise(cache)
     }
 
-    fn scan<'a>(&self, cursor: &mut Cursor<'a>, node: NodeId, cache: &mut FileCache) -> Result<RawStats<'a>> {
+    fn scan<'a>(
+        &self,
+        cursor: &mut Cursor<'a>,
+        node: NodeId,
+        cache: &mut FileCache,
+        which: usize,
+    ) -> Result<RawStats<'a>> {
         if !cursor.record(node)? {
             return Err(missing("the statistics record"));
         }
@@ -107,7 +113,7 @@ impl StatsPlan {
             match slot {
                 Some(0) => raw.min = cursor.bytes(*node)?,
                 Some(1) => raw.max = cursor.bytes(*node)?,
-                Some(2) => raw.null_counts = cache.null_counts(cursor, *node)?,
+                Some(2) => raw.null_counts = cache.null_counts(cursor, *node, which)?,
                 _ => cursor.skip(*node)?,
             }
         }
@@ -140,7 +146,7 @@ type NullCounts = Arc<[Option<i64>]>;
 #[derive(Default)]
 pub(in crate::format) struct FileCache {
     last_partition: Option<BinaryRow>,
-    /// Of keys and of values, which come by turns: node, bytes and meaning.
+    /// Of keys and of values: node, bytes and meaning.
     last_null_counts: [(NodeId, Vec<u8>, NullCounts); 2],
     block: Bytes,
 }
@@ -169,17 +175,14 @@ impl FileCache {
     }
 
     /// The counts that follow, most often those of the file before: the same bytes.
-    fn null_counts(&mut self, cursor: &mut Cursor<'_>, node: NodeId) -> Result<NullCounts> {
-        for (of, bytes, counts) in &self.last_null_counts {
-            if *of == node && !bytes.is_empty() && cursor.pass(bytes) {
-                return Ok(Arc::clone(counts));
-            }
+    fn null_counts(&mut self, cursor: &mut Cursor<'_>, node: NodeId, which: usize) -> Result<NullCounts> {
+        let (of, bytes, counts) = &self.last_null_counts[which];
+        if *of == node && !bytes.is_empty() && cursor.pass(bytes) {
+            return Ok(Arc::clone(counts));
         }
         let before = *cursor;
         let counts: NullCounts = cursor.array(node, |cursor, item| cursor.number(item))?.unwrap_or_default().into();
-        let bytes = before.up_to(cursor).to_vec();
-        self.last_null_counts.rotate_right(1);
-        self.last_null_counts[0] = (node, bytes, Arc::clone(&counts));
+        self.last_null_counts[which] = (node, before.up_to(cursor).to_vec(), Arc::clone(&counts));
         Ok(counts)
     }
 
@@ -271,7 +274,7 @@ impl<'a> RawFile<'_, 'a> {
         match FIELDS[slot].1 {
             Shape::Number => self.values[slot] = cursor.number(node)?.map_or(RawValue::Absent, RawValue::Number),
             Shape::Bytes => self.values[slot] = cursor.bytes(node)?.map_or(RawValue::Absent, RawValue::Bytes),
-            Shape::Stats(which) => self.stats[which] = Some(self.plan.stats[which].scan(cursor, node, cache)?),
+            Shape::Stats(which) => self.stats[which] = Some(self.plan.stats[which].scan(cursor, node, cache, which)?),
             Shape::List => {
                 self.values[slot] = RawValue::At(self.start.left() - cursor.left());
                 cursor.skip(node)?;

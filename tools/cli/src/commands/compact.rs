@@ -219,7 +219,10 @@ impl<'a> Service<'a> {
                         Err(failure) if work.looked.alone && (interval.is_none() || failure.code() == 2) => {
                             return Err(failure);
                         }
-                        Err(failure) if work.looked.alone => failure.report(self.common.json),
+                        Err(failure) if work.looked.alone => {
+                            self.forget(&named);
+                            failure.report(self.common.json);
+                        }
                         Err(failure) => self.failed(&mut work.looked.failed, &named, failure)?,
                     }
                 }
@@ -249,7 +252,10 @@ impl<'a> Service<'a> {
                         looked.due.push(due);
                     }
                 }
-                Err(failure) if alone || failure.code() == 2 => return Err(failure),
+                Err(failure) if alone || failure.code() == 2 => {
+                    self.forget(&named);
+                    return Err(failure);
+                }
                 // One table that this version cannot compact does not keep the others from it.
                 Err(failure) => self.failed(&mut looked.failed, &named, failure)?,
             }
@@ -279,11 +285,16 @@ impl<'a> Service<'a> {
             output::note(&format!("{name}: failed, {}", failure.message()));
         }
         if !skipped {
-            self.opened().remove(&named.key()); // whatever it was, the next look begins anew
-            self.metrics.failed(name);
+            self.forget(named);
             all.push(failure.context(name));
         }
         Ok(())
+    }
+
+    /// After a failure, whatever it was, the next look begins anew.
+    fn forget(&self, named: &Named) {
+        self.opened().remove(&named.key());
+        self.metrics.failed(&named.name);
     }
 
     async fn compact(&self, due: Due, share: Share) -> Result<()> {

@@ -108,6 +108,7 @@ impl Metrics {
 
     /// How far the compaction of a table is.
     pub fn working(&self, table: &str, bytes: u64) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_string());
         self.progress_bytes.get_or_create(&labels(table)).set(bytes);
     }
 

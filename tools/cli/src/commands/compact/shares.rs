@@ -37,9 +37,9 @@ impl Shares {
             return None;
         }
         let least = if self.keep_some { 2 } else { 1 };
-        let among = if self.one_by_one { 1 } else { waiting.max(least).min(self.left.threads) };
-        let memory = (self.left.memory / among as u64).max(TABLE_MEMORY).min(self.left.memory);
-        let share = Share { threads: (self.left.threads / among).max(1), memory };
+        let room = usize::try_from(self.left.memory / TABLE_MEMORY).unwrap_or(usize::MAX);
+        let among = if self.one_by_one { 1 } else { waiting.max(least).min(self.left.threads).min(room).max(1) };
+        let share = Share { threads: self.left.threads / among, memory: self.left.memory / among as u64 };
         self.left = Share { threads: self.left.threads - share.threads, memory: self.left.memory - share.memory };
         self.running += 1;
         Some(share)
@@ -77,8 +77,10 @@ mod tests {
         assert_eq!(of(limits(2, 512, None), 1, false), [(2, 512)]);
         assert_eq!(of(limits(2, 512, None), 100, false), [(1, 256), (1, 256)]);
         assert_eq!(of(limits(16, 512, None), 3, false), [(5, 170), (5, 170), (6, 170)]);
-        assert_eq!(of(limits(4, 100, None), 9, false), [(1, 64)]);
+        assert_eq!(of(limits(4, 100, None), 9, false), [(4, 100)]);
+        assert_eq!(of(limits(16, 512, None), 100, false), [(2, 64); 8]);
         assert_eq!(of(limits(1, 16, None), 2, true), [(1, 16)]);
+        assert_eq!(of(limits(8, 32, None), 20, true), [(8, 32)]);
     }
 
     #[test]
