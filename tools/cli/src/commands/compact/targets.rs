@@ -162,25 +162,30 @@ impl Targets {
             return Err(Failure::usage(format!("--include {pattern:?} is like no table")).help(help));
         }
         tables.extend(listed.into_iter().filter(|named| self.wants(&named.name)));
-        let mut warehouses: HashMap<String, BTreeSet<&str>> = HashMap::new();
-        for named in &tables {
-            if let Place::Warehouse(warehouse, _) = &named.place {
-                warehouses.entry(named.name.clone()).or_default().insert(warehouse);
-            }
-        }
-        let several: BTreeSet<String> =
-            warehouses.iter().filter(|(_, of)| of.len() > 1).map(|(name, _)| name.clone()).collect();
-        for named in &mut tables {
-            if let (Place::Warehouse(warehouse, _), true) = (&named.place, several.contains(&named.name)) {
-                named.name = format!("{} of {warehouse}", named.name);
-            }
-        }
+        tell_apart(&mut tables);
         Ok(tables)
     }
 
     fn wants(&self, name: &str) -> bool {
         let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, name));
         (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
+    }
+}
+
+/// Adds the warehouse to names that tables of several warehouses have.
+fn tell_apart(tables: &mut [Named]) {
+    let mut warehouses: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for named in tables.iter() {
+        if let Place::Warehouse(warehouse, _) = &named.place {
+            warehouses.entry(named.name.clone()).or_default().insert(warehouse.clone());
+        }
+    }
+    for named in tables {
+        if let (Place::Warehouse(warehouse, _), Some(2..)) =
+            (&named.place, warehouses.get(&named.name).map(BTreeSet::len))
+        {
+            named.name = format!("{} of {warehouse}", named.name);
+        }
     }
 }
 
