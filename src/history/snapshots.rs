@@ -275,7 +275,12 @@ impl Snapshots {
 
     async fn hint(&self, name: &str) -> Result<Option<SnapshotId>> {
         let path = format!("{}/{name}", layout::SNAPSHOT_DIR);
-        Ok(self.store.try_read(&path).await?.and_then(|bytes: Bytes| decode_hint(&bytes)))
+        match self.store.try_read(&path).await {
+            Ok(bytes) => Ok(bytes.and_then(|bytes: Bytes| decode_hint(&bytes))),
+            // Java writes a hint in place, and who reads it in that moment gets less than its size. A listing tells, or fails too.
+            Err(Error::Storage { retryable: true, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

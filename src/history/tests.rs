@@ -13,7 +13,7 @@ use crate::format::{
     BinaryRow, Codec, CommitKind, FileKind, ManifestEntry, ManifestFileMeta, SimpleStats, Snapshot, Tag, data_file,
     decode_manifest_list, encode_manifest, encode_manifest_list, encode_schema, layout,
 };
-use crate::io::{CountingStore, Op, PathClass};
+use crate::io::{CountingStore, Fault, FaultPlan, FaultyStore, Op, PathClass};
 use crate::schema::Schema;
 use crate::types::DataType;
 
@@ -121,6 +121,20 @@ async fn the_newest_snapshot_is_found_whatever_the_hints_say() {
         let name = format!("{ids:?} LATEST {latest:?} EARLIEST {earliest:?}");
         assert_eq!(table.latest().await, *expected, "{name}");
         assert_eq!(table.listings() > 0, *listed, "{name}");
+    }
+}
+
+/// Found beside Java's writers: its size was told, and none of its bytes came.
+#[tokio::test]
+async fn a_hint_that_is_being_written_is_none() {
+    let table = table();
+    table.put_snapshots(1..=3).await;
+    table.put("snapshot/LATEST", "3").await;
+    table.put("snapshot/EARLIEST", "1").await;
+    for torn in [0, 1] {
+        let plan = FaultPlan::none().at(torn, Fault::TornBody);
+        let store = table.raw.wrapped(|inner| Arc::new(FaultyStore::new(inner, Env::system(), plan.clone())) as Arc<_>);
+        assert_eq!(History::new(store).snapshots.latest_id().await.unwrap(), Some(3), "request {torn}");
     }
 }
 
