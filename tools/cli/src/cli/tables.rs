@@ -12,7 +12,7 @@ use super::key_value;
     after_help = "Types: BOOLEAN TINYINT SMALLINT INT BIGINT FLOAT DOUBLE DECIMAL(p,s) CHAR(n) VARCHAR(n) STRING BINARY(n) \
                         VARBINARY(n) BYTES DATE TIME(p) TIMESTAMP(p) TIMESTAMP_LTZ(p) ARRAY<t> MAP<k, v> MULTISET<t> ROW<name t, ..> \
                         VARIANT, each with or without NOT NULL.\n\
-                        A table with a primary key gets option bucket=1 when none is given."
+                        A table with a primary key gets option bucket=1 when none is given; dynamic buckets (-1) where the key lacks a partition column."
 )]
 pub struct Create {
     /// The table: a location, or db.table (the database is created when it is missing)

@@ -82,7 +82,9 @@ fn schema_of(args: &Create, bucket_by_catalog: bool) -> Result<(Schema, bool)> {
     parts.options.extend(args.options.iter().cloned());
     parts.comment = args.comment.clone().or(parts.comment);
     let has_bucket = parts.options.iter().any(|(key, _)| key == "bucket");
-    let defaulted = !has_bucket && !bucket_by_catalog && !parts.primary_keys.is_empty();
+    // A key without all partition columns stands once in the whole table in dynamic buckets alone, which are Paimon's default.
+    let in_partition = parts.partition_keys.iter().all(|column| parts.primary_keys.contains(column));
+    let defaulted = !has_bucket && !bucket_by_catalog && !parts.primary_keys.is_empty() && in_partition;
     if defaulted {
         parts.options.push(("bucket".into(), "1".into()));
     }
