@@ -60,21 +60,21 @@ impl Expiry {
 
     /// Whether a file has rows that are too old, as its statistics tell.
     pub(super) fn is_due(&self, file: &DataFileMeta, schema: &Schema) -> bool {
-        Self::least(self.column, file, schema).is_some_and(|seconds| seconds < self.oldest)
+        self.least(file, schema).is_some_and(|seconds| seconds < self.oldest)
     }
 
     /// The same of a file that may not tell.
     pub(super) fn may_be_due(&self, file: &DataFileMeta, schema: &Schema) -> bool {
-        Self::least(self.column, file, schema).is_none_or(|seconds| seconds < self.oldest)
+        self.least(file, schema).is_none_or(|seconds| seconds < self.oldest)
     }
 
     /// The least time of a file's rows. Files of other schemas do not tell, nor do those without statistics.
-    fn least(column: usize, file: &DataFileMeta, schema: &Schema) -> Option<i64> {
+    fn least(&self, file: &DataFileMeta, schema: &Schema) -> Option<i64> {
         if file.schema_id != schema.id {
             return None;
         }
         let stats = file.value_column_stats(&schema.columns()).ok();
-        let min = stats.and_then(|stats| stats.get(column)?.as_ref().map(|stats| stats.min.clone()));
+        let min = stats.and_then(|stats| stats.get(self.column)?.as_ref().map(|stats| stats.min.clone()));
         match min? {
             Datum::Int(time) => Some(i64::from(time)),
             Datum::BigInt(time) => Some(of_number(time)),
