@@ -14,8 +14,8 @@ use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader}
 use parquet::data_type::{Int96, Int96Type};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
-use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::chunks::pages_of;
 use super::shred::{Levels, shred};
 use crate::error::{Error, Result};
 use crate::types::DataType;
@@ -120,15 +120,9 @@ impl<R: ChunkReader + 'static> Int96Reader<R> {
 
     fn next_group(&mut self) -> Result<(), parquet::errors::ParquetError> {
         let end = || parquet::errors::ParquetError::EOF("INT96 column has fewer rows than the others".to_string());
-        let group = self.metadata.row_group(self.groups.next().ok_or_else(end)?);
-        let chunk = group.column(self.column);
-        let rows = group.num_rows() as usize;
-        let pages = SerializedPageReader::new(Arc::clone(&self.source), chunk, rows, None)?;
-        let ColumnReader::Int96ColumnReader(reader) = get_column_reader(chunk.column_descr_ptr(), Box::new(pages))
-        else {
-            return Err(parquet::errors::ParquetError::General("column is not INT96".to_string()));
-        };
-        self.current = Some((reader, rows));
+        let group = self.groups.next().ok_or_else(end)?;
+        let rows = self.metadata.row_group(group).num_rows() as usize;
+        self.current = Some((chunk_reader(&self.source, &self.metadata, group, self.column)?, rows));
         Ok(())
     }
 }
@@ -184,6 +178,19 @@ pub(super) fn read_page_values<R: ChunkReader + 'static>(
     Ok(values)
 }
 
+fn chunk_reader<R: ChunkReader + 'static>(
+    source: &Arc<R>,
+    metadata: &ParquetMetaData,
+    group: usize,
+    column: usize,
+) -> Result<ColumnReaderImpl<Int96Type>, parquet::errors::ParquetError> {
+    let leaf = metadata.row_group(group).column(column).column_descr_ptr();
+    match get_column_reader(leaf, pages_of(source, metadata, group, column)?) {
+        ColumnReader::Int96ColumnReader(reader) => Ok(reader),
+        _ => Err(parquet::errors::ParquetError::General("column is not INT96".to_string())),
+    }
+}
+
 /// A reader of a column chunk that has passed the first `before` rows.
 fn page_reader<R: ChunkReader + 'static>(
     source: R,
@@ -192,16 +199,7 @@ fn page_reader<R: ChunkReader + 'static>(
     group: usize,
     before: usize,
 ) -> Result<ColumnReaderImpl<Int96Type>, parquet::errors::ParquetError> {
-    let row_group = metadata.row_group(group);
-    let chunk = row_group.column(column);
-    let index = metadata.offset_index().and_then(|groups| groups.get(group)).and_then(|columns| columns.get(column));
-    let locations = index.map(|index| index.page_locations().clone());
-    let all = row_group.num_rows() as usize;
-    let pages = SerializedPageReader::new(Arc::new(source), chunk, all, locations)?;
-    let ColumnReader::Int96ColumnReader(mut reader) = get_column_reader(chunk.column_descr_ptr(), Box::new(pages))
-    else {
-        return Err(parquet::errors::ParquetError::General("column is not INT96".to_string()));
-    };
+    let mut reader = chunk_reader(&Arc::new(source), metadata, group, column)?;
     if reader.skip_records(before)? < before {
         return Err(parquet::errors::ParquetError::EOF("INT96 column ends early".to_string()));
     }

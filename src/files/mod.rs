@@ -3,6 +3,7 @@
 
 mod avro;
 mod bare;
+mod chunks;
 mod format;
 mod int96;
 mod lane_bounds;
@@ -10,6 +11,7 @@ mod layout;
 mod mask;
 mod names;
 mod orc;
+mod packing;
 mod paged;
 mod pages;
 mod parquet_type;

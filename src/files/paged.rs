@@ -13,12 +13,9 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use bytes::{Buf, Bytes};
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelectionPolicy,
-    RowSelector,
-};
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_schema};
 use parquet::basic::Type as Physical;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
@@ -28,6 +25,7 @@ use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::bare::stored_lane;
+use super::chunks::Chunks;
 use super::int96;
 use super::layout::{leaves_named, leaves_of};
 use super::reader::{check_leaves, contained, is_flat_int96};
@@ -41,7 +39,7 @@ use crate::types::TypeKind;
 pub struct PagedFile {
     path: String,
     /// Without the bounds of pages, which [`PagedFile::bounds`] gave when the file was opened.
-    metadata: ArrowReaderMetadata,
+    metadata: Arc<ParquetMetaData>,
     /// The first row of each row group, and the number of all rows.
     starts: Vec<u64>,
 }
@@ -127,32 +125,24 @@ impl PagedFile {
             }
         }
         let usable = offsets_are_usable(&metadata, size);
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let load = |metadata: ParquetMetaData| {
-            let loaded = ArrowReaderMetadata::try_new(Arc::new(metadata), options.clone());
-            loaded.map_err(|error| decode_error(path, error))
-        };
-        let full = load(metadata)?;
         let bounds = match bounds_of {
-            Some((column, kind)) if usable => page_bounds(&full, column, kind),
+            Some((column, kind)) if usable => page_bounds(&metadata, column, kind),
             _ => None,
         };
-        let metadata = Arc::clone(full.metadata());
-        drop(full);
-        let lean = Arc::unwrap_or_clone(metadata).into_builder().set_column_index(None);
+        let lean = metadata.into_builder().set_column_index(None);
         let lean = if usable { lean } else { lean.set_offset_index(None) };
-        let file = Self { path: path.to_string(), metadata: load(lean.build())?, starts };
+        let file = Self { path: path.to_string(), metadata: Arc::new(lean.build()), starts };
         Ok(Opened::Done(Box::new(file), bounds))
     }
 
     /// The place of a column, if the file has it: its first leaf, whose pages are those of the column.
     pub fn leaf(&self, name: &str) -> Option<usize> {
-        leaves_named(self.metadata.parquet_schema(), name).map(|leaves| leaves.start)
+        leaves_named(self.metadata.file_metadata().schema_descr(), name).map(|leaves| leaves.start)
     }
 
     /// All leaves of the column that a leaf is the first of.
     fn leaves(&self, leaf: usize) -> Range<usize> {
-        let descriptor = self.metadata.parquet_schema();
+        let descriptor = self.metadata.file_metadata().schema_descr();
         leaves_of(descriptor, descriptor.get_column_root_idx(leaf))
     }
 
@@ -163,8 +153,7 @@ impl PagedFile {
 
     /// Bytes held.
     pub fn size(&self) -> usize {
-        // The Arrow fields beside the metadata are of its order.
-        self.metadata.metadata().memory_size() * 3 / 2 + self.starts.len() * 8
+        self.metadata.memory_size() + self.starts.len() * 8
     }
 
     /// The pages of a column, in order.
@@ -197,7 +186,7 @@ impl PagedFile {
     }
 
     fn locations(&self, group: usize, leaf: usize) -> Option<&[PageLocation]> {
-        let column = self.metadata.metadata().offset_index()?.get(group)?.get(leaf)?;
+        let column = self.metadata.offset_index()?.get(group)?.get(leaf)?;
         Some(column.page_locations().as_slice()).filter(|pages| !pages.is_empty())
     }
 
@@ -208,7 +197,7 @@ impl PagedFile {
     }
 
     fn leaf_ranges(&self, leaf: usize, at: &PageAt) -> Vec<Range<u64>> {
-        let (start, length) = self.metadata.metadata().row_group(at.group).column(leaf).byte_range();
+        let (start, length) = self.metadata.row_group(at.group).column(leaf).byte_range();
         let whole = start..start.saturating_add(length);
         let Some(pages) = self.locations(at.group, leaf) else { return Vec::from([whole]) };
         let begin = |page: &PageLocation| page.offset as u64;
@@ -223,7 +212,7 @@ impl PagedFile {
 
     /// Bytes that a page takes when it is decoded, roughly.
     pub fn weight(&self, leaf: usize, at: &PageAt) -> u64 {
-        let group = self.metadata.metadata().row_group(at.group);
+        let group = self.metadata.row_group(at.group);
         let size = |leaf| u64::try_from(group.column(leaf).uncompressed_size()).unwrap_or(0);
         let bytes = self.leaves(leaf).map(size).fold(0, u64::saturating_add);
         let rows = u64::try_from(group.num_rows()).unwrap_or(0).max(1);
@@ -238,30 +227,25 @@ impl PagedFile {
     pub fn decode(&self, column: &PageColumn, at: &PageAt, fetched: Vec<(u64, Bytes)>) -> Result<ArrayRef> {
         contained(&self.path, || {
             let source = Sparse { pieces: fetched, size: u64::MAX };
-            let descriptor = self.metadata.parquet_schema();
+            let descriptor = self.metadata.file_metadata().schema_descr();
             let before = usize::try_from(at.first_row - self.starts[at.group]).unwrap_or(usize::MAX);
             let rows = usize::try_from(at.rows).unwrap_or(usize::MAX);
             let leaves = self.leaves(column.leaf);
             check_leaves(&self.path, descriptor, leaves.clone(), &column.name, &column.kind)?;
             let int96 = |leaf: usize| descriptor.column(leaf).physical_type() == Physical::INT96;
             if is_flat_int96(descriptor, column.leaf) {
-                let read = int96::read_page(source, self.metadata.metadata(), column.leaf, at.group, before, rows);
+                let read = int96::read_page(source, &self.metadata, column.leaf, at.group, before, rows);
                 return read.map_err(|error| decode_error(&self.path, error));
             }
             let values = leaves.clone().map(|leaf| {
-                let read =
-                    |source| int96::read_page_values(source, self.metadata.metadata(), leaf, at.group, before, rows);
+                let read = |source| int96::read_page_values(source, &self.metadata, leaf, at.group, before, rows);
                 int96(leaf).then(|| read(source.clone())).transpose()
             });
             let values = values.collect::<Result<Vec<_>, _>>().map_err(|error| decode_error(&self.path, error))?;
             let selection = RowSelection::from(vec![RowSelector::skip(before), RowSelector::select(rows)]);
-            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(source, self.metadata.clone())
-                .with_batch_size(rows)
-                .with_projection(ProjectionMask::leaves(descriptor, leaves))
-                .with_row_groups(vec![at.group])
-                .with_row_selection_policy(RowSelectionPolicy::Selectors)
-                .with_row_selection(selection)
-                .build();
+            let chunks =
+                Chunks { source: Arc::new(source), metadata: Arc::clone(&self.metadata), groups: vec![at.group] };
+            let reader = chunks.batches(ProjectionMask::leaves(descriptor, leaves), rows, Some(selection));
             let reader = reader.map_err(|error| decode_error(&self.path, error))?;
             let batches: Result<Vec<RecordBatch>, _> = reader.collect();
             let batches = batches.map_err(|error| Error::corrupt(&self.path, error.to_string()))?;
@@ -331,16 +315,17 @@ fn with_bounds_of(footer: ParquetMetaData, column: Option<&str>) -> parquet::err
 }
 
 /// The bounds of all pages of a column; `None` where one has none, or where its order is not Paimon's.
-fn page_bounds(metadata: &ArrowReaderMetadata, column: &str, kind: &TypeKind) -> Option<PageBounds> {
+fn page_bounds(footer: &ParquetMetaData, column: &str, kind: &TypeKind) -> Option<PageBounds> {
     // INT96 has no order in Parquet, and the bounds of floats leave NaN out.
     let bad =
         matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..) | TypeKind::Float | TypeKind::Double);
     if bad || kind.is_nested() {
         return None;
     }
-    let footer = metadata.metadata();
     let (index, offsets) = (footer.column_index()?, footer.offset_index()?);
-    let converter = StatisticsConverter::try_new(column, metadata.schema(), metadata.parquet_schema()).ok()?;
+    let descriptor = footer.file_metadata().schema_descr();
+    let schema = parquet_to_arrow_schema(descriptor, None).ok()?;
+    let converter = StatisticsConverter::try_new(column, &schema, descriptor).ok()?;
     let groups: Vec<usize> = (0..footer.num_row_groups()).collect();
     let lane = |array: ArrayRef| stored_lane(column, kind, &array).ok().filter(|lane| lane.null_count() == 0);
     let min = lane(converter.data_page_mins(index, offsets, &groups).ok()?)?;

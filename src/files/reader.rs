@@ -11,15 +11,14 @@ use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, Int64Array, new_null
 use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::filter;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
 use parquet::basic::Type as Physical;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::schema::types::SchemaDescriptor;
 use tokio::runtime::Handle;
 
 use super::bare::stored_lane;
+use super::chunks::Chunks;
 use super::int96::Int96Reader;
 use super::layout::{KIND_NAME, SEQUENCE_NAME, leaves_of};
 use super::mask;
@@ -134,11 +133,10 @@ impl FileReader {
 
     fn open_file(store: &TableStore, runtime: &Handle, path: &str, size: u64, plan: ReadPlan) -> Result<Self> {
         let source = FileSource::open(store, runtime, path.to_string(), (plan.start, size), plan.window)?;
-        let shared = Shared(Arc::clone(&source));
         let pages = plan.filter.is_some() || plan.masked.as_deref().is_some_and(mask::may_mask_pages);
         let policy = if pages { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(policy);
-        let metadata = ArrowReaderMetadata::load(&shared, options).map_err(|error| decode_error(path, error))?;
+        let metadata = ArrowReaderMetadata::load(&*source, options).map_err(|error| decode_error(path, error))?;
         let rows = metadata.metadata().row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
         let rows = rows.fold(0_u64, u64::saturating_add);
         if rows != plan.rows {
@@ -162,16 +160,14 @@ impl FileReader {
             Int96Reader::new(Arc::clone(&source), Arc::clone(metadata.metadata()), *leaf, pruning.groups.clone())
         });
         let int96 = int96.collect();
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(shared, metadata)
-            .with_batch_size(plan.batch_rows.max(1))
-            .with_projection(mask)
-            .with_row_groups(pruning.groups);
-        match (left.as_ref().filter(|_| slots.int96.is_empty()), pruning.pages) {
-            (Some(left), _) => builder = builder.with_row_selection(mask::selection(left)),
-            (None, Some(pages)) => builder = builder.with_row_selection(pages),
-            (None, None) => {}
-        }
-        let batches = builder.build().map_err(|error| decode_error(path, error))?;
+        let selection = match (left.as_ref().filter(|_| slots.int96.is_empty()), pruning.pages) {
+            (Some(left), _) => Some(mask::selection(left)),
+            (None, pages) => pages,
+        };
+        let metadata = Arc::clone(metadata.metadata());
+        let chunks = Chunks { source: Arc::clone(&source), metadata, groups: pruning.groups };
+        let batches = chunks.batches(mask, plan.batch_rows.max(1), selection);
+        let batches = batches.map_err(|error| decode_error(path, error))?;
         Ok(Self {
             path: path.to_string(),
             plan,
@@ -389,23 +385,4 @@ fn chunk_ranges(metadata: &ParquetMetaData, leaves: &[usize], groups: &[usize]) 
         })
     });
     ranges.collect()
-}
-
-/// The Arrow reader owns its source; INT96 columns read the same one.
-pub(super) struct Shared(pub(super) Arc<FileSource>);
-
-impl parquet::file::reader::Length for Shared {
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-}
-
-impl parquet::file::reader::ChunkReader for Shared {
-    type T = super::source::Cursor;
-    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        self.0.get_read(start)
-    }
-    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<bytes::Bytes> {
-        self.0.get_bytes(start, length)
-    }
 }

@@ -11,21 +11,22 @@ use arrow_array::{ArrayRef, UInt32Array};
 use arrow_select::take::take;
 use bytes::{Buf, Bytes};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
-};
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::basic::Compression;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 use tokio::runtime::Handle;
 
 use super::bare::stored_lane;
+use super::chunks::Chunks;
 use super::format::{FileEncoding, format_of};
 use super::layout::{ColumnSource, FileLayout};
-use super::reader::{Shared, contained};
+use super::reader::contained;
 use super::rolling::WriteSpec;
 use super::source::{FileSource, decode_error};
 use super::statistics::{FloatBounds, bounds_of_chunk};
@@ -88,17 +89,14 @@ impl RowGroups {
         }
         contained(path, || {
             let source = FileSource::open(store, runtime, path.to_string(), (0, size), COPIED)?;
-            let options = ArrowReaderOptions::new()
-                .with_skip_arrow_metadata(true)
-                .with_page_index_policy(PageIndexPolicy::Optional);
-            let shared = Shared(Arc::clone(&source));
-            let footer = ArrowReaderMetadata::load(&shared, options).map_err(|error| decode_error(path, error))?;
-            let metadata = Arc::clone(footer.metadata());
+            let footer = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
+            let metadata = footer.parse_and_finish(&*source).map_err(|error| decode_error(path, error))?;
+            let metadata = Arc::new(metadata);
             if !same_columns(&metadata, &spec.layout) {
                 return Ok(None);
             }
             let proven = |place: usize| provable(&metadata, place, &spec.layout, encoding.compression);
-            let Some(ends) = end_keys(path, shared, footer, &spec.layout)? else { return Ok(None) };
+            let Some(ends) = end_keys(path, &source, &metadata, &spec.layout)? else { return Ok(None) };
             let key = |row| BinaryRow::encode_columns(&ends, &key_types(&spec.layout), row);
             let mut groups = Vec::with_capacity(metadata.num_row_groups());
             for place in 0..metadata.num_row_groups() {
@@ -205,14 +203,14 @@ fn key_types(layout: &FileLayout) -> Vec<DataType> {
 /// The keys of the first and the last row of each group; `None` where the reader cannot give them.
 fn end_keys(
     path: &str,
-    shared: Shared,
-    footer: ArrowReaderMetadata,
+    source: &Arc<FileSource>,
+    metadata: &Arc<ParquetMetaData>,
     layout: &FileLayout,
 ) -> Result<Option<Vec<ArrayRef>>> {
     let (places, types) = (key_places(layout), key_types(layout));
     let int96 = |of: &DataType| matches!(of.kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..));
     let counts: Vec<usize> =
-        footer.metadata().row_groups().iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).collect();
+        metadata.row_groups().iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).collect();
     if types.iter().any(int96) || counts.contains(&0) {
         return Ok(None);
     }
@@ -221,12 +219,11 @@ fn end_keys(
         [RowSelector::select(1), RowSelector::skip(rows - 1 - last), RowSelector::select(last)]
     });
     let selected: Vec<RowSelector> = selected.collect();
-    let mask = ProjectionMask::roots(footer.parquet_schema(), places.iter().copied());
-    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(shared, footer)
-        .with_batch_size(counts.len().saturating_mul(2).max(1))
-        .with_projection(mask)
-        .with_row_selection(RowSelection::from(selected))
-        .build();
+    let mask = ProjectionMask::roots(metadata.file_metadata().schema_descr(), places.iter().copied());
+    let chunks =
+        Chunks { source: Arc::clone(source), metadata: Arc::clone(metadata), groups: (0..counts.len()).collect() };
+    let selection = RowSelection::from(selected);
+    let reader = chunks.batches(mask, counts.len().saturating_mul(2).max(1), Some(selection));
     let mut batches = reader.map_err(|error| decode_error(path, error))?;
     let Some(batch) = batches.next() else { return Ok(None) };
     let batch = batch.map_err(|error| Error::corrupt(path, error.to_string()))?;

@@ -24,6 +24,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 
 use super::layout::{ColumnSource, FileLayout};
+use super::packing::{PackedColumn, Packing};
 use super::row_groups::{CREATED_BY, Copied, RowGroup, RowGroups};
 use super::statistics::{FloatBounds, float_bounds, has_nan, widen_bounds};
 use super::{int96, shred};
@@ -68,6 +69,7 @@ pub(super) struct FileWriter<W: Write + Send> {
     encoding: Encoding,
     file: SerializedFileWriter<W>,
     factory: ArrowRowGroupWriterFactory,
+    packing: Arc<Packing>,
     group: Option<Vec<Mutex<Slot>>>,
     groups: usize,
     closed_bytes: u64,
@@ -83,7 +85,7 @@ struct Slot {
 }
 
 enum Encoder {
-    Arrow(Box<ArrowColumnWriter>),
+    Arrow(Box<ArrowColumnWriter>, PackedColumn),
     /// INT96 leaves wait beside the others: the Arrow writer cannot encode them.
     Int96(Vec<int96::Encoded>),
 }
@@ -109,9 +111,22 @@ impl<W: Write + Send> FileWriter<W> {
         let properties = Arc::new(properties(&layout, &encoding, first)?);
         let root = layout.parquet.root_schema_ptr();
         let file = SerializedFileWriter::new(out, root, properties).map_err(write_error)?;
+        let packing = Arc::new(Packing::new(encoding.compression));
         let factory = ArrowRowGroupWriterFactory::new(&file, layout.arrow.clone());
+        let factory = factory.with_page_store_factory(Arc::<Packing>::clone(&packing));
         let float_bounds = vec![None; layout.columns.len()];
-        Ok(Self { layout, encoding, file, factory, group: None, groups: 0, closed_bytes: 0, rows: 0, float_bounds })
+        Ok(Self {
+            layout,
+            encoding,
+            file,
+            factory,
+            packing,
+            group: None,
+            groups: 0,
+            closed_bytes: 0,
+            rows: 0,
+            float_bounds,
+        })
     }
 
     /// Rows written.
@@ -126,7 +141,7 @@ impl<W: Write + Send> FileWriter<W> {
 
     fn open_bytes(&self) -> usize {
         let size_of = |encoder: &Encoder| match encoder {
-            Encoder::Arrow(writer) => writer.get_estimated_total_bytes(),
+            Encoder::Arrow(writer, packed) => writer.get_estimated_total_bytes().saturating_sub(packed.saved()),
             Encoder::Int96(parts) => parts.iter().map(|part| part.definition.len() * 12).sum(),
         };
         let size = |slot: &Mutex<Slot>| -> usize {
@@ -168,12 +183,12 @@ impl<W: Write + Send> FileWriter<W> {
 
     fn open_group(&self) -> Result<Vec<Mutex<Slot>>> {
         let writers = self.factory.create_column_writers(self.groups).map_err(write_error)?;
-        let mut writers = writers.into_iter();
+        let mut writers = writers.into_iter().zip(self.packing.columns());
         let slots = self.layout.columns.iter().map(|column| {
             let leaves = shred::leaves(&column.data_type).into_iter().zip(&mut writers);
-            let encoders = leaves.map(|(int96, writer)| match int96 {
+            let encoders = leaves.map(|(int96, (writer, packed))| match int96 {
                 true => Encoder::Int96(Vec::new()),
-                false => Encoder::Arrow(Box::new(writer)),
+                false => Encoder::Arrow(Box::new(writer), packed),
             });
             Mutex::new(Slot { encoders: encoders.collect(), float_bounds: None })
         });
@@ -188,12 +203,13 @@ impl<W: Write + Send> FileWriter<W> {
             widen_bounds(&mut self.float_bounds[at], slot.float_bounds.clone());
             for (encoder, leaf) in slot.encoders.into_iter().zip(self.layout.leaves[at].clone()) {
                 match encoder {
-                    Encoder::Arrow(writer) => {
+                    Encoder::Arrow(writer, packed) => {
                         let mut chunk = writer.close().map_err(write_error)?;
+                        let (bytes, mut closed) = packed.finish(chunk.close_mut()).map_err(write_error)?;
                         if has_nan(&slot.float_bounds) {
-                            drop_bounds(chunk.close_mut()).map_err(write_error)?;
+                            drop_bounds(&mut closed).map_err(write_error)?;
                         }
-                        chunk.append_to_row_group(&mut group).map_err(write_error)?;
+                        group.append_column(&bytes, closed).map_err(write_error)?;
                     }
                     Encoder::Int96(parts) => {
                         let column = group.next_column().map_err(write_error)?;
@@ -269,7 +285,7 @@ impl Slot {
         for (at, (encoder, leaf)) in self.encoders.iter_mut().zip(leaves).enumerate() {
             match encoder {
                 Encoder::Int96(parts) => parts.push(int96::encode(data_type, lane, at)?),
-                Encoder::Arrow(writer) => writer.write(&leaf).map_err(write_error)?,
+                Encoder::Arrow(writer, _) => writer.write(&leaf).map_err(write_error)?,
             }
         }
         Ok(())
@@ -291,7 +307,7 @@ fn drop_bounds(chunk: &mut ColumnCloseResult) -> parquet::errors::Result<()> {
 
 fn properties(layout: &FileLayout, encoding: &Encoding, first: &First<'_>) -> Result<WriterProperties> {
     let mut builder = WriterProperties::builder()
-        .set_compression(encoding.compression)
+        .set_compression(Packing::codec_of_encoder(encoding.compression))
         .set_dictionary_enabled(encoding.dictionary)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(None)
@@ -307,7 +323,11 @@ fn properties(layout: &FileLayout, encoding: &Encoding, first: &First<'_>) -> Re
             (None, First::Rows(rows)) => leaf_lanes(&rows.column(column.source, 0..rows.rows().min(SAMPLE))?),
             _ => Vec::new(),
         };
-        for (at, leaf) in leaves.clone().enumerate() {
+        for ((at, leaf), int96) in leaves.clone().enumerate().zip(shred::leaves(&column.data_type)) {
+            if int96 {
+                let path = layout.parquet.column(leaf).path().clone();
+                builder = builder.set_column_compression(path, encoding.compression);
+            }
             let dictionary = match (decided, first) {
                 (Some(decided), _) => decided,
                 (None, First::Rows(_)) => {

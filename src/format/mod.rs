@@ -31,6 +31,7 @@ mod snapshot;
 mod split;
 mod tag;
 mod view_file;
+mod zstd_frames;
 
 pub use avro::Codec;
 pub use binary_row::{BinaryRow, datum_at};
@@ -65,8 +66,11 @@ pub use snapshot::{CommitKind, Snapshot, SnapshotId};
 pub use split::Split;
 pub use tag::Tag;
 pub use view_file::{View, ViewChange};
+pub(crate) use zstd_frames::{inflate_zstd, pack_zstd, zstd_bound};
 
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 pub(crate) use tests::samples::data_file;
+#[cfg(test)]
+pub(crate) use zstd_frames::tests::runs as runs_of_zstd;

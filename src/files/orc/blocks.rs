@@ -15,6 +15,7 @@ use orc_rust::proto::PostScript;
 
 use super::{corrupt, undecoded};
 use crate::error::{Error, Result};
+use crate::format::zstd_bound;
 
 /// The most bytes of a block that is inflated: the head of one that is kept as it is can tell no more.
 pub(super) const LARGEST: u64 = 1 << 23;
@@ -23,8 +24,6 @@ pub(super) const MAX_FOOTER: u64 = 64 << 20;
 /// The most that blocks come to whose size nothing tells before they are inflated: `1032` times what is stored of zlib, and
 /// `255` times of LZO.
 const UNTOLD: u64 = 64 << 20;
-/// The most bytes that a part of a zstd frame comes to.
-const ZSTD_PART: u64 = 128 << 10;
 
 /// Refuses a file whose blocks are said to be larger than blocks can be. LZ4's decoder asks for so much memory at once.
 ///
@@ -84,40 +83,6 @@ fn swollen() -> Error {
 /// How many bytes there are, as far as it matters.
 fn counted(inflating: impl Read) -> Result<u64> {
     std::io::copy(&mut inflating.take(LARGEST + 1), &mut std::io::sink()).map_err(undecoded)
-}
-
-/// The most bytes that frames of zstd come to, by their heads alone; `None` where these do not tell.
-fn zstd_bound(mut frames: &[u8]) -> Option<u64> {
-    let mut most = 0;
-    while !frames.is_empty() {
-        let (magic, rest) = frames.split_at_checked(4)?;
-        if u32::from_le_bytes(magic.try_into().ok()?) != 0xFD2F_B528 {
-            return None;
-        }
-        let told = *rest.first()?;
-        let (size_of_size, single, of_dictionary) = (told >> 6, told >> 5 & 1, told & 3);
-        let size = [usize::from(single), 2, 4, 8][usize::from(size_of_size)];
-        let head = 1 + usize::from(1 - single) + [0, 1, 2, 4][usize::from(of_dictionary)] + size;
-        let mut rest = rest.get(head..)?;
-        loop {
-            let (head, after) = rest.split_at_checked(3)?;
-            let head = u32::from_le_bytes([head[0], head[1], head[2], 0]);
-            let length = head >> 3;
-            let (stored, plain) = match head >> 1 & 3 {
-                0 => (length, u64::from(length)),
-                1 => (1, u64::from(length)),
-                2 => (length, ZSTD_PART),
-                _ => return None,
-            };
-            most += plain;
-            rest = after.get(stored as usize..)?;
-            if head & 1 == 1 {
-                break;
-            }
-        }
-        frames = if told >> 2 & 1 == 1 { rest.get(4..)? } else { rest };
-    }
-    Some(most)
 }
 
 /// The whole of a footer, of [`MAX_FOOTER`] bytes at the most.

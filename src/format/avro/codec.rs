@@ -1,16 +1,13 @@
 //! Block codecs of Avro containers.
 
-use std::cell::RefCell;
 use std::io::Read;
 
 use super::corrupt;
 use crate::error::{Error, Result};
+use crate::format::inflate_zstd;
 
 /// The most bytes one block may decompress to: Paimon's blocks are cut at 64 KB plus one entry.
 pub(super) const MAX_BLOCK: usize = 64 << 20;
-
-/// Memory that is taken because a block tells its size.
-const TOLD_SIZE: usize = 1 << 20;
 
 /// How the blocks of a container are compressed (of metadata: option `manifest.compression`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,7 +83,7 @@ impl Codec {
         match self {
             Self::Null => bounded(block, "null", limit),
             Self::Deflate => bounded(flate2::read::DeflateDecoder::new(block), "deflate", limit),
-            Self::Zstandard => zstandard(block, limit),
+            Self::Zstandard => inflate_zstd(block, limit).map_err(|error| corrupt(format!("zstandard block: {error}"))),
             Self::Snappy => {
                 let Some((body, crc)) = block.split_last_chunk::<4>() else {
                     return Err(corrupt("snappy block: shorter than its checksum"));
@@ -105,31 +102,6 @@ impl Codec {
             }
         }
     }
-}
-
-thread_local! {
-    /// To make one takes as long as to decompress a small block.
-    static ZSTANDARD: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
-}
-
-fn zstandard(block: &[u8], limit: usize) -> Result<Vec<u8>> {
-    let wrong = |error: std::io::Error| corrupt(format!("zstandard block: {error}"));
-    // Most blocks are a frame that tells how much it holds; streams of other writers may not, or be several frames.
-    let told = zstd::zstd_safe::get_frame_content_size(block).ok().flatten();
-    let told = told.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= limit.min(TOLD_SIZE));
-    if let Some(size) = told {
-        let whole = ZSTANDARD.with_borrow_mut(|decompressor| -> std::io::Result<Vec<u8>> {
-            let decompressor = match decompressor {
-                Some(decompressor) => decompressor,
-                none => none.insert(zstd::bulk::Decompressor::new()?),
-            };
-            decompressor.decompress(block, size)
-        });
-        if let Ok(whole) = whole {
-            return Ok(whole);
-        }
-    }
-    bounded(zstd::stream::read::Decoder::with_buffer(block).map_err(wrong)?, "zstandard", limit)
 }
 
 fn bounded(reader: impl Read, codec: &str, limit: usize) -> Result<Vec<u8>> {

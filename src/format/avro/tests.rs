@@ -181,20 +181,6 @@ fn bombs_and_foreign_codecs_are_refused() {
 }
 
 #[test]
-fn a_block_may_be_frames_that_do_not_tell_the_whole() {
-    let pack = |bytes: &[u8]| Codec::Zstandard.compress(bytes).unwrap();
-    let two = [pack(b"one"), pack(b"and two")].concat();
-    assert_eq!(Codec::Zstandard.decompress(&two).unwrap(), b"oneand two");
-    // A stream does not know its end when it begins.
-    let untold = zstd::stream::encode_all(&b"untold"[..], 1).unwrap();
-    assert_eq!(zstd::zstd_safe::get_frame_content_size(&untold).unwrap(), None);
-    assert_eq!(Codec::Zstandard.decompress(&untold).unwrap(), b"untold");
-    let whole = pack(&[7; 1000]);
-    assert!(Codec::Zstandard.decompress(&whole[..whole.len() - 1]).is_err());
-    assert_eq!(Codec::Zstandard.decompress(&pack(b"")).unwrap(), b"");
-}
-
-#[test]
 fn headers_and_sync_markers_are_checked() {
     let good = container(
         SCHEMA,

@@ -6,6 +6,7 @@ use orc_rust::proto::CompressionKind;
 
 use super::*;
 use crate::files::orc::tree::compression;
+use crate::format::runs_of_zstd as runs;
 
 fn codec(kind: CompressionKind) -> Option<Compression> {
     let told = PostScript { compression: Some(kind.into()), ..PostScript::default() };
@@ -22,17 +23,6 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
-}
-
-/// A frame without a size of runs of one byte each.
-fn runs(count: usize) -> Vec<u8> {
-    let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0, 0x38];
-    for at in 1..=count {
-        let head: u32 = (ZSTD_PART as u32) << 3 | 1 << 1 | u32::from(at == count);
-        frame.extend_from_slice(&head.to_le_bytes()[..3]);
-        frame.push(7);
-    }
-    frame
 }
 
 #[test]
@@ -62,22 +52,6 @@ fn a_block_that_swells_is_refused_before_the_decoder_has_it() {
     for cut in [&[1, 0][..], &[9, 0, 0, 7]] {
         assert!(matches!(check(cut, codec(CompressionKind::Zstd)), Err(Error::Corrupt { .. })), "{cut:?}");
     }
-}
-
-#[test]
-fn what_zstd_comes_to_is_bounded_by_heads() {
-    let text = "some words and then others, ".repeat(30_000).into_bytes();
-    for level in [1, 3, 19] {
-        let whole = zstd::bulk::compress(&text, level).unwrap();
-        let streamed = zstd::stream::encode_all(&text[..], level).unwrap();
-        for frame in [&whole, &streamed, &[whole.clone(), streamed.clone()].concat()] {
-            let most = zstd_bound(frame).unwrap();
-            let size = zstd::stream::decode_all(&frame[..]).unwrap().len() as u64;
-            assert!((size..size + 64 * ZSTD_PART).contains(&most), "{most} of {size}, level {level}");
-        }
-    }
-    assert_eq!(zstd_bound(&runs(3)), Some(3 * ZSTD_PART));
-    assert_eq!((zstd_bound(b"none"), zstd_bound(&runs(3)[..9])), (None, None));
 }
 
 #[test]
