@@ -71,7 +71,7 @@ impl IncrementalBuilder {
     /// # Errors
     /// [`crate::Error::NotFound`] for a point that is not there (any more); [`crate::Error::Invalid`] for ends in the wrong
     /// order, texts that are neither tags nor snapshots, and buckets that were rescaled between two states that are
-    /// compared; [`crate::Error::Unsupported`] for a difference of a table without a primary key.
+    /// compared.
     pub async fn plan(&self) -> Result<BetweenPlan> {
         check_read_memory(self.memory)?;
         plan_between(&self.history, &self.schema, &self.between, self.mode, self.filter.as_ref()).await

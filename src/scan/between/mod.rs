@@ -1,7 +1,8 @@
 //! Incremental reads: the changes between two points of a table's history.
 //!
 //! - **delta** and **changelog** read what each snapshot behind the first point brought, up to the last one;
-//! - **diff** compares the two states. Keys whose files are the same on both sides are left out before anything is read.
+//! - **diff** compares the two states. Keys whose files are the same on both sides are left out before anything is read;
+//!   of tables without a key the rows of files that only the later state has are told.
 //!
 //! Spec: `format-spec/read.md`, incremental reads.
 
@@ -86,7 +87,7 @@ enum Range {
 /// # Errors
 /// [`Error::NotFound`] for a point that is not there (any more); [`Error::Invalid`] for ends in the wrong order, texts that
 /// are neither tags nor snapshots, a filter that does not fit, and buckets that were rescaled between the two states;
-/// [`Error::Unsupported`] for a difference of a table without a primary key, and for features this version cannot read.
+/// [`Error::Unsupported`] for features this version cannot read.
 pub async fn plan_between(
     history: &History,
     schema: &Arc<Schema>,

@@ -1,6 +1,6 @@
 //! The difference of two states of a table: their files by bucket, cut into sections that are compared or left out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::future::try_join;
@@ -9,6 +9,7 @@ use super::{BetweenPart, Planner};
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, DataFileMeta, ManifestEntry, Snapshot, SnapshotId, Split};
 use crate::lsm::{KeyBound, Ranged, sections};
+use crate::scan::plan::plan_changes;
 use crate::scan::vectors::Vectors;
 use crate::schema::Schema;
 
@@ -18,17 +19,16 @@ impl Planner<'_> {
     /// The parts that tell what the later state has and the earlier one has not as it is.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a table without a primary key; [`Error::Invalid`] for buckets that were rescaled.
+    /// [`Error::Invalid`] for buckets that were rescaled.
     pub(super) async fn diff(&self, before: Option<&Snapshot>, after: &Snapshot) -> Result<Vec<BetweenPart>> {
-        if self.rules.key_types.is_empty() {
-            let what = "the difference of two states of a table without a primary key (read the changes between them)";
-            return Err(Error::unsupported(what));
-        }
         let (earlier, later) = match before {
             Some(before) => try_join(self.state(before), self.state(after)).await?,
             None => (State::default(), self.state(after).await?),
         };
         earlier.check_not_rescaled(&later, self.schema)?;
+        if self.rules.key_types.is_empty() {
+            return Ok(self.new_files(&earlier, &later));
+        }
         let mut parts = Vec::new();
         for (place, files) in &later.buckets {
             let none = Vec::new();
@@ -51,6 +51,17 @@ impl Planner<'_> {
             buckets.entry((entry.partition.clone(), entry.bucket)).or_default().push(entry);
         }
         Ok(State { id: snapshot.id, vectors, buckets })
+    }
+
+    /// The rows of files that the earlier state does not have. Without a key nothing tells rows apart: those that were
+    /// written anew in between come once more.
+    fn new_files(&self, earlier: &State, later: &State) -> Vec<BetweenPart> {
+        let files = |state: &State| state.buckets.values().flatten().cloned().collect::<Vec<Arc<ManifestEntry>>>();
+        let identity = |entry: &ManifestEntry| (entry.partition.clone(), entry.bucket, entry.file.file_name.clone());
+        let known: HashSet<_> = files(earlier).iter().map(|entry| identity(entry)).collect();
+        let mut new = files(later);
+        new.retain(|entry| !known.contains(&identity(entry)));
+        plan_changes(&self.rules, later.id, &new, &later.vectors).into_iter().map(BetweenPart::Changes).collect()
     }
 
     /// The parts of one bucket: sections of overlapping files, packed. Of a section whose files and vectors are the same on

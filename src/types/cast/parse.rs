@@ -31,7 +31,7 @@ pub(super) fn parse(_from: &TypeKind, to: &TypeKind, lane: &ArrayRef) -> Result<
         TypeKind::Date => primitive::<Date32Type>(texts, to, date)?,
         TypeKind::Time(_) => primitive::<Time32MillisecondType>(texts, to, time)?,
         TypeKind::Timestamp(precision) => {
-            let nanos = each(texts, to, |text| match is_numeric(text) {
+            let nanos = each(texts, to, |text| match is_count(text) {
                 true => epoch(integer(text)?, precision),
                 false => timestamp(text),
             })?;
@@ -99,6 +99,11 @@ fn is_numeric(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Whether Java takes a text for the number behind a date or a time.
+fn is_count(text: &str) -> bool {
+    is_numeric(text.strip_prefix('-').unwrap_or(text))
+}
+
 /// A number that consists of digits alone, with blanks around it.
 fn digits(text: &str) -> Option<i32> {
     let text = text.trim();
@@ -108,7 +113,7 @@ fn digits(text: &str) -> Option<i32> {
 /// Days since the epoch: a number of them, or a year with month and day, of which the latter may be missing. What follows a
 /// blank is passed over.
 fn date(text: &str) -> Option<i32> {
-    if is_numeric(text) {
+    if is_count(text) {
         return text.parse().ok();
     }
     let text = match text.find(' ') {
@@ -132,7 +137,7 @@ fn days(year: i32, month: i32, day: i32) -> Option<i32> {
 /// Milliseconds of the day: a number of them, or hours with minutes, seconds and a fraction, of which the latter may be
 /// missing. An offset behind them moves the time.
 fn time(text: &str) -> Option<i32> {
-    if is_numeric(text) {
+    if is_count(text) {
         return text.parse().ok();
     }
     let (clock, offset, direction) = match (text.find('-'), text.find('+')) {

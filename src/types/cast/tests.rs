@@ -70,6 +70,8 @@ fn values_convert_as_java_converts_them() {
         ("STRING", text("Yes"), "BOOLEAN", Datum::Boolean(true)),
         ("STRING", text("2024-1-1 09:30"), "DATE", Datum::Date(19723)),
         ("STRING", text("19723"), "DATE", Datum::Date(19723)),
+        ("STRING", text("-7"), "DATE", Datum::Date(-7)),
+        ("STRING", text("-1"), "TIMESTAMP(6)", at(-1, 999_000)),
         ("STRING", text("01:02:03.0405"), "TIME(3)", Datum::Time(3_723_041)),
         ("STRING", text("1000"), "TIMESTAMP(3)", at(1000, 0)),
         ("STRING", text("1970-01-01 00:00:01.123456789"), "TIMESTAMP(6)", at(1123, 456_000)),

@@ -177,7 +177,7 @@ pub enum BetweenMode {
     Delta,
     /// The changelog
     Changelog,
-    /// The rows that differ, of tables with a primary key
+    /// The rows that differ; of tables without a primary key those of files that are new
     Diff,
 }
 

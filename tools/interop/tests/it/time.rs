@@ -441,6 +441,12 @@ async fn incremental(engine: Engine, shape: Shape, seeds: impl Iterator<Item = u
                 let what = format!("seed {seed}, {start}..{end} {name:?}: {spec:?}");
                 assert_eq!(difference(&wanted, &found), None, "{what}");
             }
+            if !keyed && start > 0 {
+                let java =
+                    texts(java_between(&mut server, &table, &path, json!({"from": start, "to": end, "mode": "diff"})));
+                let found = texts(between(&table, Between::Snapshots(start, end), Some(BetweenMode::Diff)).await);
+                assert_eq!(difference(&java, &found), None, "seed {seed}, {start}..{end} diff: {spec:?}");
+            }
             if keyed && start > 0 {
                 diff(&mut server, &table, &path, (start, end), &format!("seed {seed}: {spec:?}")).await;
             }
