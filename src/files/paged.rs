@@ -30,7 +30,6 @@ use super::int96;
 use super::layout::{leaves_named, leaves_of};
 use super::reader::{check_leaves, contained, is_flat_int96};
 use super::shred::splice;
-use super::source::decode_error;
 use crate::error::{Error, Result};
 use crate::types::TypeKind;
 
@@ -94,15 +93,15 @@ impl PagedFile {
             };
             let mut footer = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Skip);
             let result = footer.try_parse_sized(tail, size);
-            let metadata = match parsed(&mut footer, result).map_err(|error| decode_error(path, error))? {
+            let metadata = match parsed(&mut footer, result).map_err(|error| Error::corrupt(path, error.to_string()))? {
                 Ok(metadata) => with_bounds_of(metadata, bounds_of.map(|(column, _)| column)),
                 Err(needed) => return Ok(Opened::More(needed)),
             };
-            let metadata = metadata.map_err(|error| decode_error(path, error))?;
+            let metadata = metadata.map_err(|error| Error::corrupt(path, error.to_string()))?;
             let mut indexes =
                 ParquetMetaDataReader::new_with_metadata(metadata).with_page_index_policy(PageIndexPolicy::Optional);
             let result = indexes.read_page_indexes_sized(tail, size);
-            match parsed(&mut indexes, result).map_err(|error| decode_error(path, error))? {
+            match parsed(&mut indexes, result).map_err(|error| Error::corrupt(path, error.to_string()))? {
                 Ok(metadata) => Self::of(path, size, metadata, bounds_of),
                 Err(needed) => Ok(Opened::More(needed)),
             }
@@ -235,18 +234,19 @@ impl PagedFile {
             let int96 = |leaf: usize| descriptor.column(leaf).physical_type() == Physical::INT96;
             if is_flat_int96(descriptor, column.leaf) {
                 let read = int96::read_page(source, &self.metadata, column.leaf, at.group, before, rows);
-                return read.map_err(|error| decode_error(&self.path, error));
+                return read.map_err(|error| Error::corrupt(&self.path, error.to_string()));
             }
             let values = leaves.clone().map(|leaf| {
                 let read = |source| int96::read_page_values(source, &self.metadata, leaf, at.group, before, rows);
                 int96(leaf).then(|| read(source.clone())).transpose()
             });
-            let values = values.collect::<Result<Vec<_>, _>>().map_err(|error| decode_error(&self.path, error))?;
+            let values =
+                values.collect::<Result<Vec<_>, _>>().map_err(|error| Error::corrupt(&self.path, error.to_string()))?;
             let selection = RowSelection::from(vec![RowSelector::skip(before), RowSelector::select(rows)]);
             let chunks =
                 Chunks { source: Arc::new(source), metadata: Arc::clone(&self.metadata), groups: vec![at.group] };
             let reader = chunks.batches(ProjectionMask::leaves(descriptor, leaves), rows, Some(selection));
-            let reader = reader.map_err(|error| decode_error(&self.path, error))?;
+            let reader = reader.map_err(|error| Error::corrupt(&self.path, error.to_string()))?;
             let batches: Result<Vec<RecordBatch>, _> = reader.collect();
             let batches = batches.map_err(|error| Error::corrupt(&self.path, error.to_string()))?;
             let lanes: Vec<ArrayRef> = batches.iter().map(|batch| batch.column(0).clone()).collect();

@@ -24,7 +24,7 @@ use super::layout::{KIND_NAME, SEQUENCE_NAME, leaves_of};
 use super::mask;
 use super::prune::Pruning;
 use super::shred::splice;
-use super::source::{FileSource, decode_error};
+use super::source::FileSource;
 use crate::error::{Error, Result};
 use crate::format::DeletionVector;
 use crate::io::TableStore;
@@ -102,6 +102,7 @@ impl FileBatch {
 /// The batches of one file.
 pub struct FileReader {
     path: String,
+    source: Arc<FileSource>,
     plan: ReadPlan,
     /// Reads the file's other columns; gives row counts alone when all columns are INT96.
     batches: ParquetRecordBatchReader,
@@ -136,7 +137,7 @@ impl FileReader {
         let pages = plan.filter.is_some() || plan.masked.as_deref().is_some_and(mask::may_mask_pages);
         let policy = if pages { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(policy);
-        let metadata = ArrowReaderMetadata::load(&*source, options).map_err(|error| decode_error(path, error))?;
+        let metadata = ArrowReaderMetadata::load(&*source, options).map_err(|error| source.error(&error))?;
         let rows = metadata.metadata().row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
         let rows = rows.fold(0_u64, u64::saturating_add);
         if rows != plan.rows {
@@ -167,9 +168,10 @@ impl FileReader {
         let metadata = Arc::clone(metadata.metadata());
         let chunks = Chunks { source: Arc::clone(&source), metadata, groups: pruning.groups };
         let batches = chunks.batches(mask, plan.batch_rows.max(1), selection);
-        let batches = batches.map_err(|error| decode_error(path, error))?;
+        let batches = batches.map_err(|error| source.error(&error))?;
         Ok(Self {
             path: path.to_string(),
+            source,
             plan,
             batches,
             origins: slots.origins,
@@ -185,14 +187,7 @@ impl FileReader {
         match self.batches.next() {
             None => Ok(None),
             Some(Ok(batch)) => self.convert(&batch).and_then(|batch| self.unmasked(batch)).map(Some),
-            Some(Err(error)) => Err(match error {
-                arrow_schema::ArrowError::ParquetError(text) => Error::corrupt(&self.path, text),
-                arrow_schema::ArrowError::ExternalError(inner) => match inner.downcast::<Error>() {
-                    Ok(error) => *error,
-                    Err(other) => Error::corrupt(&self.path, other.to_string()),
-                },
-                other => Error::corrupt(&self.path, other.to_string()),
-            }),
+            Some(Err(error)) => Err(self.source.error(&error)),
         }
     }
 
@@ -204,9 +199,9 @@ impl FileReader {
         let mut values = vec![None; self.int96.len()];
         for (at, reader) in self.int96.iter_mut().enumerate() {
             if nested.contains(&at) {
-                values[at] = Some(reader.read_values(rows).map_err(|error| decode_error(&self.path, error))?);
+                values[at] = Some(reader.read_values(rows).map_err(|error| self.source.error(&error))?);
             } else {
-                int96.push(reader.read(rows).map_err(|error| decode_error(&self.path, error))?);
+                int96.push(reader.read(rows).map_err(|error| self.source.error(&error))?);
             }
         }
         for (column, places) in columns_in.iter_mut().zip(&self.spliced).filter(|(_, places)| !places.is_empty()) {

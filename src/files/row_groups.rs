@@ -28,7 +28,7 @@ use super::format::{FileEncoding, format_of};
 use super::layout::{ColumnSource, FileLayout};
 use super::reader::contained;
 use super::rolling::WriteSpec;
-use super::source::{FileSource, decode_error};
+use super::source::FileSource;
 use super::statistics::{FloatBounds, bounds_of_chunk};
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, DataFileMeta};
@@ -90,7 +90,7 @@ impl RowGroups {
         contained(path, || {
             let source = FileSource::open(store, runtime, path.to_string(), (0, size), COPIED)?;
             let footer = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
-            let metadata = footer.parse_and_finish(&*source).map_err(|error| decode_error(path, error))?;
+            let metadata = footer.parse_and_finish(&*source).map_err(|error| source.error(&error))?;
             let metadata = Arc::new(metadata);
             if !same_columns(&metadata, &spec.layout) {
                 return Ok(None);
@@ -224,9 +224,9 @@ fn end_keys(
         Chunks { source: Arc::clone(source), metadata: Arc::clone(metadata), groups: (0..counts.len()).collect() };
     let selection = RowSelection::from(selected);
     let reader = chunks.batches(mask, counts.len().saturating_mul(2).max(1), Some(selection));
-    let mut batches = reader.map_err(|error| decode_error(path, error))?;
+    let mut batches = reader.map_err(|error| source.error(&error))?;
     let Some(batch) = batches.next() else { return Ok(None) };
-    let batch = batch.map_err(|error| Error::corrupt(path, error.to_string()))?;
+    let batch = batch.map_err(|error| source.error(&error))?;
     if batch.num_rows() != counts.iter().map(|rows| usize::from(*rows > 1) + 1).sum::<usize>() {
         return Err(Error::corrupt(path, "fewer rows than its footer tells"));
     }

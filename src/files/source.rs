@@ -34,6 +34,8 @@ pub(super) struct FileSource {
     size: u64,
     window: u64,
     state: Mutex<Windows>,
+    /// What the store met first: the decoder hands on no more than a text.
+    failed: Mutex<Option<Error>>,
 }
 
 struct Windows {
@@ -65,7 +67,8 @@ impl FileSource {
             return Err(Error::corrupt(path, format!("file is shorter than the {size} bytes its manifest tells")));
         }
         let state = Mutex::new(Windows { tail_start, tail, chunks: Vec::new() });
-        Ok(Arc::new(Self { store: store.clone(), runtime: runtime.clone(), path, start, size, window, state }))
+        let (store, runtime, failed) = (store.clone(), runtime.clone(), Mutex::new(None));
+        Ok(Arc::new(Self { store, runtime, path, start, size, window, state, failed }))
     }
 
     /// Names the column chunks that will be read.
@@ -110,6 +113,19 @@ impl FileSource {
         chunk.map_or(self.size, |chunk| chunk.end).saturating_sub(at)
     }
 
+    /// The decoder's error as ours: what the store met, or else the file's fault.
+    pub(super) fn error(&self, error: &impl ToString) -> Error {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.unwrap_or_else(|| Error::corrupt(&self.path, error.to_string()))
+    }
+
+    /// An error on its way through the decoder.
+    fn fail(&self, error: Error) -> ParquetError {
+        let told = ParquetError::General(error.to_string());
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        told
+    }
+
     /// Bytes of the file, fetched as asked.
     pub(super) fn fetch(&self, start: u64, end: u64) -> Result<Bytes> {
         self.runtime.block_on(self.store.read_range(&self.path, self.start + start..self.start + end))
@@ -126,12 +142,12 @@ impl ChunkReader for FileSource {
     type T = Cursor;
 
     fn get_read(&self, start: u64) -> Result<Cursor, ParquetError> {
-        let bytes = self.bytes_at(start, HEADER.min(self.room_after(start))).map_err(external)?;
+        let bytes = self.bytes_at(start, HEADER.min(self.room_after(start))).map_err(|error| self.fail(error))?;
         Ok(Cursor { bytes })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let mut bytes = self.bytes_at(start, length as u64).map_err(external)?;
+        let mut bytes = self.bytes_at(start, length as u64).map_err(|error| self.fail(error))?;
         if bytes.len() < length {
             return Err(ParquetError::EOF(format!("{length} bytes at {start}")));
         }
@@ -151,20 +167,5 @@ impl Read for Cursor {
         out[..taken].copy_from_slice(&self.bytes[..taken]);
         self.bytes.advance(taken);
         Ok(taken)
-    }
-}
-
-fn external(error: Error) -> ParquetError {
-    ParquetError::External(Box::new(error))
-}
-
-/// The decoder's error as ours: a store's error passes through, anything else is the file's fault.
-pub(super) fn decode_error(path: &str, error: ParquetError) -> Error {
-    match error {
-        ParquetError::External(inner) => match inner.downcast::<Error>() {
-            Ok(error) => *error,
-            Err(other) => Error::corrupt(path, other.to_string()),
-        },
-        other => Error::corrupt(path, other.to_string()),
     }
 }

@@ -198,3 +198,38 @@ async fn tags_past_their_time_go_with_what_they_alone_kept_and_a_dry_run_tells_s
     commit(&table, 3..4).await;
     assert_eq!(tags(&table).await, ["endless", "long"]);
 }
+
+/// The decoder hands errors of the store on as texts; whoever reads must not take them for damage.
+#[tokio::test]
+async fn a_file_that_goes_while_it_is_read_is_missing_and_not_corrupt() {
+    let place = tempfile::tempdir().unwrap();
+    let schema = Schema::builder().column("id", DataType::INT).column("noise", DataType::STRING).build().unwrap();
+    let table = Table::create(place.path().join("t").to_str().unwrap(), schema, []).await.unwrap();
+    let mut seed = 1_u64;
+    let mut noise = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 32) as u32
+    };
+    let mut row = |id| {
+        let text: String = (0..32).map(|_| char::from_u32(0x4E00 + noise() % 0x5000).unwrap()).collect();
+        (RowKind::Insert, vec![Datum::Int(id), Datum::String(text)] as Row)
+    };
+    let rows: Vec<_> = (0..60_000).map(&mut row).collect();
+    let mut writer = table.writer().await.unwrap();
+    writer.write(&changes(table.schema(), &rows)).await.unwrap();
+    writer.commit().await.unwrap();
+    writer.close().await.unwrap();
+
+    let table = table.with_options([("read.batch-size", "100")]).unwrap();
+    let mut stream = table.scan().read().await.unwrap();
+    assert_eq!(stream.next_batch().await.unwrap().unwrap().num_rows(), 100);
+    std::fs::remove_dir_all(place.path().join("t/bucket-0")).unwrap();
+    let error = loop {
+        match stream.next_batch().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the file is larger than what is fetched at once"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Error::NotFound(_)), "{error:?}");
+}
