@@ -12,6 +12,7 @@ mod mask;
 mod names;
 mod orc;
 mod packing;
+mod page_head;
 mod paged;
 mod pages;
 mod parquet_type;

@@ -17,6 +17,7 @@ use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::page_head::PageHead;
 use crate::format::pack_zstd;
 
 /// Makes the stores of a row group's columns, one after the other.
@@ -31,12 +32,24 @@ pub(super) struct Packing {
 pub(super) struct PackedColumn(Arc<Mutex<Pages>>);
 
 #[derive(Debug)]
+struct Page {
+    head: Bytes,
+    values: Bytes,
+}
+
+impl Page {
+    fn len(&self) -> usize {
+        self.head.len() + self.values.len()
+    }
+}
+
+#[derive(Debug)]
 struct Pages {
     codec: Compression,
     /// The head of a page whose values come next.
     head: Option<Bytes>,
-    dictionary: Option<Bytes>,
-    pages: Vec<Bytes>,
+    dictionary: Option<Page>,
+    pages: Vec<Page>,
     /// Bytes of all of them: as the encoder gave them, as they are here, and as they will be once they are inflated.
     given: usize,
     packed: usize,
@@ -89,10 +102,13 @@ impl PackedColumn {
     }
 
     /// The column's bytes, and what its encoder told at its end, as it is true of them.
-    pub(super) fn finish(&self, told: &mut ColumnCloseResult) -> Result<(Blobs, ColumnCloseResult)> {
+    pub(super) fn finish(self, told: &mut ColumnCloseResult) -> Result<(Blobs, ColumnCloseResult)> {
         let mut pages = self.pages();
+        if pages.head.is_some() {
+            return Err(odd("a head without values"));
+        }
         let dictionary = pages.dictionary.take();
-        let first = dictionary.as_ref().map_or(0, Bytes::len);
+        let first = dictionary.as_ref().map_or(0, Page::len);
         let data = std::mem::take(&mut pages.pages);
         let mut offset_index = told.offset_index.take();
         if let Some(index) = &mut offset_index {
@@ -123,7 +139,8 @@ impl PackedColumn {
             column_index: told.column_index.take(),
             offset_index,
         };
-        Ok((Blobs(dictionary.into_iter().chain(data).collect()), closed))
+        let blobs = dictionary.into_iter().chain(data).flat_map(|page| [page.head, page.values]);
+        Ok((Blobs(Mutex::new(blobs.collect())), closed))
     }
 }
 
@@ -136,25 +153,21 @@ impl PageStore for PackedColumn {
             pages.head = Some(value);
             return Ok(PageKey::new(0));
         };
-        let Head { kind, length } = Head::of(&head)?;
+        let told = PageHead::of(&head)?;
         let page = match pages.codec {
             Compression::ZSTD(level) => {
-                let mut packed = Vec::new();
-                pack_zstd(&value, level.compression_level(), &mut packed)?;
-                let mut page = Vec::with_capacity(head.len() + 5 + packed.len());
-                page.extend_from_slice(&head[..length.start]);
-                put_number(i32::try_from(packed.len())?, &mut page);
-                page.extend_from_slice(&head[length.end..]);
-                pages.inflated += page.len() + value.len();
-                page.extend_from_slice(&packed);
-                page
+                // Were there a checksum in the head, it would be of the plain bytes: the library writes none.
+                let values_as_stored = pack_zstd(&value, level.compression_level(), Bytes::copy_from_slice)?;
+                let head = told.with_stored(&head, i32::try_from(values_as_stored.len())?);
+                pages.inflated += head.len() + value.len();
+                Page { head: head.into(), values: values_as_stored }
             }
-            _ => [head, value].concat(),
+            _ => Page { head, values: value },
         };
         pages.packed += page.len();
-        match kind {
-            DATA => pages.pages.push(page.into()),
-            DICTIONARY if pages.dictionary.is_none() => pages.dictionary = Some(page.into()),
+        match told.kind {
+            PageHead::DATA => pages.pages.push(page),
+            PageHead::DICTIONARY if pages.dictionary.is_none() => pages.dictionary = Some(page),
             other => return Err(odd(&format!("a page of kind {other}"))),
         }
         Ok(PageKey::new(0))
@@ -173,60 +186,18 @@ fn odd(what: &str) -> ParquetError {
     ParquetError::General(format!("the encoder's pages: {what}"))
 }
 
-/// Kinds of pages.
-const DATA: i32 = 0;
-const DICTIONARY: i32 = 2;
+/// The bytes of a column chunk, which are read once and go as they are.
+pub(super) struct Blobs(Mutex<Vec<Bytes>>);
 
-/// A page's head: Thrift's compact form, whose first fields are the page's kind, its length, and its length as stored.
-struct Head {
-    kind: i32,
-    /// Where the last of these stands.
-    length: std::ops::Range<usize>,
-}
-
-impl Head {
-    fn of(head: &[u8]) -> Result<Self> {
-        let (mut at, mut numbers) = (0, [0; 3]);
-        let mut start = 0;
-        for number in &mut numbers {
-            // One field on, an `i32`.
-            if head.get(at) != Some(&0x15) {
-                return Err(odd("a head of another form"));
-            }
-            start = at + 1;
-            (*number, at) = number_at(head, start)?;
-        }
-        Ok(Self { kind: numbers[0], length: start..at })
+impl Blobs {
+    fn taken(&self) -> MutexGuard<'_, Vec<Bytes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// A number in zigzag and seven bits a byte, and where it ends.
-fn number_at(head: &[u8], start: usize) -> Result<(i32, usize)> {
-    let mut number = 0_u32;
-    for (place, byte) in head.iter().skip(start).take(5).enumerate() {
-        number |= u32::from(byte & 0x7F) << (7 * place);
-        if byte & 0x80 == 0 {
-            return Ok(((number >> 1) as i32 ^ -((number & 1) as i32), start + place + 1));
-        }
-    }
-    Err(odd("a head that ends in a number"))
-}
-
-fn put_number(number: i32, out: &mut Vec<u8>) {
-    let mut number = (number << 1 ^ number >> 31) as u32;
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-/// The bytes of a column chunk.
-pub(super) struct Blobs(Vec<Bytes>);
 
 impl Length for Blobs {
     fn len(&self) -> u64 {
-        self.0.iter().map(|blob| blob.len() as u64).sum()
+        self.taken().iter().map(|blob| blob.len() as u64).sum()
     }
 }
 
@@ -235,7 +206,7 @@ impl ChunkReader for Blobs {
 
     fn get_read(&self, start: u64) -> Result<BlobReader> {
         match start {
-            0 => Ok(BlobReader { left: self.0.clone().into_iter(), current: Bytes::new() }),
+            0 => Ok(BlobReader { left: std::mem::take(&mut *self.taken()).into_iter(), current: Bytes::new() }),
             _ => Err(odd(&format!("bytes from {start} on"))),
         }
     }
@@ -331,17 +302,5 @@ mod tests {
             library.write(&rows).unwrap();
             assert!(library.into_inner().unwrap() == packed(codec), "{codec:?}");
         }
-    }
-
-    #[test]
-    fn numbers_of_heads_go_back_and_forth() {
-        for number in [0, 1, -1, 63, 64, 8191, 8192, i32::MAX, i32::MIN] {
-            let mut head = vec![0xAA];
-            put_number(number, &mut head);
-            assert_eq!(number_at(&head, 1).unwrap(), (number, head.len()));
-        }
-        assert!(number_at(&[0x80], 0).is_err());
-        assert!(number_at(&[0x80; 6], 0).is_err());
-        assert!(Head::of(&[0x15, 0, 0x25, 0, 0x15, 0]).is_err());
     }
 }

@@ -1,8 +1,11 @@
 //! Which row groups and pages of a file can hold a matching row, by the bounds in its footer.
 
 use arrow_array::{Array, ArrayRef, UInt64Array};
+use arrow_schema::Schema;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection, RowSelector};
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::file::metadata::ParquetMetaData;
 
 use super::bare::stored_lane;
 use super::layout::leaves_named;
@@ -24,13 +27,14 @@ impl Pruning {
     /// What of these row groups can hold a row that matches.
     pub(super) fn plan(
         path: &str,
-        metadata: &ArrowReaderMetadata,
+        footer: &ParquetMetaData,
         columns: &[PlannedColumn],
         filter: &Expr,
         among: Vec<usize>,
     ) -> Result<Self> {
-        let file = File { path, metadata, columns };
-        let footer = metadata.metadata();
+        let schema = parquet_to_arrow_schema(footer.file_metadata().schema_descr(), None);
+        let schema = schema.map_err(|error| Error::corrupt(path, error.to_string()))?;
+        let file = File { path, footer, schema, columns };
         let mut groups = Vec::new();
         let mut selectors = Vec::new();
         let mut skips = false;
@@ -51,7 +55,8 @@ impl Pruning {
 
 struct File<'a> {
     path: &'a str,
-    metadata: &'a ArrowReaderMetadata,
+    footer: &'a ParquetMetaData,
+    schema: Schema,
     columns: &'a [PlannedColumn],
 }
 
@@ -104,13 +109,13 @@ impl File<'_> {
         if matches!(kind, TypeKind::Timestamp(7..) | TypeKind::TimestampLtz(7..)) || kind.is_nested() {
             return None; // INT96 has no order in Parquet, and nested columns have no bounds of their own
         }
-        let converter = StatisticsConverter::try_new(column, self.metadata.schema(), self.metadata.parquet_schema());
+        let converter = StatisticsConverter::try_new(column, &self.schema, self.footer.file_metadata().schema_descr());
         converter.ok().map(|converter| converter.with_missing_null_counts_as_zero(false))
     }
 
     fn group_bounds(&self, column: &str, kind: &TypeKind, group: usize) -> Result<Option<Bounds>> {
         let Some(converter) = self.converter(column, kind) else { return Ok(None) };
-        let group = || std::iter::once(self.metadata.metadata().row_group(group));
+        let group = || std::iter::once(self.footer.row_group(group));
         let read = (
             converter.row_group_mins(group()),
             converter.row_group_maxes(group()),
@@ -120,8 +125,9 @@ impl File<'_> {
     }
 
     fn page_bounds(&self, column: &str, kind: &TypeKind, group: usize) -> Result<Option<Bounds>> {
-        let footer = self.metadata.metadata();
-        let (Some(index), Some(offsets)) = (footer.column_index(), footer.offset_index()) else { return Ok(None) };
+        let (Some(index), Some(offsets)) = (self.footer.column_index(), self.footer.offset_index()) else {
+            return Ok(None);
+        };
         let Some(converter) = self.converter(column, kind) else { return Ok(None) };
         let groups = [group];
         let read = (
@@ -148,7 +154,7 @@ impl File<'_> {
 
     /// The rows of a group that pages leave over. A conjunct on one column skips that column's pages.
     fn page_selectors(&self, filter: &Expr, group: usize) -> Result<Vec<RowSelector>> {
-        let rows = usize::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
+        let rows = usize::try_from(self.footer.row_group(group).num_rows()).unwrap_or(0);
         let mut selection = RowSelection::from(vec![RowSelector::select(rows)]);
         for conjunct in filter.clone().conjuncts() {
             let columns = conjunct.columns();
@@ -171,10 +177,10 @@ impl File<'_> {
     /// The first row of each page of a column.
     fn page_starts(&self, column: &str, group: usize) -> Option<Vec<usize>> {
         let in_file = self.columns.iter().find(|planned| planned.name == column)?.in_file.as_deref()?;
-        let descriptor = self.metadata.parquet_schema();
+        let descriptor = self.footer.file_metadata().schema_descr();
         let leaf = leaves_named(descriptor, in_file)?.start;
-        let pages = self.metadata.metadata().offset_index()?.get(group)?.get(leaf)?.page_locations();
-        let rows = usize::try_from(self.metadata.metadata().row_group(group).num_rows()).ok()?;
+        let pages = self.footer.offset_index()?.get(group)?.get(leaf)?.page_locations();
+        let rows = usize::try_from(self.footer.row_group(group).num_rows()).ok()?;
         let starts: Vec<usize> = pages.iter().map(|page| usize::try_from(page.first_row_index).unwrap_or(0)).collect();
         let rising = starts.first() == Some(&0) && starts.windows(2).all(|pair| pair[0] < pair[1]);
         (rising && starts.last().is_some_and(|last| *last < rows)).then_some(starts)

@@ -11,9 +11,9 @@ use arrow_array::{Array, ArrayRef, BooleanArray, Int8Array, Int64Array, new_null
 use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::filter;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::basic::Type as Physical;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::schema::types::SchemaDescriptor;
 use tokio::runtime::Handle;
 
@@ -136,15 +136,15 @@ impl FileReader {
         let source = FileSource::open(store, runtime, path.to_string(), (plan.start, size), plan.window)?;
         let pages = plan.filter.is_some() || plan.masked.as_deref().is_some_and(mask::may_mask_pages);
         let policy = if pages { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(policy);
-        let metadata = ArrowReaderMetadata::load(&*source, options).map_err(|error| source.error(&error))?;
-        let rows = metadata.metadata().row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
+        let footer = ParquetMetaDataReader::new().with_page_index_policy(policy).parse_and_finish(&*source);
+        let metadata = Arc::new(footer.map_err(|error| source.error(&error))?);
+        let rows = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
         let rows = rows.fold(0_u64, u64::saturating_add);
         if rows != plan.rows {
             return Err(Error::corrupt(path, format!("{rows} rows, not the {} that its manifest tells", plan.rows)));
         }
-        let (mask, slots) = Slots::find(path, metadata.metadata(), &plan)?;
-        let groups = plan.groups.clone().unwrap_or_else(|| (0..metadata.metadata().num_row_groups()).collect());
+        let (mask, slots) = Slots::find(path, &metadata, &plan)?;
+        let groups = plan.groups.clone().unwrap_or_else(|| (0..metadata.num_row_groups()).collect());
         let mut pruning = match &plan.filter {
             Some(filter) => Pruning::plan(path, &metadata, &plan.columns, filter, groups)?,
             None => Pruning { groups, pages: None },
@@ -153,19 +153,19 @@ impl FileReader {
             pruning.pages = None; // these columns are read row group by row group, in step with the others
         }
         let left = match &plan.masked {
-            Some(vector) => Some(mask::unmasked(path, metadata.metadata(), &mut pruning, vector)?),
+            Some(vector) => Some(mask::unmasked(path, &metadata, &mut pruning, vector)?),
             None => None,
         };
-        source.expect(chunk_ranges(metadata.metadata(), &slots.leaves, &pruning.groups));
-        let int96 = slots.int96.iter().map(|leaf| {
-            Int96Reader::new(Arc::clone(&source), Arc::clone(metadata.metadata()), *leaf, pruning.groups.clone())
-        });
+        source.expect(chunk_ranges(&metadata, &slots.leaves, &pruning.groups));
+        let int96 = slots
+            .int96
+            .iter()
+            .map(|leaf| Int96Reader::new(Arc::clone(&source), Arc::clone(&metadata), *leaf, pruning.groups.clone()));
         let int96 = int96.collect();
         let selection = match (left.as_ref().filter(|_| slots.int96.is_empty()), pruning.pages) {
             (Some(left), _) => Some(mask::selection(left)),
             (None, pages) => pages,
         };
-        let metadata = Arc::clone(metadata.metadata());
         let chunks = Chunks { source: Arc::clone(&source), metadata, groups: pruning.groups };
         let batches = chunks.batches(mask, plan.batch_rows.max(1), selection);
         let batches = batches.map_err(|error| source.error(&error))?;
@@ -254,7 +254,9 @@ impl Iterator for FileReader {
 
     fn next(&mut self) -> Option<Self::Item> {
         let path = self.path.clone();
-        contained(&path, || self.next_batch()).transpose()
+        let batch = contained(&path, || self.next_batch());
+        // The decoder may have panicked over what the store met.
+        batch.map_err(|error| self.source.failure().unwrap_or(error)).transpose()
     }
 }
 

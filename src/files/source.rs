@@ -115,8 +115,12 @@ impl FileSource {
 
     /// The decoder's error as ours: what the store met, or else the file's fault.
     pub(super) fn error(&self, error: &impl ToString) -> Error {
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failed.unwrap_or_else(|| Error::corrupt(&self.path, error.to_string()))
+        self.failure().unwrap_or_else(|| Error::corrupt(&self.path, error.to_string()))
+    }
+
+    /// What the store met, told once.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// An error on its way through the decoder.

@@ -183,7 +183,11 @@ impl<W: Write + Send> FileWriter<W> {
 
     fn open_group(&self) -> Result<Vec<Mutex<Slot>>> {
         let writers = self.factory.create_column_writers(self.groups).map_err(write_error)?;
-        let mut writers = writers.into_iter().zip(self.packing.columns());
+        let packed = self.packing.columns();
+        if packed.len() != writers.len() {
+            return Err(Error::bug("columns without a place for their pages"));
+        }
+        let mut writers = writers.into_iter().zip(packed);
         let slots = self.layout.columns.iter().map(|column| {
             let leaves = shred::leaves(&column.data_type).into_iter().zip(&mut writers);
             let encoders = leaves.map(|(int96, (writer, packed))| match int96 {

@@ -66,7 +66,7 @@ pub use snapshot::{CommitKind, Snapshot, SnapshotId};
 pub use split::Split;
 pub use tag::Tag;
 pub use view_file::{View, ViewChange};
-pub(crate) use zstd_frames::{inflate_zstd, pack_zstd, zstd_bound};
+pub(crate) use zstd_frames::{inflate_zstd, inflate_zstd_behind, pack_zstd, zstd_bound};
 
 #[cfg(test)]
 mod tests;

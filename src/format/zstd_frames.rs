@@ -2,7 +2,7 @@
 //! as to inflate a small page, and it holds hundreds of KB; so as many wait for their next frame as there are processors,
 //! whatever number of columns and files is read and written.
 
-use std::io::{Error, Read, Result};
+use std::io::{Cursor, Error, Read, Result};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use zstd::bulk::{Compressor, Decompressor};
@@ -17,6 +17,8 @@ struct Pool<C>(Mutex<Vec<C>>);
 static INFLATING: Pool<Decompressor<'static>> = Pool(Mutex::new(Vec::new()));
 /// Each with what it made last.
 static PACKING: Pool<(Compressor<'static>, Vec<u8>)> = Pool(Mutex::new(Vec::new()));
+/// A page larger than this is rare.
+const LARGE: usize = 4 << 20;
 /// How many wait.
 static KEPT: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
 
@@ -52,6 +54,8 @@ pub(crate) fn zstd_bound(mut frames: &[u8]) -> Option<u64> {
             let head = u32::from_le_bytes([head[0], head[1], head[2], 0]);
             let length = head >> 3;
             let (stored, plain) = match head >> 1 & 3 {
+                // The decoder would make megabytes of a run, though none may be longer.
+                0 | 1 if u64::from(length) > ZSTD_PART => return None,
                 0 => (length, u64::from(length)),
                 1 => (1, u64::from(length)),
                 2 => (length, ZSTD_PART),
@@ -68,7 +72,7 @@ pub(crate) fn zstd_bound(mut frames: &[u8]) -> Option<u64> {
     Some(most)
 }
 
-/// What frames hold, `limit` bytes at the most. Memory is taken for what their heads can prove alone.
+/// What frames hold, `limit` bytes at the most.
 ///
 /// # Errors
 /// The decoder's for damaged frames, and one for such that hold more.
@@ -76,10 +80,10 @@ pub(crate) fn inflate_zstd(frames: &[u8], limit: usize) -> Result<Vec<u8>> {
     let most = zstd_bound(frames).and_then(|most| usize::try_from(most).ok());
     // Most bytes are one frame that tells what it holds; streams do not, and the first of several tells too little.
     let told = get_frame_content_size(frames).ok().flatten().and_then(|size| usize::try_from(size).ok());
-    let sizes = [told.filter(|told| most.is_some_and(|most| *told <= most)), most];
-    for size in sizes.into_iter().flatten().filter(|size| *size <= limit) {
-        let whole = INFLATING.with(Decompressor::new, |context| context.decompress(frames, size));
-        if let Ok(whole) = whole {
+    let told = told.filter(|told| most.is_some_and(|most| *told < most));
+    for size in [told, most].into_iter().flatten().filter(|size| *size <= limit) {
+        if let Ok(mut whole) = INFLATING.with(Decompressor::new, |context| context.decompress(frames, size)) {
+            whole.shrink_to_fit();
             return Ok(whole);
         }
     }
@@ -91,19 +95,42 @@ pub(crate) fn inflate_zstd(frames: &[u8], limit: usize) -> Result<Vec<u8>> {
     }
 }
 
-/// A frame of some bytes behind those that `out` has. It tells how much it holds.
+/// Frames whose size is known, behind what `out` holds.
+///
+/// # Errors
+/// The decoder's for damaged frames, and one for such of another size.
+pub(crate) fn inflate_zstd_behind(frames: &[u8], size: usize, out: &mut Vec<u8>) -> Result<()> {
+    if zstd_bound(frames).is_some_and(|most| most < size as u64) {
+        return Err(Error::other(format!("less than the {size} bytes told")));
+    }
+    out.reserve_exact(size);
+    let start = out.len();
+    let mut place = Cursor::new(out);
+    place.set_position(start as u64);
+    let inflated = INFLATING.with(Decompressor::new, |context| context.decompress_to_buffer(frames, &mut place))?;
+    match inflated == size {
+        true => Ok(()),
+        false => Err(Error::other(format!("{inflated} bytes, not the {size} told"))),
+    }
+}
+
+/// Makes a frame of some bytes and gives it away. It tells how much it holds.
 ///
 /// # Errors
 /// The encoder's, for a level that it does not know.
-pub(crate) fn pack_zstd(bytes: &[u8], level: i32, out: &mut Vec<u8>) -> Result<()> {
+pub(crate) fn pack_zstd<T>(bytes: &[u8], level: i32, take: impl FnOnce(&[u8]) -> T) -> Result<T> {
     let make = || Ok((Compressor::new(level)?, Vec::new()));
     PACKING.with(make, |(context, frame)| {
         context.set_compression_level(level)?;
         frame.clear();
         frame.reserve(compress_bound(bytes.len()));
         context.compress_to_buffer(bytes, frame)?;
-        out.extend_from_slice(frame);
-        Ok(())
+        let taken = take(frame);
+        if bytes.len() > LARGE {
+            // What a rare page needed does not stay.
+            (*context, *frame) = (Compressor::new(level)?, Vec::new());
+        }
+        Ok(taken)
     })
 }
 
@@ -141,12 +168,24 @@ pub(crate) mod tests {
             }
         }
         for level in [1, 19, 1] {
-            let mut packed = b"behind ".to_vec();
-            pack_zstd(&text, level, &mut packed).unwrap();
-            assert_eq!(packed[7..], zstd::bulk::compress(&text, level).unwrap(), "as a new context has it");
+            let packed = pack_zstd(&text, level, <[u8]>::to_vec).unwrap();
+            assert_eq!(packed, zstd::bulk::compress(&text, level).unwrap(), "as a new context has it");
+            let mut behind = b"behind ".to_vec();
+            inflate_zstd_behind(&packed, text.len(), &mut behind).unwrap();
+            assert_eq!(behind, [b"behind ", &text[..]].concat());
+            for size in [0, text.len() - 1, text.len() + 1, 1 << 40] {
+                assert!(inflate_zstd_behind(&packed, size, &mut Vec::new()).is_err(), "{size}");
+            }
         }
         assert_eq!(zstd_bound(&runs(3)), Some(3 * ZSTD_PART));
         assert_eq!((zstd_bound(b"none"), zstd_bound(&runs(3)[..9])), (None, None));
+        let mut long = runs(1);
+        long[6..9].copy_from_slice(&((ZSTD_PART as u32 + 1) << 3 | 3).to_le_bytes()[..3]);
+        assert_eq!(zstd_bound(&long), None);
+        assert!(inflate_zstd(&long, 1 << 30).is_err() && inflate_zstd(&runs(3), 1 << 30).is_ok());
+        let large = vec![7; LARGE + 1];
+        let packed = pack_zstd(&large, 1, <[u8]>::to_vec).unwrap();
+        assert_eq!(inflate_zstd(&packed, large.len()).unwrap(), large);
         assert_eq!(inflate_zstd(b"", 0).unwrap(), b"");
         // A frame that readers skip tells nothing, and is no damage.
         let skipped =

@@ -39,7 +39,7 @@ pub enum Between {
 /// A part of an incremental read.
 #[derive(Debug, Clone)]
 pub enum BetweenPart {
-    /// Changes of one bucket in one snapshot, as they came.
+    /// Changes of one bucket as they came: of one snapshot, or rows that one of two states alone has.
     Changes(Split),
     /// Two states of some keys of one bucket: earlier files, if there are any, and later ones.
     Diff(Option<Split>, Split),

@@ -9,7 +9,7 @@ use super::{BetweenPart, Planner};
 use crate::error::{Error, Result};
 use crate::format::{BinaryRow, DataFileMeta, ManifestEntry, Snapshot, SnapshotId, Split};
 use crate::lsm::{KeyBound, Ranged, sections};
-use crate::scan::plan::plan_changes;
+use crate::scan::plan::plan_rows;
 use crate::scan::vectors::Vectors;
 use crate::schema::Schema;
 
@@ -27,7 +27,7 @@ impl Planner<'_> {
         };
         earlier.check_not_rescaled(&later, self.schema)?;
         if self.rules.key_types.is_empty() {
-            return Ok(self.new_files(&earlier, &later));
+            return self.new_files(&earlier, &later);
         }
         let mut parts = Vec::new();
         for (place, files) in &later.buckets {
@@ -55,13 +55,15 @@ impl Planner<'_> {
 
     /// The rows of files that the earlier state does not have. Without a key nothing tells rows apart: those that were
     /// written anew in between come once more.
-    fn new_files(&self, earlier: &State, later: &State) -> Vec<BetweenPart> {
-        let files = |state: &State| state.buckets.values().flatten().cloned().collect::<Vec<Arc<ManifestEntry>>>();
-        let identity = |entry: &ManifestEntry| (entry.partition.clone(), entry.bucket, entry.file.file_name.clone());
-        let known: HashSet<_> = files(earlier).iter().map(|entry| identity(entry)).collect();
-        let mut new = files(later);
-        new.retain(|entry| !known.contains(&identity(entry)));
-        plan_changes(&self.rules, later.id, &new, &later.vectors).into_iter().map(BetweenPart::Changes).collect()
+    fn new_files(&self, earlier: &State, later: &State) -> Result<Vec<BetweenPart>> {
+        let new = later.buckets.iter().flat_map(|(place, files)| {
+            let before = earlier.buckets.get(place).into_iter().flatten();
+            let known: HashSet<&str> = before.map(|entry| entry.file.file_name.as_str()).collect();
+            files.iter().filter(move |entry| !known.contains(entry.file.file_name.as_str())).cloned()
+        });
+        let new: Vec<Arc<ManifestEntry>> = new.collect();
+        let splits = plan_rows(&self.rules, later.id, &new, &later.vectors, &self.pruner)?;
+        Ok(splits.into_iter().map(BetweenPart::Changes).collect())
     }
 
     /// The parts of one bucket: sections of overlapping files, packed. Of a section whose files and vectors are the same on
