@@ -30,6 +30,9 @@ use crate::io::TableStore;
 use crate::schema::{Schema, SchemaChange};
 use crate::table::{Table, change_schema, has_schema};
 
+/// The database in which Paimon shows its system tables.
+const SYSTEM_DATABASE: &str = "sys";
+
 /// A warehouse. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Catalog {
@@ -131,7 +134,7 @@ impl Catalog {
     /// Creates a database.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a bad name, [`Error::AlreadyExists`], [`Error::Storage`].
+    /// [`Error::Invalid`] for a bad name and for `sys`, [`Error::AlreadyExists`], [`Error::Storage`].
     pub async fn create_database(&self, name: &str) -> Result<()> {
         self.create_database_with(name, &BTreeMap::new()).await
     }
@@ -142,6 +145,11 @@ impl Catalog {
     /// As [`Catalog::create_database`]; [`Error::Unsupported`] for option `location`.
     pub async fn create_database_with(&self, name: &str, options: &BTreeMap<String, String>) -> Result<()> {
         check_object_name("database", name)?;
+        if name == SYSTEM_DATABASE {
+            return Err(Error::invalid(format!(
+                "database {name} is Paimon's own, of system tables: nobody could see yours"
+            )));
+        }
         self.backend.create_database(name, options).await
     }
 

@@ -98,6 +98,7 @@ async fn databases_and_tables_come_and_go() {
         assert!(matches!(catalog.create_table(&name("shop.orders"), schema()).await, Err(Error::NotFound(_))));
         catalog.create_database("shop").await.unwrap();
         assert!(matches!(catalog.create_database("shop").await, Err(Error::AlreadyExists(_))));
+        assert!(matches!(catalog.create_database("sys").await, Err(Error::Invalid(_))));
         assert!(catalog.list_tables("shop").await.unwrap().is_empty());
         let store = catalog.create_table(&name("shop.orders"), schema()).await.unwrap().store().clone();
         catalog.create_table(&name("shop.items"), schema()).await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave;
 use arrow_select::take::take;
@@ -17,6 +17,7 @@ use super::view::{Routed, View};
 use crate::error::{Error, Result};
 use crate::format::{Snapshot, SnapshotId, datum_at};
 use crate::history::History;
+use crate::read::typed_batch;
 use crate::scan::{At, at_or_told, schema_at, schema_of};
 use crate::schema::{Schema, TableOptions};
 use crate::types::{Datum, accept_batch, external_schema, lane_schema, to_external};
@@ -378,9 +379,7 @@ impl TableLookup {
             false => to_external(&field.name, &field.data_type.kind, &lane),
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(lanes.found.true_count()));
-        let rows = RecordBatch::try_new_with_options(shown.schema.clone(), columns, &options)
-            .map_err(|error| Error::corrupt("", format!("a row breaks its column's type: {error}")))?;
+        let rows = typed_batch(&shown.schema, columns, lanes.found.true_count())?;
         Ok(Found { rows, found: lanes.found })
     }
 

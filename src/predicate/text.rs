@@ -114,13 +114,14 @@ fn integer<T: TryFrom<i128>>(text: &str) -> Option<T> {
     T::try_from(unscaled(text, 0)?).ok()
 }
 
-/// The nearest float; only finite numbers and the three words.
-fn float<T: std::str::FromStr>(text: &str) -> Option<T> {
+/// The nearest float; only numbers that it can hold and the three words.
+fn float<T: std::str::FromStr + Copy + Into<f64>>(text: &str) -> Option<T> {
     let word = matches!(text, "NaN" | "Infinity" | "-Infinity");
     let finite = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
         && text.contains(|c: char| c.is_ascii_digit())
         && text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
-    if word || finite { text.parse().ok() } else { None }
+    let value: T = if word || finite { text.parse().ok()? } else { return None };
+    (word || value.into().is_finite()).then_some(value)
 }
 
 /// A decimal number times ten to the power of `scale`, when that is whole and fits.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::SchemaRef;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{FieldRef, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::files::PlannedColumn;
@@ -68,10 +68,25 @@ impl WorkColumns {
 
     /// The working columns of a batch as a record batch. The caller names where its rows lie.
     pub(crate) fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
-        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(self.lanes.clone(), columns, &options)
-            .map_err(|error| Error::corrupt("", format!("a row breaks its column's type: {error}")))
+        typed_batch(&self.lanes, columns, rows)
     }
+}
+
+/// Columns as a record batch. The caller names where its rows lie.
+///
+/// # Errors
+/// [`Error::Invalid`] that names a NOT NULL column of which rows hold NULL, as they may where it was made so;
+/// [`Error::Corrupt`] for any other row that breaks its column's type.
+pub(crate) fn typed_batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    let holds_null = |(field, lane): &(&FieldRef, &ArrayRef)| !field.is_nullable() && lane.null_count() > 0;
+    if let Some((field, _)) = schema.fields().iter().zip(&columns).find(holds_null) {
+        let words =
+            "is NOT NULL, and rows that are there hold NULL: they are seen once it allows NULL (alter --nullable)";
+        return Err(Error::invalid(format!("column {} {words}", field.name())));
+    }
+    let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+        .map_err(|error| Error::corrupt("", format!("a row breaks its column's type: {error}")))
 }
 
 /// Where a working column comes from.

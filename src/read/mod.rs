@@ -14,7 +14,7 @@ mod split_reader;
 mod stream;
 mod top;
 
-pub(crate) use columns::{Origin, WorkColumns};
+pub(crate) use columns::{Origin, WorkColumns, typed_batch};
 pub use diff::DiffSplit;
 pub use slab::MergedSlab;
 pub(crate) use spill::{Spill, SpillFormat, SpillWriter};

@@ -10,9 +10,15 @@ use crate::types::{DataType, Field};
 /// The reserved column names of Paimon (`format-spec/schema.md`).
 const RESERVED: [&str; 5] = ["_SEQUENCE_NUMBER", "_VALUE_KIND", "_LEVEL", "rowkind", "_ROW_ID"];
 
-/// Whether the format keeps a name for itself.
-pub(super) fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name) || name.starts_with("_KEY_")
+/// Whether a column of the table may have a name, whichever way it comes in.
+pub(super) fn check_column_name(name: &str) -> Result<()> {
+    if name.trim().is_empty() {
+        return Err(Error::invalid("a column needs a name"));
+    }
+    if RESERVED.contains(&name) || name.starts_with("_KEY_") {
+        return Err(Error::invalid(format!("column name {name:?} is reserved by the format")));
+    }
+    Ok(())
 }
 
 /// Collects columns, keys and options, and checks them together in [`SchemaBuilder::build`].
@@ -109,12 +115,7 @@ impl SchemaBuilder {
         let mut names = BTreeSet::new();
         for field in &self.fields {
             let name = field.name.as_str();
-            if name.trim().is_empty() {
-                return Err(Error::invalid("a column needs a name"));
-            }
-            if is_reserved(name) {
-                return Err(Error::invalid(format!("column name {name:?} is reserved by the format")));
-            }
+            check_column_name(name)?;
             if !names.insert(name) {
                 return Err(Error::invalid(format!("column {name:?} is declared twice")));
             }

@@ -140,10 +140,18 @@ impl Schema {
                 let refused = self.says("alter-column-null-to-not-null.disabled", true);
                 self.edit(path, |fields, at| restrict(&mut fields[at], *nullable, refused))?;
             }
-            SchemaChange::SetColumnComment(path, comment) => self.edit(path, |fields, at| {
-                fields[at].description.clone_from(comment);
-                Ok(())
-            })?,
+            SchemaChange::SetColumnComment(path, comment) => {
+                let (before, mut news) = (self.fields.clone(), false);
+                self.edit(path, |fields, at| {
+                    news = fields[at].description != *comment;
+                    fields[at].description.clone_from(comment);
+                    Ok(())
+                })?;
+                if news && self.fields == before {
+                    let words = "the parts of an ARRAY, a MAP and a MULTISET have no comments";
+                    return Err(Error::invalid(format!("column {}: {words}", path.join("."))));
+                }
+            }
             SchemaChange::SetDefault(path, default) => {
                 if path.len() > 1 && default.is_some() {
                     let words = "only whole columns have default values";
@@ -254,8 +262,8 @@ impl Schema {
 
     fn rename(&mut self, path: &[String], name: &str) -> Result<()> {
         self.refuse_key(path, false, "be renamed")?;
-        if path.len() == 1 && super::builder::is_reserved(name) {
-            return Err(Error::invalid(format!("column name {name:?} is reserved by the format")));
+        if path.len() == 1 {
+            super::builder::check_column_name(name)?;
         }
         self.edit(path, |fields, at| {
             if fields.iter().any(|field| field.name == name) {

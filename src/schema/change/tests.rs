@@ -76,6 +76,7 @@ fn what_would_lose_rows_or_their_place_is_refused_by_name() {
         (SchemaChange::ChangeNullability(path("id"), true), "cannot allow NULL"),
         (SchemaChange::RenameColumn(path("a"), "r".to_string()), "column r"),
         (SchemaChange::RenameColumn(path("a"), "_KEY_a".to_string()), "reserved"),
+        (SchemaChange::RenameColumn(path("a"), " ".to_string()), "a column needs a name"),
         (SchemaChange::DropColumn(path("l.element")), "fixed names"),
         (SchemaChange::DropColumn(path("r.nothing")), "r.nothing"),
         (SchemaChange::DropColumn(path("a.b")), "b"),

@@ -1798,3 +1798,23 @@ fn files_outside_of_a_table_are_touched_where_it_is_allowed() {
     let error = place.fails(1, &["list", "--warehouse", ".", "--store", "local-cache.max-age=1 d"]);
     assert!(error.contains("local-cache.max-age"), "{error}");
 }
+
+#[test]
+fn odd_names_and_partitions_of_null_are_what_they_say() {
+    let place = Place::new();
+    place.ok(&["create", "t", "-c", "id INT", "-c", "p STRING", "-c", "n FLOAT", "-p", "p"]);
+    let rows = "{\"id\":1,\"p\":null,\"n\":1}\n{\"id\":2,\"p\":\"null\",\"n\":2}\n{\"id\":3,\"p\":\"x\",\"n\":3}\n";
+    std::fs::write(place.path("rows.jsonl"), rows).unwrap();
+    place.ok(&["load", "t", "rows.jsonl"]);
+    for change in ["--add-column=_SEQUENCE_NUMBER BIGINT", "--add-column=_KEY_id INT", "--rename-column=n= "] {
+        let told = place.fails(1, &["alter", "t", change]);
+        assert!(told.contains("reserved by the format") || told.contains("needs a name"), "{change}: {told}");
+    }
+    assert!(place.fails(1, &["read", "t", "--where", "n < 1e39"]).contains("no FLOAT"));
+    place.ok(&["alter", "t", "--rename-column", "n=`a.b = c`"]);
+    place.ok(&["alter", "t", "--column-comment", "`a.b = c`=quoted"]);
+    place.ok(&["alter", "t", "--rename-column", "\"a.b = c\"=m"]);
+    assert!(place.fails(2, &["alter", "t", "--rename-column", "m=a.b"]).contains("more than one name"));
+    place.ok(&["truncate", "t", "--partition", "p=__DEFAULT_PARTITION__"]);
+    assert_eq!(place.ok(&["read", "t", "--select", "id", "--output", "csv"]).trim(), "id\n2\n3");
+}

@@ -146,7 +146,11 @@ pub enum Command {
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("give it as KEY=VALUE")?;
+    // A quoted name may have the sign, too.
+    let quote = text.chars().next().filter(|c| "`\"".contains(*c));
+    let from = quote.and_then(|quote| text.find(&format!("{quote}="))).unwrap_or(0);
+    let at = text[from..].find('=').ok_or("give it as KEY=VALUE")? + from;
+    let (key, value) = (&text[..at], &text[at + 1..]);
     match key.trim() {
         "" => Err("the key is empty".into()),
         key => Ok((key.to_string(), value.trim().to_string())),

@@ -38,8 +38,9 @@ pub async fn run(args: Alter, common: &Common) -> Result<()> {
 fn changes(args: &Alter) -> Result<Vec<SchemaChange>> {
     let mut changes = Vec::new();
     changes.extend(args.drop_column.iter().map(|column| SchemaChange::DropColumn(path(column))));
-    let renamed = args.rename_column.iter();
-    changes.extend(renamed.map(|(column, name)| SchemaChange::RenameColumn(path(column), name.clone())));
+    for (column, name) in &args.rename_column {
+        changes.push(SchemaChange::RenameColumn(path(column), new_name(name)?));
+    }
     for (column, text) in &args.column_type {
         let data_type: DataType = text.parse().map_err(|error| Failure::from(error).context("--column-type"))?;
         if !data_type.nullable {
@@ -76,8 +77,44 @@ fn changes(args: &Alter) -> Result<Vec<SchemaChange>> {
     Ok(changes)
 }
 
+/// The names from a column to what lies in it. Between backticks or double quotes, which are doubled for themselves, a name
+/// may have dots and blanks.
 fn path(column: &str) -> Vec<String> {
-    column.split('.').map(|part| part.trim().to_string()).collect()
+    let (mut names, mut name, mut quoted) = (Vec::new(), String::new(), false);
+    let mut left = column.trim().chars().peekable();
+    while let Some(c) = left.next() {
+        match c {
+            '`' | '"' if name.trim().is_empty() && !quoted => {
+                (name, quoted) = (String::new(), true);
+                while let Some(inner) = left.next() {
+                    if inner == c && left.next_if_eq(&c).is_none() {
+                        break;
+                    }
+                    name.push(inner);
+                }
+            }
+            '.' => {
+                names.push(if std::mem::take(&mut quoted) { std::mem::take(&mut name) } else { trimmed(&mut name) });
+            }
+            c if quoted && c.is_whitespace() => {}
+            c => name.push(c),
+        }
+    }
+    names.push(if quoted { name } else { trimmed(&mut name) });
+    names
+}
+
+fn trimmed(name: &mut String) -> String {
+    std::mem::take(name).trim().to_string()
+}
+
+/// The new name of a column: one name, whatever the column lies in.
+fn new_name(text: &str) -> Result<String> {
+    match path(text).as_slice() {
+        [name] => Ok(name.clone()),
+        _ => Err(Failure::usage(format!("--rename-column: {text:?} is more than one name"))
+            .help("give the last name alone, or a name with a dot between backticks")),
+    }
 }
 
 fn unless_empty(text: &str) -> Option<String> {
@@ -92,5 +129,26 @@ fn parse_place(text: &str) -> Result<Place> {
         Some((word, column)) if word.eq_ignore_ascii_case("before") => Ok(Place::Before(column.to_string())),
         _ => Err(Failure::usage(format!("--move-column: {text:?} is no place"))
             .help("first, last, after:COLUMN, before:COLUMN")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_be_quoted() {
+        for (text, wanted) in [
+            ("a", vec!["a"]),
+            (" r . x ", vec!["r", "x"]),
+            ("`a.b`", vec!["a.b"]),
+            ("r.`x y`.\"z\"\"q\"", vec!["r", "x y", "z\"q"]),
+            ("m.`` ` ``", vec!["m", "` "]),
+            ("", vec![""]),
+        ] {
+            assert_eq!(path(text), wanted, "{text}");
+        }
+        assert_eq!(new_name("`c.d`").unwrap(), "c.d");
+        assert!(new_name("r.y").is_err());
     }
 }

@@ -13,7 +13,7 @@ use forebay::compact::{CompactLimits, CompactProgress};
 use forebay::format::{BinaryRow, CompactTask};
 use forebay::history::ManifestCache;
 use forebay::lookup::LookupCache;
-use forebay::schema::parse_duration;
+use forebay::schema::{Schema, parse_duration};
 use forebay::table::{CompactBuilder, CompactReport};
 use forebay::{Env, Table, predicate};
 use futures::future::FusedFuture;
@@ -417,7 +417,7 @@ fn builder(table: &Table, scope: &CompactScope, means: &CompactMeans) -> Result<
     }
     let mut partitions = None;
     for text in &scope.partition {
-        let one = partition(text)?;
+        let one = partition(table.schema(), text)?;
         partitions = Some(partitions.map_or(one.clone(), |others: predicate::Expr| others.or(one)));
     }
     if let Some(partitions) = partitions {
@@ -450,13 +450,13 @@ fn limited(table: &Table, means: &CompactMeans) -> CompactBuilder {
 }
 
 /// The condition that `day=2026-01-01,hour=7` means.
-fn partition(text: &str) -> Result<predicate::Expr> {
+fn partition(schema: &Schema, text: &str) -> Result<predicate::Expr> {
     let mut whole: Option<predicate::Expr> = None;
     for pair in text.split(',') {
         let Some((column, value)) = pair.split_once('=') else {
             return Err(Failure::usage(format!("--partition {text:?} is no COLUMN=VALUE")));
         };
-        let one = predicate::col(column.trim()).eq(value.trim());
+        let one = super::rescale::equal(schema, column.trim(), value.trim())?;
         whole = Some(whole.map_or(one.clone(), |others| others.and(one)));
     }
     whole.ok_or_else(|| Failure::usage("--partition is empty"))

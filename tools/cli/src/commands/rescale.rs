@@ -1,8 +1,7 @@
 //! `forebay rescale`: the rows of partitions, moved into another number of buckets.
 
 use forebay::predicate::{self, Expr};
-use forebay::schema::Schema;
-use forebay::types::TypeKind;
+use forebay::schema::{Schema, TableOptions};
 use serde_json::json;
 
 use crate::cli::{Common, Rescale};
@@ -58,19 +57,8 @@ pub fn partitions(schema: &Schema, pairs: &[(String, String)]) -> Result<Option<
     }
 }
 
-fn equal(schema: &Schema, column: &str, value: &str) -> Result<Expr> {
-    let kind = &schema.types_of(&[column.to_string()])?[0].kind;
-    let name = column.replace('`', "``");
-    let text = match kind {
-        TypeKind::Boolean
-        | TypeKind::TinyInt
-        | TypeKind::SmallInt
-        | TypeKind::Int
-        | TypeKind::BigInt
-        | TypeKind::Float
-        | TypeKind::Double
-        | TypeKind::Decimal { .. } => format!("`{name}` = {value}"),
-        _ => format!("`{name}` = '{}'", value.replace('\'', "''")),
-    };
-    predicate::parse(&text, schema).map_err(|error| Failure::from(error).context("--partition"))
+/// A partition column with a value as its directory spells it: the default name is NULL, as in Paimon.
+pub(super) fn equal(schema: &Schema, column: &str, value: &str) -> Result<Expr> {
+    let is_null = value == TableOptions::parse(schema)?.partition_default_name;
+    Ok(if is_null { predicate::col(column).is_null() } else { predicate::col(column).eq(value) })
 }
