@@ -238,6 +238,7 @@ impl Catalog {
     /// [`Error::NotFound`] for the database; those of [`Table::create`].
     pub async fn create_table(&self, table: &TableName, schema: Schema) -> Result<Table> {
         table.check_whole("creation (make it by Table::create_branch)")?;
+        schema.check_names(None)?;
         self.backend.create_table(table, &schema).await?;
         self.table(table).await
     }

@@ -121,12 +121,12 @@ impl<R: ChunkReader> Iterator for Inflated<R> {
 impl<R: ChunkReader> PageReader for Inflated<R> {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         let Some(mut page) = self.pages.get_next_page()? else { return Ok(None) };
-        let length = usize::try_from(PageHead::of(&self.heads.last())?.length)?;
+        let length = || -> Result<usize> { Ok(usize::try_from(PageHead::of(&self.heads.last())?.length)?) };
         match &mut page {
-            Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => *buf = inflated(buf, 0, length)?,
+            Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => *buf = inflated(buf, 0, length()?)?,
             Page::DataPageV2 { buf, is_compressed: true, def_levels_byte_len, rep_levels_byte_len, .. } => {
                 let levels = def_levels_byte_len.checked_add(*rep_levels_byte_len).map(|length| length as usize);
-                *buf = inflated(buf, levels.unwrap_or(usize::MAX), length)?;
+                *buf = inflated(buf, levels.unwrap_or(usize::MAX), length()?)?;
             }
             Page::DataPageV2 { .. } => {}
         }
@@ -299,5 +299,31 @@ mod tests {
             assert!(inflated(&page, levels, length).is_err(), "{levels} {length}");
         }
         assert!(inflated(&page.slice(..page.len() - 1), 3, plain.len() + 3).is_err());
+    }
+
+    /// Java's pages have checksums, of what is stored.
+    #[test]
+    fn a_bit_that_fell_over_in_a_page_of_java_is_told_by_its_checksum() {
+        let path =
+            "tests/golden/ignore_update_before/table/bucket-0/data-d606ed77-d57e-40d2-86a4-2fc479f3be26-3.parquet";
+        let healthy = std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        let footer = ParquetMetaDataReader::new().parse_and_finish(&Bytes::from(healthy.clone())).unwrap();
+        for chunk in footer.row_group(0).columns() {
+            let (start, length) = chunk.byte_range();
+            let mut damaged = healthy.clone();
+            damaged[(start + length) as usize - 1] ^= 1;
+            for index in [PageIndexPolicy::Skip, PageIndexPolicy::Optional] {
+                let read = |bytes: &[u8]| {
+                    let source = Bytes::copy_from_slice(bytes);
+                    let metadata = ParquetMetaDataReader::new().with_page_index_policy(index).parse_and_finish(&source);
+                    let chunks = Chunks { source: Arc::new(source), metadata: Arc::new(metadata?), groups: vec![0] };
+                    let batches = chunks.batches(ProjectionMask::all(), 100, None)?.collect::<Result<Vec<_>, _>>();
+                    batches.map_err(|error| ParquetError::General(error.to_string()))
+                };
+                read(&healthy).unwrap();
+                let error = read(&damaged).unwrap_err().to_string();
+                assert!(error.contains("CRC"), "{}: {error}", chunk.column_path());
+            }
+        }
     }
 }

@@ -129,11 +129,13 @@ impl FileReader {
     /// # Errors
     /// The store's errors; [`Error::Corrupt`] when the file is no Parquet file of these columns.
     pub fn open(store: &TableStore, runtime: &Handle, path: &str, size: u64, plan: ReadPlan) -> Result<Self> {
-        contained(path, || Self::open_file(store, runtime, path, size, plan))
+        let source = FileSource::open(store, runtime, path.to_string(), (plan.start, size), plan.window)?;
+        let opened = contained(path, || Self::open_file(Arc::clone(&source), path, plan));
+        // The decoder may have panicked over what the store met.
+        opened.map_err(|error| source.failure().unwrap_or(error))
     }
 
-    fn open_file(store: &TableStore, runtime: &Handle, path: &str, size: u64, plan: ReadPlan) -> Result<Self> {
-        let source = FileSource::open(store, runtime, path.to_string(), (plan.start, size), plan.window)?;
+    fn open_file(source: Arc<FileSource>, path: &str, plan: ReadPlan) -> Result<Self> {
         let pages = plan.filter.is_some() || plan.masked.as_deref().is_some_and(mask::may_mask_pages);
         let policy = if pages { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let footer = ParquetMetaDataReader::new().with_page_index_policy(policy).parse_and_finish(&*source);
@@ -255,7 +257,6 @@ impl Iterator for FileReader {
     fn next(&mut self) -> Option<Self::Item> {
         let path = self.path.clone();
         let batch = contained(&path, || self.next_batch());
-        // The decoder may have panicked over what the store met.
         batch.map_err(|error| self.source.failure().unwrap_or(error)).transpose()
     }
 }

@@ -87,8 +87,8 @@ impl RowGroups {
         {
             return Ok(None);
         }
-        contained(path, || {
-            let source = FileSource::open(store, runtime, path.to_string(), (0, size), COPIED)?;
+        let source = FileSource::open(store, runtime, path.to_string(), (0, size), COPIED)?;
+        let opened = contained(path, || {
             let footer = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
             let metadata = footer.parse_and_finish(&*source).map_err(|error| source.error(&error))?;
             let metadata = Arc::new(metadata);
@@ -107,8 +107,9 @@ impl RowGroups {
                 let keys = (key(place * 2)?, key(place * 2 + 1)?);
                 groups.push(RowGroup { place, rows, bytes, keys, copied });
             }
-            Ok(Some(Self { source, metadata, groups, ends }))
-        })
+            Ok(Some(Self { source: Arc::clone(&source), metadata, groups, ends }))
+        });
+        opened.map_err(|error| source.failure().unwrap_or(error))
     }
 
     /// All of them, in their order.

@@ -100,14 +100,18 @@ pub(crate) fn inflate_zstd(frames: &[u8], limit: usize) -> Result<Vec<u8>> {
 /// # Errors
 /// The decoder's for damaged frames, and one for such of another size.
 pub(crate) fn inflate_zstd_behind(frames: &[u8], size: usize, out: &mut Vec<u8>) -> Result<()> {
-    if zstd_bound(frames).is_some_and(|most| most < size as u64) {
-        return Err(Error::other(format!("less than the {size} bytes told")));
-    }
-    out.reserve_exact(size);
     let start = out.len();
-    let mut place = Cursor::new(out);
-    place.set_position(start as u64);
-    let inflated = INFLATING.with(Decompressor::new, |context| context.decompress_to_buffer(frames, &mut place))?;
+    let inflated = match zstd_bound(frames) {
+        Some(most) if most < size as u64 => return Err(Error::other(format!("less than the {size} bytes told"))),
+        Some(_) => {
+            out.try_reserve_exact(size).map_err(Error::other)?;
+            let mut place = Cursor::new(out);
+            place.set_position(start as u64);
+            INFLATING.with(Decompressor::new, |context| context.decompress_to_buffer(frames, &mut place))?
+        }
+        // Heads that prove nothing get memory for what comes alone.
+        None => zstd::stream::read::Decoder::with_buffer(frames)?.take(size as u64 + 1).read_to_end(out)?,
+    };
     match inflated == size {
         true => Ok(()),
         false => Err(Error::other(format!("{inflated} bytes, not the {size} told"))),
@@ -183,6 +187,11 @@ pub(crate) mod tests {
         long[6..9].copy_from_slice(&((ZSTD_PART as u32 + 1) << 3 | 3).to_le_bytes()[..3]);
         assert_eq!(zstd_bound(&long), None);
         assert!(inflate_zstd(&long, 1 << 30).is_err() && inflate_zstd(&runs(3), 1 << 30).is_ok());
+        for frames in [&b"none"[..], &long] {
+            let mut out = Vec::new();
+            assert!(inflate_zstd_behind(frames, 1 << 30, &mut out).is_err());
+            assert!(out.capacity() < 1 << 20, "{}", out.capacity());
+        }
         let large = vec![7; LARGE + 1];
         let packed = pack_zstd(&large, 1, <[u8]>::to_vec).unwrap();
         assert_eq!(inflate_zstd(&packed, large.len()).unwrap(), large);
@@ -191,5 +200,8 @@ pub(crate) mod tests {
         let skipped =
             [&[0x50, 0x2A, 0x4D, 0x18, 2, 0, 0, 0, 1, 1][..], &zstd::bulk::compress(b"x", 1).unwrap()].concat();
         assert_eq!((zstd_bound(&skipped), inflate_zstd(&skipped, 1).unwrap()), (None, b"x".to_vec()));
+        let mut out = Vec::new();
+        inflate_zstd_behind(&skipped, 1, &mut out).unwrap();
+        assert_eq!(out, b"x");
     }
 }

@@ -75,8 +75,7 @@ impl WorkColumns {
 /// Columns as a record batch. The caller names where its rows lie.
 ///
 /// # Errors
-/// [`Error::Invalid`] that names a NOT NULL column of which rows hold NULL, as they may where it was made so;
-/// [`Error::Corrupt`] for any other row that breaks its column's type.
+/// [`Error::Corrupt`] for rows that break their column's type; it names a NOT NULL column that holds NULL.
 pub(crate) fn typed_batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
     let holds_null = |(field, lane): &(&FieldRef, &ArrayRef)| !field.is_nullable() && lane.null_count() > 0;
     if let Some((field, _)) = schema.fields().iter().zip(&columns).find(holds_null) {

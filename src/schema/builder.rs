@@ -11,7 +11,7 @@ use crate::types::{DataType, Field};
 const RESERVED: [&str; 5] = ["_SEQUENCE_NUMBER", "_VALUE_KIND", "_LEVEL", "rowkind", "_ROW_ID"];
 
 /// Whether a column of the table may have a name, whichever way it comes in.
-pub(super) fn check_column_name(name: &str) -> Result<()> {
+fn check_column_name(name: &str) -> Result<()> {
     if name.trim().is_empty() {
         return Err(Error::invalid("a column needs a name"));
     }
@@ -19,6 +19,18 @@ pub(super) fn check_column_name(name: &str) -> Result<()> {
         return Err(Error::invalid(format!("column name {name:?} is reserved by the format")));
     }
     Ok(())
+}
+
+impl Schema {
+    /// Refuses columns with names that no column may have. Those that an older schema has go on, so that they can be mended.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names one.
+    pub(crate) fn check_names(&self, older: Option<&Self>) -> Result<()> {
+        let known = |name: &str| older.is_some_and(|older| older.index_of(name).is_some());
+        let names = self.fields.iter().map(|field| field.name.as_str());
+        names.filter(|name| !known(name)).try_for_each(check_column_name)
+    }
 }
 
 /// Collects columns, keys and options, and checks them together in [`SchemaBuilder::build`].

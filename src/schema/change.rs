@@ -104,6 +104,7 @@ impl Schema {
         if next.fields.is_empty() {
             return Err(Error::invalid("a table needs a column"));
         }
+        next.check_names(Some(self))?;
         Ok(next)
     }
 
@@ -130,7 +131,7 @@ impl Schema {
             SchemaChange::ChangeType(path, kind) => {
                 self.refuse_key(path, true, "get another type")?;
                 let explicit = !self.says("disable-explicit-type-casting", false);
-                self.edit(path, |fields, at| retype(&mut fields[at], kind, explicit))?;
+                self.edit(path, |fields, at| retype(path, &mut fields[at], kind, explicit))?;
             }
             SchemaChange::ChangeNullability(path, nullable) => {
                 let key = *nullable && matches!(path.as_slice(), [name] if self.primary_keys.contains(name));
@@ -138,7 +139,7 @@ impl Schema {
                     return Err(Error::invalid(format!("primary key column {} cannot allow NULL", path.join("."))));
                 }
                 let refused = self.says("alter-column-null-to-not-null.disabled", true);
-                self.edit(path, |fields, at| restrict(&mut fields[at], *nullable, refused))?;
+                self.edit(path, |fields, at| restrict(path, &mut fields[at], *nullable, refused))?;
             }
             SchemaChange::SetColumnComment(path, comment) => {
                 let (before, mut news) = (self.fields.clone(), false);
@@ -252,7 +253,7 @@ impl Schema {
         let field = Field { description: comment.clone(), ..Field::new(0, name, data_type.clone()) };
         let field = field.numbered_column(&mut next_id);
         self.highest_field_id = next_id - 1;
-        in_list(&mut self.fields, path, &mut |fields, name| {
+        in_list(&mut self.fields, path, 0, &mut |fields, name| {
             if fields.iter().any(|field| field.name == name) {
                 return Err(Error::already_exists(format!("column {shown}")));
             }
@@ -262,9 +263,6 @@ impl Schema {
 
     fn rename(&mut self, path: &[String], name: &str) -> Result<()> {
         self.refuse_key(path, false, "be renamed")?;
-        if path.len() == 1 {
-            super::builder::check_column_name(name)?;
-        }
         self.edit(path, |fields, at| {
             if fields.iter().any(|field| field.name == name) {
                 return Err(Error::already_exists(format!("column {name}")));
@@ -312,7 +310,7 @@ impl Schema {
 
     /// Edits a column that must be there: its list and its place in it.
     fn edit(&mut self, path: &[String], mut edit: impl FnMut(&mut Vec<Field>, usize) -> Result<()>) -> Result<()> {
-        in_list(&mut self.fields, path, &mut |fields, name| {
+        in_list(&mut self.fields, path, 0, &mut |fields, name| {
             let at = fields.iter().position(|field| field.name == name);
             edit(fields, at.ok_or_else(|| no_column(path))?)
         })
@@ -323,28 +321,29 @@ fn no_column(path: &[String]) -> Error {
     Error::not_found(format!("column {}", path.join(".")))
 }
 
-fn retype(field: &mut Field, kind: &TypeKind, explicit: bool) -> Result<()> {
+fn retype(path: &[String], field: &mut Field, kind: &TypeKind, explicit: bool) -> Result<()> {
+    let shown = path.join(".");
     let (old, new) = (&field.data_type, DataType { kind: kind.clone(), nullable: field.data_type.nullable });
     let printed = matches!(kind, TypeKind::Char(_) | TypeKind::VarChar(_)) && may_change(old, &new, true);
     if (old.kind.is_nested() && !printed) || kind.is_nested() {
         let words = "the type of a part is changed by its path (field, element, key or value)";
-        return Err(Error::invalid(format!("column {}: {} cannot become {kind}: {words}", field.name, old.kind)));
+        return Err(Error::invalid(format!("column {shown}: {} cannot become {kind}: {words}", old.kind)));
     }
     if !may_change(old, &new, true) {
-        return Err(Error::invalid(format!("column {}: {} cannot be read as {kind}", field.name, old.kind)));
+        return Err(Error::invalid(format!("column {shown}: {} cannot be read as {kind}", old.kind)));
     }
     if !explicit && !may_change(old, &new, false) {
         let words = "values may lose something, which option disable-explicit-type-casting forbids";
-        return Err(Error::invalid(format!("column {}: from {} to {kind} {words}", field.name, old.kind)));
+        return Err(Error::invalid(format!("column {shown}: from {} to {kind} {words}", old.kind)));
     }
     field.data_type = new;
     default_lane(field).map(drop)
 }
 
-fn restrict(field: &mut Field, nullable: bool, refused: bool) -> Result<()> {
+fn restrict(path: &[String], field: &mut Field, nullable: bool, refused: bool) -> Result<()> {
     if field.data_type.nullable && !nullable && refused {
         let words = "rows that are there may hold NULL (option alter-column-null-to-not-null.disabled)";
-        return Err(Error::invalid(format!("column {}: {words}", field.name)));
+        return Err(Error::invalid(format!("column {}: {words}", path.join("."))));
     }
     field.data_type.nullable = nullable;
     Ok(())
@@ -367,28 +366,28 @@ fn insert(fields: &mut Vec<Field>, field: Field, place: &Place) -> Result<()> {
 
 type Edit<'a> = &'a mut dyn FnMut(&mut Vec<Field>, &str) -> Result<()>;
 
-/// Edits the list in which the last name of a path stands, or would stand.
-fn in_list(fields: &mut Vec<Field>, path: &[String], edit: Edit) -> Result<()> {
-    match path {
+/// Edits the list in which the last name of a path stands, or would stand, from the name at `depth` on.
+fn in_list(fields: &mut Vec<Field>, path: &[String], depth: usize, edit: Edit) -> Result<()> {
+    match &path[depth..] {
         [] => Err(Error::invalid("a column needs a name")),
         [last] => edit(fields, last),
-        [first, rest @ ..] => {
+        [first, ..] => {
             let field = fields.iter_mut().find(|field| field.name == *first).ok_or_else(|| no_column(path))?;
-            field.data_type.kind = in_kind(&field.data_type.kind, rest, edit)?;
+            field.data_type.kind = in_kind(&field.data_type.kind, path, depth + 1, edit)?;
             Ok(())
         }
     }
 }
 
 /// A nested kind after an edit of one of its parts. The parts of arrays and maps can neither come nor go.
-fn in_kind(kind: &TypeKind, path: &[String], edit: Edit) -> Result<TypeKind> {
+fn in_kind(kind: &TypeKind, path: &[String], depth: usize, edit: Edit) -> Result<TypeKind> {
     let part = |name: &str, data_type: &DataType| Field::new(0, name, data_type.clone());
     let mut parts = match kind {
         TypeKind::Row(fields) => {
             let mut fields = fields.to_vec();
-            in_list(&mut fields, path, edit)?;
+            in_list(&mut fields, path, depth, edit)?;
             if fields.is_empty() {
-                return Err(Error::invalid("a ROW needs a field"));
+                return Err(Error::invalid(format!("column {}: a ROW needs a field", path[..depth].join("."))));
             }
             return Ok(TypeKind::Row(fields.into()));
         }
@@ -397,7 +396,7 @@ fn in_kind(kind: &TypeKind, path: &[String], edit: Edit) -> Result<TypeKind> {
         _ => return Err(no_column(path)),
     };
     let before: Vec<String> = parts.iter().map(|part| part.name.clone()).collect();
-    in_list(&mut parts, path, edit)?;
+    in_list(&mut parts, path, depth, edit)?;
     if !parts.iter().map(|part| &part.name).eq(&before) {
         return Err(Error::invalid(format!("the parts of {kind} have fixed names: {}", before.join(", "))));
     }

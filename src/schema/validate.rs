@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use super::builder::check_column_name;
 use super::option_keys::{captures, find_option};
 use super::record_expiry::time_column;
 use super::{BucketFunction, BucketMode, ChangelogProducer, MergeEngine, Schema, TableOptions, Use};
@@ -54,7 +53,6 @@ fn check_types(schema: &Schema) -> Result<()> {
         return Err(Error::invalid(format!("{} fields are more than {MAX_FIELDS}", fields(&schema.fields))));
     }
     for field in &schema.fields {
-        check_column_name(&field.name)?;
         let named = |error: String| Error::invalid(format!("column {:?}: {error}", field.name));
         if field.data_type.depth() > MAX_DEPTH {
             return Err(named(format!("more than {MAX_DEPTH} levels of nesting")));

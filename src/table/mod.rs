@@ -103,6 +103,7 @@ impl Table {
     /// # Errors
     /// As [`Table::create`].
     pub async fn create_store(store: TableStore, schema: Schema) -> Result<Self> {
+        schema.check_names(None)?;
         check_whole(&schema)?;
         let schema = Schema { id: 0, time_millis: store.env().now_millis(), ..schema };
         let history = History::new(store);

@@ -63,9 +63,21 @@ fn a_renamed_key_column_stays_the_key() {
     assert_eq!(next.primary_keys, ["order", "day"]);
 }
 
+/// Older versions let such names in.
+#[test]
+fn a_column_with_a_name_of_the_format_can_be_mended() {
+    let mut odd = orders();
+    let at = odd.index_of("a").unwrap();
+    odd.fields[at].name = "_LEVEL".to_string();
+    let mended = odd.changed(&[SchemaChange::RenameColumn(path("_LEVEL"), "level".to_string())], true).unwrap();
+    assert_eq!(mended.fields[at].name, "level");
+    odd.changed(&[SchemaChange::SetComment(Some("odd".to_string()))], true).unwrap();
+}
+
 #[test]
 fn what_would_lose_rows_or_their_place_is_refused_by_name() {
     let set = |key: &str, value: &str| SchemaChange::SetOption(key.to_string(), value.to_string());
+    let add = |name| SchemaChange::AddColumn { path: path(name), data_type: DataType::INT, comment: None, place: None };
     for (change, word) in [
         (SchemaChange::DropColumn(path("id")), "primary key column id"),
         (SchemaChange::RenameColumn(path("day"), "d".to_string()), "partition column day"),
@@ -77,6 +89,7 @@ fn what_would_lose_rows_or_their_place_is_refused_by_name() {
         (SchemaChange::RenameColumn(path("a"), "r".to_string()), "column r"),
         (SchemaChange::RenameColumn(path("a"), "_KEY_a".to_string()), "reserved"),
         (SchemaChange::RenameColumn(path("a"), " ".to_string()), "a column needs a name"),
+        (add("_ROW_ID"), "reserved"),
         (SchemaChange::DropColumn(path("l.element")), "fixed names"),
         (SchemaChange::DropColumn(path("r.nothing")), "r.nothing"),
         (SchemaChange::DropColumn(path("a.b")), "b"),

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod failure;
 mod feed;
+mod names;
 mod output;
 mod sink;
 mod target;

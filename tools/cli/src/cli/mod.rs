@@ -10,6 +10,8 @@ mod write;
 use clap::{Args, Parser, Subcommand};
 use forebay::schema::parse_memory_size;
 
+use crate::names;
+
 pub use self::others::{Catalog, CatalogAction, Completions, Demo, Serve};
 pub use self::read::{BetweenMode, Changes, Inspect, Lookup, OutputFormat, Read, View};
 pub use self::tables::{Alter, Create, Describe, Drop, List};
@@ -146,14 +148,25 @@ pub enum Command {
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
-    // A quoted name may have the sign, too.
-    let quote = text.chars().next().filter(|c| "`\"".contains(*c));
-    let from = quote.and_then(|quote| text.find(&format!("{quote}="))).unwrap_or(0);
-    let at = text[from..].find('=').ok_or("give it as KEY=VALUE")? + from;
-    let (key, value) = (&text[..at], &text[at + 1..]);
+    let (key, value) = text.split_once('=').ok_or("give it as KEY=VALUE")?;
     match key.trim() {
         "" => Err("the key is empty".into()),
         key => Ok((key.to_string(), value.trim().to_string())),
+    }
+}
+
+/// A column, or what lies in one.
+fn column(text: &str) -> Result<Vec<String>, String> {
+    names::path(text)
+}
+
+/// A column, or what lies in one, and what is said of it.
+fn column_value(text: &str) -> Result<(Vec<String>, String), String> {
+    let (path, rest) = names::split_path(text, |c| c == '=')?;
+    let value = rest.strip_prefix('=').ok_or("give it as COLUMN=VALUE")?;
+    match path.as_slice() {
+        [name] if name.is_empty() => Err("the column is empty".into()),
+        _ => Ok((path, value.trim().to_string())),
     }
 }
 

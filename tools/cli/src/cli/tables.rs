@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::key_value;
+use super::{column, column_value, key_value};
 
 /// Arguments of `create`.
 #[derive(Debug, Args)]
@@ -48,42 +48,42 @@ pub struct Create {
 #[command(
     after_help = "All of it becomes one new schema, or none of it. It is applied in the order of this list: columns are dropped, \
                         renamed, changed and added, then moved. A field inside of a column is named by its path: address.city, \
-                        items.element.price, prices.value. Rows that are there stay as they are and are read in the new schema."
+                        items.element.price, prices.value; a name with dots, blanks or signs stands between backticks. Rows that are there stay as they are and are read in the new schema."
 )]
 pub struct Alter {
     /// The table: a location, or db.table with --warehouse
     pub table: String,
     /// Drop a column; may be repeated, as all that follow
-    #[arg(long, value_name = "COLUMN")]
-    pub drop_column: Vec<String>,
+    #[arg(long, value_name = "COLUMN", value_parser = column)]
+    pub drop_column: Vec<Vec<String>>,
     /// Rename a column
-    #[arg(long, value_name = "COLUMN=NAME", value_parser = key_value)]
-    pub rename_column: Vec<(String, String)>,
+    #[arg(long, value_name = "COLUMN=NAME", value_parser = column_value)]
+    pub rename_column: Vec<(Vec<String>, String)>,
     /// Give a column another type: price=DECIMAL(16,2)
-    #[arg(long, value_name = "COLUMN=TYPE", value_parser = key_value)]
-    pub column_type: Vec<(String, String)>,
+    #[arg(long, value_name = "COLUMN=TYPE", value_parser = column_value)]
+    pub column_type: Vec<(Vec<String>, String)>,
     /// Allow NULL in a column
-    #[arg(long, value_name = "COLUMN")]
-    pub nullable: Vec<String>,
+    #[arg(long, value_name = "COLUMN", value_parser = column)]
+    pub nullable: Vec<Vec<String>>,
     /// Forbid NULL in a column. Rows that are there may hold it: the table says
     /// alter-column-null-to-not-null.disabled=false first
-    #[arg(long, value_name = "COLUMN")]
-    pub not_null: Vec<String>,
+    #[arg(long, value_name = "COLUMN", value_parser = column)]
+    pub not_null: Vec<Vec<String>>,
     /// Set a column's comment; an empty one takes it away
-    #[arg(long, value_name = "COLUMN=TEXT", value_parser = key_value)]
-    pub column_comment: Vec<(String, String)>,
+    #[arg(long, value_name = "COLUMN=TEXT", value_parser = column_value)]
+    pub column_comment: Vec<(Vec<String>, String)>,
     /// Give a column a default value, for rows that are written from then on: amount=0
-    #[arg(long, value_name = "COLUMN=VALUE", value_parser = key_value)]
-    pub column_default: Vec<(String, String)>,
+    #[arg(long, value_name = "COLUMN=VALUE", value_parser = column_value)]
+    pub column_default: Vec<(Vec<String>, String)>,
     /// Take a column's default value away
-    #[arg(long, value_name = "COLUMN")]
-    pub drop_column_default: Vec<String>,
+    #[arg(long, value_name = "COLUMN", value_parser = column)]
+    pub drop_column_default: Vec<Vec<String>>,
     /// Add a column: "note STRING", "amount INT default 0", "address.zip STRING comment 'postal code'"
     #[arg(long, value_name = "COLUMN TYPE")]
     pub add_column: Vec<String>,
     /// Move a column: note=first, note=last, note=after:id, note=before:id
-    #[arg(long, value_name = "COLUMN=PLACE", value_parser = key_value)]
-    pub move_column: Vec<(String, String)>,
+    #[arg(long, value_name = "COLUMN=PLACE", value_parser = column_value)]
+    pub move_column: Vec<(Vec<String>, String)>,
     /// Set a table option
     #[arg(short = 'o', long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,

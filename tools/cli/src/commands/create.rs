@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::cli::{Common, Create};
 use crate::failure::{Failure, Result};
+use crate::names::split_path;
 use crate::output;
 use crate::target::Target;
 use crate::values::{arrow_types, columnar_in};
@@ -140,21 +141,35 @@ const CLAUSES: [&str; 2] = ["DEFAULT", "COMMENT"];
 /// Reads `name TYPE [NOT NULL] [DEFAULT value] [COMMENT 'text']`; a name with blanks stands in double quotes or
 /// backticks, a value with blanks in single quotes.
 pub fn parse_column(text: &str) -> Result<Column> {
-    let bad = |why: &str| Failure::usage(format!("column {text:?}: {why}")).help("like --column 'id BIGINT NOT NULL'");
     let text_left = text.trim();
-    let (name, rest) = match text_left.chars().next() {
-        Some(quote @ ('"' | '`')) => {
-            text_left[1..].split_once(quote).ok_or_else(|| bad("the name's quote is not closed"))?
+    let (name, rest) = match text_left.starts_with(['"', '`']) {
+        true => match split_path(text_left, char::is_whitespace).map_err(|why| bad_column(text, &why))? {
+            (names, rest) if names.len() == 1 => (names.concat(), rest),
+            _ => return Err(bad_column(text, "a column has one name")),
+        },
+        false => {
+            let (name, rest) =
+                text_left.split_once(char::is_whitespace).ok_or_else(|| bad_column(text, "there is no type"))?;
+            (name.to_string(), rest)
         }
-        _ => text_left.split_once(char::is_whitespace).ok_or_else(|| bad("there is no type"))?,
     };
+    column_as(name, rest, text)
+}
+
+fn bad_column(text: &str, why: &str) -> Failure {
+    Failure::usage(format!("column {text:?}: {why}")).help("like --column 'id BIGINT NOT NULL'")
+}
+
+/// A column of a name, from what stands behind it in a text.
+pub fn column_as(name: String, rest: &str, text: &str) -> Result<Column> {
+    let bad = |why: &str| bad_column(text, why);
     let clauses = clauses_of(rest);
     let end = clauses.first().map_or(rest.len(), |(at, _)| *at);
     let data_type = rest[..end].trim().parse().map_err(|error: Error| match error {
         Error::Unsupported(_) => Failure::from(error).context(format!("column {name}")),
         other => bad(other.to_string().trim_start_matches("invalid: ")),
     })?;
-    let mut column = Column { name: name.to_string(), data_type, description: None, default_value: None };
+    let mut column = Column { name, data_type, description: None, default_value: None };
     for (number, (at, word)) in clauses.iter().enumerate() {
         let end = clauses.get(number + 1).map_or(rest.len(), |(at, _)| *at);
         let value = rest[at + 1 + word.len()..end].trim();

@@ -57,8 +57,10 @@ pub fn partitions(schema: &Schema, pairs: &[(String, String)]) -> Result<Option<
     }
 }
 
-/// A partition column with a value as its directory spells it: the default name is NULL, as in Paimon.
+/// A partition column with a value. Paimon's default name is NULL, as in Java; an empty text is an empty value, though its
+/// directory has the default name too.
 pub(super) fn equal(schema: &Schema, column: &str, value: &str) -> Result<Expr> {
     let is_null = value == TableOptions::parse(schema)?.partition_default_name;
-    Ok(if is_null { predicate::col(column).is_null() } else { predicate::col(column).eq(value) })
+    let expr = if is_null { predicate::col(column).is_null() } else { predicate::col(column).eq(value) };
+    expr.bind(schema).map_err(|error| Failure::from(error).context("--partition"))
 }
