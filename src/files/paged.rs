@@ -93,15 +93,15 @@ impl PagedFile {
             };
             let mut footer = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Skip);
             let result = footer.try_parse_sized(tail, size);
-            let metadata = match parsed(&mut footer, result).map_err(|error| Error::corrupt(path, error.to_string()))? {
+            let metadata = match parsed(&mut footer, result).map_err(|error| undecoded(path, &error))? {
                 Ok(metadata) => with_bounds_of(metadata, bounds_of.map(|(column, _)| column)),
                 Err(needed) => return Ok(Opened::More(needed)),
             };
-            let metadata = metadata.map_err(|error| Error::corrupt(path, error.to_string()))?;
+            let metadata = metadata.map_err(|error| undecoded(path, &error))?;
             let mut indexes =
                 ParquetMetaDataReader::new_with_metadata(metadata).with_page_index_policy(PageIndexPolicy::Optional);
             let result = indexes.read_page_indexes_sized(tail, size);
-            match parsed(&mut indexes, result).map_err(|error| Error::corrupt(path, error.to_string()))? {
+            match parsed(&mut indexes, result).map_err(|error| undecoded(path, &error))? {
                 Ok(metadata) => Self::of(path, size, metadata, bounds_of),
                 Err(needed) => Ok(Opened::More(needed)),
             }
@@ -234,21 +234,20 @@ impl PagedFile {
             let int96 = |leaf: usize| descriptor.column(leaf).physical_type() == Physical::INT96;
             if is_flat_int96(descriptor, column.leaf) {
                 let read = int96::read_page(source, &self.metadata, column.leaf, at.group, before, rows);
-                return read.map_err(|error| Error::corrupt(&self.path, error.to_string()));
+                return read.map_err(|error| undecoded(&self.path, &error));
             }
             let values = leaves.clone().map(|leaf| {
                 let read = |source| int96::read_page_values(source, &self.metadata, leaf, at.group, before, rows);
                 int96(leaf).then(|| read(source.clone())).transpose()
             });
-            let values =
-                values.collect::<Result<Vec<_>, _>>().map_err(|error| Error::corrupt(&self.path, error.to_string()))?;
+            let values = values.collect::<Result<Vec<_>, _>>().map_err(|error| undecoded(&self.path, &error))?;
             let selection = RowSelection::from(vec![RowSelector::skip(before), RowSelector::select(rows)]);
             let chunks =
                 Chunks { source: Arc::new(source), metadata: Arc::clone(&self.metadata), groups: vec![at.group] };
             let reader = chunks.batches(ProjectionMask::leaves(descriptor, leaves), rows, Some(selection));
-            let reader = reader.map_err(|error| Error::corrupt(&self.path, error.to_string()))?;
+            let reader = reader.map_err(|error| undecoded(&self.path, &error))?;
             let batches: Result<Vec<RecordBatch>, _> = reader.collect();
-            let batches = batches.map_err(|error| Error::corrupt(&self.path, error.to_string()))?;
+            let batches = batches.map_err(|error| undecoded(&self.path, &error))?;
             let lanes: Vec<ArrayRef> = batches.iter().map(|batch| batch.column(0).clone()).collect();
             let lane = match lanes.as_slice() {
                 [lane] if lane.len() == rows => lane,
@@ -262,9 +261,14 @@ impl PagedFile {
                 true => &splice(lane, &mut values.into_iter()).map_err(|what| Error::corrupt(&self.path, what))?,
                 false => lane,
             };
-            stored_lane(&column.name, &column.kind, lane).map_err(|error| Error::corrupt(&self.path, error.to_string()))
+            stored_lane(&column.name, &column.kind, lane).map_err(|error| undecoded(&self.path, &error))
         })
     }
+}
+
+/// The decoder's error as the file's fault: the bytes were fetched before.
+fn undecoded(path: &str, error: &impl ToString) -> Error {
+    Error::corrupt(path, error.to_string())
 }
 
 /// Whether every page lies in its file and begins behind the one before it.

@@ -80,8 +80,8 @@ pub(crate) fn typed_batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usiz
     let holds_null = |(field, lane): &(&FieldRef, &ArrayRef)| !field.is_nullable() && lane.null_count() > 0;
     if let Some((field, _)) = schema.fields().iter().zip(&columns).find(holds_null) {
         let words =
-            "is NOT NULL, and rows that are there hold NULL: they are seen once it allows NULL (alter --nullable)";
-        return Err(Error::invalid(format!("column {} {words}", field.name())));
+            "is NOT NULL and holds NULL; if it was made so over such rows, they are seen once it allows NULL again";
+        return Err(Error::corrupt("", format!("column {} {words}", field.name())));
     }
     let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options)

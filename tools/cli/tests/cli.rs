@@ -1818,3 +1818,16 @@ fn odd_names_and_partitions_of_null_are_what_they_say() {
     place.ok(&["truncate", "t", "--partition", "p=__DEFAULT_PARTITION__"]);
     assert_eq!(place.ok(&["read", "t", "--select", "id", "--output", "csv"]).trim(), "id\n2\n3");
 }
+
+#[test]
+fn a_null_where_none_may_be_is_told_with_its_column() {
+    let place = Place::new();
+    place.ok(&["create", "t", "-c", "id INT", "-c", "a INT", "-o", "alter-column-null-to-not-null.disabled=false"]);
+    std::fs::write(place.path("rows.jsonl"), "{\"id\":1,\"a\":null}\n").unwrap();
+    place.ok(&["load", "t", "rows.jsonl"]);
+    place.ok(&["alter", "t", "--not-null", "a"]);
+    let told = place.fails(1, &["read", "t"]);
+    assert!(told.contains("bucket-0: column a is NOT NULL and holds NULL"), "{told}");
+    place.ok(&["alter", "t", "--nullable", "a"]);
+    assert_eq!(place.ok(&["read", "t", "--output", "csv"]).trim(), "id,a\n1,");
+}

@@ -13,7 +13,7 @@ use forebay::compact::{CompactLimits, CompactProgress};
 use forebay::format::{BinaryRow, CompactTask};
 use forebay::history::ManifestCache;
 use forebay::lookup::LookupCache;
-use forebay::schema::{Schema, parse_duration};
+use forebay::schema::parse_duration;
 use forebay::table::{CompactBuilder, CompactReport};
 use forebay::{Env, Table, predicate};
 use futures::future::FusedFuture;
@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use self::metrics::Metrics;
 use self::shares::{Share, Shares};
 use self::targets::{Named, Targets};
+use super::partition;
 use crate::cli::{Common, Compact, CompactMeans, CompactScope};
 use crate::failure::{Failure, Result};
 use crate::output;
@@ -417,7 +418,7 @@ fn builder(table: &Table, scope: &CompactScope, means: &CompactMeans) -> Result<
     }
     let mut partitions = None;
     for text in &scope.partition {
-        let one = partition(table.schema(), text)?;
+        let one = partition::one(table.schema(), text)?;
         partitions = Some(partitions.map_or(one.clone(), |others: predicate::Expr| others.or(one)));
     }
     if let Some(partitions) = partitions {
@@ -447,19 +448,6 @@ fn limited(table: &Table, means: &CompactMeans) -> CompactBuilder {
         Some(bytes) => compaction.bytes_per_second(bytes),
         None => compaction,
     }
-}
-
-/// The condition that `day=2026-01-01,hour=7` means.
-fn partition(schema: &Schema, text: &str) -> Result<predicate::Expr> {
-    let mut whole: Option<predicate::Expr> = None;
-    for pair in text.split(',') {
-        let Some((column, value)) = pair.split_once('=') else {
-            return Err(Failure::usage(format!("--partition {text:?} is no COLUMN=VALUE")));
-        };
-        let one = super::rescale::equal(schema, column.trim(), value.trim())?;
-        whole = Some(whole.map_or(one.clone(), |others| others.and(one)));
-    }
-    whole.ok_or_else(|| Failure::usage("--partition is empty"))
 }
 
 fn task_json(table: &Table, task: &CompactTask) -> Result<Value> {

@@ -11,7 +11,7 @@ use forebay::{Env, Table};
 use futures::stream::{self, StreamExt as _};
 use serde_json::json;
 
-use super::rescale::partitions;
+use super::partition::partitions;
 use crate::cli::{Common, Load};
 use crate::failure::{Failure, Result};
 use crate::feed::{self, Fed, Input, Source};

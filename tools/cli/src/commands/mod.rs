@@ -16,6 +16,7 @@ mod list;
 mod load;
 mod lookup;
 mod modify;
+mod partition;
 mod read;
 mod rescale;
 mod tag;

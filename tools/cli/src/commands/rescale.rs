@@ -1,11 +1,10 @@
 //! `forebay rescale`: the rows of partitions, moved into another number of buckets.
 
-use forebay::predicate::{self, Expr};
-use forebay::schema::{Schema, TableOptions};
 use serde_json::json;
 
+use super::partition::partitions;
 use crate::cli::{Common, Rescale};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::output;
 
 /// Rescales.
@@ -37,30 +36,4 @@ pub async fn run(args: Rescale, common: &Common) -> Result<()> {
         });
     }
     Ok(())
-}
-
-/// `column=value` pairs of one partition, or several partitions: those of one column are alternatives.
-pub fn partitions(schema: &Schema, pairs: &[(String, String)]) -> Result<Option<Expr>> {
-    let mut filters = Vec::new();
-    for key in &schema.partition_keys {
-        let values = pairs.iter().filter(|(column, _)| column == key).map(|(_, value)| value);
-        let mut one: Option<Expr> = None;
-        for value in values {
-            let expr = equal(schema, key, value)?;
-            one = Some(one.map_or(expr.clone(), |before| before.or(expr)));
-        }
-        filters.extend(one);
-    }
-    match pairs.iter().find(|(column, _)| !schema.partition_keys.contains(column)) {
-        Some((column, _)) => Err(Failure::usage(format!("--partition: {column:?} is no partition column"))),
-        None => Ok(Expr::all_of(filters)),
-    }
-}
-
-/// A partition column with a value. Paimon's default name is NULL, as in Java; an empty text is an empty value, though its
-/// directory has the default name too.
-pub(super) fn equal(schema: &Schema, column: &str, value: &str) -> Result<Expr> {
-    let is_null = value == TableOptions::parse(schema)?.partition_default_name;
-    let expr = if is_null { predicate::col(column).is_null() } else { predicate::col(column).eq(value) };
-    expr.bind(schema).map_err(|error| Failure::from(error).context("--partition"))
 }

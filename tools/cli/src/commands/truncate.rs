@@ -4,7 +4,7 @@ use forebay::schema::Schema;
 use forebay::table::Truncated;
 use serde_json::{Value, json};
 
-use super::rescale::partitions;
+use super::partition::partitions;
 use crate::cli::{Common, Truncate};
 use crate::failure::Result;
 use crate::output;
