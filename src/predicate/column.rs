@@ -1,10 +1,11 @@
 //! Building conditions: `col("a").gt(5)`.
 
 use super::expr::{Comparison, Expr, Leaf, Test};
+use super::function::{Ends, TextFunction};
 use super::like::LikePattern;
 use super::literal::Literal;
 use super::path::Step;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::types::DataType;
 
 /// A column, or a value inside of it, on the way to a condition.
@@ -45,6 +46,31 @@ impl Column {
     #[must_use]
     pub fn cast(self, to: DataType) -> Self {
         self.step(Step::Cast(to.nullable()))
+    }
+    /// In capital letters: `upper(column)`
+    #[must_use]
+    pub fn upper(self) -> Self {
+        self.step(Step::Text(TextFunction::Upper))
+    }
+    /// In small letters: `lower(column)`
+    #[must_use]
+    pub fn lower(self) -> Self {
+        self.step(Step::Text(TextFunction::Lower))
+    }
+    /// Without blanks at its ends: `trim(column)`
+    #[must_use]
+    pub fn trim(self) -> Self {
+        self.step(Step::Text(TextFunction::Trim(Ends::Both, " ".to_string())))
+    }
+    /// From a character on, counted from 1, all of the rest or so many: `substring(column, from, length)`
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for character 0.
+    pub fn substring(self, from: usize, length: Option<usize>) -> Result<Self> {
+        if from == 0 {
+            return Err(Error::invalid("the characters of a text are counted from 1"));
+        }
+        Ok(self.step(Step::Text(TextFunction::Substring(from, length))))
     }
     pub(super) fn compare(self, comparison: Comparison, literal: impl Into<Literal>) -> Expr {
         self.test(Test::Compare(comparison, literal.into()))
@@ -92,9 +118,16 @@ impl Column {
     /// `column like 'pattern'`: `%` any text, `_` any character, `\` takes the next one as it is
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] for a pattern that ends in a lone `\`.
+    /// [`Error::Invalid`] for a pattern that ends in a lone `\`.
     pub fn like(self, pattern: &str) -> Result<Expr> {
-        Ok(self.test(Test::Like(LikePattern::parse(pattern)?)))
+        self.like_escaped(pattern, '\\')
+    }
+    /// `column like 'pattern' escape 'c'`: a character of one's own that takes the next one as it is
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a pattern that ends in it.
+    pub fn like_escaped(self, pattern: &str, escape: char) -> Result<Expr> {
+        Ok(self.test(Test::Like(LikePattern::parse(pattern, escape)?)))
     }
     /// `column like 'prefix%'`, whatever stands in the prefix
     pub fn starts_with(self, prefix: &str) -> Expr {

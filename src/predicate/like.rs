@@ -1,4 +1,4 @@
-//! Patterns of `like`: `%` is any text, `_` any character, `\` takes the next character as it is.
+//! Patterns of `like`: `%` is any text, `_` any character, and one more (usually `\`) takes the next character as it is.
 
 use std::fmt;
 
@@ -21,23 +21,26 @@ enum Part {
 }
 
 impl LikePattern {
-    /// Takes a pattern apart.
+    /// Takes a pattern apart, in which one character takes the next as it is.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a pattern that ends in a lone `\`.
-    pub fn parse(pattern: &str) -> Result<Self> {
+    /// [`Error::Invalid`] for a pattern that ends in that character.
+    pub fn parse(pattern: &str, escape: char) -> Result<Self> {
         let mut parts = Vec::new();
         let mut text = String::new();
         let mut rest = pattern.chars();
         while let Some(c) = rest.next() {
             let part = match c {
-                '%' => Part::Any,
-                '_' => Part::One,
-                '\\' => {
+                c if c == escape => {
                     let escaped = rest.next();
-                    text.push(escaped.ok_or_else(|| Error::invalid(format!("pattern {pattern:?} ends in a lone \\")))?);
+                    text.push(
+                        escaped
+                            .ok_or_else(|| Error::invalid(format!("pattern {pattern:?} ends in a lone {escape}")))?,
+                    );
                     continue;
                 }
+                '%' => Part::Any,
+                '_' => Part::One,
                 plain => {
                     text.push(plain);
                     continue;
@@ -113,7 +116,7 @@ fn skip_one(text: &str) -> Option<&str> {
     characters.next().map(|_| characters.as_str())
 }
 
-/// Prints the pattern as [`LikePattern::parse`] reads it.
+/// Prints the pattern as [`LikePattern::parse`] reads it with `\`.
 impl fmt::Display for LikePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in &self.parts {
@@ -151,14 +154,14 @@ mod tests {
             (r"a\_%", vec!["a_", "a_b"], vec!["ab"]),
             ("%%x%%", vec!["x", "axb"], vec!["y"]),
         ] {
-            let parsed = LikePattern::parse(pattern).unwrap();
+            let parsed = LikePattern::parse(pattern, '\\').unwrap();
             for text in yes {
                 assert!(parsed.matches(text), "{text} like {pattern}");
             }
             for text in no {
                 assert!(!parsed.matches(text), "{text} not like {pattern}");
             }
-            assert_eq!(LikePattern::parse(&parsed.to_string()).unwrap(), parsed, "{pattern}");
+            assert_eq!(LikePattern::parse(&parsed.to_string(), '\\').unwrap(), parsed, "{pattern}");
         }
     }
 
@@ -168,12 +171,14 @@ mod tests {
         assert!(pattern.matches("50% off") && !pattern.matches("500"));
         assert!(pattern.is_prefix());
         assert_eq!(pattern.prefix(), "50%");
-        assert!(LikePattern::parse("a\\").is_err());
+        assert!(LikePattern::parse("a\\", '\\').is_err());
+        let own = LikePattern::parse("50!%\\_", '!').unwrap();
+        assert!(own.matches("50%\\x") && !own.matches("50x\\x"));
     }
 
     #[test]
     fn many_wildcards_take_no_exponential_time() {
-        let pattern = LikePattern::parse(&"%a".repeat(50)).unwrap();
+        let pattern = LikePattern::parse(&"%a".repeat(50), '\\').unwrap();
         assert!(!pattern.matches(&format!("{}b", "a".repeat(2_000))));
     }
 }

@@ -1,4 +1,4 @@
-//! From a column to the value that is tested: `address.city`, `tags['color']`, `cast(code as INT)`.
+//! From a column to the value that is tested: `address.city`, `tags['color']`, `cast(code as INT)`, `upper(name)`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use arrow_select::nullif::nullif;
 use arrow_select::take::take;
 
 use super::expr::{quoted, quoted_name};
+use super::function::TextFunction;
 use super::lane::{datum_lane, with_one_nan};
 use super::literal::Literal;
 use super::text::datum_text;
@@ -27,6 +28,8 @@ pub enum Step {
     /// The value as one of another type, by the rules that read old columns as retyped ones: integers wrap, and a text
     /// that is no value of the type is an error.
     Cast(DataType),
+    /// What a function makes of a text.
+    Text(TextFunction),
 }
 
 /// The same steps with keys that are values of their maps' types, and the type they lead to.
@@ -62,9 +65,11 @@ fn led_to(step: &Step, kind: &TypeKind) -> Result<TypeKind> {
         (Step::Key(_), TypeKind::Map(map)) => Ok(map.value.kind.clone()),
         (Step::Key(_), TypeKind::Multiset(_)) => Ok(TypeKind::Int),
         (Step::Cast(to), kind) if !to.kind.is_nested() && can_cast(kind, &to.kind) => Ok(to.kind.clone()),
+        (Step::Text(_), TypeKind::Char(_) | TypeKind::VarChar(_)) => Ok(TypeKind::STRING),
         (Step::Field(name), _) => Err(Error::invalid(format!("{kind} is no ROW and has no field {name}"))),
         (Step::Key(_), _) => Err(Error::invalid(format!("{kind} is no MAP and has no keys"))),
         (Step::Cast(to), _) => Err(Error::invalid(format!("no conversion from {kind} to {}", to.kind))),
+        (Step::Text(function), _) => Err(Error::invalid(format!("{} is of texts, not of {kind}", function.name()))),
     }
 }
 
@@ -82,6 +87,7 @@ pub(super) fn follow(steps: &[Step], lane: &ArrayRef, start: &TypeKind) -> Resul
                 field(&lane, at.ok_or_else(|| Error::bug(format!("a path to no field {name}")))?)?
             }
             (Step::Cast(to), kind) => cast_lane(kind, &to.kind, &lane)?,
+            (Step::Text(function), _) => function.of_lane(&lane)?,
             (Step::Key(Literal::Datum(key)), TypeKind::Map(map)) => value_of_key(&lane, &map.key.kind, key)?,
             (Step::Key(Literal::Datum(key)), TypeKind::Multiset(element)) => value_of_key(&lane, &element.kind, key)?,
             _ => return Err(Error::bug("a path that is not bound")),
@@ -124,13 +130,16 @@ fn bug(error: ArrowError) -> Error {
 /// A column and its path, as [`super::parse`] reads them back.
 pub(super) fn print(f: &mut fmt::Formatter<'_>, column: &str, start: Option<&TypeKind>, steps: &[Step]) -> fmt::Result {
     let Some((last, before)) = steps.split_last() else { return f.write_str(&quoted_name(column)) };
-    if matches!(last, Step::Cast(_)) {
-        f.write_str("cast(")?;
+    match last {
+        Step::Cast(_) => f.write_str("cast(")?,
+        Step::Text(function) => write!(f, "{}(", function.name())?,
+        Step::Field(_) | Step::Key(_) => {}
     }
     print(f, column, start, before)?;
     match last {
         Step::Field(name) => write!(f, ".{}", quoted_name(name)),
         Step::Cast(to) => write!(f, " as {})", to.kind),
+        Step::Text(function) => write!(f, "{function})"),
         Step::Key(key) => {
             let of = start.and_then(|start| target(before, start).ok());
             let of = match of {

@@ -60,6 +60,26 @@ impl Sort {
         Self { nulls_first, ..self }
     }
 
+    /// A column in an order told by words: nothing, or `asc` or `desc`, and then `nulls first` or `nulls last`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for other words.
+    pub fn told(column: impl Into<String>, order: &str) -> Result<Self> {
+        let words: Vec<String> = order.split_whitespace().map(str::to_ascii_lowercase).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (direction, nulls) = words.split_at(usize::from(matches!(words.first(), Some(&("asc" | "desc")))));
+        let sort = if direction == ["desc"] { Self::descending(column) } else { Self::ascending(column) };
+        match nulls {
+            [] => Ok(sort),
+            ["nulls", "first"] => Ok(sort.nulls_first(true)),
+            ["nulls", "last"] => Ok(sort.nulls_first(false)),
+            _ => Err(Error::invalid(format!(
+                "an order by {} {order:?}: expected a column, then asc or desc, then nulls first or nulls last",
+                sort.column
+            ))),
+        }
+    }
+
     fn compare(&self, one: &Datum, other: &Datum) -> Ordering {
         match (one.is_null(), other.is_null()) {
             (false, false) if self.descending => other.total_cmp(one),
@@ -75,27 +95,12 @@ impl FromStr for Sort {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let mut words: Vec<&str> = text.split_whitespace().collect();
-        let mut take = |wanted: &[&str]| {
-            let from = words.len().checked_sub(wanted.len()).filter(|from| *from > 0);
-            let found = from.filter(|from| words[*from..].iter().zip(wanted).all(|(a, b)| a.eq_ignore_ascii_case(b)));
-            found.map(|from| words.truncate(from)).is_some()
-        };
-        let nulls = match (take(&["nulls", "first"]), take(&["nulls", "last"])) {
-            (true, _) => Some(true),
-            (_, last) => last.then_some(false),
-        };
-        let descending = take(&["desc"]);
-        if !descending {
-            take(&["asc"]);
+        let text = text.trim();
+        let (column, order) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        if column.is_empty() {
+            return Err(Error::invalid("an order by no column"));
         }
-        let [column] = words[..] else {
-            return Err(Error::invalid(format!(
-                "an order by {text:?}: expected a column, then asc or desc, then nulls first or nulls last"
-            )));
-        };
-        let sort = if descending { Self::descending(column) } else { Self::ascending(column) };
-        Ok(nulls.map_or(sort.clone(), |nulls| sort.nulls_first(nulls)))
+        Self::told(column, order)
     }
 }
 

@@ -4,10 +4,12 @@
 //! any     = all { "or" all }          all = one { "and" one }          one = "not" one | "(" any ")" | test
 //! test    = "true" | "false" | column | operand sign operand
 //!         | column ["not"] ( "in" "(" literal { "," literal } ")" | "between" literal "and" literal
-//!                           | "like" 'text' ) | column "is" ["not"] "null"
+//!                           | "like" 'text' ["escape" 'character'] ) | column "is" ["not"] "null"
 //! literal = ["-"] number | 'text' | X'00ff' | true | false | DATE 'text' | TIME 'text' | TIMESTAMP 'text'
 //!         | "cast" "(" literal "as" type ")"
 //! column  = name { "." name | "[" literal "]" } | "cast" "(" column "as" type ")"
+//!         | ( "upper" | "lower" ) "(" column ")" | ( "trim" | "ltrim" | "rtrim" ) "(" column ["," 'characters'] ")"
+//!         | "substring" "(" column "," from ["," length] ")"
 //! name    = word | `name` | "name"
 //! ```
 //!
@@ -218,10 +220,9 @@ impl Parser<'_> {
         }
         if self.take_word("like") {
             let pattern_at = self.position();
-            let Some(Token::Text(pattern)) = self.take() else {
-                return Err(at(pattern_at, "expected a pattern in quotes"));
-            };
-            let like = column.clone().like(&pattern).map_err(|error| at(pattern_at, text_of(error)))?;
+            let pattern = self.text()?;
+            let escape = if self.take_word("escape") { self.character()? } else { '\\' };
+            let like = column.clone().like_escaped(&pattern, escape).map_err(|error| at(pattern_at, text_of(error)))?;
             return self.bound(start, negated, like);
         }
         if negated {

@@ -1,9 +1,10 @@
-//! One side of a comparison: a literal, or a column with the way to a value inside of it.
+//! One side of a comparison: a literal, or a column with the way to a value inside of it or made of it.
 
 use super::token::Token;
 use super::{Parser, at, text_of};
 use crate::error::Result;
 use crate::predicate::column::{Column, col};
+use crate::predicate::function::{Ends, TextFunction};
 use crate::predicate::literal::Literal;
 use crate::predicate::path::Step;
 use crate::types::DataType;
@@ -70,6 +71,9 @@ impl Parser<'_> {
                 return Err(self.expected("a column or a literal (a column of such a name stands in backticks)"));
             }
             ("cast", Some(Token::Sign("("))) => return self.cast(),
+            ("upper" | "lower" | "trim" | "ltrim" | "rtrim" | "substring" | "substr", Some(Token::Sign("("))) => {
+                return self.function(&lower);
+            }
             ("date" | "time" | "timestamp" | "timestamp_ltz", Some(Token::Text(text))) => {
                 self.next += 1;
                 Literal::Text(text)
@@ -103,6 +107,71 @@ impl Parser<'_> {
                 return Ok(Operand::Column(column));
             }
         }
+    }
+
+    /// What a function makes of a column's texts: `upper(name)`, `trim(name, '-')`, `substring(code, 1, 2)`.
+    fn function(&mut self, name: &str) -> Result<Operand> {
+        self.next += 2;
+        self.deeper()?;
+        let start = self.position();
+        let Operand::Column(column) = self.operand()? else { return Err(at(start, "expected a column")) };
+        let mut ends = |ends| -> Result<_> {
+            let characters = if self.take_sign(",") { self.text()? } else { " ".to_string() };
+            Ok(TextFunction::Trim(ends, characters))
+        };
+        let function = match name {
+            "upper" => TextFunction::Upper,
+            "lower" => TextFunction::Lower,
+            "trim" => ends(Ends::Both)?,
+            "ltrim" => ends(Ends::Start)?,
+            "rtrim" => ends(Ends::End)?,
+            _ => {
+                self.need_sign(",")?;
+                let from_at = self.position();
+                let from = self.count()?;
+                if from == 0 {
+                    return Err(at(from_at, "the characters of a text are counted from 1"));
+                }
+                let length = if self.take_sign(",") { Some(self.count()?) } else { None };
+                TextFunction::Substring(from, length)
+            }
+        };
+        self.need_sign(")")?;
+        self.depth -= 1;
+        Ok(Operand::Column(column.step(Step::Text(function))))
+    }
+
+    /// A text in quotes.
+    pub(super) fn text(&mut self) -> Result<String> {
+        match self.peek().cloned() {
+            Some(Token::Text(text)) => {
+                self.next += 1;
+                Ok(text)
+            }
+            _ => Err(self.expected("a text in quotes")),
+        }
+    }
+
+    /// A text of one character.
+    pub(super) fn character(&mut self) -> Result<char> {
+        let start = self.position();
+        let text = self.text()?;
+        let mut characters = text.chars();
+        match (characters.next(), characters.next()) {
+            (Some(only), None) => Ok(only),
+            _ => Err(at(start, "expected one character in quotes")),
+        }
+    }
+
+    /// A whole number from 0 on.
+    fn count(&mut self) -> Result<usize> {
+        let count = match self.peek() {
+            Some(Token::Number(text)) => text.parse().ok(),
+            _ => None,
+        };
+        let count = count.ok_or_else(|| self.expected("a whole number from 0 on"))?;
+        self.next += 1;
+        Ok(count)
     }
 
     /// A literal of a type, `CAST('2024-01-01' AS DATE)`, which is a value of that type exactly or an error; or what a

@@ -96,6 +96,22 @@ fn a_path_leads_into_a_column() {
 }
 
 #[test]
+fn functions_change_a_text_before_it_is_tested() {
+    same("UPPER(status) = 'OPEN'", col("status").upper().eq("OPEN"));
+    same("'open' = lower(trim(place.city))", col("place").field("city").trim().lower().eq("open"));
+    same("substring(status, 2, 3) in ('abc')", col("status").substring(2, Some(3)).unwrap().is_in(["abc"]));
+    same("substr(cast(day as string), 6) like '01%'", {
+        col("day").cast(DataType::STRING).substring(6, None).unwrap().starts_with("01")
+    });
+    same("trim(status, ' ') is null", col("status").trim().is_null());
+    let parens = parsed("rtrim(ltrim(status, '()'''), ') x') <> ''");
+    assert_eq!(parsed(&parens.to_string()), parens);
+    same("cast(upper(status) as int) > 5", col("status").upper().cast(DataType::INT).gt(5));
+    same("status like '50!%!_%' escape '!'", col("status").starts_with("50%_"));
+    same(r"status not like 'a\_' escape 'x'", col("status").like(r"a\\_").unwrap().negate());
+}
+
+#[test]
 fn and_binds_tighter_than_or_and_not_tighter_than_both() {
     let (a, b, c) = (|| col("n").eq(1), || col("n").eq(2), || col("n").eq(3));
     same("n = 1 or n = 2 and not n = 3", a().or(b().and(c().negate())));
@@ -144,6 +160,16 @@ fn an_error_tells_the_position() {
         ("5", 2),
         ("1 = 2", 5),
         ("n = n", 5),
+        ("upper(n) = 'A'", 1),
+        ("upper('a') = status", 7),
+        ("upper(status = 'A'", 14),
+        ("trim(status, 5) = 'A'", 14),
+        ("substring(status) = 'A'", 17),
+        ("substring(status, 0) = 'A'", 19),
+        ("substring(status, -1) = 'A'", 19),
+        ("substring(status, 1.5) = 'A'", 19),
+        ("status like 'a' escape 'bc'", 24),
+        ("status like 'a!' escape '!'", 13),
         ("in = 1", 1),
         ("n not 5", 7),
         ("raw = '00'", 7),

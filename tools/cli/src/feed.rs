@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::InputFormat;
 use crate::failure::{Failure, Result};
-use crate::values::arrow_types::columns_of;
+use crate::values::arrow_types::typed_columns;
 use crate::values::columnar_in::{Batches, schema_of, spool};
 use crate::values::csv_in::{CsvLines, Dialect};
 use crate::values::json_in::JsonLines;
@@ -145,11 +145,11 @@ pub fn sources(files: &[PathBuf], format: Option<InputFormat>) -> Result<Vec<Sou
     files.iter().map(source).collect()
 }
 
-/// The columns that the sources themselves tell, each with its type.
+/// For each source the columns that it tells, each with its type, and the names of those without one: they hold NULLs alone.
 ///
 /// # Errors
 /// A wrong usage for sources that do not tell types; a file that cannot be read.
-pub fn columns_told(sources: &[Source]) -> Result<Vec<Columns>> {
+pub fn columns_told(sources: &[Source]) -> Result<Vec<(Columns, Vec<String>)>> {
     let told = |source: &Source| {
         let Source { path: Some(path), format: InputFormat::Parquet | InputFormat::Arrow } = source else {
             let words =
@@ -159,7 +159,7 @@ pub fn columns_told(sources: &[Source]) -> Result<Vec<Columns>> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|error| Failure::new("input", format!("{name}: {error}")))?;
         let schema = schema_of(file, &name)?;
-        columns_of(&schema).map_err(|error| Failure::from(error).context(&name))
+        typed_columns(&schema).map_err(|error| Failure::from(error).context(&name))
     };
     sources.iter().map(told).collect()
 }

@@ -1,5 +1,9 @@
 //! Names of columns as people write them: `address.city`, `` `a.b`.x ``. Between backticks or double quotes, which are
-//! doubled for themselves, a name may have dots, blanks and signs.
+//! doubled for themselves, a name may have dots, blanks, commas and signs.
+
+use std::str::FromStr;
+
+use forebay::read::Sort;
 
 /// The names from a column to what lies in it that a text begins with, and what is left of it from the first character on
 /// that `ends` them outside of quotes.
@@ -74,6 +78,71 @@ pub fn name(text: &str) -> Result<String, String> {
     }
 }
 
+/// Whole columns with commas between them: `id, `a,b``.
+#[derive(Debug, Clone)]
+pub struct Names(Vec<String>);
+
+impl FromStr for Names {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let columns = split_columns(text, |c| c == ',')?;
+        if let Some((column, behind)) = columns.iter().find(|(_, behind)| !behind.is_empty()) {
+            return Err(format!("{behind:?} stands behind the column {column:?}"));
+        }
+        Ok(Self(columns.into_iter().map(|(column, _)| column).collect()))
+    }
+}
+
+impl Names {
+    /// All of several lists.
+    pub fn of(lists: &[Self]) -> Vec<String> {
+        lists.iter().flat_map(|list| list.0.iter().cloned()).collect()
+    }
+}
+
+/// An order by columns: `day desc, `a,b` nulls last`.
+#[derive(Debug, Clone)]
+pub struct Order(pub Vec<Sort>);
+
+impl FromStr for Order {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let columns = split_columns(text, |c| c == ',' || c.is_whitespace())?;
+        let told = |(column, order): (String, &str)| Sort::told(column, order).map_err(|error| error.to_string());
+        columns.into_iter().map(told).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// The names that a list begins its items with, each with what stands behind it before the next comma.
+fn split_columns(text: &str, ends: fn(char) -> bool) -> Result<Vec<(String, &str)>, String> {
+    let mut columns = Vec::new();
+    let mut left = text;
+    loop {
+        left = left.trim_start();
+        let name = match left.chars().next().filter(|c| matches!(c, '`' | '"')) {
+            Some(quote) => {
+                let (name, rest) =
+                    quoted(&left[1..], quote).ok_or(format!("the quote of a name in {text:?} is not closed"))?;
+                left = rest;
+                name
+            }
+            None => {
+                let (name, rest) = left.split_at(left.find(ends).unwrap_or(left.len()));
+                left = rest;
+                name.trim_end().to_string()
+            }
+        };
+        let (behind, rest) = left.split_once(',').map_or((left, None), |(behind, rest)| (behind, Some(rest)));
+        columns.push((name, behind.trim()));
+        match rest {
+            Some(rest) => left = rest,
+            None => return Ok(columns),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +164,28 @@ mod tests {
             assert!(path(text).is_err(), "{text}");
         }
         assert!(name("r.y").is_err());
+    }
+
+    #[test]
+    fn lists_of_columns_may_have_commas_in_quotes() {
+        for (text, wanted) in [
+            ("a", vec!["a"]),
+            (" a, b.c ,d e", vec!["a", "b.c", "d e"]),
+            ("`x,y`, \"p q\" ,z", vec!["x,y", "p q", "z"]),
+            ("a,,b", vec!["a", "", "b"]),
+        ] {
+            assert_eq!(Names::of(&[text.parse().unwrap()]), wanted, "{text}");
+        }
+        for text in ["`a", "`a`b", "`a` b"] {
+            assert!(text.parse::<Names>().is_err(), "{text}");
+        }
+        let Order(order) = "`a,b` desc nulls first, c NULLS last,d".parse().unwrap();
+        let wanted =
+            [Sort::descending("a,b").nulls_first(true), Sort::ascending("c").nulls_first(false), Sort::ascending("d")];
+        assert_eq!(order, wanted);
+        for text in ["a b", "a desc asc", "`a` nulls", "a nulls first desc"] {
+            assert!(text.parse::<Order>().is_err(), "{text}");
+        }
     }
 
     #[test]

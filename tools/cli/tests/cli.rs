@@ -2,10 +2,14 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, Int32Array, RecordBatch, new_null_array};
+use arrow_ipc::writer::StreamWriter;
 use tempfile::TempDir;
 
 /// A directory with tables in it.
@@ -150,6 +154,8 @@ fn rows_go_in_and_come_out_merged() {
     assert!(place.fails(2, &["read", "./t", "--order-by", "id"]).contains("--limit"));
     assert!(place.fails(2, &["read", "./t", "--order-by", "id up", "--limit", "1"]).contains("expected a column"));
     assert!(place.fails(1, &["read", "./t", "--order-by", "nope", "--limit", "1"]).contains("nope"));
+    let upper = ["read", "./t", "--count", "--where", "upper(name) = 'B' or name like '!%' escape '!'"];
+    assert_eq!(place.ok(&upper), "1\n");
     let cast = ["read", "./t", "--json", "--select", "id", "--where", "cast(id as string) like '9%'"];
     assert_eq!(place.ok(&cast), "{\"id\":9007199254740993}\n");
     assert_eq!(
@@ -1376,6 +1382,38 @@ fn merge_schema_adds_and_widens_columns_before_it_writes() {
     );
     let told = place.feed(&["write", "./t", "--format", "csv", "--merge-schema"], "id\n1\n");
     assert!(!told.status.success() && text(&told.stderr).contains("do not tell types"), "{}", text(&told.stderr));
+}
+
+/// Columns that hold NULLs alone tell no type: they fit any column that is there, and none is made of them.
+#[test]
+fn columns_without_a_type_are_written_and_not_made() {
+    let place = Place::new();
+    let ids: ArrayRef = Arc::new(Int32Array::from(vec![1]));
+    let rows = RecordBatch::try_from_iter([("id", ids), ("a", new_null_array(&arrow_schema::DataType::Null, 1))]);
+    let rows = rows.unwrap();
+    let mut file = StreamWriter::try_new(File::create(place.path("nulls.arrow")).unwrap(), &rows.schema()).unwrap();
+    file.write(&rows).unwrap();
+    file.finish().unwrap();
+    place.ok(&["create", "./t", "--column", "id INT", "--column", "a DATE"]);
+    place.ok(&["write", "./t", "nulls.arrow", "--merge-schema"]);
+    assert_eq!(place.ok(&["read", "./t", "--json"]), "{\"id\":1,\"a\":null}\n");
+    place.ok(&["create", "./u", "--column", "id INT"]);
+    assert!(place.fails(1, &["write", "./u", "nulls.arrow", "--merge-schema"]).contains("column \"a\" holds NULLs"));
+    assert!(place.ok(&["describe", "./u", "--json"]).contains("\"schemaId\":0"), "nothing changed");
+}
+
+#[test]
+fn names_with_commas_stand_between_quotes() {
+    let place = Place::new();
+    let key = ["--primary-key", "`a,b`", "--partition-by", "\"a,b\""];
+    place.ok(&[&["create", "./t", "-o", "bucket=1", "--column", "`a,b` INT", "--column", "c INT"], &key[..2]].concat());
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], "{\"a,b\":1,\"c\":2}\n{\"a,b\":2,\"c\":1}\n");
+    let select = ["read", "./t", "--json", "--select", "c,`a,b`", "--order-by", "`a,b` desc", "--limit", "1"];
+    assert_eq!(place.ok(&select), "{\"c\":1,\"a,b\":2}\n");
+    assert_eq!(place.ok(&["lookup", "./t", "1", "--json", "--select", "\"a,b\""]), "{\"a,b\":1}\n");
+    assert!(place.fails(2, &["read", "./t", "--select", "`a,b"]).contains("not closed"));
+    place.ok(&[&["create", "./p", "--column", "`a,b` INT", "--column", "c INT"], &key[2..]].concat());
+    assert!(place.ok(&["describe", "./p", "--json"]).contains("\"partitionBy\":[\"a,b\"]"));
 }
 
 #[test]

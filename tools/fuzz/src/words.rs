@@ -27,7 +27,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
 /// A condition that was read is bound, and reads back from its print.
 fn condition(bytes: &[u8]) -> Result<(), String> {
     let (Some(text), Some(schema)) = (text(bytes), SCHEMA.as_ref()) else { return Ok(()) };
-    drop(LikePattern::parse(text));
+    drop(LikePattern::parse(text, '\\'));
     let Ok(condition) = parse(text, schema) else { return Ok(()) };
     let shown = |condition: forebay::predicate::Expr| format!("{condition:?}"); // a NaN is not equal to itself
     same("a condition", &shown(condition.clone()), condition.bind(schema).map(shown))?;

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use forebay::read::{LEAST_READ_MEMORY, Sort};
+use forebay::read::LEAST_READ_MEMORY;
 
 use super::{InputFormat, Point, key_value, memory};
+use crate::names::{Names, Order};
 
 /// Arguments of `read`.
 #[derive(Debug, Args)]
@@ -16,11 +17,11 @@ use super::{InputFormat, Point, key_value, memory};
 pub struct Read {
     /// The table: a location or db.table
     pub table: String,
-    /// The columns, in this order
-    #[arg(short, long, value_name = "COLUMN,..", value_delimiter = ',')]
-    pub select: Vec<String>,
+    /// The columns, in this order; a name with commas stands between backticks
+    #[arg(short, long, value_name = "COLUMN,..")]
+    pub select: Vec<Names>,
     /// Which rows: "amount > 100 and status in ('open', 'paid')", "place.city = 'Berlin'", "tags['color'] = 'red'",
-    /// "cast(code as INT) > 5"
+    /// "cast(code as INT) > 5", "upper(name) like 'A%'"
     #[arg(short = 'w', long = "where", value_name = "EXPR")]
     pub filter: Option<String>,
     /// As of which point
@@ -40,8 +41,8 @@ pub struct Read {
     #[arg(short = 'n', long, value_name = "ROWS")]
     pub limit: Option<usize>,
     /// The first rows of an order, in that order: "amount desc", "day, amount desc nulls first"; NULL is smaller than all
-    #[arg(long, value_name = "COLUMN [asc|desc] [nulls first|last],..", value_delimiter = ',', requires = "limit")]
-    pub order_by: Vec<Sort>,
+    #[arg(long, value_name = "COLUMN [asc|desc] [nulls first|last],..", requires = "limit")]
+    pub order_by: Vec<Order>,
     /// The memory for what is read of files, 32mb or more: 256mb, 1gb [default: up to 384 MiB for each of two buckets at once]
     #[arg(long, value_name = "SIZE", value_parser = memory::<{ LEAST_READ_MEMORY >> 10 }>)]
     pub memory: Option<u64>,
@@ -81,9 +82,9 @@ pub struct Lookup {
     /// That file's format; by default told from its extension
     #[arg(short, long, value_enum, requires = "keys_from")]
     pub format: Option<InputFormat>,
-    /// The columns, in this order
-    #[arg(short, long, value_name = "COLUMN,..", value_delimiter = ',')]
-    pub select: Vec<String>,
+    /// The columns, in this order; a name with commas stands between backticks
+    #[arg(short, long, value_name = "COLUMN,..")]
+    pub select: Vec<Names>,
     /// As of which point
     #[command(flatten)]
     pub point: Point,

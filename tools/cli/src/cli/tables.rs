@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{column, column_value, key_value};
+use crate::names::Names;
 
 /// Arguments of `create`.
 #[derive(Debug, Args)]
@@ -20,18 +21,18 @@ pub struct Create {
     /// A column: 'name TYPE [NOT NULL] [DEFAULT value] [COMMENT 'text']'; repeat for each
     #[arg(short, long = "column", value_name = "COLUMN", conflicts_with_all = ["schema", "like"], required_unless_present_any = ["schema", "like"])]
     pub columns: Vec<String>,
-    /// Columns from a JSON file: an array of Paimon's schema fields, or a whole schema file
+    /// Names from a JSON file: an array of Paimon's schema fields, or a whole schema file
     #[arg(long, value_name = "FILE.json", conflicts_with = "like")]
     pub schema: Option<PathBuf>,
-    /// Columns like those of a Parquet or Arrow file
+    /// Names like those of a Parquet or Arrow file
     #[arg(long, value_name = "FILE.parquet")]
     pub like: Option<PathBuf>,
     /// The primary key; its columns become NOT NULL
-    #[arg(short = 'k', long, value_name = "COLUMN,..", value_delimiter = ',')]
-    pub primary_key: Vec<String>,
+    #[arg(short = 'k', long, value_name = "COLUMN,..")]
+    pub primary_key: Vec<Names>,
     /// The partition columns
-    #[arg(short, long, value_name = "COLUMN,..", value_delimiter = ',')]
-    pub partition_by: Vec<String>,
+    #[arg(short, long, value_name = "COLUMN,..")]
+    pub partition_by: Vec<Names>,
     /// A table option; repeat for each
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
     pub options: Vec<(String, String)>,

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::cli::{Common, Create};
 use crate::failure::{Failure, Result};
-use crate::names::split_path;
+use crate::names::{Names, split_path};
 use crate::output;
 use crate::target::Target;
 use crate::values::{arrow_types, columnar_in};
@@ -75,10 +75,10 @@ fn schema_of(args: &Create, bucket_by_catalog: bool) -> Result<(Schema, bool)> {
         },
     };
     if !args.primary_key.is_empty() {
-        parts.primary_keys = trimmed(&args.primary_key);
+        parts.primary_keys = Names::of(&args.primary_key);
     }
     if !args.partition_by.is_empty() {
-        parts.partition_keys = trimmed(&args.partition_by);
+        parts.partition_keys = Names::of(&args.partition_by);
     }
     parts.options.extend(args.options.iter().cloned());
     parts.comment = args.comment.clone().or(parts.comment);
@@ -107,10 +107,6 @@ fn schema_of(args: &Create, bucket_by_catalog: bool) -> Result<(Schema, bool)> {
         field.description = column.description;
     }
     Ok((schema, defaulted))
-}
-
-fn trimmed(names: &[String]) -> Vec<String> {
-    names.iter().map(|name| name.trim().to_string()).collect()
 }
 
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@ use forebay::schema::Schema;
 use crate::cli::{Common, Lookup, OutputFormat};
 use crate::failure::{Failure, Result};
 use crate::feed::{self, Fed, Input};
+use crate::names::Names;
 use crate::sink::Sink;
 use crate::values::Columns;
 use crate::values::csv_in::Dialect;
@@ -21,10 +22,11 @@ const NAMED: usize = 5;
 /// Looks the keys up, prints the rows that are there, and fails when some are not.
 pub async fn run(args: Lookup, common: &Common) -> Result<()> {
     let table = super::open_table(&args.table, common, &args.options).await?;
-    let lookup = open(&table, &args).await?;
+    let select = Names::of(&args.select);
+    let lookup = open(&table, &args, &select).await?;
     let schema = lookup.schema();
     let keys = key_columns(&schema)?;
-    let columns = super::selected(&super::columns_of(&schema), &args.select)?;
+    let columns = super::selected(&super::columns_of(&schema), &select)?;
     let given = args.keys.iter().map(|text| parse_key(text, &keys)).collect::<Result<Vec<_>>>()?;
     let default = if common.json { OutputFormat::Jsonl } else { OutputFormat::Table };
     let sink = Sink::open(args.output.unwrap_or(default), &columns, false)?;
@@ -42,13 +44,13 @@ pub async fn run(args: Lookup, common: &Common) -> Result<()> {
     Err(Failure::new("not-found", format!("no row for {of}{}{more}", named.join(" "))))
 }
 
-async fn open(table: &Table, args: &Lookup) -> Result<TableLookup> {
+async fn open(table: &Table, args: &Lookup, select: &[String]) -> Result<TableLookup> {
     let mut builder = table.lookup().wide_timestamps();
     if let Some(at) = super::at_of(&args.point)? {
         builder = builder.at(at);
     }
-    if !args.select.is_empty() {
-        builder = builder.select(args.select.iter().map(|name| name.trim().to_string()));
+    if !select.is_empty() {
+        builder = builder.select(select.iter().cloned());
     }
     if let Some(bytes) = args.memory {
         builder = builder.memory(bytes);

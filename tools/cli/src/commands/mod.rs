@@ -246,7 +246,7 @@ fn selected(columns: &Columns, names: &[String]) -> Result<Columns> {
         return Ok(columns.clone());
     }
     let find = |name: &String| {
-        let found = columns.iter().find(|(column, _)| column == name.trim());
+        let found = columns.iter().find(|(column, _)| column == name);
         found.cloned().ok_or_else(|| Failure::new("invalid", format!("--select: the table has no column {name:?}")))
     };
     names.iter().map(find).collect()

@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use super::{Moment, View, parse_moment};
 use crate::cli::{BetweenMode, Common, OutputFormat, Read};
 use crate::failure::{Failure, Result};
+use crate::names::Names;
 use crate::output;
 use crate::sink::{Change, Sink};
 use crate::target::Shown;
@@ -48,8 +49,9 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
     if row_tracking {
         scan = scan.row_tracking();
     }
-    if !args.select.is_empty() {
-        scan = scan.select(args.select.iter().map(|name| name.trim().to_string()));
+    let select = Names::of(&args.select);
+    if !select.is_empty() {
+        scan = scan.select(select.iter().cloned());
     }
     if let Some(text) = &args.protect {
         let time = parse_duration(text).map_err(|error| Failure::from(error).context("--protect"));
@@ -58,7 +60,7 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
     if let Some(limit) = args.limit {
         scan = scan.limit(limit);
     }
-    scan = scan.order_by(args.order_by.iter().cloned());
+    scan = scan.order_by(args.order_by.iter().flat_map(|order| order.0.clone()));
     if let Some(text) = &args.filter {
         // A look back has the columns of its time.
         let schema = scan.schema().await?;
@@ -73,7 +75,7 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
         };
     }
     let (plan, guard) = scan.plan_guarded().await?;
-    let mut columns = match super::selected(&super::columns_of(&plan.schema), &args.select) {
+    let mut columns = match super::selected(&super::columns_of(&plan.schema), &select) {
         Ok(columns) => columns,
         Err(failure) => {
             if let Some(guard) = guard {
@@ -82,7 +84,7 @@ pub async fn run(args: Read, common: &Common) -> Result<()> {
             return Err(failure);
         }
     };
-    if args.select.is_empty() && !row_tracking {
+    if select.is_empty() && !row_tracking {
         columns.retain(|(name, _)| !plan.schema.tracks(name)); // a condition may have brought them in
     }
     let mut rows = scan.read_guarded(plan.splits, guard).await?;
@@ -140,13 +142,14 @@ async fn changes(table: &Table, mut read: IncrementalBuilder, args: &Read, commo
             BetweenMode::Diff => schema::BetweenMode::Diff,
         });
     }
-    if !args.select.is_empty() {
-        read = read.select(args.select.iter().map(|name| name.trim().to_string()));
+    let select = Names::of(&args.select);
+    if !select.is_empty() {
+        read = read.select(select.iter().cloned());
     }
     if let Some(text) = &args.filter {
         read = read.filter(filter(text, table.schema())?);
     }
-    let columns = super::selected(&super::columns_of(table.schema()), &args.select)?;
+    let columns = super::selected(&super::columns_of(table.schema()), &select)?;
     let mut rows = read.read().await?;
     let sink = Sink::open(format(args, common), &columns, true)?;
     let failed = loop {

@@ -98,7 +98,15 @@ pub async fn merge_columns(
     let branch: Vec<_> = options.iter().filter(|(key, _)| key == "branch").cloned().collect();
     let mut table = super::open_table(table, common, &branch).await?;
     let before = table.schema().id;
-    for columns in told {
+    let known = |name: &String| {
+        let told = told.iter().any(|(columns, _)| columns.iter().any(|(column, _)| column == name));
+        told || table.schema().require(name).is_ok()
+    };
+    if let Some(name) = told.iter().flat_map(|(_, untyped)| untyped).find(|name| !known(name)) {
+        let words = format!("--merge-schema: column {name:?} holds NULLs alone and does not tell its type");
+        return Err(Failure::new("unsupported", words).help("give it one first: forebay alter --add-column"));
+    }
+    for (columns, _) in told {
         table = table.merge_columns(&columns).await?;
     }
     if table.schema().id != before {

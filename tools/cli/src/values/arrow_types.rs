@@ -30,7 +30,7 @@ pub fn kind_of(name: &str, arrow: &ArrowType) -> Result<TypeKind> {
         {
             TypeKind::Decimal { precision: *p, scale: *s as u8 }
         }
-        ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View | ArrowType::Null => TypeKind::STRING,
+        ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View => TypeKind::STRING,
         ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView => TypeKind::BYTES,
         ArrowType::FixedSizeBinary(n) if *n > 0 => TypeKind::Binary(*n as u32),
         ArrowType::Date32 => TypeKind::Date,
@@ -50,6 +50,11 @@ pub fn kind_of(name: &str, arrow: &ArrowType) -> Result<TypeKind> {
             DataType::row(fields.iter().map(|field| column_of(field)).collect::<Result<Vec<_>>>()?).kind
         }
         ArrowType::Dictionary(_, values) => kind_of(name, values)?,
+        ArrowType::Null => {
+            return Err(Error::unsupported(format!(
+                "column {name:?} of Arrow type Null, which does not tell its type"
+            )));
+        }
         other => return Err(Error::unsupported(format!("column {name:?} of Arrow type {other}"))),
     })
 }
@@ -58,6 +63,14 @@ pub fn kind_of(name: &str, arrow: &ArrowType) -> Result<TypeKind> {
 pub fn column_of(field: &Field) -> Result<(String, DataType)> {
     let kind = kind_of(field.name(), field.data_type())?;
     Ok((field.name().clone(), DataType { kind, nullable: field.is_nullable() }))
+}
+
+/// The columns that fit an Arrow schema, and the names of those that hold NULLs alone and fit any type.
+pub fn typed_columns(schema: &Schema) -> Result<(Columns, Vec<String>)> {
+    let (untyped, typed): (Vec<_>, Vec<_>) =
+        schema.fields().iter().partition(|field| *field.data_type() == ArrowType::Null);
+    let columns = typed.into_iter().map(|field| column_of(field)).collect::<Result<_>>()?;
+    Ok((columns, untyped.into_iter().map(|field| field.name().clone()).collect()))
 }
 
 /// The columns that fit an Arrow schema.

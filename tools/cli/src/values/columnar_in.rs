@@ -9,7 +9,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
-use super::arrow_types::columns_of;
+use super::arrow_types::typed_columns;
 use super::{InputError, PIECE_BYTES, Piece, Rows, arrow_frames};
 
 /// The most rows of a decoded batch.
@@ -36,7 +36,7 @@ impl Batches {
     pub fn arrow(file: File, name: &str) -> Result<Self, InputError> {
         let reader = arrow_stream(file, name)?;
         // Nothing nested is decoded only to be refused.
-        columns_of(&reader.schema()).map_err(|error| InputError::of_file(name, error))?;
+        typed_columns(&reader.schema()).map_err(|error| InputError::of_file(name, error))?;
         Ok(Self { file: name.to_string(), batches: Box::new(reader), rest: None })
     }
 }

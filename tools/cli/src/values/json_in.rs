@@ -174,7 +174,9 @@ impl RowParser {
             }
             self.seen[at] = self.row;
             cursor.blank();
-            cursor.value(&mut self.lanes[at], &mut self.scratch)?;
+            cursor
+                .value(&mut self.lanes[at], &mut self.scratch)
+                .map_err(|error| error.in_column(self.lanes[at].name()))?;
             given += 1;
             expected = at + 1;
         }

@@ -72,6 +72,13 @@ impl InputError {
         self
     }
 
+    /// The same error, which is about a column's value where it does not say so.
+    #[must_use]
+    pub fn in_column(mut self, column: &str) -> Self {
+        self.column.get_or_insert_with(|| column.to_string());
+        self
+    }
+
     /// An error in a line of text.
     pub fn of_line(why: impl Into<String>) -> Self {
         Self { why: why.into(), ..Self::default() }
