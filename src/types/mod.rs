@@ -15,7 +15,7 @@ pub use arrow::{
     accept_batch, accept_filled, external_field, external_schema, external_type, kinds_array, lane_field, lane_schema,
     lane_type, to_external, to_lane,
 };
-pub use cast::{can_cast, cast_lane, may_change, widen};
+pub use cast::{can_cast, cast_lane, is_lost, may_change, widen};
 pub use comparable::comparable_rows;
 pub use data_type::{DataType, Field, MAX_DEPTH, MAX_FIELDS, MapType, TypeKind};
 pub use datum::Datum;

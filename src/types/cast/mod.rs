@@ -18,6 +18,7 @@ use arrow_array::ArrayRef;
 use super::TypeKind;
 use crate::error::{Error, Result};
 
+pub use nested::is_lost;
 pub use rules::{may_change, widen};
 
 /// What the conversions distinguish about a type.

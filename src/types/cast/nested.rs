@@ -31,6 +31,19 @@ pub(super) fn can_cast(from: &TypeKind, to: &TypeKind) -> Option<bool> {
     })
 }
 
+/// Whether nothing of a ROW of one kind is left in another, or of what an ARRAY or a MAP holds: such values are NULL.
+pub fn is_lost(from: &TypeKind, to: &TypeKind) -> bool {
+    let part = |from: &DataType, to: &DataType| is_lost(&from.kind, &to.kind);
+    match (from, to) {
+        (TypeKind::Array(from), TypeKind::Array(to)) => part(from, to),
+        (TypeKind::Map(from), TypeKind::Map(to)) => part(&from.key, &to.key) || part(&from.value, &to.value),
+        (TypeKind::Row(from), TypeKind::Row(to)) => {
+            to.iter().all(|field| stored(from, field).is_none_or(|(_, old)| part(&old.data_type, &field.data_type)))
+        }
+        _ => false,
+    }
+}
+
 /// The field of the same id, and where it stands.
 fn stored<'a>(fields: &'a [Field], field: &Field) -> Option<(usize, &'a Field)> {
     fields.iter().enumerate().find(|(_, old)| old.id == field.id)
@@ -47,9 +60,12 @@ pub(super) fn cast(from: &TypeKind, to: &TypeKind, lane: &ArrayRef) -> Result<Ar
         }
         (TypeKind::Row(old), TypeKind::Row(new), ArrowType::Struct(shape)) => {
             let rows = lane.as_struct();
-            let field = |field: &Field| match stored(old, field) {
-                Some((at, old)) => cast_lane(&old.data_type.kind, &field.data_type.kind, rows.column(at)),
-                None => Ok(new_null_array(&lane_type(&field.data_type.kind), rows.len())),
+            let field = |field: &Field| {
+                let (kind, nullable) = (&field.data_type.kind, field.data_type.nullable);
+                match stored(old, field).filter(|(_, old)| !nullable || !is_lost(&old.data_type.kind, kind)) {
+                    Some((at, old)) => cast_lane(&old.data_type.kind, kind, rows.column(at)),
+                    None => Ok(new_null_array(&lane_type(kind), rows.len())),
+                }
             };
             let lanes = new.iter().map(field).collect::<Result<Vec<_>>>()?;
             let rows = StructArray::try_new_with_length(shape, lanes, rows.nulls().cloned(), rows.len());
