@@ -241,10 +241,7 @@ fn orc_codec(compression: &Compression, zstd_level: i32) -> Result<OrcCodec> {
         Compression::None => Ok(OrcCodec::None),
         Compression::Snappy => Ok(OrcCodec::Snappy),
         Compression::Lz4 => Ok(OrcCodec::Lz4),
-        Compression::Zstd if zstd::compression_level_range().contains(&zstd_level) => Ok(OrcCodec::Zstd(zstd_level)),
-        Compression::Zstd => {
-            Err(Error::invalid(format!("option file.compression.zstd-level: zstd has no level {zstd_level}")))
-        }
+        Compression::Zstd => Ok(OrcCodec::Zstd(zstd_level)),
         Compression::Other(word) if word.eq_ignore_ascii_case("zlib") => Ok(OrcCodec::Zlib),
         Compression::Other(word) => refused(word),
         Compression::Gzip => refused("gzip"),
@@ -281,10 +278,10 @@ fn codec(compression: &Compression, zstd_level: i32) -> Result<ParquetCodec> {
             return Err(Error::unsupported(format!("{words}: writing with codec {word:?}")));
         }
         Compression::Zstd => {
-            let level = ZstdLevel::try_new(zstd_level);
-            ParquetCodec::ZSTD(
-                level.map_err(|error| Error::invalid(format!("option file.compression.zstd-level: {error}")))?,
-            )
+            // The library knows no level that is quicker than 1, and 0 is zstd's own choice.
+            let level = if zstd_level == 0 { zstd::DEFAULT_COMPRESSION_LEVEL } else { zstd_level.max(1) };
+            let level = ZstdLevel::try_new(level);
+            ParquetCodec::ZSTD(level.map_err(|error| Error::bug(format!("zstd level {zstd_level}: {error}")))?)
         }
     })
 }
@@ -328,6 +325,7 @@ mod tests {
         for (options, codec) in [
             (&[] as &[(&str, &str)], OrcCodec::Zstd(1)),
             (&[("file.compression.zstd-level", "7")], OrcCodec::Zstd(7)),
+            (&[("file.compression.zstd-level", "99")], OrcCodec::Zstd(22)),
             (&[("file.compression.zstd-level", "7"), ("orc.compression.zstd.level", "3")], OrcCodec::Zstd(3)),
             (&[("file.compression", "ZLIB")], OrcCodec::Zlib),
             (&[("file.compression", "lz4"), ("orc.compress", "SNAPPY")], OrcCodec::Snappy),
@@ -339,8 +337,6 @@ mod tests {
             let refused = orc(&[("file.compression", word)], 1 << 30).unwrap_err();
             assert!(matches!(&refused, Error::Unsupported(text) if text.contains(word)), "{refused}");
         }
-        let refused = orc(&[("file.compression.zstd-level", "99")], 1 << 30).unwrap_err();
-        assert!(matches!(refused, Error::Invalid(_)), "{refused}");
         let stripes = |options: &[(&str, &str)], memory| {
             let encoding = orc(options, memory).unwrap();
             (encoding.stripe_bytes, encoding.stripe_rows)

@@ -1,6 +1,6 @@
 //! Building conditions: `col("a").gt(5)`.
 
-use super::expr::{Comparison, Expr, Leaf, Test};
+use super::expr::{Comparison, Expr, Leaf, Side, Test};
 use super::function::{Ends, TextFunction};
 use super::like::LikePattern;
 use super::literal::Literal;
@@ -74,6 +74,10 @@ impl Column {
     }
     pub(super) fn compare(self, comparison: Comparison, literal: impl Into<Literal>) -> Expr {
         self.test(Test::Compare(comparison, literal.into()))
+    }
+    /// How it compares to another value of the row: `delivered > ordered`
+    pub fn beside(self, comparison: Comparison, other: Self) -> Expr {
+        self.test(Test::Beside(comparison, Box::new(Side { column: other.name, path: other.path, kind: None })))
     }
     /// `column = literal`
     pub fn eq(self, literal: impl Into<Literal>) -> Expr {

@@ -1,19 +1,20 @@
 //! Which rows of a batch a condition is true for, by Arrow's kernels: a column at a time, never a row.
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, Scalar};
+use arrow_array::{Array, ArrayRef, BooleanArray, Datum, RecordBatch, Scalar};
 use arrow_buffer::BooleanBuffer;
 use arrow_ord::cmp;
 use arrow_ord::ord::make_comparator;
 use arrow_schema::{ArrowError, SortOptions};
 
-use super::expr::{Comparison, Expr, Leaf, Test};
+use super::beside::beside;
+use super::expr::{Comparison, Expr, Leaf, Test, named};
 use super::lane::{datum_lane, with_one_nan};
 use super::like::LikePattern;
 use super::literal::Literal;
-use super::path;
+use super::path::{self, Step};
 use crate::error::{Error, Result};
-use crate::types::lane_type;
+use crate::types::{TypeKind, lane_type};
 
 /// Up to so many values `in` compares one after another; more are searched.
 const FEW: usize = 4;
@@ -75,17 +76,7 @@ fn arrow_or(one: &BooleanArray, other: &BooleanArray) -> BooleanArray {
 }
 
 fn evaluate_leaf(leaf: &Leaf, batch: &RecordBatch) -> Result<BooleanArray> {
-    let kind = leaf
-        .kind
-        .as_ref()
-        .ok_or_else(|| Error::bug(format!("the condition on column {} is not bound", leaf.column)))?;
-    let lane = batch
-        .column_by_name(&leaf.column)
-        .ok_or_else(|| Error::bug(format!("a filtered batch lacks column {}", leaf.column)))?;
-    if *lane.data_type() != lane_type(kind) {
-        return Err(Error::bug(format!("column {} is {} and no lane of {kind}", leaf.column, lane.data_type())));
-    }
-    let (lane, kind) = path::follow(&leaf.path, lane, kind).map_err(|error| leaf.named(error))?;
+    let (lane, kind) = values_of(&leaf.column, leaf.kind.as_ref(), &leaf.path, batch)?;
     match &leaf.test {
         Test::IsNull => {
             let nulls = lane.nulls().map(|nulls| !nulls.inner());
@@ -93,14 +84,34 @@ fn evaluate_leaf(leaf: &Leaf, batch: &RecordBatch) -> Result<BooleanArray> {
         }
         Test::Compare(comparison, literal) => {
             let literals = datum_lane(&kind, &[value_of(literal)?])?;
-            compare(*comparison, &with_one_nan(&lane), literals)
+            compare(*comparison, &with_one_nan(&lane), &Scalar::new(literals))
         }
         Test::In(literals) => {
             let values = literals.iter().map(value_of).collect::<Result<Vec<_>>>()?;
             is_in(&with_one_nan(&lane), &datum_lane(&kind, &values)?)
         }
         Test::Like(pattern) => Ok(like(&lane, pattern)),
+        Test::Beside(comparison, side) => {
+            let (other, other_kind) = values_of(&side.column, side.kind.as_ref(), &side.path, batch)?;
+            beside(*comparison, (&lane, &kind), (&other, &other_kind))
+        }
     }
+}
+
+/// The values that a path leads to, and their type.
+fn values_of(
+    column: &str,
+    kind: Option<&TypeKind>,
+    path: &[Step],
+    batch: &RecordBatch,
+) -> Result<(ArrayRef, TypeKind)> {
+    let kind = kind.ok_or_else(|| Error::bug(format!("the condition on column {column} is not bound")))?;
+    let lane = batch.column_by_name(column);
+    let lane = lane.ok_or_else(|| Error::bug(format!("a filtered batch lacks column {column}")))?;
+    if *lane.data_type() != lane_type(kind) {
+        return Err(Error::bug(format!("column {column} is {} and no lane of {kind}", lane.data_type())));
+    }
+    path::follow(path, lane, kind).map_err(|error| named(column, error))
 }
 
 fn value_of(literal: &Literal) -> Result<&crate::types::Datum> {
@@ -111,15 +122,15 @@ fn bug(error: ArrowError) -> Error {
     Error::bug(format!("a filter: {error}"))
 }
 
-fn compare(comparison: Comparison, lane: &ArrayRef, literal: ArrayRef) -> Result<BooleanArray> {
-    let literal = Scalar::new(literal);
+/// How the values of a lane compare to those of another, or to one alone.
+pub(super) fn compare(comparison: Comparison, lane: &dyn Datum, other: &dyn Datum) -> Result<BooleanArray> {
     match comparison {
-        Comparison::Eq => cmp::eq(lane, &literal),
-        Comparison::Ne => cmp::neq(lane, &literal),
-        Comparison::Lt => cmp::lt(lane, &literal),
-        Comparison::Le => cmp::lt_eq(lane, &literal),
-        Comparison::Gt => cmp::gt(lane, &literal),
-        Comparison::Ge => cmp::gt_eq(lane, &literal),
+        Comparison::Eq => cmp::eq(lane, other),
+        Comparison::Ne => cmp::neq(lane, other),
+        Comparison::Lt => cmp::lt(lane, other),
+        Comparison::Le => cmp::lt_eq(lane, other),
+        Comparison::Gt => cmp::gt(lane, other),
+        Comparison::Ge => cmp::gt_eq(lane, other),
     }
     .map_err(bug)
 }
@@ -145,7 +156,7 @@ fn is_in(lane: &ArrayRef, values: &ArrayRef) -> Result<BooleanArray> {
     }
     let mut all = BooleanArray::new(BooleanBuffer::new_unset(lane.len()), nulls);
     for at in 0..values.len() {
-        all = arrow_or(&all, &compare(Comparison::Eq, lane, values.slice(at, 1))?);
+        all = arrow_or(&all, &compare(Comparison::Eq, lane, &Scalar::new(values.slice(at, 1)))?);
     }
     Ok(all)
 }

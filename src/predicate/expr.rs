@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::beside::common;
 use super::like::LikePattern;
 use super::literal::Literal;
 use super::path::{self, Step};
@@ -47,6 +48,19 @@ pub enum Test {
     IsNull,
     /// Whether a text follows a pattern.
     Like(LikePattern),
+    /// How it compares to another value of the row.
+    Beside(Comparison, Box<Side>),
+}
+
+/// The other side of a comparison inside of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Side {
+    /// The column's name.
+    pub column: String,
+    /// The way from the column to the value.
+    pub path: Vec<Step>,
+    /// The column's type, once bound.
+    pub kind: Option<TypeKind>,
 }
 
 /// How two values compare.
@@ -159,7 +173,7 @@ impl Expr {
         match self {
             Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::columns).collect(),
             Self::Not(inner) => inner.columns(),
-            Self::Leaf(leaf) => BTreeSet::from([leaf.column.clone()]),
+            Self::Leaf(leaf) => leaf.columns(),
         }
     }
 
@@ -170,7 +184,7 @@ impl Expr {
             Self::And(parts) => Self::And(all(parts)?),
             Self::Or(parts) => Self::Or(all(parts)?),
             Self::Not(inner) => Self::Not(Box::new(inner.rename(name_of)?)),
-            Self::Leaf(leaf) => Self::Leaf(Leaf { column: name_of(&leaf.column)?, ..leaf.clone() }),
+            Self::Leaf(leaf) => Self::Leaf(leaf.rename(name_of)?),
         })
     }
 
@@ -241,17 +255,35 @@ fn sorted(mut values: Vec<Datum>) -> Vec<Datum> {
 }
 
 impl Leaf {
+    fn columns(&self) -> BTreeSet<String> {
+        let mut columns = BTreeSet::from([self.column.clone()]);
+        if let Test::Beside(_, side) = &self.test {
+            columns.insert(side.column.clone());
+        }
+        columns
+    }
+
+    fn rename(&self, name_of: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
+        let test = match &self.test {
+            Test::Beside(comparison, side) => {
+                Test::Beside(*comparison, Box::new(Side { column: name_of(&side.column)?, ..Side::clone(side) }))
+            }
+            test => test.clone(),
+        };
+        Some(Self { column: name_of(&self.column)?, test, ..self.clone() })
+    }
+
     fn bind(&self, schema: &Schema) -> Result<Self> {
         let position = schema.require(&self.column)?;
         let column = schema.fields[position].data_type.kind.clone();
-        let (path, kind) = path::bind(&self.path, &column).map_err(|error| self.named(error))?;
+        let (path, kind) = path::bind(&self.path, &column).map_err(|error| named(&self.column, error))?;
         if kind.is_nested() && !matches!(self.test, Test::IsNull) {
             return Err(Error::unsupported(format!(
                 "a condition on column {} of nested type {kind}, other than IS NULL and IS NOT NULL",
                 self.column
             )));
         }
-        let typed = |literal: &Literal| literal.to_datum(&kind).map_err(|error| self.named(error));
+        let typed = |literal: &Literal| literal.to_datum(&kind).map_err(|error| named(&self.column, error));
         let test = match &self.test {
             Test::Compare(comparison, literal) => Test::Compare(*comparison, Literal::Datum(typed(literal)?)),
             Test::In(literals) => {
@@ -263,16 +295,33 @@ impl Leaf {
                 return Err(Error::invalid(format!("column {}: like needs a text column, not {kind}", self.column)));
             }
             Test::Like(pattern) => Test::Like(pattern.clone()),
+            Test::Beside(comparison, side) => {
+                Test::Beside(*comparison, Box::new(side.bind(schema, &self.column, &kind)?))
+            }
         };
         Ok(Self { column: self.column.clone(), path, kind: Some(column), test })
     }
+}
 
-    /// An error about the column, which does not name it yet.
-    pub(super) fn named(&self, error: Error) -> Error {
-        match error {
-            Error::Invalid(text) => Error::invalid(format!("column {}: {text}", self.column)),
-            other => other,
+/// An error about a column, which does not name it yet.
+pub(super) fn named(column: &str, error: Error) -> Error {
+    match error {
+        Error::Invalid(text) => Error::invalid(format!("column {column}: {text}")),
+        other => other,
+    }
+}
+
+impl Side {
+    fn bind(&self, schema: &Schema, beside: &str, kind_beside: &TypeKind) -> Result<Self> {
+        let column = schema.fields[schema.require(&self.column)?].data_type.kind.clone();
+        let (path, kind) = path::bind(&self.path, &column).map_err(|error| named(&self.column, error))?;
+        if common(kind_beside, &kind).is_none() {
+            return Err(Error::invalid(format!(
+                "column {beside} of {kind_beside} and column {} of {kind} do not compare: cast one of them",
+                self.column
+            )));
         }
+        Ok(Self { column: self.column.clone(), path, kind: Some(column) })
     }
 }
 
@@ -309,6 +358,10 @@ impl fmt::Display for Leaf {
             }
             Test::IsNull => f.write_str(" is null"),
             Test::Like(pattern) => write!(f, " like {}", quoted(&pattern.to_string())),
+            Test::Beside(comparison, side) => {
+                write!(f, " {} ", comparison.sign())?;
+                path::print(f, &side.column, side.kind.as_ref(), &side.path)
+            }
         }
     }
 }

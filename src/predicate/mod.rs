@@ -12,6 +12,7 @@
 //! strings compare by bytes.
 
 mod assign;
+mod beside;
 mod column;
 mod evaluate;
 mod expr;
@@ -27,7 +28,7 @@ mod text;
 pub use assign::{Assigned, Assignment, assign};
 pub use column::{Column, col};
 pub use evaluate::evaluate;
-pub use expr::{Comparison, Expr, Leaf, Test};
+pub use expr::{Comparison, Expr, Leaf, Side, Test};
 pub use function::{Ends, TextFunction};
 pub use lane::{datum_lane, with_one_nan};
 pub use like::LikePattern;

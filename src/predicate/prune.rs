@@ -95,7 +95,7 @@ fn of_leaf(leaf: &Leaf, range: &ColumnRange) -> Chances {
         return Chances { yes: false, no: false };
     }
     match &leaf.test {
-        Test::IsNull => OPEN,
+        Test::IsNull | Test::Beside(..) => OPEN,
         Test::Compare(comparison, literal) => literal.datum().map_or(OPEN, |value| Chances {
             yes: can_compare(*comparison, range, value),
             no: can_compare(comparison.opposite(), range, value),

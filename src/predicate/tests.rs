@@ -332,12 +332,24 @@ fn value(kind: &TypeKind) -> BoxedStrategy<Datum> {
     }
 }
 
+const COMPARISONS: [Comparison; 6] =
+    [Comparison::Eq, Comparison::Ne, Comparison::Lt, Comparison::Le, Comparison::Gt, Comparison::Ge];
+
+fn compares(comparison: Comparison, order: std::cmp::Ordering) -> bool {
+    match comparison {
+        Comparison::Eq => order.is_eq(),
+        Comparison::Ne => order.is_ne(),
+        Comparison::Lt => order.is_lt(),
+        Comparison::Le => order.is_le(),
+        Comparison::Gt => order.is_gt(),
+        Comparison::Ge => order.is_ge(),
+    }
+}
+
 fn expression() -> impl Strategy<Value = Expr> {
     let leaf = (0..KINDS.len()).prop_flat_map(|at| {
         let (name, kind) = &KINDS[at];
-        let comparisons =
-            [Comparison::Eq, Comparison::Ne, Comparison::Lt, Comparison::Le, Comparison::Gt, Comparison::Ge];
-        let compare = (prop::sample::select(comparisons.to_vec()), value(kind))
+        let compare = (prop::sample::select(COMPARISONS.to_vec()), value(kind))
             .prop_map(|(comparison, value)| Test::Compare(comparison, Literal::Datum(value)));
         let list = prop::collection::vec(value(kind), 0..8)
             .prop_map(|values| Test::In(values.into_iter().map(Literal::Datum).collect()));
@@ -348,6 +360,10 @@ fn expression() -> impl Strategy<Value = Expr> {
         };
         test.prop_map(move |test| Expr::Leaf(Leaf { column: name.to_string(), path: vec![], kind: None, test }))
     });
+    let sides = prop::sample::select(vec![("i", "i"), ("i", "d"), ("d", "i"), ("d", "d"), ("s", "s"), ("b", "b")]);
+    let beside = (sides, prop::sample::select(COMPARISONS.to_vec()))
+        .prop_map(|((one, other), comparison)| col(one).beside(comparison, col(other)));
+    let leaf = prop_oneof![4 => leaf, 1 => beside];
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Expr::And),
@@ -416,16 +432,17 @@ fn slow(expr: &Expr, row: &[Datum]) -> Option<bool> {
                 return U;
             }
             Some(match &leaf.test {
-                Test::Compare(comparison, literal) => {
-                    let order = value.total_cmp(literal.datum().unwrap());
-                    match comparison {
-                        Comparison::Eq => order.is_eq(),
-                        Comparison::Ne => order.is_ne(),
-                        Comparison::Lt => order.is_lt(),
-                        Comparison::Le => order.is_le(),
-                        Comparison::Gt => order.is_gt(),
-                        Comparison::Ge => order.is_ge(),
+                Test::Compare(comparison, literal) => compares(*comparison, value.total_cmp(literal.datum().unwrap())),
+                Test::Beside(comparison, side) => {
+                    let other = &row[KINDS.iter().position(|(name, _)| *name == side.column).unwrap()];
+                    if other.is_null() {
+                        return U;
                     }
+                    let wide = |value: &Datum| match value {
+                        Datum::Int(number) => Datum::Double((*number).into()),
+                        other => other.clone(),
+                    };
+                    compares(*comparison, wide(value).total_cmp(&wide(other)))
                 }
                 Test::In(literals) => literals.iter().any(|one| one.datum().unwrap().total_cmp(value).is_eq()),
                 Test::Like(pattern) => matches!(value, Datum::String(text) if pattern.matches(text)),

@@ -182,18 +182,22 @@ pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
     pairs.collect()
 }
 
-/// `YYYY-MM-DD`, years 1 to 9999.
+/// `YYYY-MM-DD`, or with a sign before it: years -9999 to 9999.
 fn date(text: &str) -> Option<Date> {
-    let mut parts = text.split('-');
+    let (sign, unsigned) = match text.strip_prefix('-') {
+        Some(unsigned) => (-1, unsigned),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let mut parts = unsigned.split('-');
     let mut part = |length: usize| {
         let part = parts.next()?;
         (part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse::<i16>().ok())?
     };
     let (year, month, day) = (part(4)?, part(2)?, part(2)?);
-    if parts.next().is_some() || year == 0 {
+    if parts.next().is_some() {
         return None;
     }
-    Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
+    Date::new(sign * year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
 }
 
 fn days(date: Date) -> i32 {
@@ -240,7 +244,8 @@ fn timestamp(text: &str, precision: u8) -> Option<Datum> {
     if nanos % step != 0 {
         return None;
     }
-    let millis = i64::from(days(date(day)?)) * 86_400_000 + seconds * 1_000 + nanos / 1_000_000;
+    let day = date(day).filter(|day| day.year() > 0)?;
+    let millis = i64::from(days(day)) * 86_400_000 + seconds * 1_000 + nanos / 1_000_000;
     Some(Datum::Timestamp { millis, nanos: i32::try_from(nanos % 1_000_000).ok()? })
 }
 
@@ -266,6 +271,7 @@ fn instant(text: &str, precision: u8) -> Option<Datum> {
 fn date_text(days: i64) -> String {
     let span = jiff::Span::new().try_days(days);
     match span.and_then(|span| EPOCH.checked_add(span)) {
+        Ok(date) if date.year() < 0 => format!("-{:04}-{:02}-{:02}", -date.year(), date.month(), date.day()),
         Ok(date) => format!("{date}"),
         Err(_) => format!("day {days}"),
     }
@@ -296,6 +302,8 @@ mod tests {
         let decimal = TypeKind::Decimal { precision: 38, scale: 2 };
         for (kind, text) in [
             (TypeKind::Boolean, "true"),
+            (TypeKind::Date, "0000-12-30"),
+            (TypeKind::Date, "-0044-03-15"),
             (TypeKind::TinyInt, "-128"),
             (TypeKind::BigInt, "-9223372036854775808"),
             (TypeKind::Double, "-0.5"),
@@ -348,7 +356,9 @@ mod tests {
             (TypeKind::Decimal { precision: 4, scale: 2 }, "1.005"),
             (TypeKind::Date, "2023-02-29"),
             (TypeKind::Date, "2023-2-9"),
-            (TypeKind::Date, "0000-01-01"),
+            (TypeKind::Date, "10000-01-01"),
+            (TypeKind::Timestamp(3), "0000-01-01"),
+            (TypeKind::Timestamp(3), "-0001-01-01"),
             (TypeKind::Time(3), "24:00:00"),
             (TypeKind::Time(3), "01:02:03.0001"),
             (TypeKind::Timestamp(3), "2024-01-01 00:00:00.0001"),

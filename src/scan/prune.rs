@@ -122,7 +122,8 @@ impl Pruner {
             self.first_key.as_ref().filter(|key| *key == column)?;
             let (min, max) = (min.values().first()?.clone(), max.values().first()?.clone());
             let kind = &self.schema.fields[self.schema.index_of(column)?].data_type.kind;
-            Some(ColumnRange { min: Some(least(min, kind)), max: Some(max), null_count: Some(0), row_count: 1 })
+            let bound = |bound: Datum| Some(bound).filter(tells);
+            Some(ColumnRange { min: bound(least(min, kind)), max: bound(max), null_count: Some(0), row_count: 1 })
         })
     }
 
@@ -177,7 +178,7 @@ impl Pruner {
             // Not every writer counts NaN in a float's bounds, and NaN is the largest value here.
             let float = matches!(&stats.data_type.kind, TypeKind::Float | TypeKind::Double);
             let bound = |value: &Datum| {
-                let known = !value.is_null() && !float;
+                let known = !value.is_null() && !float && tells(value);
                 known.then(|| widen(value, &stats.data_type.kind, kind)).flatten()
             };
             Some(ColumnRange {
@@ -188,6 +189,14 @@ impl Pruner {
             })
         })
     }
+}
+
+/// Before 1583: days that pass through Java's calendar of old in ORC files, where statistics have others than the rows.
+const OLD_DAYS: i64 = -12_212_553_600_000;
+
+/// Whether a bound is one of the rows as readers see them.
+fn tells(bound: &Datum) -> bool {
+    !matches!(bound, Datum::Timestamp { millis, .. } if *millis < OLD_DAYS)
 }
 
 /// A bound from below of texts as readers see them. Java fills CHARs of ORC files up with blanks before it takes bounds, and
@@ -356,6 +365,27 @@ mod tests {
         assert!(!may_match(&eq("c", "aa"), ("ab   ", "cd   ")), "bounds still tell");
         assert!(!may_match(&eq("c", "ce"), ("ab   ", "cd   ")));
         assert!(!may_match(&eq("s", "ab"), ("ab   ", "cd   ")), "a text of its own length");
+    }
+
+    #[test]
+    fn bounds_of_old_days_tell_nothing() {
+        let builder = Schema::builder().column("t", DataType::timestamp(3));
+        let schema = Arc::new(builder.option("file.format", "orc").build().unwrap());
+        let hides = |filter: &str, min: i64, max: i64| {
+            let at = |millis| Datum::Timestamp { millis, nanos: 0 };
+            let data_type = schema.fields[0].data_type.clone();
+            let stats = ColumnStats { data_type, min: at(min), max: at(max), null_count: Some(0) };
+            let (value_stats, _) = SimpleStats::build(&[("t", StatsMode::Full, stats)], false).unwrap();
+            let file = DataFileMeta { row_count: 2, value_stats, ..data_file("data-0.orc", 10) };
+            let filter = crate::predicate::parse(filter, &schema).unwrap();
+            !pruner(&schema, &filter).values_may_match(&file).unwrap()
+        };
+        // Java wrote 1000-01-01, and every reader shows 1000-01-06.
+        let old = -30_610_224_000_000;
+        assert!(!hides("t = '1000-01-06 00:00:00'", old, old));
+        assert!(!hides("t < '1000-01-01 00:00:00'", old, 0));
+        assert!(hides("t > '2000-01-01 00:00:00'", old, 0), "the other bound tells");
+        assert!(hides("t < '1969-01-01 00:00:00'", 0, 0));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::default_value::default_lane;
 use super::option_keys::{ENGINE_PREFIXES, Kind, OptionKey, Rule, find_option};
 use super::options::index_refusals;
 use super::units::parse_map;
-use super::{BucketMode, Schema, StatsMode, parse_duration, parse_memory_size};
+use super::{BucketMode, Schema, StatsMode, TableOptions, parse_duration, parse_memory_size};
 use crate::error::{Error, Result};
 
 /// What a table is opened for.
@@ -31,7 +31,7 @@ pub fn check_options(schema: &Schema, usage: Use) -> Result<()> {
         refusals.extend(refusal(name, value, usage));
     }
     if refusals.is_empty() {
-        return Ok(());
+        return if usage == Use::Write { TableOptions::parse_all(schema).map(drop) } else { Ok(()) };
     }
     let invalid = refusals.iter().any(|refusal| matches!(refusal, Error::Invalid(_)));
     let texts = refusals.into_iter().map(|refusal| match refusal {
@@ -82,6 +82,12 @@ fn schema_refusals(schema: &Schema, usage: Use) -> Vec<Error> {
         Err(error) if schema.option("bucket").is_none_or(|text| text.parse::<i32>().is_ok()) => refusals.push(error),
         Err(_) => {}
     }
+    // Until 0.5 tables with a key could leave it aside, and those without one count equal rows.
+    let mode = schema.option("write-mode").map(str::to_ascii_lowercase);
+    if mode.is_some_and(|mode| mode == if schema.has_primary_key() { "append-only" } else { "change-log" }) {
+        let words = "only of a table without a primary key, and change-log only of one with it";
+        refusals.push(Error::unsupported(format!("option write-mode (append-only {words})")));
+    }
     if usage == Use::Write {
         refusals.extend(index_refusals(schema));
         refusals.extend(schema.fields.iter().filter_map(|field| default_lane(field).err()));
@@ -123,21 +129,32 @@ fn check_value(kind: Kind, value: &str) -> Result<(), String> {
         Kind::Boolean => well(["true", "false"].iter().any(|it| it.eq_ignore_ascii_case(value)), "true or false"),
         Kind::Int => well(value.parse::<i32>().is_ok(), "a 32-bit number"),
         Kind::Long => well(value.parse::<i64>().is_ok(), "a 64-bit number"),
-        Kind::Float | Kind::Double => well(value.parse::<f64>().is_ok(), "a number"),
+        Kind::Float | Kind::Double => well(value.parse::<f64>().is_ok_and(f64::is_finite), "a number"),
         Kind::MemorySize => parse_memory_size(value).map(drop).map_err(of),
         Kind::Duration => parse_duration(value).map(drop).map_err(of),
         Kind::Enum(words) => {
             let fine = words.iter().any(|word| word.eq_ignore_ascii_case(value));
             well(fine, &format!("one of {}", words.join(", ")))
         }
-        Kind::Map => well(parse_map(value).is_some(), "key:value pairs with commas between them"),
+        Kind::Map => match parse_map(value) {
+            Some(pairs) => check_keys_differ(&pairs),
+            None => well(false, "key:value pairs with commas between them"),
+        },
         Kind::StatsMode => StatsMode::parse(value).map(drop).map_err(of),
         Kind::StatsModes => match parse_map(value) {
-            Some(pairs) => pairs.iter().try_for_each(|(_, mode)| StatsMode::parse(mode).map(drop)).map_err(of),
+            Some(pairs) => {
+                check_keys_differ(&pairs)?;
+                pairs.iter().try_for_each(|(_, mode)| StatsMode::parse(mode).map(drop)).map_err(of)
+            }
             None => well(false, "level:mode pairs with commas between them"),
         },
         Kind::Text | Kind::List => Ok(()),
     }
+}
+
+fn check_keys_differ(pairs: &[(&str, &str)]) -> Result<(), String> {
+    let twice = pairs.iter().enumerate().find(|(at, (key, _))| pairs[..*at].iter().any(|(other, _)| other == key));
+    twice.map_or(Ok(()), |(_, (key, _))| Err(format!("{key} stands there twice")))
 }
 
 #[cfg(test)]

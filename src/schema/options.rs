@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::reader::{BUCKET_FUNCTIONS, CHANGELOG_PRODUCERS, MERGE_ENGINES, Reader, SORT_ORDERS, number, split_names};
+use super::option_keys::{Rule, find_option};
 use super::units::StatsMode;
 use super::{BucketMode, Schema, Use, check_options, parse_duration, parse_memory_size};
 use crate::error::Result;
@@ -345,11 +346,21 @@ pub struct TableOptions {
 }
 
 impl TableOptions {
-    /// The options of a table with Paimon's defaults.
+    /// The options of a table with Paimon's defaults. An option of writers alone whose value cannot be honoured keeps its
+    /// default: [`check_options`] refuses to write then, and nothing that is read depends on it.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] that names an option whose value is no value of its type.
     pub fn parse(schema: &Schema) -> Result<Self> {
+        Self::parse_all(schema).or_else(|error| {
+            let mut readable = schema.clone();
+            readable.options.retain(|name, _| find_option(name).is_none_or(|key| key.stance.read != Rule::Harmless));
+            if readable.options.len() == schema.options.len() { Err(error) } else { Self::parse_all(&readable) }
+        })
+    }
+
+    /// The same, with nothing left out.
+    pub(super) fn parse_all(schema: &Schema) -> Result<Self> {
         let read = Reader { options: &schema.options };
         let bucket = schema.bucket_mode()?;
         let target = if schema.has_primary_key() { 128 << 20 } else { 256 << 20 };

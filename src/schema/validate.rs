@@ -28,6 +28,7 @@ pub fn validate(schema: &Schema) -> Result<TableOptions> {
     check_vectors(schema, &options)?;
     check_column_options(schema)?;
     check_names(&options)?;
+    check_spellings(schema, &options)?;
     check_limits(schema)?;
     check_formats(schema, &options)?;
     Ok(options)
@@ -294,12 +295,42 @@ fn check_column_options(schema: &Schema) -> Result<()> {
 }
 
 /// Options that become parts of paths.
+/// Spellings that are understood here, and that Java's writers or readers stumble over.
+fn check_spellings(schema: &Schema, options: &TableOptions) -> Result<()> {
+    let wrong = |name: &str, text: &str, why: &str| Err(Error::invalid(format!("option {name} = {text:?}: {why}")));
+    for name in ["bucket-key", "sequence.field"] {
+        if let Some(text) = schema.option(name)
+            && text.split(',').any(|column| column.is_empty() || column.trim() != column)
+        {
+            return wrong(name, text, "columns have commas between them and nothing else");
+        }
+    }
+    if let Some(text) = schema.option("parquet.writer.version")
+        && !["PARQUET_1_0", "v1"].contains(&text)
+    {
+        return wrong("parquet.writer.version", text, "PARQUET_1_0 and v1 are written just so");
+    }
+    if let Some(text) = schema.option("data-file.external-paths.weights").filter(|text| text.trim().is_empty()) {
+        return wrong("data-file.external-paths.weights", text, "no weight");
+    }
+    let avro = options.formats.all().any(|(_, format)| format.word() == "avro");
+    let codecs = ["file.compression", "file.compression.per.level", "changelog-file.compression"];
+    match codecs
+        .iter()
+        .filter_map(|name| Some((name, schema.option(name)?)))
+        .find(|(_, text)| **text != text.to_lowercase())
+    {
+        Some((name, text)) if avro => wrong(name, text, "Avro's codecs are written in small letters"),
+        _ => Ok(()),
+    }
+}
+
 fn check_names(options: &TableOptions) -> Result<()> {
     let plain = |text: &str| !text.contains(['/', '\\']) && !text.chars().any(char::is_control);
     for (name, text) in
         [("data-file.prefix", &options.data_file_prefix), ("changelog-file.prefix", &options.changelog_file_prefix)]
     {
-        if text.is_empty() || text.starts_with('.') || !plain(text) {
+        if text.is_empty() || text.starts_with('.') || text.contains(':') || !plain(text) {
             return Err(Error::invalid(format!("option {name}: {text:?} cannot begin a file name")));
         }
     }

@@ -98,6 +98,7 @@ impl Start {
             Self::Latest => FirstStep::changes(snapshots.latest_id().await?.map_or(1, |id| id + 1)),
             Self::Earliest => FirstStep::changes(earliest(history).await?.unwrap_or(1)),
             Self::Snapshot(id) => {
+                let id = &(*id).max(1); // numbers begin with 1
                 check_kept(history, *id).await?;
                 let latest = snapshots.latest_id().await?;
                 if let Some(latest) = latest.filter(|latest| *id > latest.saturating_add(1)) {

@@ -271,7 +271,7 @@ impl ScanBuilder {
     pub async fn read_splits(&self, splits: Vec<Split>) -> Result<RowStream> {
         let schema = match splits.first() {
             Some(split) => schema_of(&self.history, &self.handle()?, split.schema_id).await?,
-            None => self.handle()?,
+            None => self.schema().await?,
         };
         let filter = self.filter.as_ref().map(|filter| filter.bind(&schema)).transpose()?;
         self.read_with(schema, filter, splits).await

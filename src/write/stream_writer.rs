@@ -340,21 +340,30 @@ impl StreamWriter {
             None => batch.kinds().cloned(),
         };
         let Some(kinds) = kinds else { return Ok((rows, None)) };
-        if !self.settings.schema.has_primary_key() && kinds.values().iter().any(|kind| *kind != RowKind::Insert as i8) {
-            return Err(Error::invalid("an append table takes +I rows only"));
-        }
         let dropped = |kind: i8| match RowKind::from_byte(kind) {
             Ok(RowKind::UpdateBefore) => options.ignore_delete || options.ignore_update_before,
             Ok(RowKind::Delete) => options.ignore_delete,
             _ => false,
         };
         let keep = BooleanArray::from_iter(kinds.values().iter().map(|kind| Some(!dropped(*kind))));
-        if keep.true_count() == keep.len() {
+        let (rows, kinds) = match keep.true_count() == keep.len() {
+            true => (rows, kinds),
+            false => (
+                filter_record_batch(&rows, &keep).map_err(|error| Error::bug(error.to_string()))?,
+                Int8Array::from_iter_values(kinds.values().iter().copied().filter(|kind| !dropped(*kind))),
+            ),
+        };
+        if schema.has_primary_key() {
             return Ok((rows, Some(kinds)));
         }
-        let kept = filter_record_batch(&rows, &keep).map_err(|error| Error::bug(error.to_string()))?;
-        let kinds = Int8Array::from_iter_values(kinds.values().iter().copied().filter(|kind| !dropped(*kind)));
-        Ok((kept, Some(kinds)))
+        // Files of append tables keep no kinds.
+        let adds = |kind: &i8| [RowKind::Insert as i8, RowKind::UpdateAfter as i8].contains(kind);
+        match kinds.values().iter().all(adds) {
+            true => Ok((rows, None)),
+            false => {
+                Err(Error::invalid("an append table takes +I and +U rows only (option ignore-delete drops the others)"))
+            }
+        }
     }
 
     fn take(

@@ -115,6 +115,13 @@ fn fits(kind: &TypeKind, stored: &OrcType) -> bool {
     }
 }
 
+/// Whether a zone is UTC under one of its names, as Java and pyarrow (`GMT`) spell it.
+fn is_utc(zone: Tz) -> bool {
+    let name = zone.name();
+    let name = name.strip_prefix("Etc/").unwrap_or(name);
+    matches!(name, "UTC" | "UCT" | "GMT" | "GMT0" | "GMT+0" | "GMT-0" | "Greenwich" | "Universal" | "Zulu")
+}
+
 /// How a file's times are to be understood.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
@@ -127,7 +134,7 @@ pub(super) struct Times {
 impl Times {
     /// Of a stripe's zone; `zoned_digits` as in [`crate::files::ReadPlan`].
     pub(super) fn of(zone: Option<Tz>, zoned_digits: bool) -> Self {
-        let written_in = zone.filter(|zone| *zone != Tz::UTC);
+        let written_in = zone.filter(|zone| !is_utc(*zone));
         Self { written_in, zone: written_in.filter(|_| zoned_digits) }
     }
 }

@@ -352,6 +352,7 @@ fn ask(test: &Test, kind: &TypeKind, negated: bool) -> Option<Ask> {
             }
         }
         Test::Like(pattern) => ask_like(pattern, negated),
+        Test::Beside(..) => None,
     }
 }
 

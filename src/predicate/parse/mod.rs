@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! any     = all { "or" all }          all = one { "and" one }          one = "not" one | "(" any ")" | test
-//! test    = "true" | "false" | column | operand sign operand
+//! test    = "true" | "false" | column | operand sign operand   (one of them a column)
 //!         | column ["not"] ( "in" "(" literal { "," literal } ")" | "between" literal "and" literal
 //!                           | "like" 'text' ["escape" 'character'] ) | column "is" ["not"] "null"
 //! literal = ["-"] number | 'text' | X'00ff' | true | false | DATE 'text' | TIME 'text' | TIMESTAMP 'text'
@@ -194,9 +194,14 @@ impl Parser<'_> {
     fn test_of_column(&mut self, start: usize, column: &Column) -> Result<Expr> {
         self.bound(start, false, column.clone().is_null())?; // there is such a column, and the path leads somewhere
         if let Some(comparison) = self.comparison() {
-            let literal_at = self.position();
-            let literal = self.literal()?;
-            return self.compare(column, start, comparison, literal, literal_at);
+            let other_at = self.position();
+            return match self.operand()? {
+                Operand::Literal(literal) => self.compare(column, start, comparison, literal, other_at),
+                Operand::Column(other) => {
+                    self.bound(other_at, false, other.clone().is_null())?;
+                    self.bound(other_at, false, column.clone().beside(comparison, other))
+                }
+            };
         }
         if self.take_word("is") {
             let negated = self.take_word("not");

@@ -96,6 +96,18 @@ fn a_path_leads_into_a_column() {
 }
 
 #[test]
+fn columns_compare_to_each_other() {
+    same("n < amount", col("n").beside(Comparison::Lt, col("amount")));
+    same("upper(status) <> place.city", col("status").upper().beside(Comparison::Ne, col("place").field("city")));
+    same("cast(at as date) >= day", col("at").cast(DataType::DATE).beside(Comparison::Ge, col("day")));
+    same("not n = tags['a']", col("n").beside(Comparison::Eq, col("tags").key("a")).negate());
+    let expr = parsed("n = `in`");
+    assert_eq!(expr.columns(), ["in".to_string(), "n".to_string()].into());
+    let renamed = expr.rename(&|name| (name != "in").then(|| name.to_string()));
+    assert_eq!(renamed, None);
+}
+
+#[test]
 fn functions_change_a_text_before_it_is_tested() {
     same("UPPER(status) = 'OPEN'", col("status").upper().eq("OPEN"));
     same("'open' = lower(trim(place.city))", col("place").field("city").trim().lower().eq("open"));
@@ -159,7 +171,10 @@ fn an_error_tells_the_position() {
         ("n", 2),
         ("5", 2),
         ("1 = 2", 5),
-        ("n = n", 5),
+        ("n = status", 5),
+        ("n < nope", 5),
+        ("place = place", 9),
+        ("day = n", 7),
         ("upper(n) = 'A'", 1),
         ("upper('a') = status", 7),
         ("upper(status = 'A'", 14),

@@ -42,6 +42,35 @@ fn only_a_reader_lets_unknown_options_of_engines_pass() {
 }
 
 #[test]
+fn what_writers_alone_look_at_keeps_nobody_from_reading() {
+    for (name, value) in [
+        ("full-compaction.delta-commits", "0"),
+        ("snapshot.expire.limit", "-1"),
+        ("parquet.block.size", "0"),
+        ("changelog-file.stats-mode", "truncate(0)"),
+    ] {
+        let schema = keyed(&[(name, value), ("merge-engine", "aggregation")]);
+        let options = TableOptions::checked(&schema, Use::Read).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(options.merge_engine, crate::schema::MergeEngine::Aggregation, "what readers look at stays");
+        let error = check_options(&schema, Use::Write).unwrap_err();
+        assert!(matches!(&error, Error::Invalid(text) if text.contains(value)), "{name}: {error}");
+    }
+    assert!(check(&[("file.compression.zstd-level", "23")], Use::Write).is_ok(), "zstd's last level");
+}
+
+#[test]
+fn write_mode_says_what_the_key_says() {
+    let without = |mode: &str| Schema::builder().column("a", DataType::INT).option("write-mode", mode).build().unwrap();
+    for usage in [Use::Read, Use::Write] {
+        assert_eq!(check(&[("write-mode", "change-log")], usage), Ok(()));
+        assert_eq!(check_options(&without("append-only"), usage), Ok(()));
+        for refused in [check(&[("write-mode", "append-only")], usage), check_options(&without("change-log"), usage)] {
+            assert!(matches!(&refused, Err(Error::Unsupported(text)) if text.contains("write-mode")), "{refused:?}");
+        }
+    }
+}
+
+#[test]
 fn one_error_names_every_offending_option() {
     let options = [("data-evolution.enabled", "true"), ("primary-key.nullable", "true"), ("write-only", "true")];
     let Err(Error::Unsupported(text)) = check(&options, Use::Read) else { panic!() };

@@ -1,7 +1,7 @@
 //! Compaction, changelog by compaction, lookups: read by the jobs that compact.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{HONOURED, Kind, OptionKey, harmless};
+use super::{HONOURED, Kind, OptionKey, WRITES, harmless};
 
 const COMPACTS: &str = "this version does not compact for this reason";
 const LOOKS_UP: &str = "tunes the local files of lookups, and there are none: pages of data files are kept instead";
@@ -21,11 +21,11 @@ keys! {
         "commits wait for lookup compaction";
     "lookup-compact": Enum(&["RADICAL", "GENTLE"]) = "RADICAL", HONOURED,
         "how eagerly level 0 is compacted by lookup";
-    "lookup-compact.max-interval": Int, HONOURED, "commits until a gentle lookup compaction";
-    "full-compaction.delta-commits": Int, HONOURED,
+    "lookup-compact.max-interval": Int, WRITES, "commits until a gentle lookup compaction";
+    "full-compaction.delta-commits": Int, WRITES,
         "commits of a writer between two full compactions; 1 with changelog-producer full-compaction";
     "num-sorted-run.compaction-trigger": Int = "5", HONOURED, "runs after which a bucket is compacted";
-    "num-sorted-run.stop-trigger": Int, HONOURED,
+    "num-sorted-run.stop-trigger": Int, WRITES,
         "runs after which writing waits";
     "num-levels": Int, HONOURED, "levels of a bucket";
     "compaction.max-size-amplification-percent": Int = "200", HONOURED,
@@ -42,8 +42,8 @@ keys! {
     "compaction.total-size-threshold": MemorySize, HONOURED, "size below which a full compaction is cheap";
     "compaction.incremental-size-threshold": MemorySize, HONOURED,
         "size above level top after which a full compaction is due";
-    "compaction.min.file-num": Int = "5", HONOURED, "small append files worth a compaction";
-    "compaction.file-num-limit": Int = "100000", HONOURED, "files of one append compaction";
+    "compaction.min.file-num": Int = "5", WRITES, "small append files worth a compaction";
+    "compaction.file-num-limit": Int = "100000", WRITES, "files of one append compaction";
     "compaction.delete-ratio-threshold": Double = "0.2", HONOURED,
         "share of masked rows after which an append file is rewritten";
     "compaction.skip-expired-partitions": Boolean = "false", harmless(COMPACTS),

@@ -1,7 +1,7 @@
 //! Data files: format, codec, names, sizes, statistics.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{HONOURED, Kind, OptionKey, harmless, unwritable};
+use super::{HONOURED, Kind, OptionKey, WRITES, harmless, unwritable};
 
 const FORMATS: &[&str] = &["parquet", "avro", "orc"];
 const ONLY_FORMATS: &str = "only Parquet, Avro and ORC files are written: set it to parquet, avro or orc";
@@ -39,7 +39,7 @@ keys! {
     "changelog-file.prefix": Text = "changelog-", HONOURED, "first letters of changelog file names";
     "changelog-file.format": Text, unwritable(FORMATS, ONLY_FORMATS), "format of changelog files";
     "changelog-file.compression": Text, unwritable(CODECS, ONLY_CODECS), "codec of changelog files";
-    "changelog-file.stats-mode": StatsMode, HONOURED, "statistics of changelog files";
+    "changelog-file.stats-mode": StatsMode, WRITES, "statistics of changelog files";
     "partition.default-name": Text = "__DEFAULT_PARTITION__", HONOURED, "directory name of a NULL partition value";
     "partition.legacy-name": Boolean = "true", HONOURED, "spell partition values as Java's toString does";
     "target-file-size": MemorySize, HONOURED,

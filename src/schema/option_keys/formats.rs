@@ -1,7 +1,7 @@
 //! Options that file formats read by their own prefix.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
+use super::{HONOURED, Kind, OptionKey, WRITES, harmless, refused, unwritable};
 
 const ORC_REST: &str = "a detail of ORC's writer or reader that nobody can tell from the rows";
 const ORC_TEXTS: &str = "texts are never kept in a dictionary in ORC files";
@@ -17,7 +17,7 @@ const PARQUET_SPEED: &str = "a detail of parquet-mr's writer that readers cannot
 keys! {
     "parquet.enable.dictionary": Boolean = "true", HONOURED, "dictionary encoding";
     "parquet.enable.dictionary#<column>": Boolean = "true", HONOURED, "dictionary encoding of one column";
-    "parquet.block.size": Long = "134217728", HONOURED, "bytes of a row group (16 MiB here when it is not set)";
+    "parquet.block.size": Long = "134217728", WRITES, "bytes of a row group (16 MiB here when it is not set)";
     "parquet.page.size": Int = "65536", HONOURED, "bytes of a page; smaller than parquet-java's 1 MiB, for lookups and for memory";
     "parquet.dictionary.page.size": Int = "1048576", HONOURED, "bytes of a dictionary page";
     "parquet.page.row.count.limit": Int = "20000", HONOURED, "rows of a page";
@@ -64,10 +64,10 @@ keys! {
     "parquet.crypto.<setting>": Text, refused(&[], "encrypted files are not supported"), "encryption of Parquet files";
     "orc.compress": Text, unwritable(ORC_CODECS, "only these codecs"), "codec of ORC files, instead of file.compression";
     "orc.compression.zstd.level": Int, HONOURED, "effort of zstd in ORC files, instead of file.compression.zstd-level";
-    "orc.stripe.size": Long = "67108864", HONOURED, "bytes of a stripe (16 MiB here when it is not set)";
-    "orc.stripe.row.count": Long = "2147483647", HONOURED, "rows of a stripe at the most (1048576 here when it is not set)";
+    "orc.stripe.size": Long = "67108864", WRITES, "bytes of a stripe (16 MiB here when it is not set)";
+    "orc.stripe.row.count": Long = "2147483647", WRITES, "rows of a stripe at the most (1048576 here when it is not set)";
     "orc.write.format": Text = "0.12", unwritable(&[], "only version 0.12 of the format"), "version of ORC files";
-    "orc.proleptic.gregorian": Boolean = "false", unwritable(&[], "days are written for readers with Java's default"),
+    "orc.proleptic.gregorian": Boolean = "false", refused(&[], "days are read and written as by Java's default"),
         "the calendar of days before 1582";
     "orc.bloom.filter.columns": Text, unwritable(&[], ORC_BLOOM), "columns with bloom filters in ORC files";
     "orc.bloom.filter.<setting>": Text, harmless(ORC_BLOOM), "shape of bloom filters";

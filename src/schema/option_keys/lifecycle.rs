@@ -1,7 +1,7 @@
 //! Retention, expiry, tags, marks: what other jobs do to a table over time.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{HONOURED, Kind, OptionKey, harmless, unwritable};
+use super::{HONOURED, Kind, OptionKey, WRITES, harmless, unwritable};
 
 const GATE_TAG: &str = "no effect unless tag.automatic-creation, which is refused for writing";
 const GATE_PARTITION: &str = "no effect unless partition.expiration-time, which is refused for writing";
@@ -13,7 +13,7 @@ keys! {
     "snapshot.num-retained.max": Int = "2147483647", HONOURED, "most snapshots kept";
     "snapshot.expire.execution-mode": Enum(&["sync", "async"]) = "sync", HONOURED,
         "whether a commit waits for expiry";
-    "snapshot.expire.limit": Int = "50", HONOURED, "snapshots expired at once";
+    "snapshot.expire.limit": Int = "50", WRITES, "snapshots expired at once";
     "snapshot.clean-empty-directories" | "snapshot.expire.clean-empty-directories": Boolean = "false",
         HONOURED, "remove directories that expiry empties";
     "snapshot.watermark-idle-timeout": Duration, harmless("only Flink's committer reads it"),

@@ -1,7 +1,7 @@
 //! Manifests, commits and callbacks.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
+use super::{HONOURED, Kind, OptionKey, WRITES, harmless, refused, unwritable};
 
 const NO_CALLBACK: &str = "user code cannot run here after a commit";
 
@@ -12,7 +12,7 @@ keys! {
     "manifest.target-file-size": MemorySize = "8 mb", HONOURED, "bytes of a manifest";
     "manifest.full-compaction-threshold-size": MemorySize = "16 mb", HONOURED,
         "bytes of changing manifests after which all are merged";
-    "manifest.merge-min-count": Int = "30", HONOURED, "small manifests after which they are merged";
+    "manifest.merge-min-count": Int = "30", WRITES, "small manifests after which they are merged";
     "manifest-sort.enabled": Boolean = "false", harmless("any order of manifest entries is the same table"),
         "sort manifests by a partition column";
     "manifest-sort.partition-field": Text, harmless("any order of manifest entries is the same table"),
@@ -25,7 +25,7 @@ keys! {
         "leave statistics out of DELETE entries";
     "commit.user-prefix": Text, HONOURED, "first letters of generated commit users";
     "commit.timeout": Duration, HONOURED, "time a commit may take with its retries";
-    "commit.max-retries": Int = "10", HONOURED, "retries of a commit that lost a race";
+    "commit.max-retries": Int = "10", WRITES, "retries of a commit that lost a race";
     "commit.min-retry-wait": Duration = "10 ms", HONOURED, "first wait between such retries";
     "commit.max-retry-wait": Duration = "10 s", HONOURED, "longest wait between such retries";
     "commit.force-create-snapshot": Boolean = "false", HONOURED, "make a snapshot even of nothing";

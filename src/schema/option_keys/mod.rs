@@ -88,6 +88,9 @@ const fn reads(why: &'static str) -> Stance {
     Stance { read: Rule::Honoured, write: Rule::Harmless, why }
 }
 
+/// A writer does what the value says; a reader reads the same whatever it is.
+const WRITES: Stance = Stance { read: Rule::Harmless, write: Rule::Honoured, why: "no reader looks at it" };
+
 /// Reading is right with any value; creating and writing only with the default and these.
 const fn unwritable(values: &'static [&'static str], why: &'static str) -> Stance {
     Stance { read: Rule::Harmless, write: Rule::Only(values), why }

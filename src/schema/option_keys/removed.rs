@@ -47,6 +47,7 @@ keys! {
     "upsert-key": List, unwritable(&[], "upserts by other columns are Spark's"),
         "columns that Spark's INSERT upserts by (1.3 to 2.0)";
     "write-manifest-cache": MemorySize = "0 bytes", harmless(GONE), "memory for manifests in a writer (to 1.2)";
-    "write-mode": Text = "auto", refused(&["auto", "change-log"], "the schema's primary key says it"),
+    "write-mode": Text = "auto",
+        refused(&["auto", "change-log", "append-only"], "as the schema's primary key says it, else refused"),
         "table with or without changes (to 0.5)";
 }

@@ -1,7 +1,7 @@
 //! What a table is: its kind, buckets, keys, merge engine and order of versions.
 //! Spec: `format-spec/options.md`, which is printed from here.
 
-use super::{HONOURED, Kind, OptionKey, harmless, refused, unwritable};
+use super::{HONOURED, Kind, OptionKey, WRITES, harmless, refused, unwritable};
 
 const GATE_CHAIN: &str = "no effect unless chain-table.enabled, which is refused";
 const GATE_POSTPONE: &str = "writers always postpone, which is right too";
@@ -65,10 +65,10 @@ keys! {
         "age at which compaction drops rows; no changelog tells it";
     "record-level.time-field": Text, HONOURED,
         "column with the time of a row";
-    "dynamic-bucket.target-row-num": Long = "2000000", HONOURED, "rows a dynamic bucket takes";
-    "dynamic-bucket.initial-buckets": Int, HONOURED, "buckets each assigner starts with";
-    "dynamic-bucket.max-buckets": Int = "-1", HONOURED, "most dynamic buckets";
-    "dynamic-bucket.assigner-parallelism": Int, HONOURED, "tasks that assign dynamic buckets";
+    "dynamic-bucket.target-row-num": Long = "2000000", WRITES, "rows a dynamic bucket takes";
+    "dynamic-bucket.initial-buckets": Int, WRITES, "buckets each assigner starts with";
+    "dynamic-bucket.max-buckets": Int = "-1", WRITES, "most dynamic buckets";
+    "dynamic-bucket.assigner-parallelism": Int, WRITES, "tasks that assign dynamic buckets";
     "cross-partition-upsert.index-ttl": Duration, unwritable(&[], "the index keeps every key"),
         "life of entries in the cross-partition index";
     "cross-partition-upsert.bootstrap-parallelism": Int = "10", harmless("one task loads the index"),
@@ -81,8 +81,8 @@ keys! {
         "most tasks of such a batch writer";
     "postpone.batch-write-fixed-bucket.rescale-load-factor": Int = "32", harmless(GATE_POSTPONE),
         "when such a writer changes the bucket count";
-    "postpone.default-bucket-num": Int, HONOURED, "buckets of a partition's first compaction";
-    "postpone.target-row-num-per-bucket": Long, HONOURED, "rows a bucket is meant to have";
+    "postpone.default-bucket-num": Int, WRITES, "buckets of a partition's first compaction";
+    "postpone.target-row-num-per-bucket": Long, WRITES, "rows a bucket is meant to have";
     "postpone.target-size-per-bucket": MemorySize = "1 gb", HONOURED, "bytes a bucket is meant to have";
     "chain-table.enabled": Boolean = "false", refused(&[], "chain tables are not supported"),
         "join a snapshot and a delta branch";

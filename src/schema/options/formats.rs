@@ -109,7 +109,7 @@ impl FormatOptions {
             compression_per_level: read.levels("file.compression.per.level", compression)?,
             changelog_compression: read.optional("changelog-file.compression", compression)?,
             avro_codec: read.text("avro.codec").map(ToString::to_string),
-            zstd_level: read.with("file.compression.zstd-level", super::reader::count)?,
+            zstd_level: read.with("file.compression.zstd-level", super::reader::zstd_level)?,
             orc_zoned_digits: read.boolean("orc.timestamp-ltz.legacy.type")?,
         })
     }

@@ -217,7 +217,10 @@ impl Wanted<'_> {
                 version: self
                     .setting("version", |text| text.parse().ok().filter(|it| [1, 2].contains(it)))?
                     .unwrap_or(2),
-                block_bytes: self.setting("index-block-size", |text| parse_memory_size(text).ok())?.unwrap_or(16 << 10),
+                // Java's writer fails where a block is smaller than an entry.
+                block_bytes: self
+                    .setting("index-block-size", |text| parse_memory_size(text).ok().filter(|bytes| *bytes >= 64))?
+                    .unwrap_or(16 << 10),
             },
             "bsi" => FileIndexKind::BitSlice,
             _ => FileIndexKind::RangeBitmap {
@@ -230,7 +233,7 @@ impl Wanted<'_> {
 
     fn setting<T>(&self, name: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
         let Some((option, text)) = self.settings.get(name) else { return Ok(None) };
-        let value = parse(text).ok_or_else(|| Error::invalid(format!("option {option} = {text:?} is no such setting")));
+        let value = parse(text).ok_or_else(|| Error::invalid(format!("option {option} = {text:?} is no value of it")));
         value.map(Some)
     }
 }

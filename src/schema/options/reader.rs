@@ -63,6 +63,12 @@ pub(super) fn count<T: TryFrom<i64>>(text: &str) -> Result<T> {
     number.ok_or_else(|| Error::invalid(format!("{text:?} is no number that fits")))
 }
 
+/// The effort of zstd, which as in Java's library ends where zstd's levels do.
+pub(super) fn zstd_level(text: &str) -> Result<i32> {
+    let levels = zstd::compression_level_range();
+    Ok(count::<i32>(text)?.clamp(*levels.start(), *levels.end()))
+}
+
 pub(super) fn split_names(text: &str) -> Vec<String> {
     text.split(',').map(|name| name.trim().to_string()).filter(|name| !name.is_empty()).collect()
 }
@@ -159,7 +165,7 @@ impl Reader<'_> {
 
     pub(super) fn parquet(&self) -> Result<ParquetOptions> {
         let block = self.optional("parquet.block.size", number)?;
-        let zstd = self.optional("parquet.compression.codec.zstd.level", count)?;
+        let zstd = self.optional("parquet.compression.codec.zstd.level", zstd_level)?;
         Ok(ParquetOptions {
             row_group_size: self.optional("file.block-size", parse_memory_size)?.or(block),
             page_size: self.with("parquet.page.size", number)?,
@@ -169,19 +175,19 @@ impl Reader<'_> {
             dictionary_of: self.family("parquet.enable.dictionary#<column>", |text| one_of(text, BOOLEANS))?,
             zstd_level: match zstd {
                 Some(level) => level,
-                None => self.with("file.compression.zstd-level", count)?,
+                None => self.with("file.compression.zstd-level", zstd_level)?,
             },
         })
     }
 
     pub(super) fn orc(&self) -> Result<OrcOptions> {
         let stripe = self.optional("orc.stripe.size", number)?;
-        let zstd = self.optional("orc.compression.zstd.level", count)?;
+        let zstd = self.optional("orc.compression.zstd.level", zstd_level)?;
         Ok(OrcOptions {
             codec: self.optional("orc.compress", compression)?,
             zstd_level: match zstd {
                 Some(level) => level,
-                None => self.with("file.compression.zstd-level", count)?,
+                None => self.with("file.compression.zstd-level", zstd_level)?,
             },
             stripe_size: self.optional("file.block-size", parse_memory_size)?.or(stripe),
             stripe_rows: self.optional("orc.stripe.row.count", number)?.unwrap_or(STRIPE_ROWS),

@@ -117,7 +117,7 @@ fn an_error_names_the_option() {
         ("read.batch-size", "-1"),
         ("fields.a.stats-mode", "some"),
     ] {
-        let error = TableOptions::parse(&schema(true, &[("bucket", "1"), (name, value)])).unwrap_err();
+        let error = TableOptions::parse_all(&schema(true, &[("bucket", "1"), (name, value)])).unwrap_err();
         assert!(matches!(&error, Error::Invalid(text) if text.contains(name)), "{error}");
     }
 }

@@ -177,6 +177,25 @@ fn an_order_by_snapshots_needs_write_only_and_no_sequence_field() {
 }
 
 #[test]
+fn spellings_that_java_stumbles_over_are_refused() {
+    for option in [
+        ("bucket-key", "id, id"),
+        ("sequence.field", ""),
+        ("sequence.field", "version,,version"),
+        ("metadata.stats-mode.per.level", "0:none,0:full"),
+        ("parquet.writer.version", "parquet_1_0"),
+        ("data-file.external-paths.weights", " "),
+        ("data-file.prefix", "d:"),
+        ("compaction.small-file-ratio", "inf"),
+    ] {
+        let error = keyed(&[option]).unwrap_err();
+        assert!(matches!(&error, Error::Invalid(text) if text.contains(option.0)), "{option:?}: {error}");
+    }
+    let codec = |format: &str| keyed(&[("file.format", format), ("file.compression", "Snappy")]);
+    assert!(codec("parquet").is_ok() && codec("avro").is_err());
+}
+
+#[test]
 fn first_row_tables_take_no_sequence_field_and_no_changelog_of_their_input() {
     assert!(keyed(&[("merge-engine", "first-row")]).is_ok());
     for (name, value) in [("sequence.field", "version"), ("changelog-producer", "input")] {

@@ -1403,6 +1403,40 @@ fn columns_without_a_type_are_written_and_not_made() {
 }
 
 #[test]
+fn an_append_table_drops_the_kinds_that_its_options_name() {
+    let place = Place::new();
+    let columns = ["--column", "k INT", "--column", "s STRING"];
+    let feed = "{\"kind\":\"+I\",\"row\":{\"k\":1,\"s\":\"a\"}}\n{\"kind\":\"-U\",\"row\":{\"k\":2,\"s\":\"b\"}}\n\
+                {\"kind\":\"+U\",\"row\":{\"k\":3,\"s\":\"c\"}}\n";
+    for option in ["ignore-delete=true", "ignore-update-before=true"] {
+        place.ok(&[&["create", "./t", "-o", option], &columns[..]].concat());
+        place.feed_ok(&["write", "./t", "--format", "changes"], feed);
+        let rows = place.ok(&["read", "./t", "--json", "--select", "k"]);
+        assert_eq!(sorted(&rows), ["{\"k\":1}", "{\"k\":3}"], "{option}");
+        let told = place.feed(&["write", "./t", "--format", "changes"], &feed.replace("-U", "-D"));
+        assert_eq!(told.status.success(), option == "ignore-delete=true", "{option}: {}", text(&told.stderr));
+        place.ok(&["drop", "./t", "--yes"]);
+    }
+}
+
+/// The columns of a look back are those of its time, also where nothing is left to read.
+#[test]
+fn a_look_back_that_shows_nothing_has_the_columns_of_its_time() {
+    let place = Place::new();
+    place.ok(&["create", "./t", "--column", "k INT", "--column", "v INT", "--column", "w INT"]);
+    place.feed_ok(&["write", "./t", "--format", "jsonl"], "{\"k\":1,\"v\":1,\"w\":1}\n");
+    place.ok(&["alter", "./t", "--column-type", "v=STRING", "--rename-column", "w=x"]);
+    for (filter, rows) in [("v = 1", 1), ("v = 100", 0), ("w = 100", 0), ("-1 < k and w = v", 1), ("w < v", 0)] {
+        let shown = place.ok(&["read", "./t", "--json", "--at", "1", "--where", filter, "--select", "w"]);
+        assert_eq!(shown, "{\"w\":1}\n".repeat(rows), "{filter}");
+        let first = ["--order-by", "w", "--limit", "1"];
+        let ordered = [&["read", "./t", "--json", "--at", "1", "--where", filter][..], &first].concat();
+        assert_eq!(place.ok(&ordered).lines().count(), rows, "{filter}");
+    }
+    assert!(place.fails(1, &["read", "./t", "--at", "1", "--where", "x = 100"]).contains("no column"));
+}
+
+#[test]
 fn names_with_commas_stand_between_quotes() {
     let place = Place::new();
     let key = ["--primary-key", "`a,b`", "--partition-by", "\"a,b\""];

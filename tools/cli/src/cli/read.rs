@@ -21,8 +21,8 @@ pub struct Read {
     #[arg(short, long, value_name = "COLUMN,..")]
     pub select: Vec<Names>,
     /// Which rows: "amount > 100 and status in ('open', 'paid')", "place.city = 'Berlin'", "tags['color'] = 'red'",
-    /// "cast(code as INT) > 5", "upper(name) like 'A%'"
-    #[arg(short = 'w', long = "where", value_name = "EXPR")]
+    /// "cast(code as INT) > 5", "upper(name) like 'A%'", "delivered > ordered"
+    #[arg(short = 'w', long = "where", value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// As of which point
     #[command(flatten)]
@@ -178,7 +178,7 @@ pub enum BetweenMode {
     Delta,
     /// The changelog
     Changelog,
-    /// The rows that differ; of tables without a primary key those of files that are new
+    /// The rows that differ, with those of level 0 that batch reads do not show yet; of tables without a primary key those of files that are new
     Diff,
 }
 

@@ -63,7 +63,7 @@ pub struct CompactScope {
     #[arg(short, long, value_name = "COLUMN=VALUE,..")]
     pub partition: Vec<String>,
     /// Only partitions for which this is true: "day >= '2026-01-01'"
-    #[arg(short = 'w', long = "where", value_name = "EXPR")]
+    #[arg(short = 'w', long = "where", value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// Only this bucket; may be repeated
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]

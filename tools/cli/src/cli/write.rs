@@ -98,7 +98,7 @@ pub struct Statement {
     /// The table: a location or db.table
     pub table: String,
     /// Which rows: "amount > 100 and status in ('open', 'paid')"; "true" for all
-    #[arg(short = 'w', long = "where", value_name = "EXPR")]
+    #[arg(short = 'w', long = "where", value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: String,
     /// Only count the rows
     #[arg(short = 'd', long)]

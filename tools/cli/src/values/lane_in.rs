@@ -194,7 +194,7 @@ impl LaneBuilder {
                 }
                 b.append_value(bytes);
             }
-            Lane::Date(b) => b.append_value(text::parse_date(value)? as i32),
+            Lane::Date(b) => b.append_value(text::parse_date(value)?),
             Lane::Time(b) => b.append_value(text::parse_time(value)?),
             Lane::Millis(b, precision, zoned) => {
                 let (seconds, nanos) = text::parse_timestamp(value, *precision, *zoned)?;

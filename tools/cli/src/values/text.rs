@@ -337,20 +337,28 @@ fn digits(text: &[u8]) -> Option<u32> {
     text.iter().try_fold(0_u32, |value, byte| byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0')))
 }
 
-/// Parses `2024-01-01` (years 1 to 9999) to days since 1970-01-01.
-pub fn parse_date(text: &[u8]) -> Result<i64, Reason> {
+/// Parses `2024-01-01` to days since 1970-01-01; years beyond 0 to 9999 have a sign, as [`write_date`] gives it.
+pub fn parse_date(text: &[u8]) -> Result<i32, Reason> {
     let bad = || "is no date like 2024-01-31".to_string();
-    if text.len() != 10 || text[4] != b'-' || text[7] != b'-' {
+    let (sign, unsigned) = match text {
+        [b'-', unsigned @ ..] => (-1, unsigned),
+        [b'+', unsigned @ ..] => (1, unsigned),
+        unsigned => (1, unsigned),
+    };
+    let signed = unsigned.len() < text.len();
+    let at = unsigned.len().checked_sub(6).filter(|at| *at == 4 || (signed && (4..=7).contains(at))).ok_or_else(bad)?;
+    if unsigned[at] != b'-' || unsigned[at + 3] != b'-' {
         return Err(bad());
     }
-    let (year, month, day) = match (digits(&text[..4]), digits(&text[5..7]), digits(&text[8..])) {
-        (Some(year), Some(month), Some(day)) => (i64::from(year), month, day),
+    let parts = (digits(&unsigned[..at]), digits(&unsigned[at + 1..at + 3]), digits(&unsigned[at + 4..]));
+    let (year, month, day) = match parts {
+        (Some(year), Some(month), Some(day)) => (sign * i64::from(year), month, day),
         _ => return Err(bad()),
     };
-    if year == 0 || !(1..=12).contains(&month) || day == 0 || day > month_length(year, month) {
+    if !(1..=12).contains(&month) || day == 0 || day > month_length(year, month) {
         return Err("is a date that does not exist".into());
     }
-    Ok(days_of(year, month, day))
+    i32::try_from(days_of(year, month, day)).map_err(|_| "is beyond the dates of 32 bits".to_string())
 }
 
 /// Parses `01:02`, `01:02:03` or `01:02:03.004`, and gives seconds of the day and nanoseconds.
@@ -408,7 +416,7 @@ pub fn parse_timestamp(text: &[u8], precision: u8, zoned: bool) -> Result<(i64, 
         _ => {}
     }
     let (seconds, nanos) = parse_clock(clock, precision)?;
-    let seconds = days * DAY_SECONDS + i64::from(seconds) - i64::from(offset.unwrap_or(0));
+    let seconds = i64::from(days) * DAY_SECONDS + i64::from(seconds) - i64::from(offset.unwrap_or(0));
     if !(FIRST_DAY..=LAST_DAY).contains(&seconds.div_euclid(DAY_SECONDS)) {
         return Err("lies outside of the years 1 to 9999".into());
     }

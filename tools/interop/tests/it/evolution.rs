@@ -79,12 +79,15 @@ async fn evolve(engine: Engine, base: TableSpec, retypes: &[Value], seeds: impl 
         }
         let mut identifier = 0;
         both_write(&mut server, &mut random, &path, &mut identifier).await;
+        // Avro knows no lz4.
+        let avro = base.options.get("file.format").is_some_and(|format| format == "avro");
+        let codec = if avro { "snappy" } else { "lz4" };
         let mut changes: Vec<Value> = vec![
             json!([{"add": "new", "type": "DECIMAL(12, 3)"}]),
             json!([{"drop": "b"}]),
             json!([{"rename": "c", "to": "renamed"}]),
             json!([{"add": "first", "type": "TIMESTAMP(6)", "first": true}]),
-            json!([{"set": "file.compression", "value": "lz4"}]),
+            json!([{"set": "file.compression", "value": codec}]),
         ];
         changes.extend(retypes.iter().cloned());
         for turn in 0.. {
@@ -178,7 +181,7 @@ async fn fields_inside_of_columns_evolve_beside_java() {
         json!([{"add": ["deep", "in", "b"], "type": "INT"}]),
     ];
     let keyed = || TableSpec::of(&columns).partition(&["p"]).key(&["k", "p"]).option("bucket", "2");
-    evolve(Engine::Java2x, keyed(), &changes, seeds(2)).await;
+    evolve(Engine::Java2x, keyed(), &changes, seeds(1)).await;
     evolve(Engine::Java1x, keyed(), &changes, seeds(1)).await;
     evolve(Engine::Java2x, TableSpec::of(&columns).option("file.format", "avro"), &changes, seeds(1)).await;
     evolve(Engine::Java2x, keyed().option("file.format", "orc"), &changes, seeds(1)).await;
