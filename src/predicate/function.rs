@@ -60,10 +60,15 @@ impl TextFunction {
     /// What it makes of each text of a lane.
     ///
     /// # Errors
-    /// [`Error::Bug`] for a lane of something else.
+    /// [`Error::Bug`] for a lane of something else; [`Error::Unsupported`] for more than 2 GiB of them.
     pub(super) fn of_lane(&self, lane: &ArrayRef) -> Result<ArrayRef> {
         let texts = lane.as_string_opt::<i32>().ok_or_else(|| Error::bug("a function of texts on a lane of none"))?;
-        Ok(Arc::new(texts.iter().map(|text| text.map(|text| self.of(text))).collect::<StringArray>()))
+        let made: Vec<_> = texts.iter().map(|text| text.map(|text| self.of(text))).collect();
+        // Capital letters may take more room, and the texts of a lane 2 GiB at the most.
+        if made.iter().flatten().map(|text| text.len()).sum::<usize>() > i32::MAX as usize {
+            return Err(Error::unsupported(format!("{} of so long texts", self.name())));
+        }
+        Ok(Arc::new(made.into_iter().collect::<StringArray>()))
     }
 
     pub(super) fn name(&self) -> &'static str {

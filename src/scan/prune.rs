@@ -122,7 +122,7 @@ impl Pruner {
             self.first_key.as_ref().filter(|key| *key == column)?;
             let (min, max) = (min.values().first()?.clone(), max.values().first()?.clone());
             let kind = &self.schema.fields[self.schema.index_of(column)?].data_type.kind;
-            let bound = |bound: Datum| Some(bound).filter(tells);
+            let bound = |bound: Datum| Some(bound).filter(|bound| !bound.is_of_old_days());
             Some(ColumnRange { min: bound(least(min, kind)), max: bound(max), null_count: Some(0), row_count: 1 })
         })
     }
@@ -178,7 +178,7 @@ impl Pruner {
             // Not every writer counts NaN in a float's bounds, and NaN is the largest value here.
             let float = matches!(&stats.data_type.kind, TypeKind::Float | TypeKind::Double);
             let bound = |value: &Datum| {
-                let known = !value.is_null() && !float && tells(value);
+                let known = !value.is_null() && !float && !value.is_of_old_days();
                 known.then(|| widen(value, &stats.data_type.kind, kind)).flatten()
             };
             Some(ColumnRange {
@@ -189,14 +189,6 @@ impl Pruner {
             })
         })
     }
-}
-
-/// Before 1583: days that pass through Java's calendar of old in ORC files, where statistics have others than the rows.
-const OLD_DAYS: i64 = -12_212_553_600_000;
-
-/// Whether a bound is one of the rows as readers see them.
-fn tells(bound: &Datum) -> bool {
-    !matches!(bound, Datum::Timestamp { millis, .. } if *millis < OLD_DAYS)
 }
 
 /// A bound from below of texts as readers see them. Java fills CHARs of ORC files up with blanks before it takes bounds, and
@@ -294,7 +286,7 @@ fn bucket_keys(options: &TableOptions, filter: &Expr) -> Option<Vec<Vec<Datum>>>
     let mut rows: Vec<Vec<Datum>> = vec![Vec::new()];
     for key in &options.bucket_key {
         let values = equalities.get(key)?;
-        if rows.len() * values.len() > MOST_BUCKET_KEYS {
+        if rows.len() * values.len() > MOST_BUCKET_KEYS || values.iter().any(Datum::is_of_old_days) {
             return None;
         }
         let extend = |row: &Vec<Datum>| {

@@ -30,8 +30,11 @@ pub fn check_options(schema: &Schema, usage: Use) -> Result<()> {
     for (name, value) in &schema.options {
         refusals.extend(refusal(name, value, usage));
     }
+    if usage == Use::Write && refusals.is_empty() && TableOptions::parse_all(schema).is_err() {
+        refusals.extend(TableOptions::unfit(schema).into_values());
+    }
     if refusals.is_empty() {
-        return if usage == Use::Write { TableOptions::parse_all(schema).map(drop) } else { Ok(()) };
+        return Ok(());
     }
     let invalid = refusals.iter().any(|refusal| matches!(refusal, Error::Invalid(_)));
     let texts = refusals.into_iter().map(|refusal| match refusal {
@@ -82,7 +85,8 @@ fn schema_refusals(schema: &Schema, usage: Use) -> Vec<Error> {
         Err(error) if schema.option("bucket").is_none_or(|text| text.parse::<i32>().is_ok()) => refusals.push(error),
         Err(_) => {}
     }
-    // Until 0.5 tables with a key could leave it aside, and those without one count equal rows.
+    // Until 0.5 a table with a key could keep every row (append-only), and one without it the number of equal rows
+    // (change-log): neither is read so today.
     let mode = schema.option("write-mode").map(str::to_ascii_lowercase);
     if mode.is_some_and(|mode| mode == if schema.has_primary_key() { "append-only" } else { "change-log" }) {
         let words = "only of a table without a primary key, and change-log only of one with it";
@@ -118,6 +122,9 @@ fn canonical(kind: Kind, value: &str) -> String {
     }
 }
 
+/// What Java reads as a number besides digits.
+const JAVA_WORDS: [&str; 4] = ["NaN", "Infinity", "+Infinity", "-Infinity"];
+
 /// Whether a text is a value of a type, by Paimon's rules.
 fn check_value(kind: Kind, value: &str) -> Result<(), String> {
     let of = |error: Error| match error {
@@ -129,7 +136,9 @@ fn check_value(kind: Kind, value: &str) -> Result<(), String> {
         Kind::Boolean => well(["true", "false"].iter().any(|it| it.eq_ignore_ascii_case(value)), "true or false"),
         Kind::Int => well(value.parse::<i32>().is_ok(), "a 32-bit number"),
         Kind::Long => well(value.parse::<i64>().is_ok(), "a 64-bit number"),
-        Kind::Float | Kind::Double => well(value.parse::<f64>().is_ok_and(f64::is_finite), "a number"),
+        Kind::Float | Kind::Double => {
+            well(value.parse::<f64>().is_ok_and(|it| it.is_finite() || JAVA_WORDS.contains(&value)), "a number")
+        }
         Kind::MemorySize => parse_memory_size(value).map(drop).map_err(of),
         Kind::Duration => parse_duration(value).map(drop).map_err(of),
         Kind::Enum(words) => {

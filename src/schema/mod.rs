@@ -34,6 +34,6 @@ pub use options_page::options_page;
 pub(crate) use record_expiry::time_column;
 pub use row_tracking::{ROW_ID, ROW_SEQUENCE};
 pub use units::{StatsMode, parse_duration, parse_memory_size};
-pub(crate) use validate::check_overwrites_in_streams;
 pub use validate::validate;
+pub(crate) use validate::{check_overwrites_in_streams, check_spellings};
 pub use value::{BucketMode, Schema, SchemaId};

@@ -11,7 +11,7 @@ use self::reader::{BUCKET_FUNCTIONS, CHANGELOG_PRODUCERS, MERGE_ENGINES, Reader,
 use super::option_keys::{Rule, find_option};
 use super::units::StatsMode;
 use super::{BucketMode, Schema, Use, check_options, parse_duration, parse_memory_size};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How a bucket key becomes a number (`bucket-function.type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -352,11 +352,28 @@ impl TableOptions {
     /// # Errors
     /// [`crate::Error::Invalid`] that names an option whose value is no value of its type.
     pub fn parse(schema: &Schema) -> Result<Self> {
-        Self::parse_all(schema).or_else(|error| {
-            let mut readable = schema.clone();
-            readable.options.retain(|name, _| find_option(name).is_none_or(|key| key.stance.read != Rule::Harmless));
-            if readable.options.len() == schema.options.len() { Err(error) } else { Self::parse_all(&readable) }
-        })
+        let error = match Self::parse_all(schema) {
+            Ok(options) => return Ok(options),
+            Err(error) => error,
+        };
+        let unfit = Self::unfit(schema);
+        if unfit.is_empty() {
+            return Err(error);
+        }
+        let mut readable = schema.clone();
+        readable.options.retain(|name, _| !unfit.contains_key(name));
+        Self::parse_all(&readable)
+    }
+
+    /// The options that no reader looks at whose values cannot be honoured, each by itself.
+    pub(super) fn unfit(schema: &Schema) -> BTreeMap<String, Error> {
+        let passed_over = |name: &str| find_option(name).is_some_and(|key| key.stance.read == Rule::Harmless);
+        let alone = |name: &String| {
+            let mut alone = schema.clone();
+            alone.options.retain(|other, _| other == name || !passed_over(other));
+            Self::parse_all(&alone).err().map(|error| (name.clone(), error))
+        };
+        schema.options.keys().filter(|name| passed_over(name)).filter_map(alone).collect()
     }
 
     /// The same, with nothing left out.

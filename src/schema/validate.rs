@@ -28,7 +28,6 @@ pub fn validate(schema: &Schema) -> Result<TableOptions> {
     check_vectors(schema, &options)?;
     check_column_options(schema)?;
     check_names(&options)?;
-    check_spellings(schema, &options)?;
     check_limits(schema)?;
     check_formats(schema, &options)?;
     Ok(options)
@@ -294,14 +293,19 @@ fn check_column_options(schema: &Schema) -> Result<()> {
     Ok(())
 }
 
-/// Options that become parts of paths.
-/// Spellings that are understood here, and that Java's writers or readers stumble over.
-fn check_spellings(schema: &Schema, options: &TableOptions) -> Result<()> {
+/// Refuses for a new table spellings that are understood here, and that Java's writers or readers stumble over. A table that
+/// is there may have them: not all could be mended.
+///
+/// # Errors
+/// [`Error::Invalid`] that names the option.
+pub fn check_spellings(schema: &Schema) -> Result<()> {
     let wrong = |name: &str, text: &str, why: &str| Err(Error::invalid(format!("option {name} = {text:?}: {why}")));
-    for name in ["bucket-key", "sequence.field"] {
-        if let Some(text) = schema.option(name)
-            && text.split(',').any(|column| column.is_empty() || column.trim() != column)
-        {
+    // Java trims the columns of sequence.field alone.
+    for (name, wrong_column) in [
+        ("bucket-key", (|column| column.trim().is_empty() || column.trim() != column) as fn(&str) -> bool),
+        ("sequence.field", |column| column.trim().is_empty()),
+    ] {
+        if let Some(text) = schema.option(name).filter(|text| text.split(',').any(wrong_column)) {
             return wrong(name, text, "columns have commas between them and nothing else");
         }
     }
@@ -313,18 +317,18 @@ fn check_spellings(schema: &Schema, options: &TableOptions) -> Result<()> {
     if let Some(text) = schema.option("data-file.external-paths.weights").filter(|text| text.trim().is_empty()) {
         return wrong("data-file.external-paths.weights", text, "no weight");
     }
-    let avro = options.formats.all().any(|(_, format)| format.word() == "avro");
-    let codecs = ["file.compression", "file.compression.per.level", "changelog-file.compression"];
-    match codecs
-        .iter()
-        .filter_map(|name| Some((name, schema.option(name)?)))
-        .find(|(_, text)| **text != text.to_lowercase())
-    {
+    let avro = TableOptions::parse(schema)?.formats.all().any(|(_, format)| format.word() == "avro");
+    let of_codecs = |name: &str| {
+        ["file.compression", "changelog-file.compression", "avro.codec"].contains(&name)
+            || name.starts_with("file.compression.per.level")
+    };
+    match schema.options.iter().find(|(name, text)| of_codecs(name) && **text != text.to_lowercase()) {
         Some((name, text)) if avro => wrong(name, text, "Avro's codecs are written in small letters"),
         _ => Ok(()),
     }
 }
 
+/// Options that become parts of paths.
 fn check_names(options: &TableOptions) -> Result<()> {
     let plain = |text: &str| !text.contains(['/', '\\']) && !text.chars().any(char::is_control);
     for (name, text) in

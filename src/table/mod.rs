@@ -46,7 +46,7 @@ use crate::lookup::LookupBuilder;
 use crate::maintain::{ExpireAfterCommit, Expirer, Retention};
 use crate::predicate::{Assignment, Expr};
 use crate::scan::Between;
-use crate::schema::{Schema, TableOptions, Use, check_options, validate};
+use crate::schema::{Schema, TableOptions, Use, check_options, check_spellings, validate};
 use crate::write::{Channel, Channels, StreamWriter};
 
 /// A table: its place, its newest schema as of opening, and what was set for this handle alone. Cheap to clone.
@@ -105,6 +105,7 @@ impl Table {
     pub async fn create_store(store: TableStore, schema: Schema) -> Result<Self> {
         schema.check_names(None)?;
         check_whole(&schema)?;
+        check_spellings(&schema)?;
         let schema = Schema { id: 0, time_millis: store.env().now_millis(), ..schema };
         let history = History::new(store);
         create_table(&history.store, &schema).await?;

@@ -48,7 +48,16 @@ pub enum Datum {
     Row(Vec<Datum>),
 }
 
+/// Milliseconds of 1583-01-01.
+const OLD_DAYS: i64 = -12_212_553_600_000;
+
 impl Datum {
+    /// Whether this is a timestamp before 1583. In ORC files such times pass through Java's calendar of old, and what
+    /// stands beside their rows (statistics, indexes, buckets) tells other days than readers see.
+    pub fn is_of_old_days(&self) -> bool {
+        matches!(self, Self::Timestamp { millis, .. } if *millis < OLD_DAYS)
+    }
+
     /// Whether the value is NULL.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)

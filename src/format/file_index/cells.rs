@@ -100,6 +100,9 @@ impl Cell {
 
     /// A literal; `None` when it is NULL or no value that an index could have.
     pub(super) fn of_datum(value: &Datum, kind: &TypeKind) -> Option<Self> {
+        if value.is_of_old_days() {
+            return None; // readers of ORC files see other days there
+        }
         let number = match value {
             Datum::Boolean(value) => i64::from(*value),
             Datum::TinyInt(value) => i64::from(*value),

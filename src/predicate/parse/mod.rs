@@ -9,7 +9,7 @@
 //!         | "cast" "(" literal "as" type ")"
 //! column  = name { "." name | "[" literal "]" } | "cast" "(" column "as" type ")"
 //!         | ( "upper" | "lower" ) "(" column ")" | ( "trim" | "ltrim" | "rtrim" ) "(" column ["," 'characters'] ")"
-//!         | "substring" "(" column "," from ["," length] ")"
+//!         | ( "substring" | "substr" ) "(" column "," from ["," length] ")"
 //! name    = word | `name` | "name"
 //! ```
 //!

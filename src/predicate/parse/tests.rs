@@ -105,6 +105,8 @@ fn columns_compare_to_each_other() {
     assert_eq!(expr.columns(), ["in".to_string(), "n".to_string()].into());
     let renamed = expr.rename(&|name| (name != "in").then(|| name.to_string()));
     assert_eq!(renamed, None);
+    let renamed = expr.rename(&|name| Some(format!("{name}2"))).unwrap();
+    assert_eq!(renamed.columns(), ["in2".to_string(), "n2".to_string()].into());
 }
 
 #[test]

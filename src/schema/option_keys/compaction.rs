@@ -22,29 +22,29 @@ keys! {
     "lookup-compact": Enum(&["RADICAL", "GENTLE"]) = "RADICAL", HONOURED,
         "how eagerly level 0 is compacted by lookup";
     "lookup-compact.max-interval": Int, WRITES, "commits until a gentle lookup compaction";
-    "full-compaction.delta-commits": Int, WRITES,
+    "full-compaction.delta-commits": Int, HONOURED,
         "commits of a writer between two full compactions; 1 with changelog-producer full-compaction";
     "num-sorted-run.compaction-trigger": Int = "5", HONOURED, "runs after which a bucket is compacted";
     "num-sorted-run.stop-trigger": Int, WRITES,
         "runs after which writing waits";
     "num-levels": Int, HONOURED, "levels of a bucket";
-    "compaction.max-size-amplification-percent": Int = "200", HONOURED,
+    "compaction.max-size-amplification-percent": Int = "200", WRITES,
         "space spent before a full compaction";
-    "compaction.size-ratio": Int = "1", HONOURED, "how alike in size merged runs are";
-    "compaction.small-file-ratio": Double = "0.7", HONOURED,
+    "compaction.size-ratio": Int = "1", WRITES, "how alike in size merged runs are";
+    "compaction.small-file-ratio": Double = "0.7", WRITES,
         "share of the target size below which a file is small";
     "compaction.force-up-level-0": Boolean = "false", HONOURED, "compact level 0 each time";
     "compaction.force-rewrite-all-files": Boolean = "false", HONOURED, "rewrite every file";
     "compaction.offpeak.start.hour": Int = "-1", HONOURED, "first quiet hour of the day";
     "compaction.offpeak.end.hour": Int = "-1", HONOURED, "hour of the day with which the quiet ones end";
-    "compaction.offpeak-ratio": Int = "0", HONOURED, "size ratio in quiet hours";
+    "compaction.offpeak-ratio": Int = "0", WRITES, "size ratio in quiet hours";
     "compaction.optimization-interval": Duration, HONOURED, "time between two full compactions";
     "compaction.total-size-threshold": MemorySize, HONOURED, "size below which a full compaction is cheap";
     "compaction.incremental-size-threshold": MemorySize, HONOURED,
         "size above level top after which a full compaction is due";
     "compaction.min.file-num": Int = "5", WRITES, "small append files worth a compaction";
     "compaction.file-num-limit": Int = "100000", WRITES, "files of one append compaction";
-    "compaction.delete-ratio-threshold": Double = "0.2", HONOURED,
+    "compaction.delete-ratio-threshold": Double = "0.2", WRITES,
         "share of masked rows after which an append file is rewritten";
     "compaction.skip-expired-partitions": Boolean = "false", harmless(COMPACTS),
         "leave partitions alone that expire soon";

@@ -19,9 +19,9 @@ keys! {
     "file.compression": Text = "zstd", unwritable(CODECS, ONLY_CODECS), "codec of data files";
     "file.compression.per.level": Map, unwritable(CODECS, ONLY_CODECS), "codec of data files of some levels";
     "file.compression.per.level.<level>": Text, unwritable(CODECS, ONLY_CODECS), "the same, one key for each level";
-    "file.compression.zstd-level": Int = "1", HONOURED, "effort of zstd";
+    "file.compression.zstd-level": Int = "1", WRITES, "effort of zstd";
     "file.suffix.include.compression": Boolean = "false", HONOURED, "put the codec into file names";
-    "file.block-size": MemorySize, HONOURED, "bytes of a Parquet row group or of an ORC stripe";
+    "file.block-size": MemorySize, WRITES, "bytes of a Parquet row group or of an ORC stripe";
     "file-reader-async-threshold": MemorySize = "10 mb", harmless(SPEED), "file size from which a thread reads ahead";
     "async-file-write": Boolean = "true", harmless(SPEED), "write files on another thread";
     "file-operation.thread-num" | "delete-file.thread-num": Int, harmless(SPEED), "threads that list and delete files";
@@ -42,15 +42,15 @@ keys! {
     "changelog-file.stats-mode": StatsMode, WRITES, "statistics of changelog files";
     "partition.default-name": Text = "__DEFAULT_PARTITION__", HONOURED, "directory name of a NULL partition value";
     "partition.legacy-name": Boolean = "true", HONOURED, "spell partition values as Java's toString does";
-    "target-file-size": MemorySize, HONOURED,
+    "target-file-size": MemorySize, WRITES,
         "bytes of a file after which the next begins; 128 mb with a primary key, else 256 mb";
-    "target-file-row-num": Long = "9223372036854775807", HONOURED, "rows of a file after which the next begins";
-    "metadata.stats-mode": StatsMode = "truncate(16)", HONOURED, "column statistics kept for each file";
-    "metadata.stats-mode.per.level": StatsModes, HONOURED, "the same for some levels";
-    "metadata.stats-mode.per.level.<level>": StatsMode, HONOURED, "the same, one key for each level";
+    "target-file-row-num": Long = "9223372036854775807", WRITES, "rows of a file after which the next begins";
+    "metadata.stats-mode": StatsMode = "truncate(16)", WRITES, "column statistics kept for each file";
+    "metadata.stats-mode.per.level": StatsModes, WRITES, "the same for some levels";
+    "metadata.stats-mode.per.level.<level>": StatsMode, WRITES, "the same, one key for each level";
     "metadata.stats-dense-store": Boolean = "true", HONOURED, "keep only columns that have statistics";
-    "metadata.stats-keep-first-n-columns": Int = "-1", HONOURED, "statistics of the first columns only";
-    "fields.<column>.stats-mode": StatsMode, HONOURED, "statistics of one column";
+    "metadata.stats-keep-first-n-columns": Int = "-1", WRITES, "statistics of the first columns only";
+    "fields.<column>.stats-mode": StatsMode, WRITES, "statistics of one column";
     "read.batch-size": Int = "1024", HONOURED, "rows a reader hands out at once (8192 here when it is not set)";
     "write.batch-size" | "orc.write.batch-size": Int = "1024", harmless("columns are encoded as they come"),
         "rows a format writer takes at once";

@@ -18,10 +18,10 @@ keys! {
     "parquet.enable.dictionary": Boolean = "true", HONOURED, "dictionary encoding";
     "parquet.enable.dictionary#<column>": Boolean = "true", HONOURED, "dictionary encoding of one column";
     "parquet.block.size": Long = "134217728", WRITES, "bytes of a row group (16 MiB here when it is not set)";
-    "parquet.page.size": Int = "65536", HONOURED, "bytes of a page; smaller than parquet-java's 1 MiB, for lookups and for memory";
-    "parquet.dictionary.page.size": Int = "1048576", HONOURED, "bytes of a dictionary page";
-    "parquet.page.row.count.limit": Int = "20000", HONOURED, "rows of a page";
-    "parquet.compression.codec.zstd.level": Int = "1", HONOURED,
+    "parquet.page.size": Int = "65536", WRITES, "bytes of a page; smaller than parquet-java's 1 MiB, for lookups and for memory";
+    "parquet.dictionary.page.size": Int = "1048576", WRITES, "bytes of a dictionary page";
+    "parquet.page.row.count.limit": Int = "20000", WRITES, "rows of a page";
+    "parquet.compression.codec.zstd.level": Int = "1", WRITES,
         "effort of zstd, instead of file.compression.zstd-level";
     "parquet.compression.codec.zstd.workers": Int = "0", harmless(PARQUET_SPEED), "threads of zstd";
     "parquet.compression.codec.zstd.bufferPool.enabled": Boolean = "true", harmless(PARQUET_SPEED),
@@ -63,7 +63,7 @@ keys! {
         "encryption of Parquet files";
     "parquet.crypto.<setting>": Text, refused(&[], "encrypted files are not supported"), "encryption of Parquet files";
     "orc.compress": Text, unwritable(ORC_CODECS, "only these codecs"), "codec of ORC files, instead of file.compression";
-    "orc.compression.zstd.level": Int, HONOURED, "effort of zstd in ORC files, instead of file.compression.zstd-level";
+    "orc.compression.zstd.level": Int, WRITES, "effort of zstd in ORC files, instead of file.compression.zstd-level";
     "orc.stripe.size": Long = "67108864", WRITES, "bytes of a stripe (16 MiB here when it is not set)";
     "orc.stripe.row.count": Long = "2147483647", WRITES, "rows of a stripe at the most (1048576 here when it is not set)";
     "orc.write.format": Text = "0.12", unwritable(&[], "only version 0.12 of the format"), "version of ORC files";

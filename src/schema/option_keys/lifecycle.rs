@@ -9,8 +9,8 @@ const GATE_DONE: &str = "no effect unless partitions are marked done, which is r
 
 keys! {
     "snapshot.time-retained": Duration = "1 h", HONOURED, "time a snapshot is kept; a commit older than it is refused";
-    "snapshot.num-retained.min": Int = "10", HONOURED, "fewest snapshots kept";
-    "snapshot.num-retained.max": Int = "2147483647", HONOURED, "most snapshots kept";
+    "snapshot.num-retained.min": Int = "10", WRITES, "fewest snapshots kept";
+    "snapshot.num-retained.max": Int = "2147483647", WRITES, "most snapshots kept";
     "snapshot.expire.execution-mode": Enum(&["sync", "async"]) = "sync", HONOURED,
         "whether a commit waits for expiry";
     "snapshot.expire.limit": Int = "50", WRITES, "snapshots expired at once";
@@ -18,8 +18,8 @@ keys! {
         HONOURED, "remove directories that expiry empties";
     "snapshot.watermark-idle-timeout": Duration, harmless("only Flink's committer reads it"),
         "silence after which a source does not hold the watermark";
-    "changelog.num-retained.min": Int, HONOURED, "fewest changelogs kept";
-    "changelog.num-retained.max": Int, HONOURED, "most changelogs kept";
+    "changelog.num-retained.min": Int, WRITES, "fewest changelogs kept";
+    "changelog.num-retained.max": Int, WRITES, "most changelogs kept";
     "changelog.time-retained": Duration, HONOURED, "time a changelog is kept";
     "partition.expiration-time": Duration, unwritable(&[], "this version drops no partition"),
         "age at which a partition is dropped";

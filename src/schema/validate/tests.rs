@@ -176,6 +176,12 @@ fn an_order_by_snapshots_needs_write_only_and_no_sequence_field() {
     assert!(matches!(keyed(&waiting), Err(Error::Unsupported(text)) if text.contains("snapshot-ordering")));
 }
 
+fn made(options: &[(&str, &str)]) -> Result<()> {
+    let builder = columns().partition_by(["day"]).primary_key(["day", "id"]).option("bucket", "2");
+    let schema = options.iter().fold(builder, |builder, (name, value)| builder.option(*name, *value)).build()?;
+    validate(&schema).and_then(|_| check_spellings(&schema))
+}
+
 #[test]
 fn spellings_that_java_stumbles_over_are_refused() {
     for option in [
@@ -188,11 +194,15 @@ fn spellings_that_java_stumbles_over_are_refused() {
         ("data-file.prefix", "d:"),
         ("compaction.small-file-ratio", "inf"),
     ] {
-        let error = keyed(&[option]).unwrap_err();
+        let error = made(&[option]).unwrap_err();
         assert!(matches!(&error, Error::Invalid(text) if text.contains(option.0)), "{option:?}: {error}");
     }
-    let codec = |format: &str| keyed(&[("file.format", format), ("file.compression", "Snappy")]);
-    assert!(codec("parquet").is_ok() && codec("avro").is_err());
+    assert!(made(&[("sequence.field", "version, name")]).is_ok(), "Java trims these");
+    assert!(keyed(&[("bucket-key", "id ")]).is_ok(), "a table that is there");
+    for option in ["file.compression", "file.compression.per.level.0", "avro.codec"] {
+        let codec = |format: &str| made(&[("file.format", format), (option, "Snappy")]);
+        assert!(codec("parquet").is_ok() && codec("avro").is_err(), "{option}");
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub async fn commit(service: &Service, asked: &Asked, name: &TableName) -> Answe
     }
     let snapshot = snapshot_of(&request.snapshot)?;
     let refused = refused(name);
+    // The writer answers for the table's options: here only those of the commit count.
     let options = TableOptions::parse(&found.schema).map_err(&refused)?;
     let committer = Committer::new(found.history, &found.schema, &options, &*snapshot.commit_user);
     let mut committer = committer.map_err(&refused)?.published_by(found.table.publisher);

@@ -145,7 +145,7 @@ pub fn sources(files: &[PathBuf], format: Option<InputFormat>) -> Result<Vec<Sou
     files.iter().map(source).collect()
 }
 
-/// For each source the columns that it tells, each with its type, and the names of those without one: they hold NULLs alone.
+/// For each source the columns that it tells, each with its type, and the names of those without one.
 ///
 /// # Errors
 /// A wrong usage for sources that do not tell types; a file that cannot be read.

@@ -21,16 +21,16 @@ pub struct Create {
     /// A column: 'name TYPE [NOT NULL] [DEFAULT value] [COMMENT 'text']'; repeat for each
     #[arg(short, long = "column", value_name = "COLUMN", conflicts_with_all = ["schema", "like"], required_unless_present_any = ["schema", "like"])]
     pub columns: Vec<String>,
-    /// Names from a JSON file: an array of Paimon's schema fields, or a whole schema file
+    /// Columns from a JSON file: an array of Paimon's schema fields, or a whole schema file
     #[arg(long, value_name = "FILE.json", conflicts_with = "like")]
     pub schema: Option<PathBuf>,
-    /// Names like those of a Parquet or Arrow file
+    /// Columns like those of a Parquet or Arrow file
     #[arg(long, value_name = "FILE.parquet")]
     pub like: Option<PathBuf>,
-    /// The primary key; its columns become NOT NULL
+    /// The primary key; its columns become NOT NULL. A name with commas stands between backticks
     #[arg(short = 'k', long, value_name = "COLUMN,..")]
     pub primary_key: Vec<Names>,
-    /// The partition columns
+    /// The partition columns; a name with commas stands between backticks
     #[arg(short, long, value_name = "COLUMN,..")]
     pub partition_by: Vec<Names>,
     /// A table option; repeat for each

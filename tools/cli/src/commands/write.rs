@@ -103,7 +103,8 @@ pub async fn merge_columns(
         told || table.schema().require(name).is_ok()
     };
     if let Some(name) = told.iter().flat_map(|(_, untyped)| untyped).find(|name| !known(name)) {
-        let words = format!("--merge-schema: column {name:?} holds NULLs alone and does not tell its type");
+        let words =
+            format!("--merge-schema: column {name:?} or a part of it holds NULLs alone and does not tell its type");
         return Err(Failure::new("unsupported", words).help("give it one first: forebay alter --add-column"));
     }
     for (columns, _) in told {

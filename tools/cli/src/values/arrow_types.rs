@@ -65,12 +65,25 @@ pub fn column_of(field: &Field) -> Result<(String, DataType)> {
     Ok((field.name().clone(), DataType { kind, nullable: field.is_nullable() }))
 }
 
-/// The columns that fit an Arrow schema, and the names of those that hold NULLs alone and fit any type.
+/// The columns that fit an Arrow schema, and the names of those that have no type, or a part without one: there they hold
+/// NULLs alone, or nothing.
 pub fn typed_columns(schema: &Schema) -> Result<(Columns, Vec<String>)> {
-    let (untyped, typed): (Vec<_>, Vec<_>) =
-        schema.fields().iter().partition(|field| *field.data_type() == ArrowType::Null);
+    let (untyped, typed): (Vec<_>, Vec<_>) = schema.fields().iter().partition(|field| lacks_type(field.data_type()));
     let columns = typed.into_iter().map(|field| column_of(field)).collect::<Result<_>>()?;
     Ok((columns, untyped.into_iter().map(|field| field.name().clone()).collect()))
+}
+
+fn lacks_type(arrow: &ArrowType) -> bool {
+    match arrow {
+        ArrowType::Null => true,
+        ArrowType::Dictionary(_, values) => lacks_type(values),
+        ArrowType::List(part)
+        | ArrowType::LargeList(part)
+        | ArrowType::FixedSizeList(part, _)
+        | ArrowType::Map(part, _) => lacks_type(part.data_type()),
+        ArrowType::Struct(fields) => fields.iter().any(|field| lacks_type(field.data_type())),
+        _ => false,
+    }
 }
 
 /// The columns that fit an Arrow schema.
