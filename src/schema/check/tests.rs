@@ -44,7 +44,7 @@ fn only_a_reader_lets_unknown_options_of_engines_pass() {
 #[test]
 fn what_writers_alone_look_at_keeps_nobody_from_reading() {
     for (name, value) in [
-        ("full-compaction.delta-commits", "0"),
+        ("manifest.merge-min-count", "0"),
         ("snapshot.expire.limit", "-1"),
         ("parquet.block.size", "0"),
         ("changelog-file.stats-mode", "truncate(0)"),
