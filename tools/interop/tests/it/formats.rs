@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use forebay::types::{Datum, TypeKind};
+use forebay::types::{Datum, RowKind, TypeKind};
 use forebay_interop::{
     Engine, Model, Op, Random, Server, Shape, TableSpec, Writer, assert_same_rows, create, open, seeds, write_once,
 };
@@ -118,6 +118,38 @@ fn within_nanoseconds(op: Op) -> Op {
         other => other,
     };
     Op { kind: op.kind, row: op.row.into_iter().map(cell).collect() }
+}
+
+/// Their stripes name the zone GMT, and hold times of all years.
+#[tokio::test]
+async fn we_and_java_read_the_orc_files_of_pypaimon() {
+    let (mut python, mut java) = (Server::get(Engine::Python), Server::get(Engine::Java2x));
+    for seed in seeds(6) {
+        let mut random = Random::new(seed);
+        let mut spec = with(TableSpec::random(&mut random, Shape::PYTHON), ORC[0]);
+        // It fails to order partitions of NULL.
+        let partitions = spec.partition_by.clone();
+        let in_partition = spec.columns.iter_mut().filter(|(name, _)| partitions.contains(name));
+        in_partition.for_each(|(_, it)| it.nullable = false);
+        let (place, mut model) = (place(), Model::new(&spec));
+        let path = place.path().join("t");
+        spec.create_by(&mut python, &path);
+        for (identifier, operations) in (1..).zip(spec.operations(&mut random, 4)) {
+            // It writes no other kinds, and makes no snapshot of nothing.
+            let mut operations = storable(&spec, operations);
+            operations.iter_mut().for_each(|op| op.kind = RowKind::Insert);
+            if operations.is_empty() {
+                continue;
+            }
+            let snapshot = server_write(&mut python, &path, &spec, identifier, &operations, "none");
+            model.commit(&operations, snapshot..=snapshot);
+        }
+        let table = open(&path).await;
+        let what = format!("seed {seed}, written by pypaimon: {spec:?}");
+        let theirs = forebay_interop::View::rows_of(&mut java, &table, &path).await;
+        assert_same_rows(&what, model.view(), &theirs);
+        assert_same_rows(&what, model.view(), &forebay_interop::View::ours(&table).await);
+    }
 }
 
 async fn python_reads(shape: Shape, seeds: impl Iterator<Item = u64>) {
