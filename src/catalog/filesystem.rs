@@ -46,7 +46,8 @@ const PARALLEL: usize = 8;
 pub(super) struct Filesystem {
     store: TableStore,
     defaults: TableDefaults,
-    /// Held while a file of this catalogue's own is changed. Of two processes the last one wins.
+    /// Held while a file of this catalogue's own is changed, of which the last of two processes wins, and while a name is
+    /// given that neither a table, a view nor a database may have.
     changing: Mutex<()>,
 }
 
@@ -129,13 +130,21 @@ impl CatalogBackend for Filesystem {
         if options.contains_key("location") {
             return Err(Error::unsupported("option location of a database: it lies in the warehouse"));
         }
+        let there = || Error::already_exists(format!("database {name:?}"));
+        let _changing = self.changing.lock().await;
         if self.exists(name).await? {
-            return Err(Error::already_exists(format!("database {name:?}")));
+            return Err(there());
         }
         let directory = directory_of(name);
-        match self.store.local_path() {
-            Some(_) => self.store.create_dir(&directory).await?,
-            None => self.store.write(&format!("{directory}/{DATABASE_MARKER}"), Bytes::new()).await?,
+        if self.store.local_path().is_some() {
+            self.store.create_dir(&directory).await?;
+        } else {
+            self.store.require_conditional_create().await?;
+            match self.store.create(&format!("{directory}/{DATABASE_MARKER}"), Bytes::new()).await? {
+                Created::Won => {}
+                Created::Exists => return Err(there()),
+                Created::Unknown(words) => return Err(Error::storage(format!("create database {name:?}: {words}"))),
+            }
         }
         match options.is_empty() {
             true => Ok(()),
@@ -185,6 +194,7 @@ impl CatalogBackend for Filesystem {
 
     async fn create_table(&self, table: &TableName, schema: &Schema) -> Result<()> {
         self.require(table.database()).await?;
+        let _changing = self.changing.lock().await;
         self.check_no_view(table).await?;
         Table::create_store(self.table_store(table)?, self.defaults.given_to(schema)).await.map(drop)
     }
@@ -192,6 +202,7 @@ impl CatalogBackend for Filesystem {
     async fn rename_table(&self, from: &TableName, to: &TableName) -> Result<()> {
         self.find_table(from).await?;
         self.require(to.database()).await?;
+        let _changing = self.changing.lock().await;
         self.check_no_view(to).await?;
         self.store.rename_dir(&from.directory(), &to.directory()).await
     }
@@ -219,6 +230,7 @@ impl CatalogBackend for Filesystem {
     async fn create_view(&self, name: &TableName, view: &View) -> Result<()> {
         self.require(name.database()).await?;
         self.store.require_conditional_create().await?;
+        let _changing = self.changing.lock().await;
         if has_schema(&self.table_store(name)?).await? {
             return Err(Error::already_exists(format!("table {name}")));
         }

@@ -55,6 +55,31 @@ fn hostile_names_are_refused() {
     assert_eq!(name("läden.日本").table(), "日本");
 }
 
+/// Of those that ask at once one gets a name: of a database, and of a table or a view.
+#[tokio::test]
+async fn a_name_is_given_once() {
+    let (_directory, catalogs) = catalogs();
+    for catalog in catalogs {
+        for round in 0..8 {
+            let database = format!("d{round}");
+            let options = |at: usize| BTreeMap::from([("i".to_string(), at.to_string())]);
+            let asked = (0..6).map(|at| {
+                let (catalog, database, options) = (&catalog, &database, options(at));
+                async move { catalog.create_database_with(database, &options).await }
+            });
+            let made = futures::future::join_all(asked).await;
+            let winner = made.iter().position(Result::is_ok).unwrap();
+            let lost = |made: &&Result<()>| matches!(made, Err(Error::AlreadyExists(_)));
+            assert_eq!(made.iter().filter(lost).count(), 5, "{made:?}");
+            assert_eq!(catalog.database(&database).await.unwrap().options, options(winner));
+            let (object, view) = (name(&format!("{database}.x")), View::default());
+            let (table, view) =
+                futures::join!(catalog.create_table(&object, schema()), catalog.create_view(&object, &view));
+            assert!(table.is_ok() != view.is_ok(), "{:?} {view:?}", table.err());
+        }
+    }
+}
+
 #[tokio::test]
 async fn options_of_a_warehouse_are_honoured_or_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();

@@ -158,6 +158,15 @@ pub fn branch(name: &str) -> Result<String> {
     Ok(format!("{BRANCH_DIR}/branch-{name}"))
 }
 
+/// `branch/creating-<name>`: who makes that branch. No other engine looks at it.
+///
+/// # Errors
+/// As [`branch`].
+pub fn branch_claim(name: &str) -> Result<String> {
+    branch(name)?;
+    Ok(format!("{BRANCH_DIR}/creating-{name}"))
+}
+
 /// `[<directory>/][<partition>/]bucket-<n>`, where `directory` is option `data-file.path-directory` and
 /// `partition` what [`super::partition_path`] gives.
 ///

@@ -59,7 +59,15 @@ impl TableStore {
         if winners.len() > 1 || late == Created::Won && !winners.is_empty() {
             return Err(self.refusal());
         }
-        let kept = self.read(key).await?;
+        let kept = match (self.read(key).await, outcomes.first()) {
+            // No create took place in a bucket that is there.
+            (Err(Error::NotFound(_)), Some(Created::Unknown(words))) if winners.is_empty() => {
+                let unknown = ["501", "NotImplemented"].iter().any(|sign| words.contains(sign));
+                let what = format!("writing to {}: conditional writes (If-None-Match) fail: {words}", self.location());
+                return Err(if unknown { Error::unsupported(what) } else { Error::storage(what) });
+            }
+            (kept, _) => kept?,
+        };
         match winners.first() {
             Some(winner) if kept != format!("rival {winner}").as_bytes() => Err(self.refusal()),
             Some(_) => Ok(()),

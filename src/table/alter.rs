@@ -89,6 +89,7 @@ pub(super) async fn publish_change(
     history: &History,
     change: impl Fn(&Schema) -> Result<Schema>,
 ) -> Result<Arc<Schema>> {
+    history.store.require_conditional_create().await?;
     for _ in 0..TRIES {
         // What this process remembers may have been rolled back.
         let newest = history.schemas.look_again().await?;

@@ -244,6 +244,38 @@ async fn a_branch_has_a_line_of_its_own() {
     assert_eq!(now(&table).await.unwrap().len(), 2);
 }
 
+/// Of those that make a branch of one name at once one does, and the branch is that of its tag alone.
+#[tokio::test]
+async fn one_of_many_makes_a_branch() {
+    let place = Place::new();
+    let table = place.table(&[]).await;
+    for v in 1..4 {
+        write(&table, &[row(v, v)]).await;
+        table.create_tag(&format!("t{v}"), &At::Latest, None).await.unwrap();
+    }
+    for round in 0..8 {
+        let name = format!("b{round}");
+        let tags = [Some("t1"), Some("t2"), Some("t3"), Some("t2")];
+        let made = futures::future::join_all(tags.map(|tag| table.create_branch(&name, tag))).await;
+        let refused = |made: &Result<Table, Error>| matches!(made, Err(Error::AlreadyExists(_)));
+        assert_eq!(made.iter().filter(|made| refused(made)).count(), 3, "{name}");
+        let winner = made.iter().position(Result::is_ok).unwrap();
+        let rows = tags[winner].unwrap()[1..].parse::<usize>().unwrap();
+        let branch = table.branch(&name).await.unwrap();
+        assert_eq!(now(&branch).await.unwrap().len(), rows);
+        assert_eq!(branch.history().snapshots.ids().await.unwrap().len(), 1);
+    }
+    assert!(files(&table).iter().all(|file| !file.contains("creating")));
+    // Somebody died while they made one.
+    let store = table.history().store.clone();
+    store.write("branch/creating-half", bytes::Bytes::from_static(b"x")).await.unwrap();
+    let half = table.create_branch("half", None).await;
+    assert!(matches!(&half, Err(Error::AlreadyExists(text)) if text.contains("half made")));
+    table.delete_branch("half").await.unwrap();
+    table.create_branch("half", Some("t1")).await.unwrap();
+    assert!(matches!(table.delete_branch("gone").await, Err(Error::NotFound(_))));
+}
+
 #[tokio::test]
 async fn a_fast_forward_that_is_refused_tells_why() {
     let place = Place::new();

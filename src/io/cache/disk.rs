@@ -314,6 +314,9 @@ impl DiskBlocks {
                 drop(std::fs::remove_file(entry.path()));
             } else if let Some(key) = parse(&name) {
                 let told = entry.metadata()?;
+                if !told.is_file() {
+                    continue;
+                }
                 found.push((told.modified().ok(), key, told.len()));
             }
         }

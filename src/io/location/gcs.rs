@@ -8,7 +8,7 @@ use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder, GoogleConfigKe
 use object_store::{ClientConfigKey, StaticCredentialProvider};
 
 use super::options::StoreOptions;
-use super::{Opened, environment, is_plain_http, settings};
+use super::{Opened, check_endpoint, environment, is_plain_http, settings};
 use crate::error::{Error, Result};
 
 /// Settings of Hadoop's connector that change neither what is read nor what is written.
@@ -49,6 +49,7 @@ pub(super) fn open(bucket: &str, options: &BTreeMap<String, String>) -> Result<O
             .with_credentials(Arc::new(StaticCredentialProvider::new(GcpCredential { bearer: String::new() }))),
     };
     if let Some(root) = &root {
+        check_endpoint("fs.gs.storage.root.url", root)?;
         builder = builder.with_base_url(root);
         if is_plain_http(root) {
             builder = builder.with_config(Key::Client(ClientConfigKey::AllowHttp), "true");

@@ -22,6 +22,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use url::Url;
 
 pub use text::{Location, Service};
 
@@ -174,6 +175,29 @@ fn environment(prefix: &'static str) -> impl Iterator<Item = (String, String)> {
 
 fn is_plain_http(endpoint: &str) -> bool {
     endpoint.starts_with("http://")
+}
+
+/// The address of a service: a URL with a host, which clients take for granted.
+///
+/// # Errors
+/// [`Error::Invalid`] that names the option.
+fn check_endpoint(option: &str, endpoint: &str) -> Result<Url> {
+    let url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let words = "no address of a server like https://host:port";
+    url.ok_or_else(|| Error::invalid(format!("option {option} = {endpoint:?}: {words}")))
+}
+
+/// What is sent with a request: clients take for granted that it may be.
+///
+/// # Errors
+/// [`Error::Invalid`] that names the option, and not its value.
+fn check_sendable(option: &str, value: Option<&str>) -> Result<()> {
+    match value.is_none_or(|value| value.bytes().all(|byte| (b' '..0x7f).contains(&byte))) {
+        true => Ok(()),
+        false => {
+            Err(Error::invalid(format!("option {option}: it holds a line break or another sign that cannot be sent")))
+        }
+    }
 }
 
 /// A client that could not be made of its settings.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as Key};
 
 use super::options::StoreOptions;
-use super::{Opened, environment, is_plain_http, settings};
+use super::{Opened, check_endpoint, check_sendable, environment, is_plain_http, settings};
 use crate::error::{Error, Result};
 use crate::io::secret::Secret;
 
@@ -55,9 +55,11 @@ pub(super) fn open(bucket: &str, options: &BTreeMap<String, String>) -> Result<O
     let mut builder = credentials.builder()?.with_bucket_name(bucket);
     if let Some(endpoint) = &endpoint {
         let endpoint = if endpoint.contains("://") { endpoint.clone() } else { format!("https://{endpoint}") };
+        let url = check_endpoint("s3.endpoint", &endpoint)?;
         builder = builder.with_allow_http(is_plain_http(&endpoint));
         builder = match (path_style, endpoint.split_once("://")) {
-            (Some(false), Some((scheme, host))) => builder
+            // An address of numbers takes no bucket before it.
+            (Some(false), Some((scheme, host))) if url.domain().is_some() => builder
                 .with_virtual_hosted_style_request(true)
                 .with_endpoint(format!("{scheme}://{bucket}.{}", host.trim_end_matches('/'))),
             _ => builder.with_virtual_hosted_style_request(false).with_endpoint(endpoint),
@@ -67,6 +69,17 @@ pub(super) fn open(bucket: &str, options: &BTreeMap<String, String>) -> Result<O
     }
     if let Some(region) = region {
         builder = builder.with_region(region);
+    }
+    for (option, key) in [
+        ("s3.access-key (AWS_ACCESS_KEY_ID)", Key::AccessKeyId),
+        ("s3.session-token (AWS_SESSION_TOKEN)", Key::Token),
+        ("s3.region (AWS_REGION)", Key::Region),
+        ("s3.region (AWS_DEFAULT_REGION)", Key::DefaultRegion),
+    ] {
+        check_sendable(option, builder.get_config_value(&key).as_deref())?;
+    }
+    if let Some(endpoint) = builder.get_config_value(&Key::Endpoint) {
+        check_endpoint("s3.endpoint (AWS_ENDPOINT_URL)", &endpoint)?;
     }
     let store = builder.build().map_err(|error| settings("S3", &error, &secrets))?;
     Ok(Opened::new(Arc::new(store), secrets, &["AWS_"]).at(endpoint))

@@ -8,7 +8,7 @@ use forebay::catalog::rest::wire::{Changes, CreateObject, Rename, RollbackSchema
 use forebay::format::{decode_told_schema, encode_told_schema};
 use forebay::history::History;
 use forebay::maintain::rollback_schema as rollback_schema_of;
-use forebay::schema::Schema;
+use forebay::schema::{Schema, SchemaChange};
 use forebay::{Error, TableName};
 use serde_json::{Value, json};
 
@@ -151,7 +151,7 @@ pub async fn create(service: &Service, asked: &Asked) -> Answer {
     let bytes = request.schema.to_string();
     let schema = decode_told_schema(bytes.as_bytes(), "the table's schema").map_err(wrong)?;
     if schema.options.contains_key("path") {
-        return Err(Refusal::unsupported("option path: a table that lies outside of the warehouse"));
+        return Err(lies_outside());
     }
     let database = service.catalog.database(name.database()).await;
     database.map_err(|error| Refusal::of(error, Resource::Database, name.database()))?;
@@ -167,11 +167,18 @@ pub fn wrong(error: Error) -> Refusal {
     }
 }
 
+fn lies_outside() -> Refusal {
+    Refusal::unsupported("option path: a table that lies outside of the warehouse")
+}
+
 /// Changes the schema of one.
 pub async fn alter(service: &Service, asked: &Asked, name: &TableName) -> Answer {
     find(service, name).await?;
     let request: Changes<Value> = asked.body()?;
     let changes = decode_changes(&request.changes).map_err(wrong)?;
+    if changes.iter().any(|change| matches!(change, SchemaChange::SetOption(key, _) if key == "path")) {
+        return Err(lies_outside());
+    }
     // The table is there, so that only a column can be missing, or be there already.
     let column = |error: Error| {
         let words = error.to_string();

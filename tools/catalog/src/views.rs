@@ -4,6 +4,7 @@ use forebay::catalog::rest::wire::{Changes, CreateObject};
 use forebay::format::{View, ViewChange};
 use forebay::{Error, TableName};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::Service;
 use crate::answer::{Refusal, Resource};
@@ -107,11 +108,15 @@ pub async fn alter(service: &Service, asked: &Asked, database: &str, view: &str)
     Ok(json!({}))
 }
 
+/// Held while a view has two names.
+static RENAMING: Mutex<()> = Mutex::const_new(());
+
 /// Gives one another name.
 pub async fn rename(service: &Service, asked: &Asked) -> Answer {
     let request: forebay::catalog::rest::wire::Rename = asked.body()?;
     let wrong = |error: Error| Refusal::wrong(error.to_string());
     let (from, to) = (request.source.table().map_err(wrong)?, request.destination.table().map_err(wrong)?);
+    let _renaming = RENAMING.lock().await;
     let view = service.catalog.view(&from).await.map_err(refused(&from))?;
     service.catalog.create_view(&to, &view).await.map_err(refused(&to))?;
     service.catalog.drop_view(&from).await.map_err(refused(&from))?;

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod failure;
 mod feed;
+mod log;
 mod names;
 mod output;
 mod sink;
@@ -29,6 +30,10 @@ fn main() -> ExitCode {
     };
     let json = cli.common.json;
     feed::mute_panics();
+    if let Err(failure) = log::start() {
+        failure.report(json);
+        return ExitCode::from(failure.code());
+    }
     if let cli::Command::Compact(_) | cli::Command::Expire(_) = cli.command {
         // Writers come first. The runtime has no threads yet: they take it over.
         forebay::give_way();

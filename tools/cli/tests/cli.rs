@@ -1407,6 +1407,16 @@ fn columns_without_a_type_are_written_and_not_made() {
 }
 
 #[test]
+fn a_level_of_the_log_that_is_none_is_wrong_usage() {
+    let place = Place::new();
+    let output = place.command(&["list", "--warehouse", "."]).env("FOREBAY_LOG", "loud").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("FOREBAY_LOG"), "{}", text(&output.stderr));
+    let output = place.command(&["list", "--warehouse", "."]).env("FOREBAY_LOG", "debug").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
 fn an_append_table_drops_the_kinds_that_its_options_name() {
     let place = Place::new();
     let columns = ["--column", "k INT", "--column", "s STRING"];
