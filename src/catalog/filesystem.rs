@@ -137,13 +137,20 @@ impl CatalogBackend for Filesystem {
         }
         let directory = directory_of(name);
         if self.store.local_path().is_some() {
-            self.store.create_dir(&directory).await?;
+            if !self.store.create_new_dir(&directory).await? {
+                return Err(there());
+            }
         } else {
             self.store.require_conditional_create().await?;
-            match self.store.create(&format!("{directory}/{DATABASE_MARKER}"), Bytes::new()).await? {
+            let (path, mine) =
+                (format!("{directory}/{DATABASE_MARKER}"), Bytes::from(self.store.env().uuid().to_string()));
+            match self.store.create(&path, mine.clone()).await? {
                 Created::Won => {}
-                Created::Exists => return Err(there()),
-                Created::Unknown(words) => return Err(Error::storage(format!("create database {name:?}: {words}"))),
+                created => match (self.store.try_read(&path).await?, created) {
+                    (Some(found), _) if found == mine => {}
+                    (None, Created::Unknown(words)) => return Err(Error::storage(format!("create {path}: {words}"))),
+                    _ => return Err(there()),
+                },
             }
         }
         match options.is_empty() {

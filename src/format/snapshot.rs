@@ -114,8 +114,8 @@ impl Snapshot {
     /// [`Error::Corrupt`] that names the file and the field, [`Error::Unsupported`] for a newer version.
     pub fn decode(bytes: &[u8], file: &str) -> Result<Self> {
         let snapshot: Self = json::decode(bytes, file)?;
-        if snapshot.version.is_some_and(|version| version > Self::VERSION) {
-            return Err(Error::unsupported(format!("snapshot version {:?} of {file}", snapshot.version)));
+        if let Some(version) = snapshot.version.filter(|version| *version > Self::VERSION) {
+            return Err(Error::unsupported(format!("snapshot version {version} of {file}")));
         }
         if snapshot.id < 1 {
             return Err(Error::corrupt(file, format!("id: {} is no snapshot id", snapshot.id)));

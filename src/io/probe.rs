@@ -62,7 +62,7 @@ impl TableStore {
         let kept = match (self.read(key).await, outcomes.first()) {
             // No create took place in a bucket that is there.
             (Err(Error::NotFound(_)), Some(Created::Unknown(words))) if winners.is_empty() => {
-                let unknown = ["501", "NotImplemented"].iter().any(|sign| words.contains(sign));
+                let unknown = ["501 Not Implemented", "NotImplemented"].iter().any(|sign| words.contains(sign));
                 let what = format!("writing to {}: conditional writes (If-None-Match) fail: {words}", self.location());
                 return Err(if unknown { Error::unsupported(what) } else { Error::storage(what) });
             }

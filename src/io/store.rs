@@ -584,14 +584,29 @@ impl TableStore {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn create_dir(&self, directory: &str) -> Result<()> {
+        self.create_new_dir(directory).await.map(drop)
+    }
+
+    /// The same; tells whether this call made it. Object stores, which have none, say so to everybody.
+    ///
+    /// # Errors
+    /// As [`TableStore::create_dir`].
+    pub async fn create_new_dir(&self, directory: &str) -> Result<bool> {
         self.require_writable()?;
         let full = join(&self.root, directory)?;
-        let Some(_) = self.local_path() else { return Ok(()) };
+        let Some(_) = self.local_path() else { return Ok(true) };
         let target = PathBuf::from(format!("/{full}"));
         self.env
             .blocking(move || {
-                std::fs::create_dir_all(&target)
-                    .map_err(|error| Error::storage(format!("create directory {}: {error}", target.display())))
+                let failed = |error| Error::storage(format!("create directory {}: {error}", target.display()));
+                if let Some(above) = target.parent() {
+                    std::fs::create_dir_all(above).map_err(failed)?;
+                }
+                match std::fs::create_dir(&target) {
+                    Ok(()) => Ok(true),
+                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && target.is_dir() => Ok(false),
+                    Err(error) => Err(failed(error)),
+                }
             })
             .await
     }

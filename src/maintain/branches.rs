@@ -20,32 +20,77 @@ pub async fn create_branch(history: &History, name: &str, tag: Option<&str>) -> 
         return Err(Error::invalid(format!("branch name {name:?} is the table's own")));
     }
     history.store.require_conditional_create().await?;
-    let claim = layout::branch_claim(name)?;
-    claim_name(history, name, &claim).await?;
-    let made = fill_branch(history, &branch, name, tag).await;
-    let freed = history.store.delete(&claim).await;
-    made.and(freed)
+    check_no_branch(history, name).await?;
+    if let Some(tag) = tag
+        && history.tags.try_load(tag).await?.is_none()
+    {
+        return Err(Error::not_found(format!("tag {tag:?}")));
+    }
+    let claim = Claim::of(history, name).await?;
+    let made = fill_branch(history, &branch, name, tag, &claim).await;
+    claim.release().await;
+    made
 }
 
-/// Of those that make one branch at once only one does.
-async fn claim_name(history: &History, name: &str, claim: &str) -> Result<()> {
-    let mine = Bytes::from(history.store.env().uuid().to_string());
-    match history.store.create(claim, mine.clone()).await? {
-        Created::Won => Ok(()),
-        created => match (history.store.try_read(claim).await?, created) {
-            (Some(found), _) if found == mine => Ok(()),
-            (None, Created::Unknown(words)) => Err(Error::storage(format!("create {claim}: {words}"))),
-            _ => Err(Error::already_exists(format!(
-                "branch {name:?}, half made: by another, or left so and to be deleted"
-            ))),
-        },
+async fn check_no_branch(history: &History, name: &str) -> Result<()> {
+    match history.branches.list().await?.iter().any(|other| other == name) {
+        true => Err(Error::already_exists(format!("branch {name:?}"))),
+        false => Ok(()),
     }
 }
 
-async fn fill_branch(history: &History, branch: &History, name: &str, tag: Option<&str>) -> Result<()> {
-    if history.branches.list().await?.iter().any(|other| other == name) {
-        return Err(Error::already_exists(format!("branch {name:?}")));
+/// The right to make a branch of a name: of those that would do so at once one has it.
+pub(super) struct Claim<'a> {
+    history: &'a History,
+    path: String,
+    mine: Bytes,
+}
+
+impl<'a> Claim<'a> {
+    /// # Errors
+    /// [`Error::AlreadyExists`] where somebody else has it.
+    pub(super) async fn of(history: &'a History, name: &str) -> Result<Self> {
+        let mine = Bytes::from(history.store.env().uuid().to_string());
+        let claim = Self { history, path: layout::branch_claim(name)?, mine };
+        match history.store.create(&claim.path, claim.mine.clone()).await? {
+            Created::Won => return Ok(claim),
+            created => match (history.store.try_read(&claim.path).await?, created) {
+                (Some(found), _) if found == claim.mine => return Ok(claim),
+                (None, Created::Unknown(words)) => {
+                    return Err(Error::storage(format!("create {}: {words}", claim.path)));
+                }
+                _ => {}
+            },
+        }
+        check_no_branch(history, name).await?;
+        let words = "is being made; if who made it died, delete it";
+        Err(Error::already_exists(format!("branch {name:?} {words}")))
     }
+
+    async fn is_mine(&self) -> Result<bool> {
+        Ok(self.history.store.try_read(&self.path).await?.is_some_and(|found| found == self.mine))
+    }
+
+    /// What is left of it keeps nobody but those that make the branch once more, after it was deleted.
+    pub(super) async fn release(self) {
+        let released = match self.is_mine().await {
+            Ok(true) => self.history.store.delete(&self.path).await,
+            other => other.map(drop),
+        };
+        if let Err(error) = released {
+            tracing::warn!(path = %self.path, %error, "the claim of a branch that is made stays behind");
+        }
+    }
+}
+
+async fn fill_branch(
+    history: &History,
+    branch: &History,
+    name: &str,
+    tag: Option<&str>,
+    claim: &Claim<'_>,
+) -> Result<()> {
+    check_no_branch(history, name).await?;
     let newest = match tag {
         Some(tag) => {
             let path = layout::tag(tag)?;
@@ -66,6 +111,9 @@ async fn fill_branch(history: &History, branch: &History, name: &str, tag: Optio
     };
     for id in history.schemas.ids().await?.into_iter().filter(|id| *id <= newest) {
         let path = layout::schema(id);
+        if id == newest && !claim.is_mine().await? {
+            return Err(Error::conflict(format!("branch {name:?} was deleted while it was made")));
+        }
         if let Some(bytes) = history.pointers.try_read(&path).await? {
             copy(branch, name, &path, bytes).await?;
         }
@@ -74,7 +122,7 @@ async fn fill_branch(history: &History, branch: &History, name: &str, tag: Optio
     if let Some(tag) = tag
         && history.tags.try_load(tag).await?.is_none()
     {
-        delete_branch(history, name).await?;
+        delete_pointers(history, name).await?;
         return Err(Error::not_found(format!("tag {tag:?}: it was deleted while branch {name:?} was made from it")));
     }
     Ok(())
@@ -97,15 +145,20 @@ async fn copy(branch: &History, name: &str, path: &str, bytes: Bytes) -> Result<
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Invalid`] for a bad name; the store's errors: then repeat it.
 pub async fn delete_branch(history: &History, name: &str) -> Result<()> {
-    let (directory, claim) = (layout::branch(name)?, layout::branch_claim(name)?);
+    let claim = layout::branch_claim(name)?;
     let half_made = history.store.exists(&claim).await?;
     match existing(history, name).await {
         Err(Error::NotFound(_)) if half_made => {}
         found => drop(found?),
     }
-    history.store.delete_dir(&format!("{directory}/{}", layout::SNAPSHOT_DIR)).await?;
-    history.store.delete_dir(&directory).await?;
+    delete_pointers(history, name).await?;
     if half_made { history.store.delete(&claim).await } else { Ok(()) }
+}
+
+async fn delete_pointers(history: &History, name: &str) -> Result<()> {
+    let directory = layout::branch(name)?;
+    history.store.delete_dir(&format!("{directory}/{}", layout::SNAPSHOT_DIR)).await?;
+    history.store.delete_dir(&directory).await
 }
 
 /// A branch that is there.

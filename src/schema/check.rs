@@ -30,8 +30,14 @@ pub fn check_options(schema: &Schema, usage: Use) -> Result<()> {
     for (name, value) in &schema.options {
         refusals.extend(refusal(name, value, usage));
     }
-    if usage == Use::Write && refusals.is_empty() && TableOptions::parse_all(schema).is_err() {
+    if usage == Use::Write
+        && refusals.is_empty()
+        && let Err(error) = TableOptions::parse_all(schema)
+    {
         refusals.extend(TableOptions::unfit(schema).into_values());
+        if refusals.is_empty() {
+            return Err(error);
+        }
     }
     if refusals.is_empty() {
         return Ok(());

@@ -89,7 +89,6 @@ pub(super) async fn publish_change(
     history: &History,
     change: impl Fn(&Schema) -> Result<Schema>,
 ) -> Result<Arc<Schema>> {
-    history.store.require_conditional_create().await?;
     for _ in 0..TRIES {
         // What this process remembers may have been rolled back.
         let newest = history.schemas.look_again().await?;
@@ -98,6 +97,7 @@ pub(super) async fn publish_change(
         if next == (Schema { id: next.id, ..Schema::clone(&newest) }) {
             return Ok(newest);
         }
+        history.store.require_conditional_create().await?;
         let next = Schema { time_millis: history.store.env().now_millis(), ..next };
         let (path, bytes) = (layout::schema(next.id), encode_schema(&next)?);
         match history.pointers.create(&path, bytes).await? {

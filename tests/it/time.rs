@@ -270,7 +270,7 @@ async fn one_of_many_makes_a_branch() {
     let store = table.history().store.clone();
     store.write("branch/creating-half", bytes::Bytes::from_static(b"x")).await.unwrap();
     let half = table.create_branch("half", None).await;
-    assert!(matches!(&half, Err(Error::AlreadyExists(text)) if text.contains("half made")));
+    assert!(matches!(&half, Err(Error::AlreadyExists(text)) if text.contains("is being made")));
     table.delete_branch("half").await.unwrap();
     table.create_branch("half", Some("t1")).await.unwrap();
     assert!(matches!(table.delete_branch("gone").await, Err(Error::NotFound(_))));

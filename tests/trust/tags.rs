@@ -233,6 +233,10 @@ fn a_branch_that_is_made_or_deleted_is_whole_or_not_seen_whenever_it_crashes() {
                 }
                 let left = world.raw.list_recursive(&layout::branch("late").unwrap()).await.unwrap();
                 assert!(left.is_empty(), "{what}: {left:?}");
+                // Nothing that is left keeps others from making it anew.
+                run(&world.raw, false).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+                let left = world.raw.list(layout::BRANCH_DIR).await.unwrap();
+                assert!(left.is_empty(), "{what}: {left:?}");
             });
         }
     }

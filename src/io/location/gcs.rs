@@ -49,11 +49,13 @@ pub(super) fn open(bucket: &str, options: &BTreeMap<String, String>) -> Result<O
             .with_credentials(Arc::new(StaticCredentialProvider::new(GcpCredential { bearer: String::new() }))),
     };
     if let Some(root) = &root {
-        check_endpoint("fs.gs.storage.root.url", root)?;
         builder = builder.with_base_url(root);
         if is_plain_http(root) {
             builder = builder.with_config(Key::Client(ClientConfigKey::AllowHttp), "true");
         }
+    }
+    if let Some(root) = builder.get_config_value(&Key::BaseUrl) {
+        check_endpoint("fs.gs.storage.root.url (GOOGLE_BASE_URL)", &root)?;
     }
     let store = builder.with_bucket_name(bucket).build();
     let store = store.map_err(|error| settings("Google Cloud Storage", &error, &secrets))?;

@@ -165,11 +165,12 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Variables of the environment whose names begin like this, the names in lower case.
+/// Variables of the environment whose names begin like this and that say something, the names in lower case.
 fn environment(prefix: &'static str) -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(move |(name, value)| {
         let name = name.to_str().filter(|name| name.starts_with(prefix))?;
-        Some((name.to_ascii_lowercase(), value.into_string().ok()?))
+        let value = value.into_string().ok().filter(|value| !value.is_empty())?;
+        Some((name.to_ascii_lowercase(), value))
     })
 }
 
@@ -177,14 +178,15 @@ fn is_plain_http(endpoint: &str) -> bool {
     endpoint.starts_with("http://")
 }
 
-/// The address of a service: a URL with a host, which clients take for granted.
+/// The address of a service: a URL with a host and without anything to be escaped, which clients take for granted.
 ///
 /// # Errors
-/// [`Error::Invalid`] that names the option.
+/// [`Error::Invalid`] that names the option, and not the address, which may hold a password.
 fn check_endpoint(option: &str, endpoint: &str) -> Result<Url> {
-    let url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let words = "no address of a server like https://host:port";
-    url.ok_or_else(|| Error::invalid(format!("option {option} = {endpoint:?}: {words}")))
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte);
+    let url = Url::parse(endpoint).ok().filter(|_| endpoint.bytes().all(plain));
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| Error::invalid(format!("option {option} is no address of a server like https://host:port")))
 }
 
 /// What is sent with a request: clients take for granted that it may be.

@@ -57,13 +57,16 @@ pub(super) fn open(bucket: &str, options: &BTreeMap<String, String>) -> Result<O
         let endpoint = if endpoint.contains("://") { endpoint.clone() } else { format!("https://{endpoint}") };
         let url = check_endpoint("s3.endpoint", &endpoint)?;
         builder = builder.with_allow_http(is_plain_http(&endpoint));
-        builder = match (path_style, endpoint.split_once("://")) {
+        let (virtual_hosted, address) = match (path_style, endpoint.split_once("://")) {
             // An address of numbers takes no bucket before it.
-            (Some(false), Some((scheme, host))) if url.domain().is_some() => builder
-                .with_virtual_hosted_style_request(true)
-                .with_endpoint(format!("{scheme}://{bucket}.{}", host.trim_end_matches('/'))),
-            _ => builder.with_virtual_hosted_style_request(false).with_endpoint(endpoint),
+            (Some(false), Some((scheme, host))) if url.domain().is_some() => {
+                (true, format!("{scheme}://{bucket}.{}", host.trim_end_matches('/')))
+            }
+            _ => (false, endpoint),
         };
+        // The environment's AWS_ENDPOINT_URL_S3 would go before an endpoint of the options.
+        builder = builder.with_virtual_hosted_style_request(virtual_hosted).with_config(Key::S3Endpoint, &address);
+        builder = builder.with_endpoint(address);
     } else if let Some(path_style) = path_style {
         builder = builder.with_virtual_hosted_style_request(!path_style);
     }
@@ -78,8 +81,9 @@ pub(super) fn open(bucket: &str, options: &BTreeMap<String, String>) -> Result<O
     ] {
         check_sendable(option, builder.get_config_value(&key).as_deref())?;
     }
-    if let Some(endpoint) = builder.get_config_value(&Key::Endpoint) {
-        check_endpoint("s3.endpoint (AWS_ENDPOINT_URL)", &endpoint)?;
+    let endpoints = [Key::S3Endpoint, Key::Endpoint].iter().find_map(|key| builder.get_config_value(key));
+    if let Some(endpoint) = endpoints {
+        check_endpoint("s3.endpoint (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL)", &endpoint)?;
     }
     let store = builder.build().map_err(|error| settings("S3", &error, &secrets))?;
     Ok(Opened::new(Arc::new(store), secrets, &["AWS_"]).at(endpoint))

@@ -107,7 +107,7 @@ async fn answer_to(service: &Service, request: Request) -> Result<Vec<u8>, Refus
         Method::GET | Method::HEAD => "GET",
         Method::POST => "POST",
         Method::DELETE => "DELETE",
-        other => return Err(Refusal::wrong(format!("method {other}"))),
+        other => return Err(Refusal::wrong(format!("requests of method {other} are not answered"))),
     };
     let asked = Asked::new(verb, parts.uri.path(), parts.uri.query().unwrap_or_default(), body);
     let answer = routes::route(service, &asked).await?;

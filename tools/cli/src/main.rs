@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     };
     let json = cli.common.json;
     feed::mute_panics();
-    if let Err(failure) = log::start() {
+    if let Err(failure) = log::start(json) {
         failure.report(json);
         return ExitCode::from(failure.code());
     }

@@ -24,7 +24,8 @@ pub use self::write::{Delete, InputFormat, Load, Statement, Truncate, Update, Wr
 #[command(name = "forebay", version, max_term_width = 110, propagate_version = true, subcommand_required = true)]
 #[command(after_help = "A TABLE is a location (./dir, /abs/dir, file:///dir, s3://bucket/dir, gs://bucket/dir, \
                         abfss://container@account.dfs.core.windows.net/dir, https://host/dir to read) or db.table inside a warehouse.\n\
-                        Start with `forebay demo`. Exit code: 0 success, 1 failure, 2 wrong usage.")]
+                        Start with `forebay demo`. Exit code: 0 success, 1 failure, 2 wrong usage. Warnings go to standard error: FOREBAY_LOG=off, \
+                        error, warn (the default), info, debug or trace.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
