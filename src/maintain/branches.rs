@@ -40,7 +40,7 @@ async fn check_no_branch(history: &History, name: &str) -> Result<()> {
 }
 
 /// The right to make a branch of a name: of those that would do so at once one has it.
-pub(super) struct Claim<'a> {
+struct Claim<'a> {
     history: &'a History,
     path: String,
     mine: Bytes,
@@ -49,7 +49,7 @@ pub(super) struct Claim<'a> {
 impl<'a> Claim<'a> {
     /// # Errors
     /// [`Error::AlreadyExists`] where somebody else has it.
-    pub(super) async fn of(history: &'a History, name: &str) -> Result<Self> {
+    async fn of(history: &'a History, name: &str) -> Result<Self> {
         let mine = Bytes::from(history.store.env().uuid().to_string());
         let claim = Self { history, path: layout::branch_claim(name)?, mine };
         match history.store.create(&claim.path, claim.mine.clone()).await? {
@@ -63,7 +63,7 @@ impl<'a> Claim<'a> {
             },
         }
         check_no_branch(history, name).await?;
-        let words = "is being made; if who made it died, delete it";
+        let words = "is being made; if its maker died, delete the branch";
         Err(Error::already_exists(format!("branch {name:?} {words}")))
     }
 
@@ -72,7 +72,7 @@ impl<'a> Claim<'a> {
     }
 
     /// What is left of it keeps nobody but those that make the branch once more, after it was deleted.
-    pub(super) async fn release(self) {
+    async fn release(self) {
         let released = match self.is_mine().await {
             Ok(true) => self.history.store.delete(&self.path).await,
             other => other.map(drop),

@@ -108,3 +108,24 @@ pub(super) async fn publish_change(
     }
     Err(Error::conflict("the table's schema: others keep changing it"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Env;
+    use crate::io::{TableStore, careless};
+
+    /// Schemas are published by a create, as snapshots are.
+    #[tokio::test]
+    async fn a_careless_store_is_refused_before_a_schema_is_changed() {
+        let honest = TableStore::memory(&Env::system());
+        let schema = Schema::builder().column("a", DataType::INT).build().unwrap();
+        Table::create_store(honest.clone(), schema).await.unwrap();
+        let history = History::new(careless(&honest));
+        let refused = change_schema(&history, &[SchemaChange::SetComment(Some("new".into()))]).await.unwrap_err();
+        assert!(matches!(&refused, Error::Unsupported(text) if text.contains("conditional")), "{refused}");
+        assert_eq!(honest.list("schema").await.unwrap().len(), 1);
+        // What changes nothing asks nothing.
+        change_schema(&history, &[SchemaChange::SetComment(None)]).await.unwrap();
+    }
+}
