@@ -120,11 +120,23 @@ fn within_nanoseconds(op: Op) -> Op {
     Op { kind: op.kind, row: op.row.into_iter().map(cell).collect() }
 }
 
-/// Their stripes name the zone GMT, and hold times of all years.
+/// Whole seconds before 1970: Java's reader fails on fractions that pyarrow wrote there.
+fn whole_before_1970(op: Op) -> Op {
+    let cell = |value: Datum| match value {
+        Datum::Timestamp { millis, .. } if millis < 0 => {
+            Datum::Timestamp { millis: millis.div_euclid(1000) * 1000, nanos: 0 }
+        }
+        other => other,
+    };
+    Op { kind: op.kind, row: op.row.into_iter().map(cell).collect() }
+}
+
+/// Their stripes name the zone GMT, and hold times of all years. Of every other table Java is asked too.
 #[tokio::test]
 async fn we_and_java_read_the_orc_files_of_pypaimon() {
     let (mut python, mut java) = (Server::get(Engine::Python), Server::get(Engine::Java2x));
     for seed in seeds(6) {
+        let java_too = seed % 2 == 0;
         let mut random = Random::new(seed);
         let mut spec = with(TableSpec::random(&mut random, Shape::PYTHON), ORC[0]);
         // It fails to order partitions of NULL.
@@ -137,6 +149,9 @@ async fn we_and_java_read_the_orc_files_of_pypaimon() {
         for (identifier, operations) in (1..).zip(spec.operations(&mut random, 4)) {
             // It writes no other kinds, and makes no snapshot of nothing.
             let mut operations = storable(&spec, operations);
+            if java_too {
+                operations = operations.into_iter().map(whole_before_1970).collect();
+            }
             operations.iter_mut().for_each(|op| op.kind = RowKind::Insert);
             if operations.is_empty() {
                 continue;
@@ -146,8 +161,10 @@ async fn we_and_java_read_the_orc_files_of_pypaimon() {
         }
         let table = open(&path).await;
         let what = format!("seed {seed}, written by pypaimon: {spec:?}");
-        let theirs = forebay_interop::View::rows_of(&mut java, &table, &path).await;
-        assert_same_rows(&what, model.view(), &theirs);
+        if java_too {
+            let theirs = forebay_interop::View::rows_of(&mut java, &table, &path).await;
+            assert_same_rows(&what, model.view(), &theirs);
+        }
         assert_same_rows(&what, model.view(), &forebay_interop::View::ours(&table).await);
     }
 }
