@@ -34,7 +34,7 @@ use crate::table::{Table, delete_table, has_schema};
 
 /// What a database's directory name ends with.
 pub(super) const DATABASE_SUFFIX: &str = ".db";
-/// Keeps an empty database visible on object stores, which have no directories. Java ignores it.
+/// Keeps an empty database visible on object stores, which have no directories, and holds its maker's id. Java ignores it.
 const DATABASE_MARKER: &str = ".forebay-database";
 /// What other engines do not look into: no table's name begins with a dot.
 const OWN_DIRECTORY: &str = ".forebay";
@@ -142,15 +142,9 @@ impl CatalogBackend for Filesystem {
             }
         } else {
             self.store.require_conditional_create().await?;
-            let (path, mine) =
-                (format!("{directory}/{DATABASE_MARKER}"), Bytes::from(self.store.env().uuid().to_string()));
-            match self.store.create(&path, mine.clone()).await? {
-                Created::Won => {}
-                created => match (self.store.try_read(&path).await?, created) {
-                    (Some(found), _) if found == mine => {}
-                    (None, Created::Unknown(words)) => return Err(Error::storage(format!("create {path}: {words}"))),
-                    _ => return Err(there()),
-                },
+            let mine = Bytes::from(self.store.env().uuid().to_string());
+            if !self.store.create_settled(&format!("{directory}/{DATABASE_MARKER}"), mine).await? {
+                return Err(there());
             }
         }
         match options.is_empty() {

@@ -579,6 +579,22 @@ impl TableStore {
         failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
+    /// Creates a file, and reads back what the answer leaves open. Tells whether the file holds these bytes: `false` where
+    /// others made another one.
+    ///
+    /// # Errors
+    /// Those of [`TableStore::create`]; [`Error::Storage`] where the file is not there and may still come.
+    pub async fn create_settled(&self, path: &str, bytes: Bytes) -> Result<bool> {
+        match self.create(path, bytes.clone()).await? {
+            Created::Won => Ok(true),
+            created => match (self.try_read(path).await?, created) {
+                (Some(found), _) => Ok(found == bytes),
+                (None, Created::Unknown(words)) => Err(Error::storage(format!("create {path}: {words}"))),
+                (None, _) => Err(Error::storage(format!("create {path}: it is said to exist and is not there"))),
+            },
+        }
+    }
+
     /// Creates a directory and those above it. Object stores have none: nothing to do.
     ///
     /// # Errors

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::format::layout;
 use crate::history::History;
-use crate::io::Created;
 
 /// Makes a branch of a table: an empty one with the table's schemas, or one that begins with the snapshot of a tag. It is
 /// there for good with its newest schema, which comes last.
@@ -52,15 +51,8 @@ impl<'a> Claim<'a> {
     async fn of(history: &'a History, name: &str) -> Result<Self> {
         let mine = Bytes::from(history.store.env().uuid().to_string());
         let claim = Self { history, path: layout::branch_claim(name)?, mine };
-        match history.store.create(&claim.path, claim.mine.clone()).await? {
-            Created::Won => return Ok(claim),
-            created => match (history.store.try_read(&claim.path).await?, created) {
-                (Some(found), _) if found == claim.mine => return Ok(claim),
-                (None, Created::Unknown(words)) => {
-                    return Err(Error::storage(format!("create {}: {words}", claim.path)));
-                }
-                _ => {}
-            },
+        if history.store.create_settled(&claim.path, claim.mine.clone()).await? {
+            return Ok(claim);
         }
         check_no_branch(history, name).await?;
         let words = "is being made; if its maker died, delete the branch";
@@ -129,14 +121,9 @@ async fn fill_branch(
 }
 
 async fn copy(branch: &History, name: &str, path: &str, bytes: Bytes) -> Result<()> {
-    match branch.pointers.create(path, bytes.clone()).await? {
-        Created::Won => Ok(()),
-        created => match (branch.pointers.try_read(path).await?, created) {
-            (Some(found), _) if found == bytes => Ok(()),
-            (Some(_), _) => Err(Error::already_exists(format!("branch {name:?}"))),
-            (None, Created::Unknown(words)) => Err(Error::storage(format!("create {path}: {words}"))),
-            (None, _) => Err(Error::storage(format!("create {path}: it is said to exist and is not there"))),
-        },
+    match branch.pointers.create_settled(path, bytes).await? {
+        true => Ok(()),
+        false => Err(Error::already_exists(format!("branch {name:?}"))),
     }
 }
 

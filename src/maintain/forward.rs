@@ -15,7 +15,6 @@ use super::branches::existing;
 use crate::error::{Error, Result};
 use crate::format::{SnapshotId, encode_hint, layout};
 use crate::history::History;
-use crate::io::Created;
 
 /// What a fast-forward brought to the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,17 +154,9 @@ async fn missing(history: &History, branch: &History, name: &str, paths: Vec<Str
 
 /// Creates a file of the branch in the table, or finds it there.
 async fn bring(history: &History, path: &str, bytes: &Bytes) -> Result<()> {
-    let created = history.pointers.create(path, bytes.clone()).await?;
-    if created == Created::Won {
-        return Ok(());
-    }
-    match (history.pointers.try_read(path).await?, created) {
-        (Some(found), _) if found == *bytes => Ok(()),
-        (Some(_), _) => {
-            Err(Error::conflict(format!("fast-forward: {path} of the table was made by another meanwhile")))
-        }
-        (None, Created::Unknown(words)) => Err(Error::storage(format!("create {path}: {words}"))),
-        (None, _) => Err(Error::storage(format!("create {path}: it is said to exist and is not there"))),
+    match history.pointers.create_settled(path, bytes.clone()).await? {
+        true => Ok(()),
+        false => Err(Error::conflict(format!("fast-forward: {path} of the table was made by another meanwhile"))),
     }
 }
 

@@ -14,7 +14,6 @@ use super::branches::existing;
 use crate::error::{Error, Result};
 use crate::format::layout;
 use crate::history::History;
-use crate::io::Created;
 
 /// Times that commits may come between.
 const TRIES: u32 = 100;
@@ -74,16 +73,8 @@ async fn move_pointers(history: &History, source: &History, target: &History, to
         let newest = source.snapshots.ids().await?.last().copied();
         copy_pointers(history, source, target, to).await?;
         let path = layout::snapshot(newest.unwrap_or(0) + 1);
-        match source.pointers.create(&path, seal.clone()).await? {
-            Created::Won => return Ok(()),
-            created => match (source.pointers.try_read(&path).await?, created) {
-                (Some(found), _) if found == seal => return Ok(()),
-                (Some(_), _) => {}
-                (None, Created::Unknown(words)) => return Err(Error::storage(format!("create {path}: {words}"))),
-                (None, _) => {
-                    return Err(Error::storage(format!("create {path}: it is said to exist and is not there")));
-                }
-            },
+        if source.pointers.create_settled(&path, seal.clone()).await? {
+            return Ok(());
         }
     }
     Err(Error::exhausted(format!("renaming a branch to {to:?}: {TRIES} commits came between")))
@@ -120,16 +111,8 @@ async fn copy_pointers(history: &History, source: &History, target: &History, to
             target.pointers.replace(&path, bytes).await?;
             continue;
         }
-        match target.pointers.create(&path, bytes.clone()).await? {
-            Created::Won => {}
-            created => match (target.pointers.try_read(&path).await?, created) {
-                (Some(found), _) if found == bytes => {}
-                (Some(_), _) => return Err(Error::already_exists(format!("branch {to:?}"))),
-                (None, Created::Unknown(words)) => return Err(Error::storage(format!("create {path}: {words}"))),
-                (None, _) => {
-                    return Err(Error::storage(format!("create {path}: it is said to exist and is not there")));
-                }
-            },
+        if !target.pointers.create_settled(&path, bytes).await? {
+            return Err(Error::already_exists(format!("branch {to:?}")));
         }
     }
     Ok(())

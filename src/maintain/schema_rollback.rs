@@ -16,7 +16,6 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::format::{GoingSchema, ManifestEntry, RollbackNote, Snapshot, layout};
 use crate::history::{FileFilter, History};
-use crate::io::Created;
 use crate::schema::{Schema, SchemaId};
 
 /// Looks for who names a schema, while expiry takes what is looked at.
@@ -86,14 +85,9 @@ async fn take(history: &History, to: SchemaId, newer: &[SchemaId]) -> Result<()>
 /// [`Error::Conflict`] when another schema has the number by now.
 async fn put_back(history: &History, going: &GoingSchema) -> Result<()> {
     let (path, bytes) = (layout::schema(going.id), Bytes::from(going.text.clone()));
-    match history.pointers.create(&path, bytes.clone()).await? {
-        Created::Won => Ok(()),
-        created => match (history.pointers.try_read(&path).await?, created) {
-            (Some(found), _) if found == bytes => Ok(()),
-            (Some(_), _) => Err(Error::conflict(format!("{path}: another schema got its number meanwhile"))),
-            (None, Created::Unknown(words)) => Err(Error::storage(format!("create {path}: {words}"))),
-            (None, _) => Err(Error::storage(format!("create {path}: it is said to exist and is not there"))),
-        },
+    match history.pointers.create_settled(&path, bytes).await? {
+        true => Ok(()),
+        false => Err(Error::conflict(format!("{path}: another schema got its number meanwhile"))),
     }
 }
 

@@ -120,14 +120,8 @@ impl Expirer {
         history.store.require_conditional_create().await?;
         let not_found = || Error::not_found(format!("tag {from:?}"));
         let bytes = history.pointers.try_read(&old).await?.ok_or_else(not_found)?;
-        match history.pointers.create(&new, bytes.clone()).await? {
-            Created::Won => {}
-            created => match (history.pointers.try_read(&new).await?, created) {
-                (Some(found), _) if found == bytes => {}
-                (Some(_), _) => return Err(Error::already_exists(format!("tag {to:?}"))),
-                (None, Created::Unknown(words)) => return Err(Error::storage(format!("create {new}: {words}"))),
-                (None, _) => return Err(Error::storage(format!("create {new}: it is said to exist and is not there"))),
-            },
+        if !history.pointers.create_settled(&new, bytes.clone()).await? {
+            return Err(Error::already_exists(format!("tag {to:?}")));
         }
         // Whoever deletes the old one from now on sees the new one; whoever did before has left it nothing.
         if history.pointers.try_read(&old).await?.as_ref() != Some(&bytes) {

@@ -5,7 +5,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use crate::error::{Error, Result};
 use crate::format::{encode_schema, layout};
 use crate::history::Schemas;
-use crate::io::{Created, TableStore};
+use crate::io::TableStore;
 use crate::schema::Schema;
 
 /// Directories deleted at one time.
@@ -24,14 +24,9 @@ pub(super) async fn create_table(store: &TableStore, schema: &Schema) -> Result<
     let (path, bytes) = (layout::schema(0), encode_schema(schema)?);
     // Whoever reads its own bytes back has won: the time in them and the rest tell creators apart well enough, and two
     // that agree in every byte wanted the same table.
-    match store.create(&path, bytes.clone()).await? {
-        Created::Won => Ok(()),
-        created => match (store.try_read(&path).await?, created) {
-            (Some(found), _) if found == bytes => Ok(()),
-            (Some(_), _) => Err(exists()),
-            (None, Created::Unknown(words)) => Err(Error::storage(format!("create {path}: {words}"))),
-            (None, _) => Err(Error::storage(format!("create {path}: it is said to exist and is not there"))),
-        },
+    match store.create_settled(&path, bytes).await? {
+        true => Ok(()),
+        false => Err(exists()),
     }
 }
 

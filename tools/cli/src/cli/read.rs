@@ -178,7 +178,8 @@ pub enum BetweenMode {
     Delta,
     /// The changelog
     Changelog,
-    /// The rows that differ, with those of level 0 that batch reads do not show yet; of tables without a primary key those of files that are new
+    /// The rows that differ, with those of level 0 that batch reads do not show yet; of tables without a primary key those
+    /// of files that are new
     Diff,
 }
 
